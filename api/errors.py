@@ -1,0 +1,96 @@
+"""Every failure as remove.bg's JSON: ``{"errors": [{"title", "code", "detail"}]}``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from matting_client import InputError, MattingError, ModelError, OptionError, ServerBusy, ServerUnavailable
+from starlette.exceptions import HTTPException
+
+BUSY_SECONDS, GONE_SECONDS = 1, 5  # for Retry-After
+# What matting_client says of photos beyond the limits.
+_TOO_LARGE = (" pixels, expected at most ", " MB, expected at most ")
+
+
+@dataclass
+class ApiError(Exception):
+    """A request that is answered with an error."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+
+
+def bad(code: str, title: str, detail: str) -> ApiError:
+    """An error of the request's own making: 400."""
+    return ApiError(400, code, title, detail)
+
+
+def body(code: str, title: str, detail: str = "") -> dict[str, list[dict[str, str]]]:
+    """The JSON of one error."""
+    return {"errors": [{"title": title, "code": code, "detail": detail or title}]}
+
+
+def response(error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer for an error."""
+    return JSONResponse(body(error.code, error.title, error.detail), error.status, headers)
+
+
+def translate(error: MattingError) -> tuple[ApiError, dict[str, str]]:
+    """The client's error as an answer, and the headers it needs."""
+    detail = str(error)
+    if isinstance(error, InputError):
+        if any(sign in detail for sign in _TOO_LARGE):
+            return ApiError(413, "file_too_large", "Image too large", detail), {}
+        return bad("invalid_image", "Image cannot be used", detail), {}
+    if isinstance(error, OptionError):
+        return bad("invalid_parameter", "Invalid parameter", detail), {}
+    if isinstance(error, ServerBusy):
+        return ApiError(503, "server_busy", "Server busy", detail), {"Retry-After": str(BUSY_SECONDS)}
+    if isinstance(error, ServerUnavailable):
+        # Where the model lives is nobody's business outside; /readyz says it to those who run the server.
+        text = "The model does not answer now; try again later"
+        return ApiError(503, "server_unavailable", "Server unavailable", text), {"Retry-After": str(GONE_SECONDS)}
+    if isinstance(error, ModelError):
+        text = "The model cannot be used; the server's log says why"
+        return ApiError(503, "model_unavailable", "Model unavailable", text), {"Retry-After": str(GONE_SECONDS)}
+    return ApiError(500, "internal_error", "Internal error", "The result could not be made"), {}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of an app in this form."""
+    log = logging.getLogger("api")
+
+    @app.exception_handler(ApiError)
+    async def _api(_: Request, error: ApiError) -> JSONResponse:
+        return response(error)
+
+    @app.exception_handler(MattingError)
+    async def _matting(_: Request, error: MattingError) -> JSONResponse:
+        answer, headers = translate(error)
+        if answer.status >= 500:
+            log.warning("%s", error)
+        return response(answer, headers)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        code = status.name.lower()
+        return response(ApiError(status, code, status.phrase, str(error.detail)), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return response(ApiError(422, "invalid_request", "Invalid request", f"{where}: {first['msg']}"))
+
+    @app.exception_handler(Exception)
+    async def _unknown(_: Request, error: Exception) -> JSONResponse:
+        return response(ApiError(500, "internal_error", "Internal error", "The server's log says more"))

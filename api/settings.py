@@ -1,0 +1,66 @@
+"""What `matting ui` was asked to do, as one frozen value."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+
+from matting_client import Limits, OptionError
+from matting_client.client import split_url
+
+
+def default_workers() -> int:
+    """Photos worked on at once: two more than cores, for some wait for the model; 8 bound the memory."""
+    return min(8, len(os.sched_getaffinity(0)) + 2)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Address, engine and limits of one API.
+
+    Raises
+    ------
+    OptionError
+        A value is out of range.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    engine: str = "triton"  # triton or local
+    url: str = "127.0.0.1:8001"
+    model: str = "matting_512"
+    max_upload_mb: int = 64
+    max_pixels: int = 60_000_000
+    workers: int = 0  # photos at once; 0: see default_workers
+    waiting: int = 48  # further requests that may wait for their turn; more are refused with 503
+    retry_seconds: float = 15.0  # how long a busy or restarting server is asked again; outlives a revival of 10 s
+
+    def __post_init__(self) -> None:
+        if self.engine not in ("triton", "local"):
+            raise OptionError(f"--engine: got {self.engine!r}, expected triton or local")
+        if self.engine == "triton":
+            split_url(self.url)
+        for name, value, low, high in (
+            ("--port", self.port, 0, 65535),
+            ("--max-upload-mb", self.max_upload_mb, 1, 1024),
+            ("--max-pixels", self.max_pixels, 1, 1_000_000_000),
+            ("--jobs", self.workers, 0, 256),
+        ):
+            if not low <= value <= high:
+                raise OptionError(f"{name}: got {value}, expected {low} to {high}")
+        if not self.workers:
+            object.__setattr__(self, "workers", default_workers())
+
+    @property
+    def limits(self) -> Limits:
+        """Largest accepted photo."""
+        return Limits(self.max_upload_mb * 2**20, self.max_pixels)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the address."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

@@ -1,0 +1,27 @@
+"""The API and the page together, behind one guard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from api.app import body_limit, create_api
+from api.guard import Guard
+from api.service import Service
+from api.settings import Settings
+from ui.mount import mount_page
+
+
+def create_site(settings: Settings, folder: Path) -> Guard:
+    """Everything that answers on the port; uploads and results of the page lie in `folder`."""
+    service = Service(settings)
+    api = create_api(settings, service)
+    site = mount_page(
+        api,
+        service.close,
+        service.cutout,
+        folder,
+        settings.model,
+        settings.workers,
+        settings.limits.max_bytes,
+    )
+    return Guard(site, lambda path, headers: body_limit(settings, path, headers))

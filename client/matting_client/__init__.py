@@ -1,0 +1,84 @@
+"""Cut people and products out of photos, through a Triton server or in this process.
+
+>>> import matting_client
+>>> with matting_client.connect() as client:  # doctest: +SKIP
+...     client.cutout("photo.jpg").save("cutout.png")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matting_client.client import (
+        AsyncMattingClient,
+        Cutout,
+        MattingClient,
+        connect,
+        connect_async,
+        open_engine,
+    )
+    from matting_client.decode import Limits
+    from matting_client.errors import (
+        EngineError,
+        InputError,
+        MattingError,
+        ModelError,
+        OptionError,
+        OutputError,
+        ServerBusy,
+        ServerUnavailable,
+    )
+    from matting_client.options import Options, Preset, presets
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncMattingClient",
+    "Cutout",
+    "EngineError",
+    "InputError",
+    "Limits",
+    "MattingClient",
+    "MattingError",
+    "ModelError",
+    "OptionError",
+    "Options",
+    "OutputError",
+    "Preset",
+    "ServerBusy",
+    "ServerUnavailable",
+    "connect",
+    "connect_async",
+    "open_engine",
+    "presets",
+]
+
+_HOME = {
+    "AsyncMattingClient": "client",
+    "Cutout": "client",
+    "EngineError": "errors",
+    "InputError": "errors",
+    "Limits": "decode",
+    "MattingClient": "client",
+    "MattingError": "errors",
+    "ModelError": "errors",
+    "OptionError": "errors",
+    "Options": "options",
+    "OutputError": "errors",
+    "Preset": "options",
+    "ServerBusy": "errors",
+    "ServerUnavailable": "errors",
+    "connect": "client",
+    "connect_async": "client",
+    "open_engine": "client",
+    "presets": "options",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first used: training needs `matting_client.processing` and no more.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,301 @@
+"""The high-level clients: a photo in, a cutout out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client import processing
+from matting_client.decode import Limits, decode, read
+from matting_client.encode import encode, write
+from matting_client.engines.aio import AsyncGrpcEngine, AsyncHttpEngine
+from matting_client.engines.base import AsyncEngine, Engine
+from matting_client.engines.local import LocalEngine
+from matting_client.engines.triton import GrpcEngine, HttpEngine
+from matting_client.errors import InputError, OptionError
+from matting_client.options import Options, parse_colour
+
+Picture = NDArray[np.uint8]
+Photo = Picture | bytes | bytearray | memoryview | Path | str | BinaryIO
+WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A decoded photo and what the model gets of it."""
+
+    rgb: Picture
+    square: Picture
+    box: processing.Letterbox
+
+
+@lru_cache(maxsize=1)
+def _background_of(path: Path, changed: int) -> Picture:
+    return read(path)
+
+
+def _background(path: Path) -> Picture:
+    """The background picture, kept for the next photo as long as its file does not change."""
+    try:
+        return _background_of(path.absolute(), path.stat().st_mtime_ns)
+    except OSError:
+        return read(path)  # which says what is wrong
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A photo with its alpha, kept as the model gave it, so that options change without a new inference.
+
+    Attributes
+    ----------
+    rgb : (H, W, 3) photo.
+    raw : (H, W) alpha before any option.
+    options : how `render` and `to_bytes` make the result.
+    seconds : time of each step, by name.
+    """
+
+    rgb: Picture
+    raw: Picture
+    options: Options = field(default_factory=Options)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def with_options(self, options: Options) -> Cutout:
+        """The same photo and alpha, made differently."""
+        return Cutout(self.rgb, self.raw, options, self.seconds)
+
+    @property
+    def alpha(self) -> Picture:
+        """(H, W) alpha after threshold, erode and feather."""
+        return self._alphas()[1]
+
+    def _alphas(self) -> tuple[Picture, Picture]:
+        """Alpha after the threshold, which clears what is not the subject, and after the knobs that move its edge."""
+        o = self.options
+        cleared = processing.threshold(self.raw, o.alpha_threshold)
+        pha = processing.erode(cleared, o.erode)
+        return cleared, processing.feather(pha) if o.feather else pha
+
+    def render(self, background: Picture | None = None) -> Picture:
+        """The result's pixels.
+
+        Parameters
+        ----------
+        background : (h, w, 3) picture to put behind instead of the options' background.
+
+        Returns
+        -------
+        (H, W) for an alpha, (H, W, 3) on a background, (H, W, 4) transparent.
+
+        Raises
+        ------
+        InputError
+            The options' background picture cannot be read.
+        """
+        o = self.options
+        cleared, pha = self._alphas()
+        if o.alpha_only:
+            return pha
+        # The photo was mixed by its own alpha: colours found with a moved edge would be wrong there.
+        fgr = processing.estimate_foreground(self.rgb, cleared, pha) if o.foreground else self.rgb
+        if background is None and isinstance(o.background, Path):
+            background = _background(o.background)
+        if background is not None:
+            return processing.compose_picture(fgr, pha, background)
+        if o.background is None and o.format != "jpeg":
+            return processing.cutout_rgba(fgr, pha)
+        return processing.compose_colour(fgr, pha, parse_colour(str(o.background)) if o.background else WHITE)
+
+    def to_bytes(self) -> bytes:
+        """The result as a file of the options' format."""
+        start = time.perf_counter()
+        picture = self.render()
+        self.seconds["compose"] = time.perf_counter() - start
+        start = time.perf_counter()
+        data = encode(picture, self.options.format, self.options.quality)
+        self.seconds["encode"] = time.perf_counter() - start
+        return data
+
+    def save(self, path: Path | str) -> None:
+        """Write the result; the file appears only when it is complete."""
+        write(Path(path), self.to_bytes())
+
+
+def prepare(photo: Photo, size: int, limits: Limits | None = None, name: str = "photo") -> Prepared:
+    """Decode (a path, bytes, an open binary file, or (H, W, 3) uint8 pixels) and letterbox.
+
+    Raises
+    ------
+    InputError
+        Not a usable photo; names the path, or `name` for bytes.
+    """
+    if isinstance(photo, np.ndarray):
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+            raise InputError(f"{name}: got {photo.dtype} {photo.shape}, expected uint8 (H, W, 3) RGB; convert it first")
+        rgb = photo
+    elif isinstance(photo, str | Path):
+        rgb = read(Path(photo), limits)
+    elif isinstance(photo, bytes | bytearray | memoryview):
+        rgb = decode(bytes(photo), name, limits)
+    else:
+        rgb = decode(photo.read((limits or Limits()).max_bytes + 1), name, limits)
+    square, box = processing.letterbox(rgb, size)
+    return Prepared(rgb, square, box)
+
+
+def finish(prepared: Prepared, pha: Picture, options: Options, seconds: dict[str, float]) -> Cutout:
+    """From the model's (S, S) alpha to a cutout."""
+    start = time.perf_counter()
+    if options.refine:
+        raw = processing.refine(prepared.rgb, prepared.square, pha, prepared.box)
+    else:
+        raw = processing.unletterbox(pha, prepared.box)
+    seconds["refine"] = time.perf_counter() - start
+    return Cutout(prepared.rgb, raw, options, seconds)
+
+
+class MattingClient:
+    """Cutouts through an engine; safe to use from several threads, which lets the server form batches.
+
+    >>> with connect() as client:  # doctest: +SKIP
+    ...     client.cutout("photo.jpg").save("cutout.png")
+    """
+
+    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
+        self.engine, self.limits = engine, limits
+
+    def cutout(self, photo: Photo, options: Options | None = None, name: str = "photo") -> Cutout:
+        """Cut the subject out of a photo.
+
+        Parameters
+        ----------
+        photo : a path, the bytes of a file, an open binary file, or (H, W, 3) uint8 RGB.
+        options : how; the defaults give a transparent PNG.
+        name : what errors call bytes.
+
+        Raises
+        ------
+        InputError, EngineError
+        """
+        seconds: dict[str, float] = {}
+        start = time.perf_counter()
+        prepared = prepare(photo, self.engine.size, self.limits, name)
+        seconds["decode"] = time.perf_counter() - start
+        start = time.perf_counter()
+        pha = self.engine.infer(prepared.square[None])[0, ..., 0]
+        seconds["infer"] = time.perf_counter() - start
+        return finish(prepared, pha, options or Options(), seconds)
+
+    def alpha(self, photo: Photo, name: str = "photo") -> Picture:
+        """(H, W) uint8 alpha of a photo."""
+        return self.cutout(photo, name=name).raw
+
+    def close(self) -> None:
+        """Close the engine."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncMattingClient:
+    """`MattingClient` for asyncio: pixels are worked on in threads, the event loop only waits."""
+
+    def __init__(self, engine: AsyncEngine, limits: Limits | None = None) -> None:
+        self.engine, self.limits = engine, limits
+
+    async def cutout(self, photo: Photo, options: Options | None = None, name: str = "photo") -> Cutout:
+        """Cut the subject out of a photo; parameters and errors as of `MattingClient.cutout`."""
+        if not self.engine.size:
+            await self.engine.connect()
+        seconds: dict[str, float] = {}
+        start = time.perf_counter()
+        prepared = await asyncio.to_thread(prepare, photo, self.engine.size, self.limits, name)
+        seconds["decode"] = time.perf_counter() - start
+        start = time.perf_counter()
+        pha = (await self.engine.infer(prepared.square[None]))[0, ..., 0]
+        seconds["infer"] = time.perf_counter() - start
+        return await asyncio.to_thread(finish, prepared, pha, options or Options(), seconds)
+
+    async def alpha(self, photo: Photo, name: str = "photo") -> Picture:
+        """(H, W) uint8 alpha of a photo."""
+        return (await self.cutout(photo, name=name)).raw
+
+    async def close(self) -> None:
+        """Close the engine."""
+        await self.engine.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def split_url(url: str) -> tuple[Literal["grpc", "http"], str]:
+    """Protocol and address of grpc://host:port, http://host:port or host:port, which means gRPC.
+
+    Raises
+    ------
+    OptionError
+        Another scheme, or no port.
+    """
+    scheme, found, rest = url.partition("://")
+    address = (rest if found else url).rstrip("/")
+    if found and scheme not in ("grpc", "http"):
+        raise OptionError(f"url: got {url!r}, expected grpc://host:port, http://host:port or host:port")
+    if not address.rpartition(":")[2].isdigit():
+        raise OptionError(f"url: got {url!r}, expected a port, as in 127.0.0.1:8001")
+    return ("http" if scheme == "http" and found else "grpc"), address
+
+
+def open_engine(kind: str = "triton", url: str = "127.0.0.1:8001", model: str = "matting_512") -> Engine:
+    """An engine by name: "triton" at a URL, or "local".
+
+    Raises
+    ------
+    OptionError, EngineError
+    """
+    if kind == "local":
+        return LocalEngine(model)
+    if kind != "triton":
+        raise OptionError(f"engine: got {kind!r}, expected triton or local")
+    protocol, address = split_url(url)
+    return HttpEngine(address, model) if protocol == "http" else GrpcEngine(address, model)
+
+
+def connect(
+    engine: str = "triton", url: str = "127.0.0.1:8001", model: str = "matting_512", limits: Limits | None = None
+) -> MattingClient:
+    """A client by engine name and URL; see `open_engine`."""
+    return MattingClient(open_engine(engine, url, model), limits)
+
+
+def connect_async(
+    url: str = "127.0.0.1:8001", model: str = "matting_512", limits: Limits | None = None
+) -> AsyncMattingClient:
+    """An asynchronous client of a Triton server.
+
+    Raises
+    ------
+    OptionError
+        The URL is none.
+    """
+    protocol, address = split_url(url)
+    engine: AsyncEngine
+    engine = AsyncHttpEngine(address, model) if protocol == "http" else AsyncGrpcEngine(address, model)
+    return AsyncMattingClient(engine, limits)

@@ -1,0 +1,64 @@
+"""What every engine offers, and the checks they share."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client.errors import ModelError
+
+INPUT, OUTPUT = "image", "alpha"
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs a model: batches of squares in, alphas out."""
+
+    model: str
+    size: int
+
+    def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and memory; the engine is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class AsyncEngine(Protocol):
+    """The same, awaitable."""
+
+    model: str
+    size: int  # 0 until connected
+
+    async def connect(self) -> Self:
+        """Open the connection and learn `size`; needless before `infer`."""
+        ...
+
+    async def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections; the engine is not used afterwards."""
+        ...
+
+
+def check_batch(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The batch, contiguous.
+
+    Raises
+    ------
+    ModelError
+        Not (N, size, size, 3) uint8.
+    """
+    if image.dtype != np.uint8 or image.ndim != 4 or image.shape[1:] != (size, size, 3) or not len(image):
+        raise ModelError(
+            f"got {image.dtype} {image.shape}, expected uint8 (N, {size}, {size}, 3); "
+            "prepare photos with processing.letterbox"
+        )
+    return np.ascontiguousarray(image)

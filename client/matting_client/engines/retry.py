@@ -1,0 +1,76 @@
+"""When to ask the server again, and what its answers mean."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tritonclient.utils import InferenceServerException
+
+from matting_client.errors import EngineError, ModelError, ServerBusy, ServerUnavailable
+
+BUSY = ("maximum queue size", "timeout expired")  # the batcher refuses, or waited too long
+LATE = ("Deadline Exceeded", "DEADLINE_EXCEEDED", "timed out")
+# A server that starts or stops, and a crashed model process that is about to be revived.
+TEMPORARY_CODES = ("UNAVAILABLE", "CANCELLED", "502", "503")
+TEMPORARY_SIGNS = (
+    "is not healthy",
+    "is not ready",
+    "not at ready state",
+    "no available versions",
+    "unloaded",
+    "Connection refused",
+    "Socket closed",
+    "Failed to process the request",
+)
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Waits between attempts.
+
+    They double from `first` to `longest` seconds, each shortened at random by up to half so that many clients do not
+    come back at once, until `budget` seconds have passed since the first failure. The default outlives the restart of a
+    crashed model process (10 s) with room to spare. `budget` 0 never retries.
+    """
+
+    budget: float = 30.0
+    first: float = 0.05
+    longest: float = 1.0
+
+    def waits(self) -> Iterator[float]:
+        """Seconds to wait before each further attempt; the time that attempts take counts too."""
+        end, wait = time.monotonic() + self.budget, self.first
+        while (left := end - time.monotonic()) > 0:
+            yield min(wait * random.uniform(0.5, 1.0), left)
+            wait = min(2 * wait, self.longest)
+
+
+def translate(error: Exception, url: str, model: str) -> EngineError:
+    """The package's error for whatever a transport raised; only ServerBusy and ServerUnavailable are worth a retry."""
+    if isinstance(error, EngineError):
+        return error
+    text = str(error)
+    status = str(error.status() or "") if isinstance(error, InferenceServerException) else ""
+    line = " ".join(text.split()) or type(error).__name__
+    if any(sign in text.lower() for sign in BUSY):
+        return ServerBusy(f"{url}: the queue of {model} is full; try again later or send fewer photos at once")
+    if isinstance(error, TimeoutError) or any(sign in text or sign in status for sign in LATE):
+        return ServerUnavailable(f"{url}: {model} did not answer in time; send fewer photos at once or raise timeout")
+    if not isinstance(error, InferenceServerException) or _temporary(text, status):
+        return ServerUnavailable(
+            f"{url}: no answer from {model} ({line}); start the server with `matting serve` or ./run.sh"
+        )
+    return ModelError(f"{url}: {model} refused the request: {line}")
+
+
+def _temporary(text: str, status: str) -> bool:
+    return any(code in status for code in TEMPORARY_CODES) or any(sign in text for sign in TEMPORARY_SIGNS)
+
+
+def has_forgotten(error: Exception) -> bool:
+    """Whether a refusal means that the server does not know a shared-memory region, as after its restart."""
+    text = str(error).lower()
+    return isinstance(error, InferenceServerException) and "unable to find" in text and "shared memory region" in text

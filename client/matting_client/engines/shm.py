@@ -1,0 +1,138 @@
+"""System shared memory for a client on the server's own machine.
+
+Written on `mmap` rather than tritonclient's helper: the name can be unlinked as soon as the server has mapped the
+block, so that nothing is left behind however this process ends, and a full /dev/shm is an error instead of a crash.
+"""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+import os
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PREFIX = "unet_matting_client_"
+FOLDER = Path("/dev/shm")  # where POSIX shared memory lives on Linux; elsewhere pixels travel in the request
+GRACE = 60.0  # seconds after which a server has surely ended a request that its client gave up
+_numbers = itertools.count()
+
+
+class Region:
+    """One block: the batch first, its alpha behind it.
+
+    Raises
+    ------
+    OSError
+        No system shared memory here, or not enough.
+    """
+
+    def __init__(self, image_bytes: int, alpha_bytes: int) -> None:
+        self.image_bytes, self.alpha_bytes = image_bytes, alpha_bytes
+        self.size = image_bytes + alpha_bytes
+        self.name = f"{PREFIX}{os.getpid()}_{next(_numbers)}_{uuid.uuid4().hex[:8]}"
+        self.key = "/" + self.name
+        self._path: Path | None = FOLDER / self.name
+        self._bytes: NDArray[np.uint8] | None = None
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, self.size)  # mapping a hole in full memory would end in SIGBUS
+            self._bytes = np.frombuffer(mmap.mmap(descriptor, self.size), np.uint8)
+        except BaseException:
+            self.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+
+    def register(self, client: Any, **options: Any) -> None:
+        """Make the block known to the server of a (synchronous) tritonclient and take its name away again."""
+        try:
+            client.register_system_shared_memory(self.name, self.key, self.size, **options)
+        finally:
+            self.unlink()
+
+    async def register_async(self, client: Any, **options: Any) -> None:
+        """`register` for an asynchronous tritonclient."""
+        try:
+            await client.register_system_shared_memory(self.name, self.key, self.size, **options)
+        finally:
+            self.unlink()
+
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Copy a batch to the front."""
+        assert self._bytes is not None
+        self._bytes[: image.nbytes] = image.reshape(-1)
+
+    def read(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """A copy of the alpha behind the batch."""
+        assert self._bytes is not None
+        end = self.image_bytes + int(np.prod(shape))
+        return self._bytes[self.image_bytes : end].reshape(shape).copy()
+
+    def unlink(self) -> None:
+        """Take the name away; who has the block mapped keeps it. Harmless when repeated."""
+        path, self._path = self._path, None
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give the memory back; harmless when repeated."""
+        self.unlink()
+        self._bytes = None  # the mapping goes with its last view
+
+
+class Regions:
+    """The registered regions of one engine: free ones for the next request, retired ones to unregister later.
+
+    A region whose request was given up is retired: the server may still write to it, and unregistering it then can
+    crash an old server. There are as many regions as requests ever ran at once. Safe from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free: list[Region] = []
+        self._retired: list[tuple[float, Region]] = []
+
+    def take(self, image_bytes: int) -> Region | None:
+        """A free region that is large enough, if there is one."""
+        with self._lock:
+            for index, region in enumerate(self._free):
+                if region.image_bytes >= image_bytes:
+                    return self._free.pop(index)
+        return None
+
+    def outgrown(self) -> list[Region]:
+        """One free region, if there is any, to give up for a larger one; the caller unregisters and closes it."""
+        with self._lock:
+            return [self._free.pop()] if self._free else []
+
+    def give(self, region: Region) -> None:
+        """Keep a region for the next request."""
+        with self._lock:
+            self._free.append(region)
+
+    def retire(self, region: Region) -> None:
+        """Never use a region again and have it unregistered once that is safe."""
+        region.close()
+        with self._lock:
+            self._retired.append((time.monotonic(), region))
+
+    def due(self) -> list[Region]:
+        """Retired regions that may be unregistered by now; the caller does so."""
+        now = time.monotonic()
+        with self._lock:
+            due = [region for since, region in self._retired if now - since >= GRACE]
+            self._retired = [(since, region) for since, region in self._retired if now - since < GRACE]
+        return due
+
+    def drain(self) -> list[Region]:
+        """All free regions; the caller unregisters and closes them."""
+        with self._lock:
+            free, self._free = self._free, []
+        return free

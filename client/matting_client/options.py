@@ -1,0 +1,124 @@
+"""What to do with a photo: one frozen value, checked when it is made, and the presets that name useful ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+from PIL import ImageColor
+
+from matting_client.errors import OptionError
+
+FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
+MAX_THRESHOLD, MAX_ERODE = 50, 5
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a cutout is made from a photo and its alpha.
+
+    Parameters
+    ----------
+    background : "#rrggbb", "#rgb" or a CSS colour name; a `Path` of a picture; None for transparent.
+    format : "png", "jpeg" or "webp". A JPEG without a background stands on white, as it cannot be transparent.
+    quality : of JPEG and WebP, 1..100; 100 makes WebP lossless.
+    alpha_only : the alpha itself, as an 8-bit grey PNG.
+    alpha_threshold : 0..50, in 1/255: alpha below it becomes 0 and the rest is stretched back to 0..255.
+    erode : 0..5 px at a 1024 px long side, scaled with the photo: pulls the edge inwards.
+    feather : soften the edge a little.
+    foreground : give the edge the subject's own colours, without the old background's.
+    refine : follow the photo's own edges when it is larger than the model's input.
+
+    Raises
+    ------
+    OptionError
+        A value is none of these.
+    """
+
+    background: str | Path | None = None
+    format: str = "png"
+    quality: int = 92
+    alpha_only: bool = False
+    alpha_threshold: int = 0
+    erode: float = 0.0
+    feather: bool = False
+    foreground: bool = True
+    refine: bool = True
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise OptionError(f"format: got {self.format!r}, expected png, jpeg or webp")
+        object.__setattr__(self, "format", FORMATS[self.format])
+        self._in_range("quality", 1, 100)
+        self._in_range("alpha_threshold", 0, MAX_THRESHOLD)
+        self._in_range("erode", 0, MAX_ERODE)
+        if isinstance(self.background, str):
+            parse_colour(self.background)
+        if self.alpha_only and self.format != "png":
+            raise OptionError(f"format: got {self.format!r}, expected png for an alpha, which must not lose anything")
+
+    def _in_range(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise OptionError(f"{name}: got {value!r}, expected {low} to {high}")
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> Self:
+        """The options of a preset, some of them replaced.
+
+        Raises
+        ------
+        OptionError
+            No such preset or option, or a value out of range.
+        """
+        known = presets()
+        if name not in known:
+            raise OptionError(f"preset: got {name!r}, expected one of {', '.join(known)}")
+        unknown = overrides.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise OptionError(f"got the unknown option {min(unknown)!r}; see Options")
+        return cls(**{**known[name].options, **overrides})
+
+    def with_changes(self, **changes: Any) -> Self:
+        """A copy with some values replaced, checked like a new one."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Named options with a sentence on what they are for, in English and Chinese."""
+
+    name: str
+    title: dict[str, str]
+    description: dict[str, str]
+    options: dict[str, Any]
+
+
+@lru_cache
+def presets() -> dict[str, Preset]:
+    """The presets by name, in the order to show them."""
+    text = files("matting_client").joinpath("presets.json").read_text(encoding="utf-8")
+    return {name: Preset(name, **values) for name, values in json.loads(text).items()}
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """RGB of "#rrggbb", "#rgb", "rrggbb" or a CSS colour name.
+
+    Raises
+    ------
+    OptionError
+        Not such a colour.
+    """
+    hexadecimal = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text)
+    try:
+        red, green, blue, *alpha = ImageColor.getrgb("#" + hexadecimal[1] if hexadecimal else text)
+    except ValueError:
+        raise OptionError(f"background: got {text!r}, expected #rrggbb, a colour name or a picture file") from None
+    if alpha:
+        raise OptionError(f"background: got {text!r}, expected a colour without transparency, such as #ffffff")
+    return red, green, blue

@@ -1,0 +1,23 @@
+"""Pre- and post-processing with numpy and OpenCV alone, shared by training, export, client, page and API."""
+
+from matting_client.processing.compose import compose_colour, compose_picture, cutout_rgba
+from matting_client.processing.edge import edge_band, erode, feather, threshold
+from matting_client.processing.foreground import estimate_foreground
+from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox
+from matting_client.processing.refine import refine
+
+__all__ = [
+    "PAD_RGB",
+    "Letterbox",
+    "compose_colour",
+    "compose_picture",
+    "cutout_rgba",
+    "edge_band",
+    "erode",
+    "estimate_foreground",
+    "feather",
+    "letterbox",
+    "refine",
+    "threshold",
+    "unletterbox",
+]

@@ -1,0 +1,44 @@
+"""Put the subject on something: nothing, a colour or a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+ROWS = 512  # rows blended at a time, so that large photos need little memory
+
+
+def cutout_rgba(fgr: Picture, pha: Picture) -> Picture:
+    """(H, W, 3) colours and (H, W) alpha -> (H, W, 4) RGBA; what is fully transparent carries no colour."""
+    rgba = np.empty((*pha.shape, 4), np.uint8)
+    rgba[..., :3], rgba[..., 3] = fgr, pha
+    rgba[pha == 0] = 0
+    return rgba
+
+
+def _blend(fgr: Picture, pha: Picture, bgr: Picture) -> Picture:
+    """Pha fgr + (1 - pha) bgr in rounded integers; `bgr` (H, W, 3) or (3,)."""
+    out = np.empty_like(fgr)
+    for top in range(0, fgr.shape[0], ROWS):
+        rows = slice(top, top + ROWS)
+        a = pha[rows, :, None].astype(np.uint16)
+        below = bgr[rows] if bgr.ndim == 3 else bgr
+        out[rows] = (fgr[rows] * a + below * (255 - a) + 127) // 255
+    return out
+
+
+def compose_colour(fgr: Picture, pha: Picture, colour: tuple[int, int, int]) -> Picture:
+    """Subject on one RGB colour, (H, W, 3)."""
+    return _blend(fgr, pha, np.array(colour, np.uint8))
+
+
+def compose_picture(fgr: Picture, pha: Picture, background: Picture) -> Picture:
+    """Subject on a picture (h, w, 3) of any size, scaled to cover the photo and cut to its middle, (H, W, 3)."""
+    height, width = pha.shape
+    scale = max(height / background.shape[0], width / background.shape[1])
+    size = (max(width, round(background.shape[1] * scale)), max(height, round(background.shape[0] * scale)))
+    covering = cv2.resize(background, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    return _blend(fgr, pha, covering[top : top + height, left : left + width].astype(np.uint8, copy=False))

@@ -1,0 +1,63 @@
+"""The edge band of an alpha and the three knobs that change it: threshold, erode, feather.
+
+All take and return alpha as (H, W) uint8 and leave their input alone.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Alpha = NDArray[np.uint8]
+REFERENCE_SIDE = 1024  # pixel amounts of the knobs are meant for a photo with this long side
+
+
+def pixels(amount: float, shape: tuple[int, ...]) -> float:
+    """An amount given for a 1024 px long side, in pixels of a photo of `shape`."""
+    return amount * max(shape[:2]) / REFERENCE_SIDE
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    size = 2 * radius + 1
+    disc: NDArray[np.uint8] = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return disc
+
+
+def edge_band(pha: Alpha, radius: int) -> NDArray[np.bool_]:
+    """Where alpha is neither 0 nor 255, or changes, widened by `radius` pixels (a square neighbourhood)."""
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    band: NDArray[np.bool_] = cv2.dilate(pha, kernel) > cv2.erode(pha, kernel)
+    return band | ((pha > 0) & (pha < 255))
+
+
+def threshold(pha: Alpha, level: int) -> Alpha:
+    """Alpha below `level` (0..50, in 1/255) becomes 0 and the rest is stretched back to 0..255, so edges stay soft."""
+    if level == 0:
+        return pha
+    ramp = np.clip((np.arange(256) - level) * 255 / (255 - level), 0, 255)
+    out: Alpha = cv2.LUT(pha, np.round(ramp).astype(np.uint8))
+    return out
+
+
+def erode(pha: Alpha, amount: float) -> Alpha:
+    """Pull the edge inwards by `amount` pixels (0..5 at a 1024 px long side, scaled with the photo).
+
+    A fraction of a pixel blends the neighbouring whole radii, so the knob moves smoothly on small photos.
+    """
+    radius = pixels(amount, pha.shape)
+    if radius == 0:
+        return pha
+    whole = int(radius)
+    less = cv2.erode(pha, _disc(whole)) if whole else pha
+    more = cv2.erode(pha, _disc(whole + 1))
+    out: Alpha = cv2.addWeighted(less, 1 - (radius - whole), more, radius - whole, 0)
+    return out
+
+
+def feather(pha: Alpha, sigma: float = 1.0) -> Alpha:
+    """Soften the edge with a Gaussian of `sigma` pixels (at a 1024 px long side); flat regions are untouched."""
+    width = max(pixels(sigma, pha.shape), 0.5)
+    soft = cv2.GaussianBlur(pha, (0, 0), width)
+    band = edge_band(pha, max(1, round(2 * width)))
+    return np.where(band, soft, pha).astype(np.uint8)

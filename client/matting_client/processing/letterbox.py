@@ -1,0 +1,64 @@
+"""Fit a photo into the model's square and bring the alpha back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PAD_RGB = (127, 127, 127)  # zero once the model has normalised it
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a photo of `height` x `width` lies inside the square: top left corner and scaled size, in pixels."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+    inner_height: int
+    inner_width: int
+
+
+def _resize(picture: NDArray[np.uint8], width: int, height: int, enlarge: int) -> NDArray[np.uint8]:
+    shrinks = width * height < picture.shape[0] * picture.shape[1]
+    out: NDArray[np.uint8] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else enlarge)
+    return out
+
+
+def letterbox(rgb: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], Letterbox]:
+    """Scale a photo so that its longer side is `size`, centred on `PAD_RGB`.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8.
+    size : side of the model's input in pixels.
+
+    Returns
+    -------
+    The (size, size, 3) input and the placement that `unletterbox` wants.
+    """
+    height, width = rgb.shape[:2]
+    scale = size / max(height, width)
+    inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (size - inner_height) // 2, (size - inner_width) // 2
+    square = np.empty((size, size, 3), np.uint8)
+    square[:] = PAD_RGB
+    square[top : top + inner_height, left : left + inner_width] = _resize(
+        rgb, inner_width, inner_height, cv2.INTER_LINEAR
+    )
+    return square, Letterbox(height, width, top, left, inner_height, inner_width)
+
+
+def inner(square: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
+    """The photo's part of a (size, size[, C]) square, without the padding."""
+    part = square[box.top : box.top + box.inner_height, box.left : box.left + box.inner_width]
+    return np.ascontiguousarray(part)
+
+
+def unletterbox(pha: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
+    """Cut the photo's part out of the model's (size, size) alpha and scale it to the photo's (H, W)."""
+    return _resize(inner(pha, box), box.width, box.height, cv2.INTER_CUBIC)

@@ -1,0 +1,73 @@
+"""What a published model promises: written as `contract.json` beside it and into the ONNX file's metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from export.graph import INPUT, OPSET, OUTPUT
+
+LICENCE = "Apache-2.0"
+TRAINING_DATA = (
+    "CivilServiceUSA portraits (MIT, public domain), 18F (CC0), councilmatic (MIT); Clothing Co-Parsing (Apache-2.0); "
+    "clothing-dataset-small (CC0); Face Research Lab London Set and Canada set (CC BY 4.0, DeBruine and Jones); "
+    "backgrounds: us-states (MIT), Poly Haven HDRIs (CC0), Debian, elementary and budgie wallpapers"
+)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Everything a user of one model file needs to know about it."""
+
+    model: str
+    size: int
+    precision: str  # of the computation: fp32 or fp16
+    weights_sha256: str
+    commit: str  # of the tree that exported it
+    training_samples: int
+    scores: dict[str, dict[str, float]]  # validation during training, at 512
+    parity: dict[str, dict[str, float]]  # what `export.verify` measured
+    opset: int = OPSET
+    licence: str = LICENCE
+    training_data: str = TRAINING_DATA
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, with the tensors spelled out."""
+        tensors = {
+            "input": {
+                "name": INPUT,
+                "datatype": "UINT8",
+                "dims": [self.size, self.size, 3],
+                "layout": "NHWC",
+                "colour": "RGB",
+            },
+            "output": {"name": OUTPUT, "datatype": "UINT8", "dims": [self.size, self.size, 1], "layout": "NHWC"},
+        }
+        return {**asdict(self), **tensors}
+
+    def metadata(self) -> dict[str, str]:
+        """The fields as strings, for `metadata_props`."""
+        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.to_dict().items()}
+
+    def write(self, folder: Path) -> None:
+        """Write `contract.json`."""
+        (folder / "contract.json").write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def commit() -> str:
+    """Commit of the working tree, or "unknown" outside a clone."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

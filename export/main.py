@@ -1,0 +1,131 @@
+"""`python -m export`: publish weights into the model repository, verify what is there, print the TensorRT command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from export.contract import Contract, commit, sha256
+from export.fold import fold
+from export.graph import annotate, build
+from export.tensorrt import docker_command
+from export.verify import ParityError, verify
+from training.checkpoint import load_model, read_metadata
+from training.model import MattingUNet
+from training.pairs import DataError, pictures, read_rgb
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "training" / "weights" / "matting.safetensors"
+SIZES = {"matting_512": 512, "matting_1024": 1024}
+EXAMPLES = """examples:
+  python -m export publish --photos photos/             weights -> model_repository/, when parity holds
+  python -m export publish --photos photos/ --fp16      the fp16 file as well, for TensorRT
+  python -m export verify --photos photos/              measure what is in the repository
+  python -m export tensorrt                             the command that builds the plans on a GPU machine
+"""
+
+
+def _photos(folder: Path | None) -> list[NDArray[np.uint8]]:
+    if folder is not None:
+        return [read_rgb(path) for path in pictures(folder)[:8]]
+    try:
+        from skimage import data
+    except ImportError:
+        raise DataError("got no --photos, expected a folder of photos; give one, or install scikit-image") from None
+    return [data.astronaut()]
+
+
+def _write(proto: onnx.ModelProto, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    onnx.save(proto, part)
+    part.replace(path)
+
+
+def publish_model(
+    model: MattingUNet, weights: Path, name: str, repository: Path, photos: list[NDArray[np.uint8]], half: bool
+) -> Contract:
+    """Export one model, verify it, and only then put it in the repository with its contract.
+
+    Raises
+    ------
+    ParityError
+        The exported file computes something else; the repository is as before.
+    """
+    size, header = SIZES[name], read_metadata(weights)
+    proto = build(fold(model), size, half)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / "model.onnx"
+        onnx.save(proto, trial)
+        parity = verify(model, trial, size, photos, half)
+    contract = Contract(
+        model=name,
+        size=size,
+        precision="fp16" if half else "fp32",
+        weights_sha256=sha256(weights),
+        commit=commit(),
+        training_samples=int(header["seen"]),
+        scores=header["scores"],
+        parity=parity,
+    )
+    annotate(proto, contract.metadata())
+    _write(proto, repository / name / "1" / ("model.fp16.onnx" if half else "model.onnx"))
+    if not half:
+        contract.write(repository / name)
+    return contract
+
+
+def _publish(given: argparse.Namespace) -> None:
+    model, photos = load_model(given.weights), _photos(given.photos)
+    for name in given.models:
+        for half in (False, True) if given.fp16 else (False,):
+            contract = publish_model(model, given.weights, name, given.repository, photos, half)
+            print(f"{name} {contract.precision}: {contract.parity}")
+
+
+def _verify(given: argparse.Namespace) -> None:
+    model, photos = load_model(given.weights), _photos(given.photos)
+    for name in given.models:
+        path = given.repository / name / "1" / "model.onnx"
+        for engine, found in verify(model, path, SIZES[name], photos).items():
+            print(f"{name}  {engine:14}  largest {found['largest']}/255  mean {found['mean']:.2e}")
+
+
+def _tensorrt(given: argparse.Namespace) -> None:
+    print("# Run on the GPU machine; needs `python -m export publish --fp16` first. Then start Triton with")
+    print("# --model-config-name=tensorrt")
+    for name in given.models:
+        print(docker_command(given.repository, name, SIZES[name]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; 0 done, 1 refused (parity or bad data), 2 wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("verb", choices=("publish", "verify", "tensorrt"))
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--repository", type=Path, default=ROOT / "model_repository")
+    parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument(
+        "--photos", type=Path, help="folder of real photos for the parity check (default: one portrait)"
+    )
+    parser.add_argument("--fp16", action="store_true", help="publish model.fp16.onnx too")
+    given = parser.parse_args(argv)
+    os.environ.setdefault("TORCH_LOGS", "-all")
+    try:
+        {"publish": _publish, "verify": _verify, "tensorrt": _tensorrt}[given.verb](given)
+    except (ParityError, DataError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

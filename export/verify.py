@@ -1,0 +1,124 @@
+"""Does an exported file compute what the network computes? Torch against ONNX Runtime and OpenVINO, in steps of 255."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matting_client.engines.cpu import CpuModel, has_bf16
+from matting_client.processing import letterbox
+from numpy.typing import NDArray
+
+from export.fold import fold
+from export.graph import Served
+from training.model import MattingUNet
+
+Array = NDArray[np.uint8]
+Run = Callable[[Array], Array]
+BATCHES = (1, 3, 8)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Largest accepted difference: `largest` in steps of 255 of a pixel, `mean` absolute in 0..1."""
+
+    largest: int
+    mean: float
+
+
+# fp32 may differ by a rounding of the last step. Reduced precisions may decide a single uncertain pixel otherwise, so
+# only their mean is bounded: a quarter of a step of 255 over the whole picture for bf16, half of that for fp16.
+GATES = {"f32": Gate(1, 1e-4), "fp16": Gate(255, 5e-4), "bf16": Gate(255, 1e-3)}
+
+
+class ParityError(ValueError):
+    """An exported file computes something else; the message says where and by how much."""
+
+
+def photos(pictures: list[Array], size: int) -> Array:
+    """As many inputs as the largest batch has: the pictures letterboxed, then mirrored, then darkened, in turns."""
+    variants = [p for q in pictures for p in (q, q[:, ::-1], (q * 0.6).astype(np.uint8))]
+    chosen = [variants[i % len(variants)] for i in range(max(BATCHES))]
+    return np.stack([letterbox(np.ascontiguousarray(picture), size)[0] for picture in chosen])
+
+
+def torch_run(model: MattingUNet) -> Run:
+    """The network itself, fp32, one photo at a time."""
+    served = Served(model).eval()
+
+    def run(image: Array) -> Array:
+        with torch.no_grad():
+            return np.concatenate([served(torch.from_numpy(one[None])).numpy() for one in image])
+
+    return run
+
+
+def onnxruntime_run(path: Path, optimise: bool = True) -> Run:
+    """ONNX Runtime on the CPU."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    level = ort.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda image: np.asarray(session.run(None, {"image": image})[0], dtype=np.uint8)
+
+
+def compare(want: Array, got: Array, name: str, gate: Gate) -> dict[str, float]:
+    """Largest and mean difference.
+
+    Raises
+    ------
+    ParityError
+        Beyond the gate.
+    """
+    difference = np.abs(want.astype(np.int16) - got.astype(np.int16))
+    found = {"largest": int(difference.max()), "mean": float(difference.mean() / 255)}
+    if found["largest"] > gate.largest or found["mean"] > gate.mean:
+        raise ParityError(
+            f"{name}: got a largest difference of {found['largest']} and a mean of {found['mean']:.2g}, "
+            f"expected at most {gate.largest} and {gate.mean:.2g}; do not publish this file"
+        )
+    return found
+
+
+def verify(
+    model: MattingUNet, path: Path, size: int, pictures: list[Array], half: bool = False
+) -> dict[str, dict[str, float]]:
+    """Compare every engine at every batch size with the network.
+
+    Parameters
+    ----------
+    model : the network as trained.
+    path : the ONNX file.
+    size : its input side.
+    pictures : (H, W, 3) photos.
+    half : whether the file computes in fp16.
+
+    Returns
+    -------
+    By engine: the worst `largest` (steps of 255) and `mean` (0..1) over the batches. "fp16 weights" compares the
+    network as trained with the folded one; all others compare an engine with the folded one.
+
+    Raises
+    ------
+    ParityError
+        An engine differs by more than its gate.
+    """
+    image = photos(pictures, size)
+    want = torch_run(fold(model))(image)
+    rounding = compare(torch_run(model)(image), want, "fp16 weights", GATES["fp16"])
+    engines: dict[str, tuple[Run, Gate]] = {"onnxruntime": (onnxruntime_run(path), GATES["fp16" if half else "f32"])}
+    if not half:
+        engines["openvino f32"] = (CpuModel(path, precision="f32").run, GATES["f32"])
+        if has_bf16():
+            engines["openvino bf16"] = (CpuModel(path, precision="bf16").run, GATES["bf16"])
+    report = {"fp16 weights": rounding}
+    for engine, (run, gate) in engines.items():
+        rows = [compare(want[:n], run(image[:n]), f"{path} in {engine}, batch {n}", gate) for n in BATCHES]
+        report[engine] = {key: max(row[key] for row in rows) for key in rows[0]}
+    return report

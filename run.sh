@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Installs what serving needs into .venv (once), then starts Triton, the web page and the REST API. Ctrl-C ends all of it.
+#
+#   ./run.sh                   install if needed, then serve
+#   ./run.sh --setup-only      only install
+#   ./run.sh --page-port 8080  other arguments go to `matting serve` (./run.sh --help lists them)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+die() {
+  echo "run.sh: $*" >&2
+  exit 2
+}
+
+suitable() { # a Python that really runs (pyenv leaves commands that do not) and that Triton was built for
+  "$1" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null
+}
+
+find_python() {
+  local each
+  for each in python3.11 python3.12 python3 python; do
+    if suitable "$each"; then
+      echo "$each"
+      return
+    fi
+  done
+  die "no Python 3.11 or 3.12 found (tried python3.11, python3.12, python3, python): install one, and its venv package"
+}
+
+check_machine() {
+  [ "$(uname -sm)" = "Linux x86_64" ] ||
+    die "the embedded Triton runs on Linux x86-64, this is $(uname -sm): use docker compose --profile cpu up"
+  local glibc
+  glibc="$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2)"
+  [ "$(printf '%s\n' 2.35 "${glibc:-0}" | sort -V | head -n1)" = 2.35 ] ||
+    die "got glibc ${glibc:-none}, the embedded Triton needs 2.35 (Ubuntu 22.04, Debian 12 or newer)"
+}
+
+wanted() { # changes when something else is to be installed, or the folder has moved
+  { pwd; cat pyproject.toml client/pyproject.toml; [ ! -f constraints.txt ] || cat constraints.txt; } | sha256sum
+}
+
+install() {
+  check_machine
+  local python
+  if ! suitable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    python="$(find_python)"
+    "$python" -m venv --clear .venv || die "$python -m venv failed: install the package ${python##*/}-venv"
+  fi
+  echo "Installing into .venv, once; this takes a minute or two ..." >&2
+  rm -f .venv/installed
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    ${constraints[@]+"${constraints[@]}"} -e './client[local]' -e '.[serve,ui]' ||
+    die "the installation failed: see above, and start ./run.sh again"
+  wanted >.venv/installed.new
+  mv .venv/installed.new .venv/installed
+}
+
+constraints=()
+[ ! -f constraints.txt ] || constraints=(-c constraints.txt)
+if [ "$(cat .venv/installed 2>/dev/null)" != "$(wanted)" ] || ! suitable .venv/bin/python; then
+  install
+fi
+if [ "${1-}" = --setup-only ]; then
+  echo "Everything is installed. Start it with ./run.sh" >&2
+  exit 0
+fi
+exec .venv/bin/matting serve --page "$@"

@@ -1,0 +1,1 @@
+"""The embedded Triton server: started, supervised, cleaned up after."""

@@ -1,0 +1,81 @@
+"""A child process that cannot outlive us, whose last words are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+_TAIL_LINES = 60
+_KILL_SECONDS = 5.0
+
+
+class Child:
+    """One run of ``command`` in its own process group, so that Ctrl-C in a terminal reaches only the supervisor.
+
+    Parameters
+    ----------
+    command
+        Absolute path of the program, and its arguments.
+    env
+        Its whole environment.
+    on_line
+        Called from another thread with each line the process (or a process it started) writes.
+    """
+
+    def __init__(self, command: list[str], env: dict[str, str], on_line: Callable[[str], None]) -> None:
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._on_line = on_line
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), *command],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """Exit code (negative: the signal that killed it), None while it runs."""
+        return self._process.poll()
+
+    def stop(self, seconds: float) -> None:
+        """Ask it to end, wait up to ``seconds``, then kill it and whatever it started."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self.bury()
+
+    def bury(self) -> None:
+        """Kill what is left of its process group and collect it; for a child that has died, or must."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait(_KILL_SECONDS)
+        self._reader.join(_KILL_SECONDS)
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                self.tail.append(line.rstrip())
+                self._on_line(line.rstrip())

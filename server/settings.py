@@ -1,0 +1,49 @@
+"""What `matting serve` was asked to do, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_REPOSITORY = Path(__file__).resolve().parents[1] / "model_repository"
+LOOPBACK = "127.0.0.1"
+_ANY_ADDRESS = {"", "0.0.0.0", "::"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Addresses, models and engine of one server."""
+
+    host: str = LOOPBACK
+    http_port: int = 8000
+    grpc_port: int = 8001
+    metrics_port: int = 8002
+    repository: Path = DEFAULT_REPOSITORY
+    threads: int = 0  # of the CPU engine; 0: one per core
+    precision: str = "auto"  # auto, bf16 or f32
+    log_verbose: int = 0  # Triton's own verbosity; above 0 its whole log is shown
+    page: bool = False  # also run the web page and the REST API
+    page_host: str = LOOPBACK
+    page_port: int = 7860
+
+    @property
+    def local_host(self) -> str:
+        """Address under which this machine itself reaches the server."""
+        return LOOPBACK if self.host in _ANY_ADDRESS else self.host
+
+    @property
+    def local_page_host(self) -> str:
+        """Address under which this machine itself reaches the page."""
+        return LOOPBACK if self.page_host in _ANY_ADDRESS else self.page_host
+
+    @property
+    def ports(self) -> dict[str, tuple[str, int]]:
+        """Option name -> (address, port) of everything that will listen."""
+        wanted = {
+            "--http-port": (self.host, self.http_port),
+            "--grpc-port": (self.host, self.grpc_port),
+            "--metrics-port": (self.host, self.metrics_port),
+        }
+        if self.page:
+            wanted["--page-port"] = (self.page_host, self.page_port)
+        return wanted

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs what the tests need into .venv (once) and runs all of them: style, types, units, the real Triton, a real browser.
+#
+#   ./test.sh                          everything
+#   ./test.sh tests/unit -k decode     other arguments go to pytest, and only pytest runs
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+./run.sh --setup-only
+
+wanted() {
+  cat pyproject.toml client/pyproject.toml constraints.txt | sha256sum
+}
+
+if [ "$(cat .venv/installed-dev 2>/dev/null)" != "$(wanted)" ] || ! .venv/bin/python -m pytest --version >/dev/null 2>&1; then
+  echo "Installing what the tests need, once; torch and TensorRT take a few minutes ..." >&2
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+    -e './client[local]' -e '.[dev]'
+  wanted >.venv/installed-dev
+fi
+
+if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+  root=()
+  [ "$(id -u)" = 0 ] || root=(sudo)
+  echo "Installing Chromium for the page's tests ..." >&2
+  { "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends chromium; } >/dev/null ||
+    echo "test.sh: Chromium could not be installed; the page's tests will fail until it is" >&2
+fi
+
+if [ $# = 0 ]; then
+  .venv/bin/ruff check .
+  .venv/bin/ruff format --check .
+  .venv/bin/mypy
+fi
+exec .venv/bin/python -m pytest "$@"

@@ -1,0 +1,183 @@
+"""The client against the real server: shared memory over restarts, threads, and folders whose server dies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matting_client.engines import AsyncGrpcEngine, AsyncHttpEngine, GrpcEngine, HttpEngine, shm
+from matting_client.engines.retry import Retry
+from matting_client.errors import EngineError, ModelError, ServerUnavailable
+from numpy.typing import NDArray
+from PIL import Image
+from skimage import data
+
+from tests.protocol.serving import Served
+
+Photos = dict[str, NDArray[np.uint8]]
+SyncEngine = type[GrpcEngine | HttpEngine]
+AsyncEngine = type[AsyncGrpcEngine | AsyncHttpEngine]
+MODEL = "matting_512"
+SYNC = [GrpcEngine, HttpEngine]
+ASYNC = [AsyncGrpcEngine, AsyncHttpEngine]
+
+
+def url_of(served: Served, engine: SyncEngine | AsyncEngine) -> str:
+    return served.grpc if "Grpc" in engine.__name__ else served.http
+
+
+def registered(served: Served) -> list[str]:
+    return [str(region["name"]) for region in json.loads(served.get("/v2/systemsharedmemory/status")[1])]
+
+
+@pytest.mark.parametrize("engine", SYNC)
+def test_one_engine_serves_many_threads(served: Served, portraits: Photos, engine: SyncEngine) -> None:
+    photos = portraits[MODEL]
+    sizes = [1, 3, 2, 8] * 4
+    with engine(url_of(served, engine), MODEL) as one:
+        assert one.transport == "shared memory"
+        expected = one.infer(photos)
+        with ThreadPoolExecutor(8) as pool:
+            for size, alpha in zip(sizes, pool.map(lambda size: one.infer(photos[:size]), sizes), strict=True):
+                assert np.abs(alpha.astype(int) - expected[:size]).max() <= 1
+        assert 1 <= len(registered(served)) <= 8  # no more than requests ever ran at once
+    assert registered(served) == []
+
+
+@pytest.mark.parametrize("engine", ASYNC)
+@pytest.mark.parametrize("shared_memory", [None, False])
+def test_one_async_engine_serves_many_tasks(
+    served: Served, portraits: Photos, engine: AsyncEngine, shared_memory: bool | None
+) -> None:
+    photos = portraits[MODEL]
+
+    async def run() -> list[NDArray[np.uint8]]:
+        async with engine(url_of(served, engine), MODEL, shared_memory=shared_memory) as one:
+            assert (one.transport == "shared memory") is (shared_memory is None)
+            return await asyncio.gather(*(one.infer(photos[: 1 + size % 3]) for size in range(9)))
+
+    alphas = asyncio.run(run())
+    assert [len(alpha) for alpha in alphas] == [1, 2, 3] * 3
+    for alpha in alphas:
+        assert np.abs(alpha.astype(int) - alphas[2][: len(alpha)]).max() <= 1
+    assert registered(served) == []
+
+
+@pytest.mark.parametrize("engine", [*SYNC, *ASYNC])
+def test_without_common_memory_the_pixels_are_sent(
+    served: Served,
+    portraits: Photos,
+    engine: SyncEngine | AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """As with a server in a container, whose address is local but whose memory is not."""
+    photo = portraits[MODEL][:1]
+    expected = infer(engine, url_of(served, engine), photo, shared_memory=False)[0]
+    monkeypatch.setattr(shm, "FOLDER", tmp_path)  # blocks are made, but where the server does not look
+    alpha, transport = infer(engine, url_of(served, engine), photo, retry=Retry(budget=0))
+    assert transport in ("grpc", "http")
+    assert np.array_equal(alpha, expected)
+    with pytest.raises(ModelError):
+        infer(engine, url_of(served, engine), photo, shared_memory=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def infer(
+    engine: SyncEngine | AsyncEngine,
+    url: str,
+    photo: NDArray[np.uint8],
+    shared_memory: bool | None = None,
+    retry: Retry | None = None,
+) -> tuple[NDArray[np.uint8], str]:
+    """One answer, and how the pixels travelled in the end."""
+    made = engine(url, MODEL, shared_memory=shared_memory, retry=retry)
+    if isinstance(made, GrpcEngine | HttpEngine):
+        with made:
+            return made.infer(photo), made.transport
+
+    async def run() -> tuple[NDArray[np.uint8], str]:
+        async with made:
+            return await made.infer(photo), made.transport
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("engine", SYNC)
+def test_a_restarted_server_has_forgotten_the_regions(served: Served, portraits: Photos, engine: SyncEngine) -> None:
+    """The client sleeps through the restart and must not notice, even when it never retries."""
+    photo = portraits[MODEL][:1]
+    with engine(url_of(served, engine), MODEL, retry=Retry(budget=0)) as one:
+        expected = one.infer(photo)
+        triton = served.triton()
+        triton.kill()
+        _until_ready_again(served, triton.pid)
+        alpha = _second_try_at_most(one, photo)
+        assert one.transport == "shared memory"
+    assert np.abs(alpha.astype(int) - expected).max() <= 1
+
+
+def _second_try_at_most(engine: GrpcEngine | HttpEngine, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    try:
+        return engine.infer(photo)
+    except ServerUnavailable:  # the old connection is found broken only when it is used
+        return engine.infer(photo)
+
+
+@pytest.mark.parametrize("engine", [*SYNC, *ASYNC])
+def test_errors_of_the_server(served: Served, portraits: Photos, engine: SyncEngine | AsyncEngine) -> None:
+    url = url_of(served, engine)
+    with pytest.raises(ModelError, match=r"^got uint8 \(1, 1024, 1024, 3\), expected uint8 \(N, 512, 512, 3\)"):
+        infer(engine, url, portraits["matting_1024"][:1])
+    with pytest.raises(EngineError, match=rf"^{url}: "):  # more than max_batch_size
+        infer(engine, url, np.repeat(portraits[MODEL], 40, 0), shared_memory=False)
+    with pytest.raises(ServerUnavailable, match=r"start the server with `matting serve`"):
+        infer(engine, "127.0.0.1:9", portraits[MODEL][:1])
+
+
+def test_a_server_that_dies_in_the_middle_of_a_folder(tmp_path: Path) -> None:
+    """What was done stays, what was not is named, and nothing is half-written."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    picture = Image.fromarray(data.astronaut()).resize((1600, 1600))
+    for index in range(40):
+        picture.save(photos / f"{index:02}.jpg")
+    served = Served().wait_ready()
+    try:
+        command = ["cutout", str(photos), "-o", str(out), "--url", served.grpc, "--jobs", "2"]
+        process = subprocess.Popen([sys.executable, "-m", "matting_client.cli", *command], stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while not (out.is_dir() and len(list(out.glob("*.png"))) >= 3):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        assert served.stop(signal.SIGTERM) == 0
+    _, errors = process.communicate(timeout=120)
+    lines = errors.decode().splitlines()
+    done = sorted(path.name for path in out.iterdir())
+    assert process.returncode == 1
+    assert all(name.endswith(".png") for name in done), done
+    assert 3 <= len(done) < 40
+    assert len(done) + len(lines) == 40
+    for index in range(40):
+        assert (f"{index:02}.png" in done) != any(f"{index:02}.jpg" in line for line in lines)
+    for name in done:
+        with Image.open(out / name) as cutout:
+            cutout.load()
+            assert (cutout.mode, cutout.size) == ("RGBA", (1600, 1600))
+
+
+def _until_ready_again(served: Served, old: int) -> None:
+    deadline = time.monotonic() + 60
+    while not (served.is_ready() and any(each.pid != old for each in served.processes())):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -1,0 +1,67 @@
+"""`matting serve --page`: Triton and the page live, come back and end together."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.protocol.serving import Served, free_ports, leftovers
+
+
+@pytest.fixture
+def page() -> Iterator[tuple[Served, int]]:
+    before = leftovers()
+    (port,) = free_ports(1)
+    server = Served(["--page", "--page-port", str(port)]).wait_ready()
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    yield server, port
+    family += psutil.Process(server.process.pid).children(recursive=True)
+    assert server.stop() == 0, server.log
+    assert [each for each in family if each.is_running()] == []
+    assert leftovers() - before == set()
+
+
+def test_page_lives_and_comes_back(page: tuple[Served, int]) -> None:
+    server, port = page
+    assert "page and REST API ready after " in server.log
+    assert f"http://127.0.0.1:{port}" in server.log
+    assert server.get("/livez", port)[0] == 200
+    assert server.get("/readyz", port)[0] == 200
+    assert b"<html" in server.get("/", port)[1].lower()
+    assert _page_process(server).name()
+    _page_process(server).kill()
+    deadline = time.monotonic() + 60
+    while "page and REST API ready again" not in server.log:
+        assert time.monotonic() < deadline, server.log
+        time.sleep(0.1)
+    assert server.get("/livez", port)[0] == 200
+    assert server.is_ready()
+
+
+def test_page_is_not_ready_without_its_model(page: tuple[Served, int]) -> None:
+    """Alive is the page's own matter; ready is Triton's as well."""
+    server, port = page
+    server.triton().kill()
+    seen: set[int | None] = set()
+    deadline = time.monotonic() + 60
+    while not (503 in seen and server.is_ready() and _status(server, port) == 200):
+        assert time.monotonic() < deadline, (seen, server.log)
+        seen.add(_status(server, port))
+        assert server.get("/livez", port)[0] == 200
+        time.sleep(0.02)
+
+
+def _status(server: Served, port: int) -> int | None:
+    try:
+        return server.get("/readyz", port)[0]
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def _page_process(server: Served) -> psutil.Process:
+    children = psutil.Process(server.process.pid).children()
+    return next(each for each in children if any("api.main" in part for part in each.cmdline()))

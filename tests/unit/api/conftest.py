@@ -1,0 +1,116 @@
+"""The real API on a real socket, with a tiny real model in this process."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import onnx
+import pytest
+import uvicorn
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from PIL import Image
+from skimage import data
+
+from api.app import create_app
+from api.settings import Settings
+
+SIDE = 64
+Serve = Callable[..., httpx.Client]
+
+
+def write_model(repository: Path) -> None:
+    """A model of the served contract whose alpha is the brightness."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["real"], ["mean"], axes=[3], keepdims=1),
+        helper.make_node("Round", ["mean"], ["rounded"]),
+        helper.make_node("Cast", ["rounded"], ["alpha"], to=TensorProto.UINT8),
+    ]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIDE, SIDE, 3])]
+    outputs = [helper.make_tensor_value_info("alpha", TensorProto.UINT8, ["N", SIDE, SIDE, 1])]
+    graph = helper.make_graph(nodes, "brightness", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path = repository / "matting_512" / "1" / "model.onnx"
+    path.parent.mkdir(parents=True)
+    onnx.save(model, path)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[httpx.Client]:
+    """The API of these settings, served by the real server on a free port."""
+    config = uvicorn.Config(create_app(settings), log_config=None, ws="none", timeout_graceful_shutdown=3)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    write_model(folder)
+    return folder
+
+
+@pytest.fixture
+def serve(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Starts an API with the settings given; it ends with the test."""
+    monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
+    with ExitStack() as running_ones:
+        yield lambda **settings: running_ones.enter_context(running(Settings(**{"engine": "local", **settings})))
+
+
+@pytest.fixture(scope="session")
+def api(repository: Path) -> Iterator[httpx.Client]:
+    """One API that tests share when they leave it as it was."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as open_ones:
+        patch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
+        settings = Settings(engine="local", max_upload_mb=4, max_pixels=2_000_000)
+        yield open_ones.enter_context(running(settings))
+
+
+@pytest.fixture(scope="session")
+def portrait() -> bytes:
+    """The astronaut, not square, as a PNG."""
+    return encode(data.astronaut()[:400])
+
+
+def encode(picture: NDArray[np.uint8], format: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format)
+    return buffer.getvalue()
+
+
+def pixels(body: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(body)))
+
+
+def error(response: httpx.Response) -> dict[str, str]:
+    """The one error of an answer, whose form is checked."""
+    assert response.headers["content-type"] == "application/json"
+    (found,) = response.json()["errors"]
+    assert found.keys() == {"title", "code", "detail"} and all(found.values())
+    return dict(found)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)

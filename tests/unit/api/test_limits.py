@@ -1,0 +1,187 @@
+"""Sizes, slowness, crowds and servers that are not there."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from api import guard
+from tests.unit.api.conftest import Serve, encode, error, pixels, wait_until
+from tests.unit.api.test_removebg import PATH, post
+
+MB = 2**20
+
+
+def connection(api: httpx.Client) -> socket.socket:
+    return socket.create_connection((api.base_url.host, api.base_url.port), timeout=30)
+
+
+def answer(link: socket.socket) -> tuple[int, bytes]:
+    """Status and body of an answer, after which the server closes the connection or not."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = link.recv(65536)
+        assert part, "closed without an answer"
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(next(line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")))
+    while len(body) < length:
+        body += link.recv(65536)
+    return int(head.split()[1]), body
+
+
+def multipart(photo: bytes) -> bytes:
+    head = b'--b\r\nContent-Disposition: form-data; name="image_file"; filename="photo.png"\r\n\r\n'
+    return head + photo + b"\r\n--b--\r\n"
+
+
+def test_too_large_by_its_length(api: httpx.Client) -> None:
+    response = post(api, bytes(5 * MB))
+    assert (response.status_code, error(response)["code"]) == (413, "file_too_large")
+
+
+def test_length_alone_is_enough(api: httpx.Client) -> None:
+    """It is refused without waiting for a body that has been announced."""
+    with connection(api) as link:
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        link.sendall(f"{head}Content-Length: {10**12}\r\n\r\n".encode())
+        status, body = answer(link)
+    assert (status, json.loads(body)["errors"][0]["code"]) == (413, "file_too_large")
+
+
+@pytest.mark.parametrize("path", [PATH, "/nowhere"])
+def test_too_large_without_a_length(api: httpx.Client, path: str) -> None:
+    sent = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal sent
+        yield multipart(b"")[:80]
+        for _ in range(12):
+            sent += MB
+            yield bytes(MB)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    try:
+        response = api.post(path, content=chunks(), headers=headers)
+    except httpx.WriteError:
+        assert sent > 4 * MB  # still sending when the server had had enough
+    else:
+        assert response.status_code in (404, 413)
+        assert error(response)
+    assert api.get("/livez").status_code == 200
+
+
+def test_chunked_upload_within_the_limit(api: httpx.Client, portrait: bytes) -> None:
+    body = multipart(portrait)
+    parts = (body[start : start + 10_000] for start in range(0, len(body), 10_000))
+    response = api.post(PATH, content=parts, headers={"Content-Type": "multipart/form-data; boundary=b"})
+    assert pixels(response.content).shape == (400, 512, 4)
+
+
+def test_other_paths_take_little(api: httpx.Client) -> None:
+    assert api.post("/livez", content=bytes(2 * MB)).status_code == 413
+
+
+def test_silent_sender_is_given_up(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "CHUNK_SECONDS", 0.3)
+    with connection(api) as link:
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        link.sendall(f"{head}Content-Length: 1000\r\n\r\n--b".encode())
+        status, body = answer(link)
+    assert (status, json.loads(body)["errors"][0]["code"]) == (408, "request_timeout")
+
+
+def test_senders_that_vanish_leave_it_working(
+    api: httpx.Client, portrait: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = multipart(portrait)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    for share in (10, len(body) // 2, len(body)):
+        with connection(api) as link:
+            link.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:share])
+    assert post(api, portrait).status_code == 200
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_a_full_house_is_refused(serve: Serve, portrait: bytes) -> None:
+    api = serve(workers=1, waiting=1)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n".encode()
+    body = multipart(portrait)
+    opening = head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:100]
+    with connection(api) as one, connection(api) as two:
+        one.sendall(opening)
+        two.sendall(opening)
+        wait_until(lambda: post(api, portrait).status_code == 503)
+        response = post(api, portrait)
+        assert error(response)["code"] == "server_busy"
+        assert int(response.headers["retry-after"]) >= 1
+        for link in (one, two):
+            link.sendall(body[100:])
+            assert answer(link)[0] == 200
+    assert post(api, portrait).status_code == 200
+
+
+def test_without_a_server(serve: Serve, portrait: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"127.0.0.1:{free.getsockname()[1]}"
+    api = serve(engine="triton", url=url)
+    assert api.get("/livez").json() == {"status": "alive"}
+    ready = api.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (503, "not ready")
+    assert url in ready.json()["errors"][0]["detail"] and int(ready.headers["retry-after"]) >= 1
+    response = post(api, portrait)
+    found = error(response)
+    assert (response.status_code, found["code"]) == (503, "server_unavailable")
+    assert int(response.headers["retry-after"]) >= 1
+    assert url not in found["detail"]  # where the model lives is nobody's business
+
+
+def test_without_the_model(serve: Serve, portrait: bytes) -> None:
+    api = serve(model="matting_none")
+    assert api.get("/readyz").status_code == 503
+    assert error(post(api, portrait))["code"] == "model_unavailable"
+    assert api.get("/livez").status_code == 200
+
+
+def test_pixel_limit(serve: Serve) -> None:
+    import numpy as np
+
+    api = serve(max_pixels=100)
+    assert post(api, encode(np.zeros((10, 10, 3), np.uint8))).status_code == 200
+    assert post(api, encode(np.zeros((10, 11, 3), np.uint8))).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/docs", 404),
+        ("GET", "/../../etc/passwd", 404),
+        ("GET", PATH, 405),
+        ("PUT", PATH, 405),
+        ("OPTIONS", PATH, 405),
+        ("DELETE", "/livez", 405),
+    ],
+)
+def test_errors_have_one_form(api: httpx.Client, method: str, path: str, status: int) -> None:
+    response = api.request(method, path, headers={"Origin": "https://example.com"})
+    assert response.status_code == status
+    assert error(response)
+    assert "access-control-allow-origin" not in response.headers
+
+
+def test_openapi_tells_of_everything(api: httpx.Client) -> None:
+    described = api.get("/openapi.json").json()
+    assert described["paths"].keys() == {PATH, "/livez", "/readyz"}
+    form = described["paths"][PATH]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    assert {"image_file", "image_file_b64", "bg_color", "format", "channels", "size"} <= form.keys()
+    assert {"200", "400", "413", "503"} <= described["paths"][PATH]["post"]["responses"].keys()
+
+
+def test_head(api: httpx.Client) -> None:
+    assert api.head("/livez").status_code == 200
+    assert api.head("/readyz").status_code == 200

@@ -1,0 +1,244 @@
+"""`POST /v1.0/removebg`: every parameter, and every way to send a photo."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from matting_client import Options, connect
+from PIL import Image
+from skimage import data
+
+from tests.unit.api.conftest import encode, error, pixels
+
+PATH = "/v1.0/removebg"
+
+
+def post(api: httpx.Client, photo: bytes, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
+    return api.post(PATH, files={"image_file": ("photo.png", photo)}, data=fields, headers=headers)
+
+
+def test_default_is_a_transparent_png_of_the_photos_size(api: httpx.Client, portrait: bytes) -> None:
+    response = post(api, portrait)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "image/png"
+    picture = pixels(response.content)
+    assert picture.shape == (400, 512, 4)
+    assert picture[..., 3].min() < 30 and picture[..., 3].max() > 220
+
+
+def test_headers(api: httpx.Client, portrait: bytes) -> None:
+    headers = post(api, portrait, {"X-Request-Id": "photo-17"}).headers
+    assert (headers["x-width"], headers["x-height"]) == ("512", "400")
+    assert (headers["x-type"], headers["x-credits-charged"]) == ("other", "0")
+    assert headers["x-request-id"] == "photo-17"
+    assert headers["x-content-type-options"] == "nosniff"
+    steps = dict(step.split(";dur=") for step in headers["server-timing"].split(", "))
+    assert {"decode", "infer", "compose", "encode"} <= steps.keys()
+    assert all(float(spent) >= 0 for spent in steps.values())
+    assert "access-control-allow-origin" not in headers
+
+
+def test_strange_request_ids_are_replaced(api: httpx.Client) -> None:
+    for given in ("a b", "x" * 65, "<script>"):
+        found = api.get("/livez", headers={"X-Request-Id": given}).headers["x-request-id"]
+        assert found != given and len(found) == 32
+
+
+def test_same_bytes_as_the_client(api: httpx.Client, portrait: bytes, monkeypatch: Any, repository: Any) -> None:
+    monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
+    with connect("local") as client:
+        expected = client.cutout(portrait, Options(background="#81d4fa", format="webp")).to_bytes()
+    assert post(api, portrait, bg_color="81d4fa", format="webp").content == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "media", "channels"),
+    [
+        ({"format": "png"}, "image/png", 4),
+        ({"format": "auto"}, "image/png", 4),
+        ({"format": ""}, "image/png", 4),
+        ({"format": "jpg"}, "image/jpeg", 3),
+        ({"format": "jpeg"}, "image/jpeg", 3),
+        ({"format": "webp"}, "image/webp", 4),
+        ({"bg_color": "fff"}, "image/jpeg", 3),
+        ({"bg_color": "#fff", "format": "png"}, "image/png", 3),
+        ({"channels": "rgba"}, "image/png", 4),
+        ({"channels": "alpha"}, "image/png", 1),
+        ({"channels": "alpha", "bg_color": "red"}, "image/png", 1),
+        ({"channels": "alpha", "format": "png"}, "image/png", 1),
+    ],
+)
+def test_format_and_channels(
+    api: httpx.Client, portrait: bytes, fields: dict[str, str], media: str, channels: int
+) -> None:
+    response = post(api, portrait, **fields)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == media
+    picture = pixels(response.content)
+    assert (1 if picture.ndim == 2 else picture.shape[2]) == channels
+
+
+@pytest.mark.parametrize("colour", ["#0080ff", "0080ff", "0080FF", "rgb(0, 128, 255)"])
+def test_background_colour(api: httpx.Client, colour: str) -> None:
+    black = encode(np.zeros((40, 50, 3), np.uint8))  # nothing bright: all of it is background
+    picture = pixels(post(api, black, bg_color=colour, format="png").content)
+    assert (picture == (0, 128, 255)).all()
+
+
+def test_background_colour_by_name(api: httpx.Client) -> None:
+    black = encode(np.zeros((40, 50, 3), np.uint8))
+    assert (pixels(post(api, black, bg_color="teal", format="png").content) == (0, 128, 128)).all()
+
+
+@pytest.mark.parametrize("size", ["auto", "full", "preview", "regular", "4k"])
+def test_size_is_accepted_and_changes_nothing(api: httpx.Client, portrait: bytes, size: str) -> None:
+    assert pixels(post(api, portrait, size=size).content).shape[:2] == (400, 512)
+
+
+def test_type_is_given_back(api: httpx.Client, portrait: bytes) -> None:
+    assert post(api, portrait, type="person").headers["x-type"] == "person"
+
+
+def test_values_of_remove_bg_that_change_nothing(api: httpx.Client, portrait: bytes) -> None:
+    fields = {"crop": "false", "scale": "original", "position": "original", "add_shadow": "false", "roi": ""}
+    assert post(api, portrait, **fields).content == post(api, portrait).content
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "named"),
+    [
+        ({"format": "gif"}, "invalid_parameter", "format"),
+        ({"format": "zip"}, "invalid_parameter", "format"),
+        ({"channels": "rgb"}, "invalid_parameter", "channels"),
+        ({"channels": "alpha", "format": "jpg"}, "invalid_parameter", "format"),
+        ({"size": "huge"}, "invalid_parameter", "size"),
+        ({"type": "dragon"}, "invalid_parameter", "type"),
+        ({"bg_color": "81d4fa77"}, "invalid_parameter", "bg_color"),
+        ({"bg_color": "nocolour"}, "invalid_parameter", "bg_color"),
+        ({"crop": "true"}, "unsupported_parameter", "crop"),
+        ({"scale": "50%"}, "unsupported_parameter", "scale"),
+        ({"bg_image_url": "http://127.0.0.1/x"}, "unsupported_parameter", "bg_image_url"),
+        ({"colour": "red"}, "unknown_parameter", "colour"),
+        ({"image_url": "https://example.com/a.jpg"}, "image_url_not_supported", "image_url"),
+        ({"image_file_b64": "aGk="}, "multiple_sources", "image_file_b64"),
+    ],
+)
+def test_bad_values(api: httpx.Client, portrait: bytes, fields: dict[str, str], code: str, named: str) -> None:
+    response = post(api, portrait, **fields)
+    found = error(response)
+    assert (response.status_code, found["code"]) == (400, code)
+    assert named in found["detail"] and "\n" not in found["detail"]
+
+
+def test_base64_in_json_and_forms(api: httpx.Client, portrait: bytes) -> None:
+    text = base64.b64encode(portrait).decode()
+    expected = post(api, portrait, format="webp").content
+    fields = {"image_file_b64": text, "format": "webp"}
+    assert api.post(PATH, json={**fields, "crop": False, "image_url": None}).content == expected
+    assert api.post(PATH, json={**fields, "image_file_b64": f"data:image/png;base64,{text}"}).content == expected
+    assert api.post(PATH, data=fields).content == expected
+    parts = {name: (None, value) for name, value in fields.items()}
+    assert api.post(PATH, files=parts).content == expected
+
+
+def test_accept_json(api: httpx.Client, portrait: bytes) -> None:
+    response = post(api, portrait, {"Accept": "application/json"})
+    assert response.headers["content-type"] == "application/json"
+    assert base64.b64decode(response.json()["data"]["result_b64"]) == post(api, portrait).content
+    assert response.headers["x-width"] == "512"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "code"),
+    [
+        (b"{", "application/json", 400, "invalid_json"),
+        (b"\xff\xfe", "application/json", 400, "invalid_json"),
+        (b"[" * 100_000, "application/json", 400, "invalid_json"),
+        (b"[1]", "application/json", 400, "invalid_json"),
+        (b"{}", "application/json", 400, "missing_source"),
+        (b'{"image_file_b64": []}', "application/json", 400, "invalid_parameter"),
+        (b'{"image_file_b64": "?!"}', "application/json", 400, "invalid_image_file_b64"),
+        (b'{"image_file_b64": "aGk="}', "application/json", 400, "invalid_image"),
+        (b"format=png", "application/x-www-form-urlencoded", 400, "missing_source"),
+        (b"image_file=x", "application/x-www-form-urlencoded", 400, "invalid_image_file"),
+        (b"format=png&format=jpg&image_file_b64=aGk=", "application/x-www-form-urlencoded", 400, "invalid_parameter"),
+        (b"nonsense", "multipart/form-data; boundary=b", 400, "bad_request"),
+        (b"--b\r\nbroken", "multipart/form-data; boundary=b", 400, "missing_source"),
+        (b"nonsense", "multipart/form-data", 400, "bad_request"),
+        (b"", "multipart/form-data; boundary=b", 400, "missing_source"),
+        (b"x", "text/plain", 415, "unsupported_media_type"),
+    ],
+)
+def test_bad_bodies(api: httpx.Client, body: bytes, kind: str, status: int, code: str) -> None:
+    response = api.post(PATH, content=body, headers={"Content-Type": kind})
+    assert (response.status_code, error(response)["code"]) == (status, code)
+
+
+def test_no_content_type(api: httpx.Client) -> None:
+    assert api.post(PATH, content=b"x").status_code == 415
+
+
+def test_more_files_or_fields_than_wanted(api: httpx.Client, portrait: bytes) -> None:
+    two = [("image_file", ("a.png", portrait)), ("image_file", ("b.png", portrait))]
+    other = {"bg_image_file": ("a.png", portrait)}
+    assert api.post(PATH, files=two).status_code == 400
+    assert error(api.post(PATH, files=other))["code"] == "unsupported_parameter"
+    many = {f"field{n}": (None, "x") for n in range(100)}
+    assert api.post(PATH, files=many).status_code == 400
+
+
+def gif() -> bytes:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def huge_header(side: int) -> bytes:
+    """A PNG of a few bytes that says it has side x side pixels."""
+    small = bytearray(encode(np.zeros((4, 4, 3), np.uint8)))
+    import zlib
+
+    small[16:24] = side.to_bytes(4, "big") * 2
+    small[29:33] = zlib.crc32(bytes(small[12:29])).to_bytes(4, "big")
+    return bytes(small)
+
+
+@pytest.mark.parametrize(
+    ("photo", "status"),
+    [
+        (b"", 400),
+        (b"not a picture", 400),
+        (encode(data.astronaut())[:5000], 400),
+        (gif(), 400),
+        (huge_header(1500), 413),
+        (huge_header(20_000), 413),
+        (huge_header(2_000_000_000), 413),
+    ],
+    ids=["empty", "text", "truncated", "animated", "pixels", "more-pixels", "bomb"],
+)
+def test_bad_photos(api: httpx.Client, photo: bytes, status: int) -> None:
+    response = post(api, photo)
+    found = error(response)
+    assert response.status_code == status, found
+    assert found["code"] == ("file_too_large" if status == 413 else "invalid_image")
+    assert "photo.png" in found["detail"] and "\n" not in found["detail"]
+
+
+def test_one_pixel_is_a_photo(api: httpx.Client) -> None:
+    response = post(api, encode(np.full((1, 1, 3), 255, np.uint8)))
+    assert pixels(response.content).shape == (1, 1, 4)
+
+
+def test_orientation_is_applied(api: httpx.Client) -> None:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40), "white").save(buffer, "JPEG", exif=exif)
+    response = post(api, buffer.getvalue())
+    assert (response.headers["x-width"], response.headers["x-height"]) == ("40", "60")

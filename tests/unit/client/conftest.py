@@ -1,0 +1,74 @@
+"""A tiny real model of the served contract, and the command line in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+SIDE = 128
+RunCommand = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+def tiny_model(side: int = SIDE, input_name: str = "image") -> onnx.ModelProto:
+    """Alpha = 2 (mean of RGB) - 128, clipped: bright is subject."""
+    nodes = [
+        helper.make_node("Cast", [input_name], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["real"], ["mean"], axes=[3], keepdims=1),
+        helper.make_node("Mul", ["mean", "two"], ["double"]),
+        helper.make_node("Sub", ["double", "offset"], ["shifted"]),
+        helper.make_node("Clip", ["shifted", "low", "high"], ["clipped"]),
+        helper.make_node("Round", ["clipped"], ["rounded"]),
+        helper.make_node("Cast", ["rounded"], ["alpha"], to=TensorProto.UINT8),
+    ]
+    constants = {"two": 2.0, "offset": 128.0, "low": 0.0, "high": 255.0}
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info(input_name, TensorProto.UINT8, ["N", side, side, 3])],
+        [helper.make_tensor_value_info("alpha", TensorProto.UINT8, ["N", side, side, 1])],
+        [helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with the tiny model as matting_512."""
+    folder = tmp_path_factory.mktemp("repository")
+    (folder / "matting_512" / "1").mkdir(parents=True)
+    onnx.save(tiny_model(), folder / "matting_512" / "1" / "model.onnx")
+    return folder
+
+
+@pytest.fixture
+def local(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the tiny model the one of `--engine local` in this process."""
+    monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
+    return repository
+
+
+@pytest.fixture
+def environment(repository: Path) -> dict[str, str]:
+    """Environment of a `matting` process that has the tiny model and turns warnings into errors."""
+    return os.environ | {"MATTING_MODEL_REPOSITORY": str(repository), "PYTHONWARNINGS": "error"}
+
+
+@pytest.fixture
+def matting(environment: dict[str, str], tmp_path: Path) -> RunCommand:
+    """Run `matting ARGUMENTS...` in `tmp_path`."""
+
+    def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "matting_client.cli", *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, **options)
+
+    return run

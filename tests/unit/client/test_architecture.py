@@ -1,0 +1,98 @@
+"""Imports run one way, and nothing that serves loads torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+CLIENT = ROOT / "client" / "matting_client"
+
+
+def imported(file: Path) -> set[str]:
+    """Full names of everything a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def files(folder: Path) -> list[Path]:
+    found = sorted(folder.rglob("*.py"))
+    assert found, folder
+    return found
+
+
+@pytest.mark.parametrize("file", files(CLIENT), ids=lambda path: str(path.relative_to(CLIENT)))
+def test_the_client_imports_nothing_above_it(file: Path) -> None:
+    tops = {name.partition(".")[0] for name in imported(file)}
+    assert not tops & {"server", "training", "export", "api", "ui", "benchmarks", "torch", "tests"}
+
+
+@pytest.mark.parametrize("file", files(ROOT / "training"), ids=lambda path: path.name)
+def test_training_uses_only_the_processing_of_the_client(file: Path) -> None:
+    """Evaluation is the exception: it measures what users get, through the whole client."""
+    names = imported(file)
+    assert file.name == "evaluate.py" or all(
+        name.startswith("matting_client.processing") for name in names if name.startswith("matting_client")
+    )
+    assert not {name.partition(".")[0] for name in names} & {"server", "api", "ui", "benchmarks", "export"}
+
+
+@pytest.mark.parametrize("file", files(ROOT / "server"), ids=lambda path: path.name)
+def test_the_server_uses_only_the_cpu_engine_of_the_client(file: Path) -> None:
+    names = {name for name in imported(file) if name.startswith("matting_client")}
+    assert all(name.startswith("matting_client.engines.cpu.") for name in names)
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """Top-level modules that a fresh process holds after importing these."""
+    script = f"import sys, {', '.join(modules)}; print(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+CLIENT_MODULES = [
+    "matting_client.client",
+    "matting_client.cli",
+    "matting_client.engines.aio",
+    "matting_client.engines.cpu",
+]
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [CLIENT_MODULES, ["server.main"], ["api.main", "api.app"], ["ui.page", "ui.mount"]],
+    ids=lambda names: names[0],
+)
+def test_nothing_that_serves_loads_torch(modules: list[str]) -> None:
+    missing = [
+        name for name in modules if not (ROOT / (name.replace(".", "/") + ".py")).exists() and "client" not in name
+    ]
+    assert not missing
+    assert "torch" not in loaded_by(*modules)
+
+
+@pytest.mark.parametrize("module", ["matting_client.engines.cpu", "matting_client.processing"])
+def test_what_training_and_the_server_use_needs_no_triton_client(module: str) -> None:
+    assert not loaded_by(module) & {"tritonclient", "grpc", "gevent", "PIL"}
+
+
+def test_every_public_name_exists() -> None:
+    import matting_client
+    from matting_client import engines
+
+    for package in (matting_client, engines):
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+        with pytest.raises(AttributeError):
+            _ = package.nothing

@@ -1,0 +1,190 @@
+"""Wrong usage, missing servers and interruptions of `matting`: one line, the right exit code, nothing half-written."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from matting_client import cli, cutout_command
+from matting_client.decode import decode
+from matting_client.errors import OptionError
+
+from tests.unit.client.conftest import RunCommand
+from tests.unit.client.pictures import astronaut, file_of
+
+LOCAL = ("--engine", "local")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(file_of(astronaut(150, 200), "JPEG"))
+    return path
+
+
+def one_line(stderr: bytes) -> str:
+    text = stderr.decode()
+    assert text.endswith("\n")
+    assert text.count("\n") == 1, text
+    return text[:-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "bmp"], "format: got 'bmp', expected png, jpeg or webp"),
+        (["--quality", "0"], "quality: got 0, expected 1 to 100"),
+        (["--quality", "best"], "argument --quality: invalid int value: 'best'"),
+        (["--alpha-threshold", "51"], "alpha_threshold: got 51, expected 0 to 50"),
+        (["--erode", "6"], "erode: got 6.0, expected 0 to 5"),
+        (["--erode", "nan"], "erode: got nan"),
+        (["--background", "greenish"], "background: got 'greenish'"),
+        (["--background", "none.jpg"], "background: got 'none.jpg'"),
+        (["--preset", "passport"], "preset: got 'passport', expected one of id-photo"),
+        (["--alpha-only", "--format", "jpeg"], "expected png for an alpha"),
+        (["--alpha-only", "-o", "a.jpg"], "expected png for an alpha"),
+        (["-o", "a.bmp"], "-o a.bmp: got the suffix .bmp"),
+        (["-o", "a.png", "--format", "webp"], "--format webp: got -o a.png"),
+        (["--jobs", "-1"], "--jobs: got -1, expected 1 or more"),
+        (["--engine", "gpu"], "engine: got 'gpu', expected triton or local"),
+        (["--url", "https://x:1"], "url: got 'https://x:1'"),
+        (["--engine", "local", "--model", "../x"], "got model '../x'"),
+        (["--engine", "local", "--model", "matting_9"], "model.onnx: got no such file"),
+        (["--wrong"], "unrecognized arguments: --wrong"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_usage(matting: RunCommand, photo: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = matting("cutout", photo, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    line = one_line(done.stderr)
+    assert line.startswith("matting cutout: ")
+    assert message in line
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["paint"], ["--nothing"], ["cutout"]], ids=str)
+def test_wrong_commands(matting: RunCommand, arguments: list[str]) -> None:
+    done = matting(*arguments)
+    assert done.returncode == 2
+    assert one_line(done.stderr).startswith("matting")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:1", "http://127.0.0.1:1"])
+def test_no_server_says_what_to_do(matting: RunCommand, photo: Path, tmp_path: Path, url: str) -> None:
+    done = matting("cutout", photo, "--url", url)
+    assert done.returncode == 2
+    line = one_line(done.stderr)
+    for part in ("matting cutout: 127.0.0.1:1: ", "matting serve", "./run.sh", "--engine local"):
+        assert part in line
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("kind", ["missing", "garbage", "empty", "folder in the way"])
+def test_one_photo_that_fails(matting: RunCommand, photo: Path, tmp_path: Path, kind: str) -> None:
+    out = "out.png"
+    if kind == "missing":
+        photo.unlink()
+    elif kind == "folder in the way":
+        (tmp_path / "file").write_bytes(b"")
+        out = "file/out.png"
+    else:
+        photo.write_bytes(b"" if kind == "empty" else b"garbage")
+    done = matting("cutout", "photo.jpg", "-o", out, *LOCAL)
+    assert done.returncode == 1
+    assert one_line(done.stderr).startswith("matting cutout: photo.jpg: ")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_photo_is_never_replaced(matting: RunCommand, photo: Path) -> None:
+    before = photo.read_bytes()
+    done = matting("cutout", photo, "-o", photo, *LOCAL)
+    assert done.returncode == 1
+    assert "would replace the photo" in one_line(done.stderr)
+    assert photo.read_bytes() == before
+
+
+def test_standard_input_that_is_no_picture(matting: RunCommand) -> None:
+    for data in (b"", b"garbage"):
+        done = matting("cutout", "-", *LOCAL, input=data)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert one_line(done.stderr).startswith("matting cutout: standard input: ")
+
+
+def test_a_reader_that_goes_away(environment: dict[str, str], photo: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "matting_client.cli", "cutout", str(photo), "-o", "-", *LOCAL]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=environment, timeout=120, check=False)
+    os.close(write)
+    assert done.returncode == 1
+    assert "standard output: cannot be written (Broken pipe)" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interruption(environment: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    data = file_of(astronaut(1200, 1600), "JPEG")
+    for index in range(60):
+        (folder / f"{index:02}.jpg").write_bytes(data)
+    command = [sys.executable, "-m", "matting_client.cli", "cutout", str(folder), "-o", str(out), "--jobs", "2", *LOCAL]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not (out.exists() and any(path.suffix == ".png" for path in out.iterdir())):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout == b""
+    assert one_line(stderr) == "matting cutout: interrupted"
+    written = sorted(path.name for path in out.iterdir())
+    assert 0 < len(written) < 60
+    assert all(name.endswith(".png") for name in written)  # no .part
+    for name in written:
+        assert decode((out / name).read_bytes()).shape == (1200, 1600, 3)
+
+
+def test_in_process_the_handlers_are_put_back(local: Path, photo: Path, tmp_path: Path) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    assert cutout_command.main([str(photo), "-o", str(tmp_path / "o.png"), *LOCAL]) == 0
+    with pytest.raises(OptionError):
+        cutout_command.main([str(photo), "--erode", "9"])
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["cutout", "--help"]])
+def test_help_has_examples(matting: RunCommand, arguments: list[str]) -> None:
+    done = matting(*arguments)
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode()
+    assert "examples:" in text
+    assert "matting cutout photo.jpg -o cutout.png" in text
+    if "cutout" in arguments:
+        for option in ("--preset", "--alpha-only", "--engine", "--skip-existing", "exit code: 0", "130"):
+            assert option in text
+
+
+def test_version(matting: RunCommand) -> None:
+    done = matting("--version")
+    assert done.stdout.decode().strip() == f"matting {importlib.metadata.version('matting-client')}"
+
+
+@pytest.mark.parametrize("name", ["serve", "ui"])
+def test_commands_of_the_application_are_named_where_it_is_missing(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_plugins", dict)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name])
+    assert ended.value.code == 2
+    assert "comes with the application" in capsys.readouterr().err

@@ -1,0 +1,172 @@
+"""Files that are damaged, dangerous or too large are refused in one line that names them."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from matting_client.decode import Limits, decode, read
+from matting_client.errors import InputError
+from PIL import Image
+
+from tests.unit.client.pictures import astronaut, file_of
+
+
+def refused(data: bytes, limits: Limits | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        decode(data, "holiday.jpg", limits)
+    message = str(caught.value)
+    assert message.startswith("holiday.jpg: ")
+    assert "\n" not in message
+    return message
+
+
+def png(width: int, height: int, pixels: bytes = b"") -> bytes:
+    """A one-bit PNG of any claimed size."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("data", [b"hello", b"\0" * 1000, b"\xff\xd8\xff", b"%PDF-1.7\n", b"PK\x03\x04" + b"\0" * 50])
+def test_no_picture(data: bytes) -> None:
+    assert "expected JPEG, PNG, WebP, TIFF or BMP" in refused(data) or "damaged" in refused(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
+        file_of(astronaut(8, 8), "TGA"),
+        file_of(astronaut(8, 8), "PCX"),
+        file_of(astronaut(8, 8), "ICO"),
+        file_of(astronaut(8, 8), "PPM"),
+        file_of(astronaut(8, 8), "PDF"),
+    ],
+    ids=["svg", "eps", "tga", "pcx", "ico", "ppm", "pdf"],
+)
+def test_formats_nobody_photographs_in_never_reach_a_decoder(data: bytes) -> None:
+    assert "no known picture format" in refused(data)
+
+
+def test_zero_bytes() -> None:
+    assert "empty file" in refused(b"")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+def test_truncated(format: str, share: float) -> None:
+    data = file_of(astronaut(200, 300), format)
+    refused(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
+def test_any_damage_is_an_input_error_or_a_picture(format: str) -> None:
+    """Random bytes overwritten, many times: nothing but InputError ever comes out."""
+    random = np.random.default_rng(0)
+    whole = file_of(astronaut(40, 60), format)
+    outcomes = set()
+    for _ in range(150):
+        data = bytearray(whole)
+        for place in random.integers(0, len(data), random.integers(1, 12)):
+            data[place] = random.integers(256)
+        try:
+            decode(bytes(data), limits=Limits(max_pixels=10_000_000))
+            outcomes.add("picture")
+        except InputError as error:
+            assert "\n" not in str(error)
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+def test_a_huge_header_is_refused() -> None:
+    assert "100000x100000 pixels" in refused(png(100_000, 100_000)) or "too many pixels" in refused(
+        png(100_000, 100_000)
+    )
+
+
+def test_a_genuine_bomb_is_refused_before_it_is_decoded() -> None:
+    """30000x30000 in 110 kB: as RGB it would take 2.7 GB."""
+    side = 30_000
+    data = png(side, side, zlib.compress(bytes(side * (side // 8 + 1)), 9))
+    assert len(data) < 200_000
+    process = psutil.Process(os.getpid())
+    before = process.memory_info().rss
+    peak = []
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(refused, data)
+        while not future.done():
+            peak.append(process.memory_info().rss)
+            time.sleep(0.001)
+    assert "million" in future.result()
+    assert max(peak, default=before) - before < 50e6
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (7746, 7746), (1, 60_000_001)])
+def test_too_many_pixels(size: tuple[int, int]) -> None:
+    message = refused(png(*size))
+    assert "expected at most 60 million" in message
+
+
+def test_the_limits_are_exact() -> None:
+    data = file_of(np.zeros((30, 40, 3), np.uint8), "PNG")
+    assert decode(data, limits=Limits(max_bytes=len(data), max_pixels=1200)).shape == (30, 40, 3)
+    refused(data, Limits(max_pixels=1199))
+    refused(data, Limits(max_bytes=len(data) - 1))
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_several_frames(format: str) -> None:
+    frames = [Image.fromarray(astronaut(20, 30)), Image.new("RGB", (30, 20), "red")]
+    message = refused(file_of(frames[0], format, save_all=True, append_images=frames[1:]))
+    assert "several frames, expected a still picture" in message
+
+
+def test_paths(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "none.jpg", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(InputError, match=reason) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: ")
+    large = tmp_path / "large.jpg"
+    with large.open("wb") as file:
+        file.truncate(65 * 2**20)  # sparse: only its length is large
+    with pytest.raises(InputError, match="65 MB"):
+        read(large)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_one_may_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "secret.jpg"
+    path.write_bytes(file_of(astronaut(8, 8), "JPEG"))
+    path.chmod(0)
+    with pytest.raises(InputError, match="Permission denied"):
+        read(path)
+
+
+def test_warnings_of_the_process_survive_many_threads() -> None:
+    """The filters are global: threads that decode at once must leave them as they were."""
+    import warnings
+
+    before = list(warnings.filters)
+    data = file_of(astronaut(50, 50), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decode, [data] * 200))
+    assert list(warnings.filters) == before
+
+
+def test_a_file_object_is_not_a_photo() -> None:
+    with pytest.raises(TypeError):
+        decode(io.BytesIO(b"x"))  # type: ignore[arg-type]

@@ -1,0 +1,116 @@
+"""Options refuse every value they cannot have; presets are data."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matting_client.errors import MattingError, OptionError
+from matting_client.options import Options, parse_colour, presets
+
+BAD: list[dict[str, Any]] = [
+    {"format": "bmp"},
+    {"format": "PNG"},
+    {"format": ""},
+    {"quality": 0},
+    {"quality": 101},
+    {"quality": "high"},
+    {"quality": None},
+    {"alpha_threshold": -1},
+    {"alpha_threshold": 51},
+    {"alpha_threshold": True},
+    {"erode": -0.1},
+    {"erode": 5.1},
+    {"erode": float("nan")},
+    {"erode": float("inf")},
+    {"background": "greenish"},
+    {"background": "#12"},
+    {"background": ""},
+    {"background": "#11223344"},
+    {"background": "rgba(1,2,3,0.5)"},
+    {"alpha_only": True, "format": "jpeg"},
+    {"alpha_only": True, "format": "webp"},
+]
+
+
+@pytest.mark.parametrize("values", BAD, ids=str)
+def test_bad_values(values: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=r"got .* expected") as caught:
+        Options(**values)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, MattingError)
+    with pytest.raises(OptionError):
+        Options().with_changes(**values)
+
+
+@pytest.mark.parametrize(
+    "values", [{"quality": 1}, {"quality": 100}, {"alpha_threshold": 50}, {"erode": 5}, {"erode": 0.5}]
+)
+def test_the_ends_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        assert getattr(Options(**values), name) == value
+
+
+def test_jpg_means_jpeg() -> None:
+    assert Options(format="jpg") == Options(format="jpeg")
+
+
+def test_options_cannot_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Options().erode = 3  # type: ignore[misc]
+
+
+def test_a_path_is_a_background() -> None:
+    assert Options(background=Path("wall.jpg")).background == Path("wall.jpg")
+
+
+@pytest.mark.parametrize(
+    ("text", "colour"),
+    [
+        ("#ffffff", (255, 255, 255)),
+        ("0a0B0c", (10, 11, 12)),
+        ("#f80", (255, 136, 0)),
+        ("f80", (255, 136, 0)),
+        ("white", (255, 255, 255)),
+        ("CornflowerBlue", (100, 149, 237)),
+        ("rgb(1, 2, 3)", (1, 2, 3)),
+    ],
+)
+def test_colours(text: str, colour: tuple[int, int, int]) -> None:
+    assert parse_colour(text) == colour
+
+
+@pytest.mark.parametrize("text", ["", "#", "#ggg", "#1234", "#12345", "#1234567", "no colour", "x" * 500])
+def test_no_colours(text: str) -> None:
+    with pytest.raises(OptionError, match=r"^background: got "):
+        parse_colour(text)
+
+
+def test_presets_are_complete_and_valid() -> None:
+    assert list(presets()) == ["id-photo", "product", "avatar", "complex-background"]
+    for name, preset in presets().items():
+        assert preset.name == name
+        for text in (preset.title, preset.description):
+            assert set(text) == {"en", "zh"}
+            assert all(text.values())
+        options = Options.from_preset(name)
+        assert all(getattr(options, key) == value for key, value in preset.options.items())
+
+
+def test_no_two_presets_are_the_same() -> None:
+    assert len({Options.from_preset(name) for name in presets()}) == len(presets())
+
+
+def test_overrides_win_over_a_preset() -> None:
+    options = Options.from_preset("id-photo", background="#00ff00", erode=0)
+    assert (options.background, options.erode, options.format) == ("#00ff00", 0, "jpeg")
+
+
+def test_unknown_presets_and_options() -> None:
+    with pytest.raises(OptionError, match="got 'passport', expected one of id-photo, product"):
+        Options.from_preset("passport")
+    with pytest.raises(OptionError, match="unknown option 'feathers'"):
+        Options.from_preset("avatar", feathers=True)

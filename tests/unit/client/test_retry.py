@@ -1,0 +1,165 @@
+"""What a server's answers mean, and when it is asked again."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+from matting_client import connect, connect_async
+from matting_client.client import split_url
+from matting_client.engines import GrpcEngine, HttpEngine
+from matting_client.engines.retry import Retry, has_forgotten, translate
+from matting_client.engines.wire import input_side, is_loopback
+from matting_client.errors import EngineError, MattingError, ModelError, OptionError, ServerBusy, ServerUnavailable
+from tritonclient.utils import InferenceServerException
+
+
+def answer(text: str, status: str | None) -> InferenceServerException:
+    return InferenceServerException(text, status)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (answer("Exceeds maximum queue size", "StatusCode.UNAVAILABLE"), ServerBusy),
+        (answer("Request timeout expired", "503"), ServerBusy),
+        (answer("failed to connect to all addresses", "StatusCode.UNAVAILABLE"), ServerUnavailable),
+        (answer("Deadline Exceeded", "StatusCode.DEADLINE_EXCEEDED"), ServerUnavailable),
+        (
+            answer(
+                "Failed to process the request(s) for model 'matting_512_0', message: Stub process "
+                "'matting_512_0' is not healthy.",
+                "StatusCode.INTERNAL",
+            ),
+            ServerUnavailable,
+        ),
+        (answer("Request for unknown model: 'matting_512' has no available versions", "400"), ServerUnavailable),
+        (ConnectionRefusedError(111, "Connection refused"), ServerUnavailable),
+        (TimeoutError("timed out"), ServerUnavailable),
+        (ConnectionResetError(), ServerUnavailable),
+        (answer("Request for unknown model: 'x' is not found", "StatusCode.NOT_FOUND"), ModelError),
+        (answer("unexpected shape for input 'image'", "StatusCode.INVALID_ARGUMENT"), ModelError),
+        (answer("unexpected shape for input 'image'", "400"), ModelError),
+        (answer("", None), ModelError),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, Exception) else value.__name__,
+)
+def test_answers(error: Exception, kind: type[EngineError]) -> None:
+    translated = translate(error, "10.0.0.1:8001", "matting_512")
+    assert type(translated) is kind
+    assert str(translated).startswith("10.0.0.1:8001: ")
+    assert "\n" not in str(translated)
+    assert "matting_512" in str(translated)
+
+
+def test_long_answers_become_one_line() -> None:
+    assert "refused the request: [400] first second" in str(translate(answer("first\n\n  second\n", "400"), "u:1", "m"))
+
+
+def test_our_own_errors_pass() -> None:
+    error = ModelError("x")
+    assert translate(error, "u:1", "m") is error
+
+
+def test_forgotten_regions() -> None:
+    assert has_forgotten(answer("Unable to find shared memory region: 'unet_matting_client_1'", "400"))
+    assert not has_forgotten(answer("Unable to find model", "400"))
+    assert not has_forgotten(OSError("Unable to find shared memory region"))
+
+
+def test_waits_double_and_stay_in_their_bounds() -> None:
+    waits = Retry(budget=1000, first=0.1, longest=1.0).waits()
+    for expected in (0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0):
+        assert expected / 2 <= next(waits) <= expected
+
+
+def test_the_budget_counts_time_that_passes() -> None:
+    waits = Retry(budget=0.2, first=0.01, longest=0.01).waits()
+    assert next(waits) <= 0.01
+    time.sleep(0.25)  # an attempt that took long
+    assert next(waits, None) is None
+    assert list(Retry(budget=0).waits()) == []
+
+
+def test_waits_do_not_all_agree() -> None:
+    assert len({next(Retry().waits()) for _ in range(20)}) > 10
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.mark.parametrize("scheme", ["", "grpc://", "http://"])
+def test_no_server(closed_port: int, scheme: str) -> None:
+    with pytest.raises(
+        ServerUnavailable, match=f"^127.0.0.1:{closed_port}: no answer from matting_512 .*matting serve"
+    ):
+        connect(url=f"{scheme}127.0.0.1:{closed_port}")
+
+
+@pytest.mark.parametrize("engine", [GrpcEngine, HttpEngine])
+def test_a_host_that_cannot_be_resolved(engine: type[GrpcEngine | HttpEngine]) -> None:
+    with pytest.raises(ServerUnavailable):
+        engine("no-such-host.invalid:8001", timeout=5)
+
+
+@pytest.mark.parametrize("engine", [GrpcEngine, HttpEngine])
+def test_something_else_listens(engine: type[GrpcEngine | HttpEngine]) -> None:
+    """It accepts and says nothing: the timeout ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(EngineError):
+        engine(f"127.0.0.1:{listener.getsockname()[1]}", timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("127.0.0.1:8001", ("grpc", "127.0.0.1:8001")),
+        ("grpc://triton:8001/", ("grpc", "triton:8001")),
+        ("http://[::1]:8000", ("http", "[::1]:8000")),
+        ("localhost:1", ("grpc", "localhost:1")),
+    ],
+)
+def test_urls(url: str, expected: tuple[str, str]) -> None:
+    assert split_url(url) == expected
+
+
+@pytest.mark.parametrize("url", ["https://a:1", "ftp://a:1", "a", "", "http://a", "a:", "a:b", "://a:1", "http://"])
+def test_urls_that_are_none(url: str) -> None:
+    for make in (lambda: connect(url=url), lambda: connect_async(url)):
+        with pytest.raises(OptionError, match=r"^url: got .* expected") as caught:
+            make()
+        assert isinstance(caught.value, MattingError)
+
+
+def test_engines_that_are_none() -> None:
+    with pytest.raises(OptionError, match="engine: got 'gpu', expected triton or local"):
+        connect("gpu")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("127.0.0.1:1", True),
+        ("127.9.9.9:1", True),
+        ("[::1]:1", True),
+        ("localhost:1", True),
+        ("10.0.0.1:1", False),
+        ("triton:1", False),
+    ],
+)
+def test_loopback(url: str, expected: bool) -> None:
+    assert is_loopback(url) is expected
+
+
+@pytest.mark.parametrize("shape", [[], [-1, 512, 512], [-1, 512, 256, 3], [-1, 512, 512, 1], [-1, -1, -1, 3]])
+def test_models_of_others(shape: list[int]) -> None:
+    metadata = {"inputs": [{"name": "image", "shape": [str(n) for n in shape]}]}
+    with pytest.raises(ModelError, match="choose a matting model"):
+        input_side("resnet", "u:1", metadata)
+    with pytest.raises(ModelError):
+        input_side("resnet", "u:1", {})
+    assert input_side("m", "u:1", {"inputs": [{"name": "image", "shape": ["-1", "512", "512", "3"]}]}) == 512

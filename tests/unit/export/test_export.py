@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from skimage import data
+
+from export.contract import sha256
+from export.fold import fold
+from export.graph import INPUT, OPSET, OUTPUT, Served, build
+from export.main import ROOT, SIZES, WEIGHTS, main
+from export.tensorrt import docker_command, trtexec
+from export.verify import GATES, Gate, ParityError, compare, photos, torch_run, verify
+from training.checkpoint import load_model
+from training.model import MattingUNet
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def model() -> MattingUNet:
+    """The published network."""
+    return load_model(WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def exported(model: MattingUNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    onnx.save(build(fold(model), SIDE), path)
+    return path
+
+
+def test_graph_follows_the_tensor_contract(exported: Path) -> None:
+    graph = onnx.load(exported).graph
+    assert (graph.node[0].op_type, graph.node[-1].op_type) == ("Cast", "Cast")
+    shapes = {}
+    for value in (*graph.input, *graph.output):
+        assert value.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+        dims = value.type.tensor_type.shape.dim
+        shapes[value.name] = [d.dim_param or d.dim_value for d in dims]
+    assert shapes == {INPUT: ["batch", SIDE, SIDE, 3], OUTPUT: ["batch", SIDE, SIDE, 1]}
+    assert onnx.load(exported).opset_import[0].version == OPSET
+
+
+def test_every_engine_and_batch_agrees_with_the_network(model: MattingUNet, exported: Path) -> None:
+    report = verify(model, exported, SIDE, [data.astronaut()])
+    assert report["onnxruntime"]["largest"] <= 1 and report["openvino f32"]["largest"] <= 1
+
+
+def test_half_precision_body_stays_within_its_gate(model: MattingUNet, tmp_path: Path) -> None:
+    path = tmp_path / "half.onnx"
+    onnx.save(build(fold(model), SIDE, half=True), path)
+    report = verify(model, path, SIDE, [data.astronaut()], half=True)
+    assert report["onnxruntime"]["mean"] <= GATES["fp16"].mean
+    kinds = {t.data_type for t in onnx.load(path).graph.initializer if np.prod(t.dims) > 1000}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+
+
+def test_folding_removes_every_batch_norm_and_keeps_the_alpha(model: MattingUNet) -> None:
+    folded = fold(model)
+    assert not [m for m in folded.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    image = photos([data.astronaut()], 128)[:1]
+    compare(torch_run(model)(image), torch_run(folded)(image), "folded", Gate(8, 5e-4))
+
+
+def test_a_wrong_file_is_refused(model: MattingUNet, tmp_path: Path) -> None:
+    other = MattingUNet().eval()
+    path = tmp_path / "other.onnx"
+    onnx.save(build(fold(other), SIDE), path)
+    with pytest.raises(ParityError, match="do not publish"):
+        verify(model, path, SIDE, [data.astronaut()])
+
+
+def test_compare_by_hand() -> None:
+    a, b = np.zeros((1, 2, 2, 1), np.uint8), np.array([0, 0, 0, 2], np.uint8).reshape(1, 2, 2, 1)
+    assert compare(a, b, "x", Gate(2, 1)) == {"largest": 2, "mean": 0.5 / 255}
+    with pytest.raises(ParityError, match="largest difference of 2"):
+        compare(a, b, "x", Gate(1, 1))
+
+
+def test_served_wrapper_casts_before_it_transposes(model: MattingUNet) -> None:
+    image = torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        out = Served(model)(image)
+    assert out.dtype == torch.uint8 and out.shape == (1, SIDE, SIDE, 1)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_published_models_match_their_contract_and_weights(name: str) -> None:
+    folder = ROOT / "model_repository" / name
+    contract = json.loads((folder / "contract.json").read_text())
+    proto = onnx.load(folder / "1" / "model.onnx")
+    assert contract["weights_sha256"] == sha256(WEIGHTS)
+    assert contract["size"] == SIZES[name]
+    assert contract["input"]["dims"] == [SIZES[name], SIZES[name], 3]
+    assert {"scores", "parity", "licence", "training_data", "commit"} <= contract.keys()
+    stored = {p.key: p.value for p in proto.metadata_props}
+    assert stored["weights_sha256"] == contract["weights_sha256"] and stored["model"] == name
+    assert (proto.graph.node[0].op_type, proto.graph.node[-1].op_type) == ("Cast", "Cast")
+
+
+def test_published_512_computes_what_the_weights_do(model: MattingUNet) -> None:
+    path = ROOT / "model_repository" / "matting_512" / "1" / "model.onnx"
+    from export.verify import onnxruntime_run
+
+    image = photos([data.astronaut()], 512)[:1]
+    compare(torch_run(fold(model))(image), onnxruntime_run(path)(image), str(path), GATES["f32"])
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_tensorrt_takes_every_node(name: str) -> None:
+    """TensorRT's own parser and builder, which need no GPU to build ahead of time (they cannot run the engine here)."""
+    import tensorrt_rtx as trt
+
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    path = ROOT / "model_repository" / name / "1" / "model.onnx"
+    parsed = parser.parse(path.read_bytes())
+    assert parsed, [str(parser.get_error(i)) for i in range(parser.num_errors)]
+    assert (network.get_input(0).name, network.get_output(0).name) == (INPUT, OUTPUT)
+    assert network.get_input(0).dtype == network.get_output(0).dtype == trt.DataType.UINT8
+    profile, side = builder.create_optimization_profile(), SIZES[name]
+    profile.set_shape(INPUT, (1, side, side, 3), (4, side, side, 3), (8, side, side, 3))
+    settings = builder.create_builder_config()
+    settings.add_optimization_profile(profile)
+    assert builder.build_serialized_network(network, settings) is not None
+
+
+def test_plan_command_names_the_shapes_the_server_batches() -> None:
+    command = trtexec("matting_512", 512)
+    assert "--maxShapes=image:16x512x512x3" in command and "--stronglyTyped" in command
+    assert docker_command(Path("/a b"), "matting_512", 512).startswith("docker run --rm --gpus all -v '/a b:/models'")
+
+
+def test_bad_photos_folder_is_an_error_not_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--photos", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err

@@ -1,0 +1,83 @@
+"""The embedded server's environment and command line, and what is said where it cannot run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from server import embed, layout
+from server.errors import SetupError
+from server.settings import Settings
+
+
+def test_runtime_of_this_machine() -> None:
+    runtime = embed.find_runtime()
+    assert os.access(runtime.binary, os.X_OK)
+    assert os.access(runtime.stub, os.X_OK)
+    assert f"{sys.version_info.major}.{sys.version_info.minor}" in runtime.stub.parts
+    assert (runtime.python_backend / "libtriton_python.so").is_file()
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "python", "what"),
+    [
+        ("darwin", "arm64", (3, 11), "runs on Linux x86-64, this is darwin arm64"),
+        ("linux", "aarch64", (3, 12), "runs on Linux x86-64, this is linux aarch64"),
+        ("linux", "x86_64", (3, 13), "got Python 3.13, the embedded Triton needs 3.11 or 3.12"),
+        ("linux", "x86_64", (3, 10), "got Python 3.10"),
+    ],
+)
+def test_platform(system: str, machine: str, python: tuple[int, int], what: str) -> None:
+    with pytest.raises(SetupError, match=what):
+        embed.check_platform(system, machine, python)
+
+
+@pytest.mark.parametrize("python", [(3, 11), (3, 12)])
+def test_platforms_that_work(python: tuple[int, int]) -> None:
+    embed.check_platform("linux", "x86_64", python)
+
+
+def test_numpy_2_is_refused() -> None:
+    embed.check_numpy("1.26.4")
+    with pytest.raises(SetupError, match=r"got numpy 2\.1\.0, the embedded Triton needs numpy below 2"):
+        embed.check_numpy("2.1.0")
+
+
+def test_missing_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SetupError, match=r"nvidia-pytriton.* is not installed: run \./run\.sh --setup-only"):
+        embed.find_runtime()
+
+
+def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/lib")
+    runtime = embed.find_runtime()
+    workspace = layout.create_workspace(tmp_path)
+    env = embed.environment(runtime, Settings(threads=3, precision="f32"), workspace)
+    workspace.close()
+    assert env["MATTING_WORKSPACE"] == str(workspace.root)
+    # The stub looks for its Python next to the first `python` on PATH.
+    assert env["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
+    assert env["LD_LIBRARY_PATH"].split(os.pathsep)[-2:] == [str(runtime.libraries), "/opt/lib"]
+    assert (env["MATTING_THREADS"], env["MATTING_PRECISION"]) == ("3", "f32")
+    assert env["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_command_line_listens_where_it_was_told(tmp_path: Path) -> None:
+    workspace = layout.create_workspace(tmp_path)
+    settings = Settings(host="127.0.0.1", http_port=1, grpc_port=2, metrics_port=3)
+    command = embed.command_line(embed.find_runtime(), settings, workspace)
+    for kind, port in (("http", 1), ("grpc", 2), ("metrics", 3)):
+        assert f"--{kind}-address=127.0.0.1" in command
+        assert f"--{kind}-port={port}" in command
+    assert any(workspace.shm_prefix in part for part in command)
+    for protocol in ("--http-restricted-api=", "--grpc-restricted-protocol="):
+        (value,) = [part for part in command if part.startswith(protocol)]
+        assert "model-repository" in value
+        assert workspace.admin_token in value
+    workspace.close()

@@ -1,0 +1,121 @@
+"""The private folder: what goes in, who may sweep it, and what a missing file looks like to the user."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from server import layout
+from server.errors import SetupError
+from server.remains import SHM
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _repository(folder: Path, model: bytes | None = b"onnx") -> Path:
+    (folder / "matting_512" / "1").mkdir(parents=True)
+    (folder / "matting_512" / "configs").mkdir()
+    (folder / "matting_512" / "config.pbtxt").write_text('backend: "onnxruntime"')
+    (folder / "matting_512" / "configs" / "tensorrt.pbtxt").write_text('platform: "tensorrt_plan"')
+    if model is not None:
+        (folder / "matting_512" / "1" / "model.onnx").write_bytes(model)
+    return folder
+
+
+def test_workspace_is_private_and_goes_away(tmp_path: Path) -> None:
+    workspace = layout.create_workspace(tmp_path)
+    assert stat.S_IMODE(workspace.root.stat().st_mode) == 0o700
+    assert [workspace.root] == list(tmp_path.iterdir())
+    region = SHM / f"{workspace.shm_prefix}test"
+    region.write_bytes(b"x")
+    workspace.close()
+    assert list(tmp_path.iterdir()) == []
+    assert not region.exists()
+
+
+def test_two_workspaces_never_share_a_name(tmp_path: Path) -> None:
+    one, two = layout.create_workspace(tmp_path), layout.create_workspace(tmp_path)
+    assert one.root != two.root
+    assert one.shm_prefix != two.shm_prefix
+    assert one.admin_token != two.admin_token
+    one.close()
+    two.close()
+
+
+def test_models_are_a_view(tmp_path: Path) -> None:
+    repository = _repository(tmp_path / "repository")
+    workspace = layout.create_workspace(tmp_path)
+    assert layout.fill_models(workspace, repository) == ["matting_512"]
+    view = workspace.models / "matting_512"
+    assert (view / "1" / "model.onnx").resolve() == (repository / "matting_512" / "1" / "model.onnx").resolve()
+    assert (view / "configs" / "tensorrt.pbtxt").read_text() == 'platform: "tensorrt_plan"'
+    workspace.touch("matting_512")
+    assert (view / "1" / "revived").exists()
+    assert [path.name for path in (repository / "matting_512" / "1").iterdir()] == ["model.onnx"]
+    workspace.close()
+    assert (repository / "matting_512" / "1" / "model.onnx").read_bytes() == b"onnx"
+
+
+@pytest.mark.parametrize(
+    ("model", "what"), [(None, "model.onnx is missing or empty"), (b"", "model.onnx is missing or empty")]
+)
+def test_missing_model_is_named(tmp_path: Path, model: bytes | None, what: str) -> None:
+    repository = _repository(tmp_path / "repository", model)
+    workspace = layout.create_workspace(tmp_path)
+    with pytest.raises(SetupError, match=what) as raised:
+        layout.fill_models(workspace, repository)
+    assert str(repository / "matting_512" / "1") in str(raised.value)
+    workspace.close()
+
+
+def test_missing_version_folder_is_named(tmp_path: Path) -> None:
+    repository = _repository(tmp_path / "repository")
+    shutil.rmtree(repository / "matting_512" / "1")
+    workspace = layout.create_workspace(tmp_path)
+    with pytest.raises(SetupError, match=r"matting_512/1/model\.onnx is missing"):
+        layout.fill_models(workspace, repository)
+    workspace.close()
+
+
+@pytest.mark.parametrize(("make", "what"), [(False, "no such folder"), (True, "no model in it")])
+def test_missing_repository_is_named(tmp_path: Path, make: bool, what: str) -> None:
+    repository = tmp_path / "repository"
+    if make:
+        repository.mkdir()
+    workspace = layout.create_workspace(tmp_path)
+    with pytest.raises(SetupError, match=what) as raised:
+        layout.fill_models(workspace, repository)
+    assert str(repository) in str(raised.value)
+    workspace.close()
+
+
+def test_backend_is_made_of_copies(tmp_path: Path) -> None:
+    """Triton refuses a backend directory whose files lead out of it."""
+    source = tmp_path / "python"
+    (source / "__pycache__").mkdir(parents=True)
+    (source / "libtriton_python.so").write_bytes(b"so")
+    stub = tmp_path / "stub"
+    stub.write_text("#!")
+    stub.chmod(0o755)
+    workspace = layout.create_workspace(tmp_path)
+    layout.fill_backends(workspace, source, stub)
+    backend = workspace.backends / "onnxruntime"
+    assert {path.name for path in backend.iterdir()} == {"libtriton_python.so", "stub", "model.py"}
+    assert not any(path.is_symlink() for path in backend.iterdir())
+    assert os.access(backend / "stub", os.X_OK)
+    workspace.close()
+
+
+def test_the_lock_ends_with_the_workspace(tmp_path: Path) -> None:
+    workspace = layout.create_workspace(tmp_path)
+    descriptor = os.open(workspace.root, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    workspace.close()
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)

@@ -1,0 +1,45 @@
+"""Ports are asked for before anything starts, and the answer names the port and the option."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from server.errors import SetupError
+from server.ports import check_ports
+from server.settings import Settings
+
+
+def test_taken_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SetupError, match=f"port {port} on 127.0.0.1 is taken.*--grpc-port"):
+            check_ports({"--grpc-port": ("127.0.0.1", port)})
+    check_ports({"--grpc-port": ("127.0.0.1", port)})
+
+
+def test_port_taken_on_every_address_counts() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken, pytest.raises(SetupError, match="is taken"):
+        check_ports({"--http-port": ("127.0.0.1", taken.getsockname()[1])})
+
+
+def test_one_port_twice() -> None:
+    with pytest.raises(SetupError, match="--grpc-port: got 9000, the same as --http-port"):
+        check_ports({"--http-port": ("127.0.0.1", 9000), "--grpc-port": ("127.0.0.1", 9000)})
+
+
+def test_foreign_address() -> None:
+    with pytest.raises(SetupError, match=r"cannot listen on 192\.0\.2\.1:9000"):  # reserved for documentation
+        check_ports({"--http-port": ("192.0.2.1", 9000)})
+
+
+def test_page_port_only_with_the_page() -> None:
+    assert "--page-port" not in Settings().ports
+    assert Settings(page=True).ports["--page-port"] == ("127.0.0.1", 7860)
+
+
+@pytest.mark.parametrize(("host", "local"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("10.0.0.7", "10.0.0.7")])
+def test_how_this_machine_reaches_it(host: str, local: str) -> None:
+    assert Settings(host=host).local_host == local
+    assert Settings(page_host=host).local_page_host == local

@@ -1,0 +1,42 @@
+"""`matting serve` says what is wrong with its arguments and ends with 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.main import main, parser
+from server.settings import DEFAULT_REPOSITORY
+
+
+def test_defaults_stay_on_this_machine() -> None:
+    options = parser().parse_args([])
+    assert (options.host, options.page_host) == ("127.0.0.1", "127.0.0.1")
+    assert (options.http_port, options.grpc_port, options.metrics_port, options.page_port) == (8000, 8001, 8002, 7860)
+    assert options.model_repository == DEFAULT_REPOSITORY
+    assert not options.page
+
+
+@pytest.mark.parametrize(
+    ("argv", "what"),
+    [
+        (["--http-port", "0"], "got 0, expected a port from 1 to 65535"),
+        (["--http-port", "65536"], "got 65536, expected a port"),
+        (["--threads", "-1"], "expected"),
+        (["--threads", "two"], "got 'two', expected a whole number"),
+        (["--precision", "int8"], "invalid choice: 'int8'"),
+        (["--verbose"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_usage(argv: list[str], what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert what in capsys.readouterr().err
+
+
+def test_same_port_twice_ends_before_anything_starts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--http-port", "9000", "--grpc-port", "9000"]) == 2
+    error = capsys.readouterr().err
+    assert error == "matting serve: --grpc-port: got 9000, the same as --http-port; give each its own port\n"

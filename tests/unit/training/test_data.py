@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.cache import cache_pairs, cache_pictures
+from training.pairs import DataError, check, find_pairs, pictures, read_alpha
+
+
+def test_pairs_are_matched_by_stem(dataset: Path) -> None:
+    pairs = find_pairs(dataset / "people")
+    assert [(p.image.name, p.alpha.name) for p in pairs] == [("one.png", "one.png"), ("two.png", "two.png")]
+    check(pairs)
+
+
+def test_a_missing_alpha_is_named(dataset: Path) -> None:
+    (dataset / "people/alpha/two.png").unlink()
+    with pytest.raises(DataError, match=r"no alpha for 1 photos \(two\.png\)"):
+        find_pairs(dataset / "people")
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=str(tmp_path)):
+        pictures(tmp_path)
+
+
+def test_unreadable_and_unfitting_pictures_are_all_named(dataset: Path) -> None:
+    (dataset / "people/images/one.png").write_bytes(b"not a picture")
+    cv2.imwrite(str(dataset / "people/alpha/two.png"), np.zeros((5, 5), np.uint8))
+    with pytest.raises(DataError) as error:
+        check(find_pairs(dataset / "people"))
+    assert "images/one.png" in str(error.value) and "alpha/two.png: got (5, 5)" in str(error.value)
+
+
+def test_alpha_may_be_grey_three_equal_channels_rgba_or_16_bit(tmp_path: Path) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    forms = {
+        "grey": grey,
+        "three": np.repeat(grey[..., None], 3, 2),
+        "rgba": np.dstack([np.zeros((16, 16, 3), np.uint8), grey]),
+        "deep": grey.astype(np.uint16) * 257,
+    }
+    for name, form in forms.items():
+        path = tmp_path / f"{name}.png"
+        cv2.imwrite(str(path), form)
+        assert np.array_equal(read_alpha(path), grey), name
+
+
+def test_cached_foreground_loses_the_old_background(tmp_path: Path) -> None:
+    """A red disc on green with a soft edge: the estimated colours stay red where the photo turns green."""
+    size = 96
+    y, x = np.mgrid[:size, :size]
+    pha = np.clip((30 - np.hypot(y - 48, x - 48)) / 12 + 0.5, 0, 1)[..., None]
+    photo = pha * np.array([200, 30, 30]) + (1 - pha) * np.array([30, 200, 30])
+    root = tmp_path / "set"
+    for folder, picture in {"images": photo[..., ::-1], "alpha": pha[..., 0] * 255}.items():
+        (root / folder).mkdir(parents=True)
+        cv2.imwrite(str(root / folder / "disc.png"), np.round(picture).astype(np.uint8))
+    (path,) = cache_pairs(find_pairs(root), tmp_path / "cache", 64, workers=1)
+    stored = np.load(path)
+    assert stored.shape == (2, 64, 64, 4) and stored.dtype == np.uint8
+    edge = (stored[0, ..., 3] > 60) & (stored[0, ..., 3] < 200)
+    assert edge.sum() > 50
+    assert stored[0][edge][:, 1].mean() > 80  # the photo's green
+    assert stored[1][edge][:, 1].mean() < 50  # not in the foreground
+
+
+def test_cache_is_reused_until_the_picture_changes(dataset: Path, tmp_path: Path) -> None:
+    sources = pictures(dataset / "backgrounds")
+    first = cache_pictures(sources, tmp_path / "c", 64)
+    stamps = [p.stat().st_mtime_ns for p in first]
+    assert [p.stat().st_mtime_ns for p in cache_pictures(sources, tmp_path / "c", 64)] == stamps
+    assert max(np.load(first[0]).shape[:2]) == 64
+    cv2.imwrite(str(sources[0]), np.zeros((40, 40, 3), np.uint8))
+    assert cache_pictures(sources, tmp_path / "c", 64)[0] != first[0]
+    assert not list((tmp_path / "c").glob("*.part"))

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.checkpoint import load_model, load_weights, read_metadata, save_weights
+from training.encoder import CHANNELS, EfficientNetLite0
+from training.model import MattingUNet, ModelConfig, cost
+
+SWITCHES = [
+    ModelConfig(),
+    ModelConfig(cbam=False),
+    ModelConfig(transformer=0),
+    ModelConfig(deep_supervision=False),
+    ModelConfig(cbam=False, transformer=0, deep_supervision=False),
+]
+
+
+@pytest.mark.parametrize("config", SWITCHES)
+def test_every_switch_gives_an_alpha_of_the_input_size(config: ModelConfig) -> None:
+    model = MattingUNet(config).eval()
+    with torch.no_grad():
+        pha = model(torch.rand(2, 3, 96, 64) * 255)
+    assert pha.shape == (2, 1, 96, 64)
+    assert float(pha.min()) >= 0 and float(pha.max()) <= 1
+
+
+@pytest.mark.parametrize("config", SWITCHES)
+def test_training_gives_side_alphas_and_every_parameter_learns(config: ModelConfig) -> None:
+    model = MattingUNet(config).train()
+    out = model(torch.rand(2, 3, 64, 64) * 255)
+    pha, sides = out if isinstance(out, tuple) else (out, [])
+    assert [side.shape[2] for side in sides] == ([4, 8, 16, 32] if config.deep_supervision else [])
+    (pha.mean() + sum(side.mean() for side in sides)).backward()
+    assert not [name for name, p in model.named_parameters() if p.grad is None]
+
+
+def test_stays_within_the_budget_at_both_sizes() -> None:
+    model = MattingUNet()
+    small, large = cost(model, 512), cost(model, 1024)
+    assert small["gflop"] <= 15 and large["gflop"] <= 60
+    assert small["parameters_m"] <= 8
+
+
+def test_cost_counts_two_operations_per_multiply_add() -> None:
+    stem = 2 * 32 * 3 * 9 * 32 * 32  # 3x3 convolution from 3 to 32 channels on 64x64 with stride 2
+    assert cost(MattingUNet(), 64)["gflop"] * 1e9 > stem
+    ratio = (
+        cost(MattingUNet(ModelConfig(transformer=0)), 128)["gflop"]
+        / cost(MattingUNet(ModelConfig(transformer=0)), 64)["gflop"]
+    )
+    assert ratio == pytest.approx(4, rel=0.01)
+
+
+def test_encoder_takes_all_imagenet_weights_and_halves_five_times() -> None:
+    encoder = EfficientNetLite0(pretrained=True).eval()
+    assert float(encoder.conv_stem.weight.detach().abs().mean()) > 0.05
+    with torch.no_grad():
+        features = encoder(torch.zeros(1, 3, 64, 64))
+    assert [tuple(f.shape[1:]) for f in features] == [(c, 32 >> i, 32 >> i) for i, c in enumerate(CHANNELS)]
+
+
+def test_published_weights_survive_a_round_trip(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = MattingUNet(ModelConfig(transformer=1)).eval()
+    path = tmp_path / "w.safetensors"
+    save_weights(path, model.state_dict(), model.config, {"seen": 7, "scores": {}})
+    assert read_metadata(path)["seen"] == 7
+    again = load_model(path)
+    assert again.config == model.config
+    image = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        assert torch.allclose(model(image), again(image), atol=2e-3)  # weights are stored in fp16
+    assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_weights_of_another_shape_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    model = MattingUNet(ModelConfig(transformer=0))
+    save_weights(path, model.state_dict(), model.config, {})
+    with pytest.raises(ValueError, match=r"w\.safetensors.*missing \['context"):
+        load_weights(MattingUNet(), path)

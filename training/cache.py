@@ -1,0 +1,86 @@
+"""Decoded pictures with estimated foreground colours, kept on disk as arrays that training maps into memory.
+
+Compositing a photo's own colours on a new background would teach the halo of the old one, so the foreground colours are
+estimated once (Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020, in pymatting).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from training.pairs import Pair, process_pool, read_alpha, read_rgb
+
+
+def _shrink(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    scale = max_side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small: NDArray[np.uint8] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return small
+
+
+def cached_path(source: Path, cache: Path, max_side: int) -> Path:
+    """Where the array of a picture lies; changes with the file's path, size and time."""
+    stat = source.stat()
+    key = f"{source.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{max_side}"
+    return cache / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+
+
+def _save(array: NDArray[np.uint8], path: Path) -> None:
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.save(file, array)
+    part.replace(path)
+
+
+def _build_pair(job: tuple[Pair, Path, int]) -> None:
+    from pymatting import estimate_foreground_ml
+
+    pair, path, max_side = job
+    src, pha = _shrink(read_rgb(pair.image), max_side), _shrink(read_alpha(pair.alpha), max_side)
+    fgr = estimate_foreground_ml(src / 255.0, pha / 255.0)
+    fgr_u8 = np.round(np.clip(fgr, 0, 1) * 255).astype(np.uint8)
+    _save(np.stack([np.dstack([src, pha]), np.dstack([fgr_u8, pha])]), path)
+
+
+def _build_picture(job: tuple[Path, Path, int]) -> None:
+    source, path, max_side = job
+    _save(_shrink(read_rgb(source), max_side), path)
+
+
+def cache_pairs(pairs: list[Pair], cache: Path, max_side: int, workers: int = 2) -> list[Path]:
+    """Make what is missing and return one .npy a pair: uint8 (2, H, W, 4), photo with alpha and foreground with alpha.
+
+    Parameters
+    ----------
+    pairs : photos and alphas, checked.
+    cache : folder of the arrays; made when missing. An interrupted run leaves only whole arrays.
+    max_side : longest side in pixels; larger pictures are shrunk by area.
+    workers : processes.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    paths = [cached_path(pair.image, cache, max_side) for pair in pairs]
+    jobs = [(pair, path, max_side) for pair, path in zip(pairs, paths, strict=True) if not path.exists()]
+    if jobs:
+        with process_pool(workers) as pool:
+            list(tqdm(pool.map(_build_pair, jobs, chunksize=4), total=len(jobs), desc="foregrounds", unit="photo"))
+    return paths
+
+
+def cache_pictures(sources: list[Path], cache: Path, max_side: int) -> list[Path]:
+    """Like `cache_pairs` for backgrounds: uint8 (H, W, 3)."""
+    cache.mkdir(parents=True, exist_ok=True)
+    paths = [cached_path(source, cache, max_side) for source in sources]
+    for source, path in zip(sources, paths, strict=True):
+        if not path.exists():
+            _build_picture((source, path, max_side))
+    return paths

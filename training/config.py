@@ -1,0 +1,91 @@
+"""Everything a training run depends on, in one frozen value that is written beside its checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from training.model import ModelConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. Paths are relative to the working directory."""
+
+    data: Path = Path("data")  # holds the sets named below, `backgrounds/`, and the validation sets
+    run: Path = Path("runs/default")  # checkpoints, plots and the resolved configuration go here
+    cache: Path = Path("cache")  # decoded pictures with estimated foregrounds
+    # name:share of the samples:how often the subject is put on a random background
+    sets: tuple[str, ...] = ("studio:0.32:0.95", "portraits:0.3:0.5", "fashion:0.23:0.5", "products:0.15:0.4")
+    validate: tuple[str, ...] = ("val_london", "val_natural", "val_product")
+    max_side: int = 640  # longest side of the cached pictures
+    size: int = 320  # side of the training squares, a multiple of 32
+    samples: int = 40_000  # length of the run
+    epoch: int = 4_000  # samples between validations
+    batch: int = 8
+    negatives: float = 0.04  # share of pictures without any subject
+    lr: float = 1e-3  # of the decoder, at the top of the schedule
+    encoder_lr: float = 0.3  # the pretrained encoder's share of it
+    warmup: int = 1_000  # samples of linear rise; a cosine falls to 1 % of the top after it
+    weight_decay: float = 0.02
+    ema: float = 0.998  # of the weights, a step
+    clip: float = 1.0  # largest norm of the gradient
+    workers: int = 1
+    seed: int = 1
+    device: str = "auto"  # auto, cpu or cuda
+    compile: bool = False  # torch.compile; pays on CUDA, not on a CPU
+    start: Path | None = None  # weights to start from instead of ImageNet's
+    validation_size: int = 512
+    minutes: float = 0.0  # stop (resumable) after this long; 0: run to the end
+    model: ModelConfig = field(default_factory=ModelConfig)
+
+    def __post_init__(self) -> None:
+        if self.size % 32 or self.size < 64:
+            raise ValueError(f"size: got {self.size}, expected a multiple of 32 from 64 up")
+        if self.epoch % self.batch or self.samples % self.batch:
+            raise ValueError(
+                f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"
+            )
+
+    def write(self, path: Path) -> None:
+        """Write the resolved configuration as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def parse(argv: list[str] | None = None) -> TrainConfig:
+    """Command line -> configuration; every field is an option; `--no-cbam` and the like switch parts off."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description="Train the matting U-Net. Interrupted runs go on from their last checkpoint when started again.",
+        epilog="examples:\n"
+        "  python -m training.train --data ~/matting-data --run runs/cpu\n"
+        "  python -m training.train --run runs/fine --start runs/cpu/best.safetensors --size 512 --lr 3e-4\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    default = TrainConfig()
+    for f in fields(TrainConfig):
+        if f.name == "model":
+            continue
+        value: Any = getattr(default, f.name)
+        option = "--" + f.name.replace("_", "-")
+        if isinstance(value, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=value)
+        elif isinstance(value, tuple):
+            parser.add_argument(option, nargs="+", default=value, help=f"default: {' '.join(value)}")
+        else:
+            kind = Path if f.name in {"data", "run", "cache", "start"} else type(value)
+            parser.add_argument(option, type=kind, default=value, help=f"default: {value}")
+    model = ModelConfig()
+    parser.add_argument("--cbam", action=argparse.BooleanOptionalAction, default=model.cbam)
+    parser.add_argument("--deep-supervision", action=argparse.BooleanOptionalAction, default=model.deep_supervision)
+    parser.add_argument("--transformer", type=int, default=model.transformer, help="blocks; 0 switches it off")
+    given = vars(parser.parse_args(argv))
+    model = ModelConfig(**{name: given.pop(name) for name in ("cbam", "deep_supervision", "transformer")})
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    try:
+        return TrainConfig(**given, model=model)
+    except ValueError as error:
+        parser.error(str(error))

@@ -1,0 +1,118 @@
+"""Score sets in the plain layout through the client's own pipeline: `python -m training.evaluate SET...`.
+
+The engine is a running server, the published ONNX in this process, or the network in torch. Alphas are made as
+`matting cutout --alpha-only` makes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import torch
+from matting_client import MattingClient, MattingError
+from matting_client.client import open_engine
+from matting_client.engines import Engine
+from numpy.typing import NDArray
+
+from training.checkpoint import load_model
+from training.metrics import METRICS, score
+from training.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb
+
+EXAMPLES = """examples:
+  python -m training.evaluate data/val_london data/val_natural
+  python -m training.evaluate data/val_london --engine triton --model matting_1024 --rows 0.7
+  python -m training.evaluate data/val_london --engine torch --weights runs/a/best.safetensors --size 1024
+  python -m training.evaluate data/val_empty           a folder of pictures without a subject: mean alpha
+"""
+
+
+class TorchEngine:
+    """The network in fp32 behind the client's engine protocol."""
+
+    def __init__(self, weights: Path, size: int) -> None:
+        self.model, self.size, self._network = weights.stem, size, load_model(weights)
+
+    def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8."""
+        with torch.no_grad():
+            pha = self._network(torch.from_numpy(image).float().permute(0, 3, 1, 2))
+        rounded: NDArray[np.uint8] = (pha * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        return rounded
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def evaluate(client: MattingClient, root: Path, rows: float = 1.0) -> dict[str, float]:
+    """Mean metrics over a set; for a folder of pictures without alphas, the mean alpha.
+
+    Parameters
+    ----------
+    client : makes the alphas.
+    root : `<root>/images` with `<root>/alpha`, or pictures without any subject.
+    rows : share of the rows, from the top, that counts (0.7: head and shoulders).
+
+    Raises
+    ------
+    DataError, MattingError
+    """
+    if not (root / "images").is_dir():
+        return {"mean alpha": float(np.mean([client.alpha(read_rgb(p)).mean() / 255 for p in pictures(root)]))}
+    scores = []
+    for pair in find_pairs(root):
+        truth = read_alpha(pair.alpha)
+        keep = round(rows * truth.shape[0])
+        pred = client.alpha(pair.image)
+        scores.append(score(pred[:keep] / 255.0, truth[:keep] / 255.0))
+    return {name: float(np.mean([one[name] for one in scores])) for name in METRICS}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; 0 done, 1 bad data or no engine."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sets", nargs="+", type=Path, metavar="SET")
+    parser.add_argument("--engine", choices=("local", "triton", "torch"), default="local")
+    parser.add_argument("--model", default="matting_512", help="of the engines local and triton")
+    parser.add_argument("--url", default="127.0.0.1:8001")
+    parser.add_argument("--weights", type=Path, default=Path("training/weights/matting.safetensors"))
+    parser.add_argument("--size", type=int, default=512, help="input side of the engine torch")
+    parser.add_argument("--rows", type=float, default=1.0, help="share of the rows from the top that counts")
+    given = parser.parse_args(argv)
+    try:
+        torch_engine = given.engine == "torch"
+        engine: Engine = (
+            TorchEngine(given.weights, given.size)
+            if torch_engine
+            else open_engine(given.engine, given.url, given.model)
+        )
+        with MattingClient(engine) as client:
+            for root in given.sets:
+                found = evaluate(client, root, given.rows)
+                print(f"{root.name:14} " + "  ".join(f"{name} {value:.4g}" for name, value in found.items()))
+    except (DataError, MattingError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Matting losses of `pred` and `pha`, (B, 1, H, W) in [0, 1]; each is a mean, whatever the picture's size."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PYRAMID_KERNEL = (1.0, 4.0, 6.0, 4.0, 1.0)
+SIDE_WEIGHT = 0.25
+COMPOSITION_WEIGHT = 0.5
+LAPLACIAN_WEIGHT = 1.0
+EDGE_WEIGHT = 4.0
+
+
+def edge_band(pha: Tensor, cell: int = 4) -> Tensor:
+    """1 within about 8 pixels of where alpha is soft or changes, 0 elsewhere; H and W multiples of `cell`.
+
+    Found on a grid of `cell` pixels: the same pooling at full size would cost more than the network's first stages.
+    """
+    high, low = F.max_pool2d(pha, cell), -F.max_pool2d(-pha, cell)
+    high, low = F.max_pool2d(high, 5, 1, 2), -F.max_pool2d(-low, 5, 1, 2)
+    return F.interpolate(((high - low) > 0.05).to(pha.dtype), scale_factor=float(cell), mode="nearest")
+
+
+def alpha_loss(pred: Tensor, pha: Tensor) -> Tensor:
+    """Mean absolute error, with `EDGE_WEIGHT` more inside the edge band."""
+    weight = 1 + EDGE_WEIGHT * edge_band(pha)
+    return (weight * (pred - pha).abs()).sum() / weight.sum() + (pred - pha).abs().mean()
+
+
+def _down(x: Tensor) -> Tensor:
+    row = x.new_tensor(PYRAMID_KERNEL) / sum(PYRAMID_KERNEL)
+    x = F.conv2d(F.pad(x, (2, 2, 0, 0), mode="reflect"), row.view(1, 1, 1, 5), stride=(1, 2))
+    return F.conv2d(F.pad(x, (0, 0, 2, 2), mode="reflect"), row.view(1, 1, 5, 1), stride=(2, 1))
+
+
+def laplacian_pyramid(x: Tensor, levels: int = 5) -> list[Tensor]:
+    """Band-pass levels of (B, 1, H, W), finest first, each half the size of the one before (Burt and Adelson, 1983)."""
+    bands = []
+    for _ in range(levels):
+        smaller = _down(x)
+        bands.append(x - F.interpolate(smaller, size=x.shape[2:], mode="bilinear", align_corners=False))
+        x = smaller
+    return bands
+
+
+def laplacian_loss(pred: Tensor, pha: Tensor, levels: int = 5) -> Tensor:
+    """Sum over the levels of 2^level times the mean absolute difference (Hou and Liu, ICCV 2019).
+
+    Both pyramids are linear in their input, so one pyramid of the difference is enough.
+    """
+    bands = laplacian_pyramid(pred - pha, levels)
+    return torch.stack([2.0**i * band.abs().mean() for i, band in enumerate(bands)]).sum()
+
+
+def composition_loss(pred: Tensor, pha: Tensor, fgr: Tensor, bgr: Tensor, composite: Tensor) -> Tensor:
+    """Mean absolute colour error of what the predicted alpha composes (Xu et al., "Deep Image Matting", CVPR 2017).
+
+    Only pictures whose `fgr` and `bgr` are known count; `composite` (B, 1, 1, 1) says which.
+    """
+    error = ((pred - pha) * (fgr - bgr)).abs() * composite
+    return error.mean()
+
+
+def side_loss(sides: list[Tensor], pha: Tensor) -> Tensor:
+    """Mean absolute error of each side alpha against the alpha averaged down to its size, summed."""
+    small = [F.adaptive_avg_pool2d(pha, (side.shape[2], side.shape[3])) for side in sides]
+    return torch.stack([(side - target).abs().mean() for side, target in zip(sides, small, strict=True)]).sum()
+
+
+def matting_loss(pred: Tensor, sides: list[Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All losses of a step by name, with the weighted `total`. `batch` as from `training.augment.finish`."""
+    pha = batch["pha"]
+    parts = {
+        "alpha": alpha_loss(pred, pha),
+        "laplacian": laplacian_loss(pred, pha),
+        "composition": composition_loss(pred, pha, batch["fgr"], batch["bgr"], batch["composite"]),
+    }
+    total = parts["alpha"] + LAPLACIAN_WEIGHT * parts["laplacian"] + COMPOSITION_WEIGHT * parts["composition"]
+    if sides:
+        parts["side"] = side_loss(sides, pha)
+        total = total + SIDE_WEIGHT * parts["side"]
+    return {**parts, "total": total}

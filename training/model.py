@@ -1,0 +1,93 @@
+"""The matting U-Net: EfficientNet-Lite0 encoder, CBAM in the skips, transformer at 1/32, supervision on every level.
+
+src (3, S, S) ──encoder──> 1/2 ─ 1/4 ─ 1/8 ─ 1/16 ─ 1/32
+  │                        CBAM  CBAM  CBAM  CBAM   transformer
+  │ detail                   │     │     │     │      │
+  └──> full <── decoder <── 1/2 <─ 1/4 <─ 1/8 <─ 1/16 <┘      (side alphas in training)
+         └──> pha (1, S, S)
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.blocks import ConvBnAct, DecoderStage, TransformerBlock, upsample2
+from training.encoder import CHANNELS, EfficientNetLite0
+
+MEAN, STD = 127.0, 128.0  # what the encoder's ImageNet weights were trained with, on 0..255
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the network; it travels with the weights."""
+
+    bottleneck: int = 160  # channels at 1/32
+    decoder: tuple[int, int, int, int] = (128, 80, 48, 32)  # channels at 1/16, 1/8, 1/4, 1/2
+    detail: int = 16  # channels at full size
+    cbam: bool = True  # attention in the skip connections
+    transformer: int = 2  # blocks at 1/32; 0 switches it off
+    deep_supervision: bool = True  # auxiliary alpha heads, training only
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+class MattingUNet(nn.Module):
+    """RGB photo (B, 3, S, S) float in 0..255 -> alpha (B, 1, S, S) in [0, 1]; S a multiple of 32.
+
+    In training mode with deep supervision the result is (alpha, side alphas at 1/16, 1/8, 1/4 and 1/2).
+    """
+
+    def __init__(self, config: ModelConfig | None = None, pretrained: bool = False) -> None:
+        super().__init__()
+        self.config = config = config or ModelConfig()
+        self.encoder = EfficientNetLite0(pretrained)
+        skips, widths = CHANNELS[-2::-1], (config.bottleneck, *config.decoder)
+        self.neck = ConvBnAct(CHANNELS[-1], config.bottleneck, 1)
+        self.context = nn.Sequential(*(TransformerBlock(config.bottleneck, 5) for _ in range(config.transformer)))
+        self.stages = nn.ModuleList(
+            DecoderStage(wide, skip, narrow, config.cbam)
+            for wide, skip, narrow in zip(widths[:-1], skips, widths[1:], strict=True)
+        )
+        self.reduce = ConvBnAct(config.decoder[-1], config.detail, 1)
+        self.detail = ConvBnAct(3, config.detail // 2)
+        self.fuse = ConvBnAct(config.detail + config.detail // 2, config.detail)
+        self.head = nn.Conv2d(config.detail, 1, 3, padding=1)
+        self.side_heads = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in config.decoder if config.deep_supervision)
+
+    def forward(self, src: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
+        x = (src - MEAN) / STD
+        *skips, deep = self.encoder(x)  # 1/2: 16, 1/4: 24, 1/8: 40, 1/16: 112; 1/32: 320
+        y = self.context(self.neck(deep))  # 1/32: 160
+        sides = []
+        for i, stage in enumerate(self.stages):
+            y = stage(y, skips[-1 - i])  # 1/16: 128, 1/8: 80, 1/4: 48, 1/2: 32
+            if self.training and self.config.deep_supervision:
+                sides.append(torch.sigmoid(self.side_heads[i](y).float()))
+        y = self.fuse(torch.cat([upsample2(self.reduce(y)), self.detail(x)], 1))  # full: 16
+        pha = torch.sigmoid(self.head(y).float())
+        return (pha, sides) if self.training and self.config.deep_supervision else pha
+
+
+def cost(model: MattingUNet, size: int = 512) -> dict[str, float]:
+    """Parameters in millions and GFLOP (2 operations per multiply-add) of one alpha at (size, size)."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, 3, size, size, device=device))
+    model.train(was_training)
+    served = [p.numel() for name, p in model.named_parameters() if not name.startswith("side_heads")]
+    return {"parameters_m": sum(served) / 1e6, "gflop": counter.get_total_flops() / 1e9}
+
+
+if __name__ == "__main__":
+    for side in (512, 1024):
+        figures = cost(MattingUNet(), side)
+        print(f"{side}x{side}: {figures['parameters_m']:.2f} M parameters, {figures['gflop']:.2f} GFLOP")

@@ -1,0 +1,124 @@
+"""The page as an ASGI app that stands beside the API on one port."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+# Gradio reads these when it is imported or when components are made; it would report usage to its makers otherwise.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import gradio as gr
+from anyio import to_thread
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.handlers import Cut
+from ui.page import build_page, translations
+from ui.theme import CSS, theme
+
+FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
+# What the page asks for; the rest of Gradio (proxy, monitoring, editing, login ...) is not reachable.
+_EXACT = {
+    "/",
+    "/config",
+    "/theme.css",
+    "/manifest.json",
+    "/favicon.ico",
+    "/robots.txt",
+    "/gradio_api/app_id",
+    "/gradio_api/cancel",
+    "/gradio_api/info",
+    "/gradio_api/queue/data",
+    "/gradio_api/queue/join",
+    "/gradio_api/reset",
+    "/gradio_api/startup-events",
+    "/gradio_api/upload",
+    "/gradio_api/upload_progress",
+}
+_BELOW = ("/assets/", "/static/", "/gradio_api/call/", "/gradio_api/heartbeat/")
+# Scripts, fonts and connections of this host only.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
+    "connect-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
+
+
+class Site:
+    """Sends a request to the page when it is one of the page's paths, and to the API otherwise."""
+
+    def __init__(self, api: ASGIApp, page: ASGIApp, folder: Path) -> None:
+        self._api, self._page = api, page
+        self._files = f"/gradio_api/file={folder}/"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; the page's app runs the start and the end."""
+        if scope["type"] == "http" and not self._is_page(scope["path"]):
+            await self._api(scope, receive, send)
+            return
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
+            await send(message)
+
+        await self._page(scope, receive, send_on)
+
+    def _is_page(self, path: str) -> bool:
+        return path in _EXACT or path.startswith((*_BELOW, self._files))
+
+
+def mount_page(
+    api: ASGIApp,
+    close: Callable[[], None],
+    cut: Cut,
+    folder: Path,
+    model: str,
+    workers: int,
+    max_upload_bytes: int,
+) -> Site:
+    """The page in front of an API.
+
+    Parameters
+    ----------
+    api : answers what is not the page's.
+    close : called at the end.
+    cut : makes a cutout of a file's bytes.
+    folder : private and existing; uploads and results lie there.
+    model : name to show.
+    workers : photos worked on at once.
+    max_upload_bytes : largest photo.
+    """
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    page = build_page(cut, folder, model, workers)
+
+    @asynccontextmanager
+    async def run(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await to_thread.run_sync(close)
+
+    parent = FastAPI(openapi_url=None, lifespan=run)
+    # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
+    parent.add_middleware(CORSMiddleware, allow_origins=[])
+    gr.mount_gradio_app(
+        parent,
+        page,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        max_file_size=max_upload_bytes,
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        i18n=translations(),
+        theme=theme(),
+        css=CSS,
+    )
+    return Site(api, parent, folder)
