@@ -72,32 +72,37 @@ def test_it_ends_while_it_starts(tmp_path: Path, repository: Path) -> None:
 def test_it_ends_while_a_stream_is_open(tmp_path: Path, repository: Path) -> None:
     """As with a page open in a browser."""
     with process(tmp_path, repository, "--engine", "local") as (running, url):
-        with suppress(httpx.RemoteProtocolError), httpx.Client(base_url=url, timeout=START_SECONDS) as client:
-            with client.stream("GET", "/gradio_api/heartbeat/abc") as stream:
-                assert "ALIVE" in next(stream.iter_text())
-                running.send_signal(signal.SIGTERM)
-                start = time.monotonic()
-                assert running.wait(20) == 0
-                assert time.monotonic() - start < 10
+        with (
+            suppress(httpx.RemoteProtocolError),
+            httpx.Client(base_url=url, timeout=START_SECONDS) as client,
+            client.stream("GET", "/gradio_api/heartbeat/abc") as stream,
+        ):
+            assert "ALIVE" in next(stream.iter_text())
+            running.send_signal(signal.SIGTERM)
+            start = time.monotonic()
+            assert running.wait(20) == 0
+            assert time.monotonic() - start < 10
         assert running.stderr is not None
         assert "Traceback" not in running.stderr.read()
 
 
 def test_gradio_shows_only_what_the_page_needs(tmp_path: Path, repository: Path) -> None:
-    with process(tmp_path, repository, "--engine", "local") as (_, url):
-        with httpx.Client(base_url=url, timeout=START_SECONDS) as client:
-            closed = ("monitoring", "login_check", "run-history/buckets", "vibe-code", "dev/reload", "proxy=http://x/")
-            for path in (*closed, "file=/etc/passwd", "file=http://127.0.0.1:1/", f"file={tmp_path}/../x"):
-                response = client.get(f"/gradio_api/{path}")
-                assert (response.status_code, response.json()["errors"][0]["code"]) == (404, "not_found"), path
-            page = client.get("/", headers={"Origin": "https://example.com"})
-            assert "access-control-allow-origin" not in page.headers
-            assert "default-src 'self'" in page.headers["content-security-policy"]
-            (private,) = tmp_path.glob(f"{folder.PREFIX}*")
-            assert client.get(f"/gradio_api/file={private}/../secret").status_code in (403, 404)
-            assert client.post("/gradio_api/upload", files={"files": ("a.png", bytes(70 * 2**20))}).status_code == 413
-            refused = _run_with_address(client)
-            assert "process_completed" in refused and '"success":false' in refused.replace(" ", "")
+    with (
+        process(tmp_path, repository, "--engine", "local") as (_, url),
+        httpx.Client(base_url=url, timeout=START_SECONDS) as client,
+    ):
+        closed = ("monitoring", "login_check", "run-history/buckets", "vibe-code", "dev/reload", "proxy=http://x/")
+        for path in (*closed, "file=/etc/passwd", "file=http://127.0.0.1:1/", f"file={tmp_path}/../x"):
+            response = client.get(f"/gradio_api/{path}")
+            assert (response.status_code, response.json()["errors"][0]["code"]) == (404, "not_found"), path
+        page = client.get("/", headers={"Origin": "https://example.com"})
+        assert "access-control-allow-origin" not in page.headers
+        assert "default-src 'self'" in page.headers["content-security-policy"]
+        (private,) = tmp_path.glob(f"{folder.PREFIX}*")
+        assert client.get(f"/gradio_api/file={private}/../secret").status_code in (403, 404)
+        assert client.post("/gradio_api/upload", files={"files": ("a.png", bytes(70 * 2**20))}).status_code == 413
+        refused = _run_with_address(client)
+        assert "process_completed" in refused and '"success":false' in refused.replace(" ", "")
 
 
 def _run_with_address(client: httpx.Client) -> str:
