@@ -1,1 +1,1 @@
-
+"""Load and quality benchmarks of the served models."""

@@ -14,9 +14,9 @@ class ConvBnAct(nn.Sequential):
     precision at full resolution.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False),
+            nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
@@ -104,6 +104,33 @@ class DecoderStage(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         mixed: Tensor = self.mix(torch.cat([upsample2(x), self.attend(skip)], 1))
         return mixed
+
+
+class Refiner(nn.Module):
+    """What the U-Net's alpha lacks at twice its size, from the photo at that size.
+
+    Everything happens at the U-Net's size: a strided convolution reads the photo's finer pixels, and four pixels of
+    alpha are written at a time (Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient
+    Sub-Pixel Convolutional Neural Network", CVPR 2016). x (B, 3, 2h, 2w), features (B, C, h, w) and pha (B, 1, h, w)
+    -> alpha (B, 1, 2h, 2w), not yet clamped to [0, 1]; a fresh one only enlarges `pha`.
+    """
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.look = ConvBnAct(3, 24, stride=2)
+        self.join = ConvBnAct(24 + features + 1, width)
+        self.mix1 = nn.Sequential(ConvBnAct(width, width), ConvBnAct(width, width))
+        self.mix2 = nn.Sequential(ConvBnAct(width, width), ConvBnAct(width, width))
+        self.write = nn.Conv2d(width, 4, 3, padding=1)
+        nn.init.zeros_(self.write.weight)
+        nn.init.zeros_(self.write.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, features: Tensor, pha: Tensor) -> Tensor:
+        y = self.join(torch.cat([self.look(x), features, pha.to(features.dtype)], 1))
+        y = y + self.mix1(y)
+        y = y + self.mix2(y)
+        fine: Tensor = F.pixel_shuffle(self.write(y).float(), 2)
+        return upsample2(pha) + fine
 
 
 def upsample2(x: Tensor) -> Tensor:

@@ -28,11 +28,11 @@ def _shrink(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     return small
 
 
-def cached_path(source: Path, cache: Path, max_side: int) -> Path:
-    """Where the array of a picture lies; changes with the file's path, size and time."""
-    stat = source.stat()
-    key = f"{source.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{max_side}"
-    return cache / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+def cached_path(files: tuple[Path, ...], cache: Path, max_side: int) -> Path:
+    """Where the array of a picture, or of a photo and its alpha, lies; changes with each file's path, size and time."""
+    states = [(file.resolve(), file.stat()) for file in files]
+    key = "|".join([*(f"{path}|{stat.st_size}|{stat.st_mtime_ns}" for path, stat in states), str(max_side)])
+    return cache / f"{files[0].stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
 
 
 def _save(array: NDArray[np.uint8], path: Path) -> None:
@@ -68,7 +68,7 @@ def cache_pairs(pairs: list[Pair], cache: Path, max_side: int, workers: int = 2)
     workers : processes.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    paths = [cached_path(pair.image, cache, max_side) for pair in pairs]
+    paths = [cached_path((pair.image, pair.alpha), cache, max_side) for pair in pairs]
     jobs = [(pair, path, max_side) for pair, path in zip(pairs, paths, strict=True) if not path.exists()]
     if jobs:
         with process_pool(workers) as pool:
@@ -79,7 +79,7 @@ def cache_pairs(pairs: list[Pair], cache: Path, max_side: int, workers: int = 2)
 def cache_pictures(sources: list[Path], cache: Path, max_side: int) -> list[Path]:
     """Like `cache_pairs` for backgrounds: uint8 (H, W, 3)."""
     cache.mkdir(parents=True, exist_ok=True)
-    paths = [cached_path(source, cache, max_side) for source in sources]
+    paths = [cached_path((source,), cache, max_side) for source in sources]
     for source, path in zip(sources, paths, strict=True):
         if not path.exists():
             _build_picture((source, path, max_side))

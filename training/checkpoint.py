@@ -68,8 +68,14 @@ def load_model(path: Path) -> MattingUNet:
     return model.eval()
 
 
-def load_weights(model: MattingUNet, path: Path) -> None:
+def load_weights(model: MattingUNet, path: Path, optional: str | None = None) -> None:
     """Copy published weights into a network of the same shape.
+
+    Parameters
+    ----------
+    model : is changed.
+    path : the file.
+    optional : parts whose names start so may be missing; they stay as they are.
 
     Raises
     ------
@@ -78,6 +84,7 @@ def load_weights(model: MattingUNet, path: Path) -> None:
     """
     result = model.load_state_dict({k: v.float() for k, v in load_file(path).items()}, strict=False)
     missing = [k for k in result.missing_keys if not k.endswith("num_batches_tracked")]
+    missing = [k for k in missing if optional is None or not k.startswith(optional)]
     if missing or result.unexpected_keys:
         raise ValueError(
             f"{path}: got other weights than expected; missing {missing[:3]}, unknown {result.unexpected_keys[:3]}"

@@ -6,9 +6,12 @@ import argparse
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from training.model import ModelConfig
+from training.model import UNET_SIDE, ModelConfig
+
+Part = Literal["unet", "refiner"]
+PARTS: tuple[str, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
@@ -18,15 +21,22 @@ class TrainConfig:
     data: Path = Path("data")  # holds the sets named below, `backgrounds/`, and the validation sets
     run: Path = Path("runs/default")  # checkpoints, plots and the resolved configuration go here
     cache: Path = Path("cache")  # decoded pictures with estimated foregrounds
-    # name:share of the samples:how often the subject is put on a random background
-    sets: tuple[str, ...] = ("studio:0.32:0.95", "portraits:0.3:0.5", "fashion:0.23:0.5", "products:0.15:0.4")
+    # name:share of the samples:how often the subject is put on a random background:how often it then gets extra hairs
+    sets: tuple[str, ...] = (
+        "studio:0.4:0.95:0.4",
+        "portraits:0.27:0.5:0.3",
+        "fashion:0.2:0.5:0",
+        "products:0.13:0.4:0",
+    )
     validate: tuple[str, ...] = ("val_london", "val_natural", "val_product")
-    max_side: int = 640  # longest side of the cached pictures
+    part: Part = "unet"  # what is trained; the refiner needs trained weights to start from
+    max_side: int = 1200  # longest side of the cached pictures
     size: int = 320  # side of the training squares, a multiple of 32
     samples: int = 40_000  # length of the run
     epoch: int = 4_000  # samples between validations
     batch: int = 8
     negatives: float = 0.04  # share of pictures without any subject
+    zoom: float = 2.0  # most that a crop is magnified over the whole photo in the same square
     lr: float = 1e-3  # of the decoder, at the top of the schedule
     encoder_lr: float = 0.3  # the pretrained encoder's share of it
     warmup: int = 1_000  # samples of linear rise; a cosine falls to 1 % of the top after it
@@ -45,6 +55,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.size % 32 or self.size < 64:
             raise ValueError(f"size: got {self.size}, expected a multiple of 32 from 64 up")
+        if self.part not in PARTS:
+            raise ValueError(f"part: got {self.part!r}, expected {' or '.join(PARTS)}")
+        if self.part == "refiner" and (self.start is None or self.size % 64 or self.size <= UNET_SIDE):
+            raise ValueError(
+                f"part refiner: got start {self.start} and size {self.size}, expected trained weights to start "
+                f"from and a multiple of 64 above {UNET_SIDE}"
+            )
         if self.epoch % self.batch or self.samples % self.batch:
             raise ValueError(
                 f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"

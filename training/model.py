@@ -5,6 +5,8 @@ src (3, S, S) ──encoder──> 1/2 ─ 1/4 ─ 1/8 ─ 1/16 ─ 1/32
   │ detail                   │     │     │     │      │
   └──> full <── decoder <── 1/2 <─ 1/4 <─ 1/8 <─ 1/16 <┘      (side alphas in training)
          └──> pha (1, S, S)
+
+Above 512 px the U-Net sees the photo at half its size and a refiner finishes alpha at the full one.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.blocks import ConvBnAct, DecoderStage, TransformerBlock, upsample2
+from training.blocks import ConvBnAct, DecoderStage, Refiner, TransformerBlock, upsample2
 from training.encoder import CHANNELS, EfficientNetLite0
 
 MEAN, STD = 127.0, 128.0  # what the encoder's ImageNet weights were trained with, on 0..255
+UNET_SIDE = 512  # largest input that the U-Net sees as it is
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class ModelConfig:
     cbam: bool = True  # attention in the skip connections
     transformer: int = 2  # blocks at 1/32; 0 switches it off
     deep_supervision: bool = True  # auxiliary alpha heads, training only
+    refiner: int = 32  # channels of the refiner, which inputs above `UNET_SIDE` need
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, for JSON."""
@@ -37,9 +42,10 @@ class ModelConfig:
 
 
 class MattingUNet(nn.Module):
-    """RGB photo (B, 3, S, S) float in 0..255 -> alpha (B, 1, S, S) in [0, 1]; S a multiple of 32.
+    """RGB photo (B, 3, S, S) float in 0..255 -> alpha (B, 1, S, S) in [0, 1]; S a multiple of 32, above 512 of 64.
 
-    In training mode with deep supervision the result is (alpha, side alphas at 1/16, 1/8, 1/4 and 1/2).
+    In training mode with deep supervision the result is (alpha, side alphas at 1/16, 1/8, 1/4 and 1/2); larger inputs
+    are for evaluation, `training.refining` trains the refiner.
     """
 
     def __init__(self, config: ModelConfig | None = None, pretrained: bool = False) -> None:
@@ -58,9 +64,19 @@ class MattingUNet(nn.Module):
         self.fuse = ConvBnAct(config.detail + config.detail // 2, config.detail)
         self.head = nn.Conv2d(config.detail, 1, 3, padding=1)
         self.side_heads = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in config.decoder if config.deep_supervision)
+        self.refiner = Refiner(config.detail, config.refiner)
 
     def forward(self, src: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
         x = (src - MEAN) / STD
+        if max(src.shape[2:]) > UNET_SIDE:
+            pha, features, _ = self.unet(F.avg_pool2d(x, 2))
+            refined: Tensor = self.refiner(x, features, pha)
+            return refined.clamp(0, 1)
+        pha, _, sides = self.unet(x)
+        return (pha, sides) if self.training and self.config.deep_supervision else pha
+
+    def unet(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Alpha, the features it was made from, and in training the side alphas, of a normalised photo."""
         *skips, deep = self.encoder(x)  # 1/2: 16, 1/4: 24, 1/8: 40, 1/16: 112; 1/32: 320
         y = self.context(self.neck(deep))  # 1/32: 160
         sides = []
@@ -70,7 +86,7 @@ class MattingUNet(nn.Module):
                 sides.append(torch.sigmoid(self.side_heads[i](y).float()))
         y = self.fuse(torch.cat([upsample2(self.reduce(y)), self.detail(x)], 1))  # full: 16
         pha = torch.sigmoid(self.head(y).float())
-        return (pha, sides) if self.training and self.config.deep_supervision else pha
+        return pha, y, sides
 
 
 def cost(model: MattingUNet, size: int = 512) -> dict[str, float]:

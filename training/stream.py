@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from training.strands import draw_strands
+
 Array = NDArray[np.uint8]
 
 
@@ -29,6 +31,7 @@ class Source:
     paths: tuple[Path, ...]
     weight: float  # share of the samples
     composite: float  # how often the subject goes onto a random background rather than staying in its photo
+    strands: float = 0.0  # how often such a subject gets extra hairs
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,10 @@ def touched_borders(pha: Array) -> tuple[bool, bool, bool, bool]:
     return left, right, top, bottom
 
 
-def place(rng: Generator, pha: Array, size: int, composite: bool) -> tuple[View, float]:
+def place(rng: Generator, pha: Array, size: int, composite: bool, zoom: float = 3.5) -> tuple[View, float]:
     """Random view of a subject, and its scale: half are the whole letterboxed photo, the rest crops around the subject.
+
+    A crop is magnified by up to `zoom` over the whole photo, by less where its pixels would be doubled.
 
     Composites move freely; where the subject was cut by its photo's border, that border is kept at or beyond the
     sample's border, so that nobody floats with a straight cut.
@@ -78,7 +83,7 @@ def place(rng: Generator, pha: Array, size: int, composite: bool) -> tuple[View,
         ys, xs = np.nonzero(pha[::8, ::8] > 127)
         pick = int(rng.integers(len(xs))) if len(xs) else 0
         cx, cy = (float(xs[pick] * 8), float(ys[pick] * 8)) if len(xs) else (width / 2, height / 2)
-        scale = min(fit * np.exp(rng.uniform(0.0, np.log(3.5))), 2.0)
+        scale = min(fit * np.exp(rng.uniform(0.0, np.log(zoom))), 2.0)
     turn = np.deg2rad(rng.normal(0, 7)) if composite or rng.random() < 0.2 else 0.0
     flip = -1.0 if rng.random() < 0.5 else 1.0
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
@@ -148,10 +153,11 @@ class MattingStream(Dataset[dict[str, Tensor]]):
 
     def __init__(
         self, sources: list[Source], backgrounds: list[Path], empty: list[Path], *, size: int, seed: int, first: int,
-        last: int, negatives: float = 0.04,
+        last: int, negatives: float = 0.04, zoom: float = 3.5,
     ) -> None:  # fmt: skip
         self.sources, self.backgrounds, self.empty = sources, backgrounds, empty
-        self.size, self.seed, self.first, self.last, self.negatives = size, seed, first, last, negatives
+        self.size, self.seed, self.first, self.last = size, seed, first, last
+        self.negatives, self.zoom = negatives, zoom
         weights = np.array([source.weight for source in sources])
         self.shares = weights / weights.sum()
 
@@ -168,10 +174,12 @@ class MattingStream(Dataset[dict[str, Tensor]]):
         source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
         photo, subject = np.load(self._pick(rng, source.paths), mmap_mode="r")
         composite = bool(rng.random() < source.composite)
-        view, scale = place(rng, photo[..., 3], size, composite)
+        view, scale = place(rng, photo[..., 3], size, composite, self.zoom)
         fgr = view.warp(np.ascontiguousarray(subject if composite else photo), (*PAD_RGB, 0), scale)
         bgr = np.zeros((size, size, 3), np.uint8)
         if composite:
+            if rng.random() < source.strands:
+                fgr = draw_strands(rng, fgr)
             bgr = random_background(rng, np.load(self._pick(rng, self.backgrounds), mmap_mode="r"), size)
             if rng.random() < 0.2:
                 _letterbox_bars(rng, fgr, bgr)

@@ -29,6 +29,7 @@ from training.losses import matting_loss
 from training.model import MattingUNet, cost
 from training.pairs import DataError, Pair, check, find_pairs, pictures
 from training.plots import plot_losses
+from training.refining import only_refiner, refined_crops
 from training.stream import MattingStream, Source
 from training.validate import sheet, torch_predictor, validate_pairs
 
@@ -60,8 +61,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model = MattingUNet(config.model, pretrained=config.start is None)
         if config.start is not None:
-            load_weights(self.model, config.start)
+            load_weights(self.model, config.start, optional="refiner." if config.part == "unet" else None)
         self.model.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        if config.part == "refiner":
+            only_refiner(self.model)
         self.ema = torch.optim.swa_utils.AveragedModel(
             self.model, multi_avg_fn=ema_with_warmup(config.ema), use_buffers=True
         )
@@ -78,7 +81,8 @@ class Trainer:
         """Parameters by learning rate and weight decay: no decay for norms, biases and scales."""
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
         for name, parameter in self.model.named_parameters():
-            groups[name.startswith("encoder."), parameter.ndim > 1].append(parameter)
+            if parameter.requires_grad:
+                groups[name.startswith("encoder."), parameter.ndim > 1].append(parameter)
         return [
             {
                 "params": parameters,
@@ -108,6 +112,14 @@ class Trainer:
         }
         save_state(self.last, state)
 
+    def _predict(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
+        """Alpha, side alphas, and what of the batch they belong to."""
+        if self.config.part == "refiner":
+            fine, crops = refined_crops(self.model, batch, seed=self.config.seed * 1_000_003 + self.seen)
+            return fine, [], crops
+        out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last))
+        return (*out, batch) if isinstance(out, tuple) else (out, [], batch)
+
     def set_lr(self) -> None:
         """Linear warm-up, then a cosine down to 1 % of the top."""
         c = self.config
@@ -124,12 +136,11 @@ class Trainer:
         on_device = {k: v.to(self.device, non_blocking=True) if k != "index" else v for k, v in raw.items()}
         batch = finish(on_device, self.config.seed)
         with torch.autocast(self.device.type, torch.bfloat16):
-            out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last))
-        pred, sides = out if isinstance(out, tuple) else (out, [])
+            pred, sides, batch = self._predict(batch)
         losses = matting_loss(pred, sides, batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["total"])
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], self.config.clip)
         self.set_lr()
         self.optimizer.step()
         self.ema.update_parameters(self.model)
@@ -147,12 +158,12 @@ def load_data(config: TrainConfig) -> tuple[list[Source], list[Path], list[Path]
     """
     sources = []
     for entry in config.sets:
-        name, weight, composite = entry.split(":")
+        name, *numbers = entry.split(":")
         pairs = find_pairs(config.data / name)
         cache = config.cache / name
         check(pairs)
         paths = cache_pairs(pairs, cache, config.max_side)
-        sources.append(Source(name, tuple(paths), float(weight), float(composite)))
+        sources.append(Source(name, tuple(paths), *map(float, numbers)))
     found = pictures(config.data / "backgrounds")
     empty = [p for p in found if p.name.startswith(EMPTY_PREFIXES)] or found
     backgrounds, negatives = (cache_pictures(list_, config.cache / "backgrounds", 768) for list_ in (found, empty))
@@ -168,8 +179,9 @@ def batches(
     """Loader of the samples from `first` to the end of the epoch that holds it."""
     last = min(config.samples, (first // config.epoch + 1) * config.epoch)
     stream = MattingStream(
-        *data, size=config.size, seed=config.seed, first=first, last=last, negatives=config.negatives
-    )
+        *data, size=config.size, seed=config.seed, first=first, last=last, negatives=config.negatives,
+        zoom=config.zoom,
+    )  # fmt: skip
     pinned = torch.cuda.is_available() and config.device != "cpu"
     return DataLoader(
         stream,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from matting_client import MattingClient
+
 from training.evaluate import TorchEngine, evaluate, main
 from training.metrics import METRICS
 

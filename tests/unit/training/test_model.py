@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from training.blocks import upsample2
 from training.checkpoint import load_model, load_weights, read_metadata, save_weights
 from training.encoder import CHANNELS, EfficientNetLite0
 from training.model import MattingUNet, ModelConfig, cost
@@ -34,7 +36,16 @@ def test_training_gives_side_alphas_and_every_parameter_learns(config: ModelConf
     pha, sides = out if isinstance(out, tuple) else (out, [])
     assert [side.shape[2] for side in sides] == ([4, 8, 16, 32] if config.deep_supervision else [])
     (pha.mean() + sum(side.mean() for side in sides)).backward()
-    assert not [name for name, p in model.named_parameters() if p.grad is None]
+    assert not [name for name, p in model.named_parameters() if p.grad is None and not name.startswith("refiner.")]
+
+
+def test_above_512_the_unet_sees_half_the_size_and_a_fresh_refiner_only_enlarges() -> None:
+    model = MattingUNet().eval()
+    src = torch.rand(1, 3, 576, 64) * 255
+    with torch.no_grad():
+        small, large = model(F.avg_pool2d(src, 2)), model(src)
+    assert large.shape == (1, 1, 576, 64)
+    assert torch.allclose(large, upsample2(small), atol=1e-6)
 
 
 def test_stays_within_the_budget_at_both_sizes() -> None:
@@ -82,3 +93,4 @@ def test_weights_of_another_shape_are_refused_by_name(tmp_path: Path) -> None:
     save_weights(path, model.state_dict(), model.config, {})
     with pytest.raises(ValueError, match=r"w\.safetensors.*missing \['context"):
         load_weights(MattingUNet(), path)
+    load_weights(MattingUNet(), path, optional="context.")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.checkpoint import load_state
+from training.checkpoint import load_model, load_state
 from training.config import TrainConfig, parse
 from training.train import main, run
 
@@ -68,6 +68,23 @@ def test_bad_data_is_refused_before_training_with_the_file_named(
     assert code == 1
     assert "people/images/one.png" in capsys.readouterr().err
     assert not (tmp_path / "r" / "last.pt").exists()
+
+
+def test_the_refiner_learns_alone_from_trained_weights(dataset: Path, tmp_path: Path) -> None:
+    run(config(dataset, tmp_path / "unet", samples=8))
+    start = tmp_path / "unet" / "best.safetensors"
+    changes = {"part": "refiner", "start": start, "size": 576, "samples": 4, "epoch": 4, "validation_size": 576}
+    run(config(dataset, tmp_path / "refiner", **changes))
+    before, after = (load_model(path).state_dict() for path in (start, tmp_path / "refiner" / "best.safetensors"))
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed and all(name.startswith("refiner.") for name in changed)
+    assert any(name.startswith("refiner.write") for name in changed)
+
+
+@pytest.mark.parametrize("changes", [{"part": "all"}, {"part": "refiner"}, {"part": "refiner", "start": Path("w")}])
+def test_impossible_parts_are_refused(dataset: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"part.*expected"):
+        config(dataset, tmp_path, **changes)
 
 
 def test_options_reach_the_configuration() -> None:

@@ -1,0 +1,64 @@
+"""Training of the refiner alone: the U-Net sees whole pictures at half their size, the refiner crops at full size."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from training.losses import edge_band
+from training.model import MEAN, STD, MattingUNet
+
+CROP = 320  # side of a crop at the full size
+VIEWS = 2  # crops of each picture: the U-Net and the augmentation cost more than they do
+
+
+def only_refiner(model: MattingUNet) -> None:
+    """Freeze everything but the refiner: no gradients, and batch norms keep their statistics."""
+    model.eval().requires_grad_(False)
+    model.refiner.train().requires_grad_(True)
+
+
+def refined_crops(model: MattingUNet, batch: dict[str, Tensor], seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Refined alpha of `VIEWS` crops of each picture, around its edges, and the same crops of the batch.
+
+    Parameters
+    ----------
+    model : prepared by `only_refiner`.
+    batch : from `training.augment.finish`; pictures (B, C, S, S) with S a multiple of 64 and at least `CROP`.
+    seed : decides where the crops lie.
+
+    Returns
+    -------
+    Alpha (VIEWS B, 1, CROP, CROP), and the batch's `src`, `pha`, `fgr`, `bgr` and `composite` cut alike.
+    """
+    x = (batch["src"] - MEAN) / STD
+    with torch.no_grad():
+        pha, features, _ = model.unet(F.avg_pool2d(x, 2).contiguous(memory_format=torch.channels_last))
+    corners = _corners(batch["pha"], torch.Generator().manual_seed(seed))
+
+    def cut(picture: Tensor, scale: int = 1) -> Tensor:
+        side = CROP // scale
+        return torch.stack(
+            [picture[i, :, y // scale : y // scale + side, x // scale : x // scale + side] for i, y, x in corners]
+        )
+
+    crops = {name: cut(batch[name]) for name in ("src", "pha", "fgr", "bgr")}
+    crops["composite"] = torch.stack([batch["composite"][i] for i, _, _ in corners])
+    fine = model.refiner(cut(x).contiguous(memory_format=torch.channels_last), cut(features, 2), cut(pha, 2))
+    return fine, crops
+
+
+def _corners(pha: Tensor, generator: Generator) -> list[tuple[int, int, int]]:
+    """Picture number, top and left of each crop: around a random place of the edge band, or anywhere without one."""
+    size, found = pha.shape[-1], []
+    bands = edge_band(pha)[:, 0, ::4, ::4].cpu()
+    for i, band in enumerate(bands):
+        places = band.nonzero() * 4
+        for _ in range(VIEWS):
+            random = torch.rand(3, generator=generator)
+            centre = places[int(random[0] * len(places))] if len(places) else (random[1:] * size).long()
+            shift = ((random[1:] - 0.5) * CROP * 0.8).long()
+            top, left = ((centre + shift - CROP // 2).clamp(0, size - CROP) // 2 * 2).tolist()
+            found.append((i, top, left))
+    return found
