@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matting_client.client import (
         AsyncMattingClient,
-        Cutout,
         MattingClient,
         connect,
         connect_async,
         open_engine,
     )
+    from matting_client.cutout import Cutout
     from matting_client.decode import Limits
     from matting_client.errors import (
         EngineError,
@@ -57,7 +57,7 @@ __all__ = [
 
 _HOME = {
     "AsyncMattingClient": "client",
-    "Cutout": "client",
+    "Cutout": "cutout",
     "EngineError": "errors",
     "InputError": "errors",
     "Limits": "decode",

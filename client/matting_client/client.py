@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matting_client import processing
+from matting_client.cutout import Cutout, Picture
 from matting_client.decode import Limits, decode, read
-from matting_client.encode import encode, write
 from matting_client.engines.aio import AsyncGrpcEngine, AsyncHttpEngine
 from matting_client.engines.base import AsyncEngine, Engine
 from matting_client.engines.local import LocalEngine
 from matting_client.engines.triton import GrpcEngine, HttpEngine
 from matting_client.errors import InputError, OptionError
-from matting_client.options import Options, parse_colour
+from matting_client.options import Options
 
-Picture = NDArray[np.uint8]
 Photo = Picture | bytes | bytearray | memoryview | Path | str | BinaryIO
-WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -35,97 +31,6 @@ class Prepared:
     rgb: Picture
     square: Picture
     box: processing.Letterbox
-
-
-@lru_cache(maxsize=1)
-def _background_of(path: Path, changed: int) -> Picture:
-    return read(path)
-
-
-def _background(path: Path) -> Picture:
-    """The background picture, kept for the next photo as long as its file does not change."""
-    try:
-        return _background_of(path.absolute(), path.stat().st_mtime_ns)
-    except OSError:
-        return read(path)  # which says what is wrong
-
-
-@dataclass(frozen=True)
-class Cutout:
-    """A photo with its alpha, kept as the model gave it, so that options change without a new inference.
-
-    Attributes
-    ----------
-    rgb : (H, W, 3) photo.
-    raw : (H, W) alpha before any option.
-    options : how `render` and `to_bytes` make the result.
-    seconds : time of each step, by name.
-    """
-
-    rgb: Picture
-    raw: Picture
-    options: Options = field(default_factory=Options)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def with_options(self, options: Options) -> Cutout:
-        """The same photo and alpha, made differently."""
-        return Cutout(self.rgb, self.raw, options, self.seconds)
-
-    @property
-    def alpha(self) -> Picture:
-        """(H, W) alpha after threshold, erode and feather."""
-        return self._alphas()[1]
-
-    def _alphas(self) -> tuple[Picture, Picture]:
-        """Alpha after the threshold, which clears what is not the subject, and after the knobs that move its edge."""
-        o = self.options
-        cleared = processing.threshold(self.raw, o.alpha_threshold)
-        pha = processing.erode(cleared, o.erode)
-        return cleared, processing.feather(pha) if o.feather else pha
-
-    def render(self, background: Picture | None = None) -> Picture:
-        """The result's pixels.
-
-        Parameters
-        ----------
-        background : (h, w, 3) picture to put behind instead of the options' background.
-
-        Returns
-        -------
-        (H, W) for an alpha, (H, W, 3) on a background, (H, W, 4) transparent.
-
-        Raises
-        ------
-        InputError
-            The options' background picture cannot be read.
-        """
-        o = self.options
-        cleared, pha = self._alphas()
-        if o.alpha_only:
-            return pha
-        # The photo was mixed by its own alpha: colours found with a moved edge would be wrong there.
-        fgr = processing.estimate_foreground(self.rgb, cleared, pha) if o.foreground else self.rgb
-        if background is None and isinstance(o.background, Path):
-            background = _background(o.background)
-        if background is not None:
-            return processing.compose_picture(fgr, pha, background)
-        if o.background is None and o.format != "jpeg":
-            return processing.cutout_rgba(fgr, pha)
-        return processing.compose_colour(fgr, pha, parse_colour(str(o.background)) if o.background else WHITE)
-
-    def to_bytes(self) -> bytes:
-        """The result as a file of the options' format."""
-        start = time.perf_counter()
-        picture = self.render()
-        self.seconds["compose"] = time.perf_counter() - start
-        start = time.perf_counter()
-        data = encode(picture, self.options.format, self.options.quality)
-        self.seconds["encode"] = time.perf_counter() - start
-        return data
-
-    def save(self, path: Path | str) -> None:
-        """Write the result; the file appears only when it is complete."""
-        write(Path(path), self.to_bytes())
 
 
 def prepare(photo: Photo, size: int, limits: Limits | None = None, name: str = "photo") -> Prepared:

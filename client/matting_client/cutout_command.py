@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from matting_client.arguments import Parser
@@ -27,6 +27,7 @@ INTERRUPTED = 130
 EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png                    transparent PNG of the photo's size
   matting cutout photo.jpg -o white.jpg --background white
+  matting cutout photo.jpg -o shop.jpg --background white --crop --crop-margin 5% --size 1080px
   matting cutout photos/ -o cutouts/ --preset product       cutouts/<name>.png for every picture
   matting cutout 'shop/*.jpg' --alpha-only                  outputs/<name>.png, the alpha in grey
   matting cutout - < photo.jpg > cutout.png
@@ -70,6 +71,22 @@ def parser() -> argparse.ArgumentParser:
         "--refine", action=argparse.BooleanOptionalAction, help="follow the edges of large photos (default: on)"
     )
     p.add_argument(
+        "--roi", metavar="X1 Y1 X2 Y2", help="only this part of the photo counts, in px or %%: '0%% 0%% 50%% 100%%'"
+    )
+    p.add_argument("--crop", action=argparse.BooleanOptionalAction, help="cut the result to the subject")
+    p.add_argument(
+        "--crop-margin", metavar="M", help="room around it, 1, 2 or 4 of 0..500px or 0..50%% of its size (default: 0)"
+    )
+    p.add_argument(
+        "--scale", metavar="10%%..100%%", help="how much of the result the subject fills (default: original)"
+    )
+    p.add_argument(
+        "--position", metavar="P", help="original, center or 'X%% Y%%' (default: original; center with --scale)"
+    )
+    p.add_argument(
+        "--size", metavar="S", help="largest result: a longest side such as 1080px, or an area such as 0.25MP"
+    )
+    p.add_argument(
         "--engine", default="triton", metavar="triton|local", help="a server, or this process (default: triton)"
     )
     p.add_argument(
@@ -95,8 +112,8 @@ def read_options(given: argparse.Namespace) -> Options:
     ------
     OptionError
     """
-    names = ("format", "quality", "alpha_only", "alpha_threshold", "erode", "feather", "foreground", "refine")
-    changes = {name: getattr(given, name) for name in names if hasattr(given, name)}
+    names = {each.name for each in fields(Options)} - {"background"}
+    changes = {name: value for name, value in vars(given).items() if name in names}
     single = len(given.files) == 1 and not Path(given.files[0]).is_dir()
     suffix = output_format(given.output, single)
     if suffix and changes.get("format", suffix) not in (suffix, "jpg" if suffix == "jpeg" else suffix):

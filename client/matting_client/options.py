@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -13,9 +14,18 @@ from typing import Any, Self
 from PIL import ImageColor
 
 from matting_client.errors import OptionError
+from matting_client.measures import parse_margins, parse_position, parse_region, parse_scale, parse_size
 
 FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 MAX_THRESHOLD, MAX_ERODE = 50, 5
+_MEASURES: dict[str, Callable[[str], object]] = {
+    "roi": parse_region,
+    "crop_margin": parse_margins,
+    "scale": parse_scale,
+    "position": parse_position,
+    "size": parse_size,
+}
+_MAY_BE_NONE = ("roi", "position")
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,14 @@ class Options:
     feather : soften the edge a little.
     foreground : give the edge the subject's own colours, without the old background's.
     refine : follow the photo's own edges when it is larger than the model's input.
+    roi : "left top right bottom" in px or %: only what of the subject lies in this part of the photo counts.
+    crop : cut the result to the subject.
+    crop_margin : room around a cropped subject: one, two (top and bottom, left and right) or four (top, right, bottom,
+        left) of 0..500px or 0..50% of the subject's size.
+    scale : "original" or "10%".."100%": how much of the result's width or height the subject fills.
+    position : "original", "center", or "x% y%": how the room beside the subject is divided. None: center with a scale,
+        else original.
+    size : "original", or the largest result: a longest side such as "1080px", or an area such as "0.25MP".
 
     Raises
     ------
@@ -49,6 +67,12 @@ class Options:
     feather: bool = False
     foreground: bool = True
     refine: bool = True
+    roi: str | None = None
+    crop: bool = False
+    crop_margin: str = "0"
+    scale: str = "original"
+    position: str | None = None
+    size: str = "original"
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -61,6 +85,13 @@ class Options:
             parse_colour(self.background)
         if self.alpha_only and self.format != "png":
             raise OptionError(f"format: got {self.format!r}, expected png for an alpha, which must not lose anything")
+        for name, parse in _MEASURES.items():
+            value = getattr(self, name)
+            if value is None and name in _MAY_BE_NONE:
+                continue
+            if not isinstance(value, str):
+                raise OptionError(f"{name}: got {value!r}, expected a text")
+            parse(value)
 
     def _in_range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)

@@ -1,6 +1,7 @@
 """Pre- and post-processing with numpy and OpenCV alone, shared by training, export, client, page and API."""
 
 from matting_client.processing.compose import compose_colour, compose_picture, cutout_rgba
+from matting_client.processing.crop import Box, Window, clear_outside, look, place_window, subject_box
 from matting_client.processing.edge import edge_band, erode, feather, threshold
 from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox
@@ -8,7 +9,10 @@ from matting_client.processing.refine import refine
 
 __all__ = [
     "PAD_RGB",
+    "Box",
     "Letterbox",
+    "Window",
+    "clear_outside",
     "compose_colour",
     "compose_picture",
     "cutout_rgba",
@@ -17,7 +21,10 @@ __all__ = [
     "estimate_foreground",
     "feather",
     "letterbox",
+    "look",
+    "place_window",
     "refine",
+    "subject_box",
     "threshold",
     "unletterbox",
 ]

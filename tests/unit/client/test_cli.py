@@ -53,6 +53,7 @@ def test_the_default_folder(matting: RunCommand, photo: Path, tmp_path: Path) ->
         ("o.webp", ["--background", "white", "--quality", "100"], "WEBP", "RGB"),
         ("o.png", ["--alpha-only"], "PNG", "L"),
         ("o.JPEG", ["--format", "jpg"], "JPEG", "RGB"),
+        ("o.png", ["--scale", "50%", "--position", "0% 100%"], "PNG", "RGBA"),
     ],
 )
 def test_formats(
@@ -174,3 +175,16 @@ def test_globs_and_jobs(matting: RunCommand, photo: Path, tmp_path: Path) -> Non
         results.append([path.read_bytes() for path in sorted((tmp_path / f"out{jobs}").iterdir())])
     assert len(results[0]) == 6  # photo.jpg, too
     assert results[0] == results[1]
+
+
+def test_crop_region_and_size(matting: RunCommand, photo: Path, tmp_path: Path, local: Path) -> None:
+    arguments = ["--crop", "--crop-margin", "10% 5px", "--roi", "25% 0% 75% 100%", "--size", "60px"]
+    done = matting("cutout", photo, "-o", "out.png", *arguments, *LOCAL)
+    assert (done.returncode, done.stderr) == (0, b"")
+    options = Options(crop=True, crop_margin="10% 5px", roi="25% 0% 75% 100%", size="60px")
+    with connect("local") as client:
+        assert (tmp_path / "out.png").read_bytes() == client.cutout(photo, options).to_bytes()
+    assert max(opened(tmp_path / "out.png")[2].shape) == 60
+    for wrong in (["--scale", "5%"], ["--crop-margin", "1 2 3"], ["--roi", "1"], ["--position", "left"]):
+        done = matting("cutout", photo, "-o", "no.png", *wrong, *LOCAL)
+        assert done.returncode == 2 and wrong[0][2:].replace("-", "_") in done.stderr.decode()

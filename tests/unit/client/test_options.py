@@ -32,6 +32,11 @@ BAD: list[dict[str, Any]] = [
     {"background": "rgba(1,2,3,0.5)"},
     {"alpha_only": True, "format": "jpeg"},
     {"alpha_only": True, "format": "webp"},
+    *({"roi": text} for text in ("", "0 0 0 10", "0 0 10", "0% 0% 101% 100%", "50% 0 50% 9", "a b c d", "-1 0 9 9", 7)),
+    *({"crop_margin": text} for text in ("", "501px", "51%", "1 2 3", "1 2 3 4 5", "1em", "-1px", "1e2", "nan%", None)),
+    *({"scale": text} for text in ("", "9%", "101%", "50", "50px", "50% 50%", "big", 0.5, None)),
+    *({"position": text} for text in ("", "101%", "5px", "1% 2% 3%", "middle", 0.5)),
+    *({"size": text} for text in ("", "0", "0px", "0.0MP", "0.0000001MP", "10%", "-5px", "large", None, 5)),
 ]
 
 
@@ -47,7 +52,25 @@ def test_bad_values(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"quality": 1}, {"quality": 100}, {"alpha_threshold": 50}, {"erode": 5}, {"erode": 0.5}]
+    "values",
+    [
+        {"quality": 1},
+        {"quality": 100},
+        {"alpha_threshold": 50},
+        {"erode": 5},
+        {"erode": 0.5},
+        {"roi": "0 0 1px 100%"},
+        {"crop_margin": "500px 50%"},
+        {"crop_margin": "0 1px 2% 3"},
+        {"scale": "10%"},
+        {"scale": "100%"},
+        {"position": "0% 100%"},
+        {"position": "33.3%"},
+        {"position": "center"},
+        {"size": "1"},
+        {"size": "0.25mp"},
+        {"size": "50MP"},
+    ],
 )
 def test_the_ends_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:
     for name, value in values.items():

@@ -1,0 +1,151 @@
+"""A cutout: a photo and its alpha, from which every option makes its result."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client import processing
+from matting_client.decode import read
+from matting_client.encode import encode, write
+from matting_client.measures import parse_margins, parse_position, parse_scale, parse_size, region_box
+from matting_client.options import Options, parse_colour
+
+Picture = NDArray[np.uint8]
+WHITE = (255, 255, 255)
+
+
+@lru_cache(maxsize=1)
+def _background_of(path: Path, changed: int) -> Picture:
+    return read(path)
+
+
+def _background(path: Path) -> Picture:
+    """The background picture, kept for the next photo as long as its file does not change."""
+    try:
+        return _background_of(path.absolute(), path.stat().st_mtime_ns)
+    except OSError:
+        return read(path)  # which says what is wrong
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A photo with its alpha, kept as the model gave it, so that options change without a new inference.
+
+    Attributes
+    ----------
+    rgb : (H, W, 3) photo.
+    raw : (H, W) alpha before any option.
+    options : how `render` and `to_bytes` make the result.
+    seconds : time of each step, by name.
+    """
+
+    rgb: Picture
+    raw: Picture
+    options: Options = field(default_factory=Options)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def with_options(self, options: Options) -> Cutout:
+        """The same photo and alpha, made differently."""
+        return Cutout(self.rgb, self.raw, options, self.seconds)
+
+    @property
+    def alpha(self) -> Picture:
+        """(H, W) alpha of the whole photo after threshold, erode, feather and region."""
+        return self._alphas()[1]
+
+    def _alphas(self) -> tuple[Picture, Picture]:
+        """Alpha after the threshold, which clears what is not the subject, and after what changes the look of it."""
+        o = self.options
+        cleared = processing.threshold(self.raw, o.alpha_threshold)
+        pha = processing.erode(cleared, o.erode)
+        pha = processing.feather(pha) if o.feather else pha
+        # Last, so that a subject cut by the region's border is not softened there.
+        return cleared, processing.clear_outside(pha, region_box(o.roi, pha.shape)) if o.roi else pha
+
+    def _window(self, pha: Picture) -> processing.Window:
+        """What of the photo the result shows."""
+        o = self.options
+        height, width = pha.shape
+        window = processing.Window(0, 0, width, height, (width, height))
+        scale = parse_scale(o.scale)
+        position = parse_position(o.position or ("original" if scale is None else "center"))
+        if o.crop or scale is not None or position is not None:
+            box = processing.subject_box(pha)
+            if box is not None:  # nothing to crop to otherwise
+                window = processing.place_window((height, width), box, self._margins(box), scale, position)
+        return window.limited(*parse_size(o.size))
+
+    def _margins(self, box: processing.Box) -> tuple[int, int, int, int] | None:
+        if not self.options.crop:
+            return None
+        top, right, bottom, left = parse_margins(self.options.crop_margin)
+        return top.of(box.height), right.of(box.width), bottom.of(box.height), left.of(box.width)
+
+    def layers(self) -> tuple[Picture, Picture]:
+        """The result before it is put on anything: colours (h, w, 3), black where nothing is, and alpha (h, w).
+
+        Raises
+        ------
+        OptionError
+            The region lies outside the photo.
+        """
+        cleared, pha = self._alphas()
+        # The photo was mixed by its own alpha: colours found with a moved edge would be wrong there.
+        fgr = processing.estimate_foreground(self.rgb, cleared, pha) if self.options.foreground else self.rgb
+        window = self._window(pha)
+        if window.is_whole(pha.shape):
+            return fgr, pha
+        rgba = processing.look(processing.cutout_rgba(fgr, pha), window)
+        return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+
+    def render(self, background: Picture | None = None) -> Picture:
+        """The result's pixels.
+
+        Parameters
+        ----------
+        background : (h, w, 3) picture to put behind instead of the options' background.
+
+        Returns
+        -------
+        (h, w) for an alpha, (h, w, 3) on a background, (h, w, 4) transparent; of the photo's size unless the options
+        crop or limit it.
+
+        Raises
+        ------
+        InputError
+            The options' background picture cannot be read.
+        OptionError
+            The region lies outside the photo.
+        """
+        o = self.options
+        if o.alpha_only:
+            pha = self.alpha
+            return processing.look(pha, self._window(pha))
+        fgr, pha = self.layers()
+        if background is None and isinstance(o.background, Path):
+            background = _background(o.background)
+        if background is not None:
+            return processing.compose_picture(fgr, pha, background)
+        if o.background is None and o.format != "jpeg":
+            return processing.cutout_rgba(fgr, pha)
+        return processing.compose_colour(fgr, pha, parse_colour(str(o.background)) if o.background else WHITE)
+
+    def to_bytes(self, background: Picture | None = None) -> bytes:
+        """The result as a file of the options' format; parameter and errors as of `render`."""
+        start = time.perf_counter()
+        picture = self.render(background)
+        self.seconds["compose"] = time.perf_counter() - start
+        start = time.perf_counter()
+        data = encode(picture, self.options.format, self.options.quality)
+        self.seconds["encode"] = time.perf_counter() - start
+        return data
+
+    def save(self, path: Path | str) -> None:
+        """Write the result; the file appears only when it is complete."""
+        write(Path(path), self.to_bytes())
