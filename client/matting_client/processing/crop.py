@@ -71,7 +71,8 @@ def subject_box(pha: Picture) -> Box | None:
     parts = cv2.connectedComponentsWithStats(seen, connectivity=8)[2][1:]
     if not len(parts):
         return None
-    left, top, width, height, _ = parts[parts[:, cv2.CC_STAT_AREA] * SPECK >= parts[:, cv2.CC_STAT_AREA].max()].T
+    area = parts[:, cv2.CC_STAT_AREA]
+    left, top, width, height, _ = parts[area >= area.max() / SPECK].T
     return Box(int(left.min()), int(top.min()), int((left + width).max()), int((top + height).max()))
 
 

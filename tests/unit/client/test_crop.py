@@ -36,6 +36,7 @@ def test_the_outline_of_the_subject() -> None:
     assert subject_box(np.full(SHAPE, 12, np.uint8)) is None  # nobody sees 5 %
     assert subject_box(np.full(SHAPE, 255, np.uint8)) == Box(0, 0, 400, 300)
     assert subject_box(alpha(Box(3, 4, 4, 5))) == Box(3, 4, 4, 5)
+    assert subject_box(np.full((3000, 4000), 255, np.uint8)) == Box(0, 0, 4000, 3000)
 
 
 def test_specks_are_not_the_subject_but_a_second_person_is() -> None:
