@@ -14,15 +14,18 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr
 from anyio import to_thread
 from fastapi import FastAPI
+from gradio import routes
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.handlers import Cut
 from ui.page import build_page, translations
-from ui.theme import CSS, theme
+from ui.store import Store
+from ui.studio import Cut, Studio
+from ui.theme import CSS, SCRIPT, theme
 
 FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
+STORE_BYTES, KEPT_SECONDS = 512 * 2**20, 3600.0  # of photos and alphas that sliders work on; files stay as long
 # What the page asks for; the rest of Gradio (proxy, monitoring, editing, login ...) is not reachable.
 _EXACT = {
     "/",
@@ -82,6 +85,7 @@ def mount_page(
     model: str,
     workers: int,
     max_upload_bytes: int,
+    url: str | None = None,
 ) -> Site:
     """The page in front of an API.
 
@@ -94,9 +98,12 @@ def mount_page(
     model : name to show.
     workers : photos worked on at once.
     max_upload_bytes : largest photo.
+    url : of Triton, whose state the page shows.
     """
     os.environ[FOLDER_VARIABLE] = str(folder)
-    page = build_page(cut, folder, model, workers)
+    # Read from the environment when Gradio was imported, and made at once, in a place that others read.
+    routes.DEFAULT_TEMP_DIR = str(folder)
+    page = build_page(Studio(cut, Store(STORE_BYTES, KEPT_SECONDS), folder, model, workers, url))
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
@@ -120,5 +127,6 @@ def mount_page(
         i18n=translations(),
         theme=theme(),
         css=CSS,
+        head=f"<script>{SCRIPT}</script>",
     )
     return Site(api, parent, folder)

@@ -4,19 +4,59 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from matting_client import Cutout
+from matting_client import Cutout, Options, processing
 from numpy.typing import NDArray
 
-PREVIEW_SIDE = 1280  # pixels of the long side
+Picture = NDArray[np.uint8]
+SIDE = 1280  # pixels of the long side
 
 
-def small_copy(cutout: Cutout, side: int = PREVIEW_SIDE) -> Cutout:
-    """The cutout with a long side of at most `side` px; itself when it is no larger."""
-    height, width = cutout.rgb.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return cutout
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    rgb: NDArray[np.uint8] = cv2.resize(cutout.rgb, size, interpolation=cv2.INTER_AREA)
-    raw: NDArray[np.uint8] = cv2.resize(cutout.raw, size, interpolation=cv2.INTER_AREA)
-    return Cutout(rgb, raw, cutout.options)
+class Preview:
+    """A cutout with a long side of at most `side` px, and the colours of its edge once they were found."""
+
+    def __init__(self, cutout: Cutout, side: int = SIDE) -> None:
+        height, width = cutout.rgb.shape[:2]
+        scale = min(1.0, side / max(height, width))
+        self.scale = scale
+        self.rgb, self.raw = cutout.rgb, cutout.raw
+        if scale < 1:
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            self.rgb = cv2.resize(cutout.rgb, size, interpolation=cv2.INTER_AREA)
+            self.raw = cv2.resize(cutout.raw, size, interpolation=cv2.INTER_AREA)
+        self._colours: tuple[int, Picture] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes, with the colours."""
+        return 2 * self.rgb.nbytes + self.raw.nbytes
+
+    def with_options(self, options: Options) -> Cutout:
+        """The small cutout; what it shows is what `Cutout` shows, without finding the edge's colours at each move."""
+        if not options.foreground:
+            return Cutout(self.rgb, self.raw, options)
+        return Cutout(self._foreground(options.alpha_threshold), self.raw, options.with_changes(foreground=False))
+
+    def views(self, options: Options) -> tuple[Picture, Picture, Picture]:
+        """What the page shows: the photo, the result (on squares where it is transparent) and the alpha."""
+        small = self.with_options(options)
+        pha = small.with_options(small.options.with_changes(format="png", alpha_only=True)).render()
+        transparent = options.background is None and options.format != "jpeg"
+        return self._source(options), small.render(squares(pha.shape) if transparent else None), pha
+
+    def _source(self, options: Options) -> Picture:
+        return Cutout(self.rgb, self.raw, options).source()
+
+    def _foreground(self, level: int) -> Picture:
+        """Colours wherever erode and feather may show the subject: they depend on the threshold alone."""
+        kept = self._colours
+        if kept is None or kept[0] != level:
+            cleared = processing.threshold(self.raw, level)
+            widest = np.maximum(cleared, processing.feather(cleared))
+            kept = self._colours = level, processing.estimate_foreground(self.rgb, cleared, widest)
+        return kept[1]
+
+
+def squares(shape: tuple[int, ...], side: int = 16) -> Picture:
+    """The board that everyone knows for transparent, of (H, W)."""
+    odd = np.add.outer(np.arange(shape[0]) // side, np.arange(shape[1]) // side) % 2
+    return np.where(odd[..., None] == 1, np.uint8(255), np.uint8(217)).repeat(3, axis=2)

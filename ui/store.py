@@ -10,19 +10,21 @@ from dataclasses import dataclass
 
 from matting_client import Cutout
 
+from ui.preview import Preview
+
 
 @dataclass(frozen=True)
 class Kept:
-    """A cutout, the small one that previews are made from, and the name of the photo's file without its suffix."""
+    """A cutout, its small copy that previews are made from, and the name of the photo's file without its suffix."""
 
     full: Cutout
-    small: Cutout
+    small: Preview
     stem: str
 
     @property
     def nbytes(self) -> int:
         """Memory it takes."""
-        return sum(each.rgb.nbytes + each.raw.nbytes for each in (self.full, self.small))
+        return self.full.rgb.nbytes + self.full.raw.nbytes + self.small.nbytes
 
 
 class Store:
@@ -35,7 +37,7 @@ class Store:
     """
 
     def __init__(self, max_bytes: int, seconds: float) -> None:
-        self._max_bytes, self._seconds = max_bytes, seconds
+        self._max_bytes, self.seconds = max_bytes, seconds
         self._kept: OrderedDict[str, tuple[float, Kept]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -63,7 +65,7 @@ class Store:
             self._kept.pop(key or "", None)
 
     def _trim(self) -> None:
-        oldest_allowed = time.monotonic() - self._seconds
+        oldest_allowed = time.monotonic() - self.seconds
         size = sum(kept.nbytes for _, kept in self._kept.values())
         while self._kept:
             used, kept = next(iter(self._kept.values()))

@@ -1,4 +1,4 @@
-"""Colours, fonts and style sheet of the page; nothing comes from other hosts."""
+"""Colours, fonts and style sheet and script of the page; nothing comes from other hosts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 CSS = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei"]
 
 

@@ -104,6 +104,15 @@ class Cutout:
         rgba = processing.look(processing.cutout_rgba(fgr, pha), window)
         return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
 
+    def source(self) -> Picture:
+        """The photo itself as the result shows it, to be laid beside: (h, w, 3), black beyond the photo."""
+        pha = self._alphas()[1]
+        window = self._window(pha)
+        if window.is_whole(pha.shape):
+            return self.rgb
+        opaque = processing.cutout_rgba(self.rgb, np.full_like(pha, 255))
+        return np.ascontiguousarray(processing.look(opaque, window)[..., :3])
+
     def render(self, background: Picture | None = None) -> Picture:
         """The result's pixels.
 

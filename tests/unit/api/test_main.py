@@ -108,16 +108,13 @@ def test_gradio_shows_only_what_the_page_needs(tmp_path: Path, repository: Path)
 def _run_with_address(client: httpx.Client) -> str:
     """What comes of a web address in place of an uploaded file."""
     address = {"path": "http://127.0.0.1:1/a.png", "meta": {"_type": "gradio.FileData"}}
-    data = [address, "none", "transparent", "#ffffff", "png", 0, 0, False]
-    event = client.post("/gradio_api/call/cutout", json={"data": data})
-    if event.status_code != 200:
-        config = client.get("/config").json()
-        index = next(each["id"] for each in config["dependencies"] if each["api_name"] == "cutout")
-        body = {"data": [*data], "fn_index": index, "session_hash": "abc"}
-        client.post("/gradio_api/queue/join", json=body).raise_for_status()
-        return client.get("/gradio_api/queue/data?session_hash=abc").text
-    text = client.get(f"/gradio_api/call/cutout/{event.json()['event_id']}").text
-    return 'process_completed "success":false' if "event: error" in text else text
+    config = client.get("/config").json()
+    values = {each["id"]: each["props"].get("value") for each in config["components"]}
+    function = next(each for each in config["dependencies"] if each["api_name"] == "cutout")
+    data = [address, *(values[each] for each in function["inputs"][1:])]
+    body = {"data": data, "fn_index": function["id"], "session_hash": "abc"}
+    client.post("/gradio_api/queue/join", json=body).raise_for_status()
+    return client.get("/gradio_api/queue/data?session_hash=abc").text
 
 
 @pytest.mark.parametrize(

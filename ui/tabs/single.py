@@ -1,0 +1,207 @@
+"""One photo: cut it out, look at it before and after, change how it is made, download it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from matting_client import MattingError, Options, presets
+from matting_client.files import SUFFIX_OF_FORMAT
+
+from ui import controls, delivery, names
+from ui.photo import photo_input
+from ui.queue import place
+from ui.store import Kept
+from ui.studio import WORK, Studio, code_of, shown, words_of
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What happens on the tab; every keyword is the value of a control."""
+
+    studio: Studio
+    page: gr.Blocks
+
+    def reset(self, key: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Clear the results, before another photo or after the photo was removed."""
+        self.studio.store.drop(key)
+        return None, None, words_of(request)["waiting"], None, time.monotonic()
+
+    def queue(self, photo: str | None, request: gr.Request) -> str:
+        """Say what is going on, and how many are before."""
+        words = words_of(request)
+        if photo is None:
+            return words["waiting"]
+        before = place(self.page, WORK)
+        return words["busy"].format(place=before) if before else words["working"]
+
+    def cutout(self, photo: str | None, started: float | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+        """Cut a photo out; returns the before and after pictures, the alpha and a line on how it went."""
+        if photo is None:
+            return gr.skip(), gr.skip(), words_of(request)["waiting"], None, None
+        waited = time.monotonic() - started if started else 0.0
+        try:
+            options = controls.read_options(self.studio, **values)
+            key, kept = self.studio.keep(photo)
+            kept.full.seconds["queue"] = waited
+            return *self._show(kept, options, request), key, None
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def recompose(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+        """Make the preview anew from the kept alpha."""
+        kept = self._kept(key, request)
+        if kept is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            return self._show(kept, controls.read_options(self.studio, **values), request)
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def file(self, key: str | None, request: gr.Request, **values: Any) -> str | None:
+        """Write the result in full size; the download hands over exactly these bytes."""
+        return self._file(key, request, values, "cutout")
+
+    def alpha(self, key: str | None, request: gr.Request, **values: Any) -> str | None:
+        """Write the alpha in full size, as a grey PNG."""
+        return self._file(key, request, {**values, "format": "png"}, "alpha", alpha_only=True)
+
+    def preset(self, name: str, request: gr.Request) -> tuple[Any, ...]:
+        """Set the controls as a preset says."""
+        chosen = presets().get(name)
+        options = Options.from_preset(name) if chosen else Options()
+        note = chosen.description[code_of(request)] if chosen else words_of(request)["preset_info"]
+        known = {value: key for key, value in names.BACKGROUNDS.items() if value}
+        background = known.get(str(options.background), names.CUSTOM) if options.background else names.TRANSPARENT
+        knobs = (options.format, options.alpha_threshold, options.erode, options.feather, options.quality)
+        return background, *knobs, gr.update(info=note)
+
+    def _kept(self, key: str | None, request: gr.Request) -> Kept | None:
+        kept = self.studio.store.get(key)
+        if kept is None and key is not None:
+            gr.Warning(words_of(request)["expired"])
+        return kept
+
+    def _show(self, kept: Kept, options: Options, request: gr.Request) -> tuple[Any, ...]:
+        """Before and after, alpha, status."""
+        save = self.studio.save_preview
+        before, after, alpha = (save(each) for each in kept.small.views(options))
+        return (before, after), alpha, self._status(kept, options, request)
+
+    def _file(self, key: str | None, request: gr.Request, values: Any, kind: str, **changes: Any) -> str | None:
+        kept = self._kept(key, request)
+        if kept is None:
+            return None
+        try:
+            options = controls.read_options(self.studio, **values).with_changes(**changes)
+            data = kept.full.with_options(options).to_bytes()
+            return self.studio.save(data, f"{kept.stem}-{kind}{SUFFIX_OF_FORMAT[options.format]}")
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def _status(self, kept: Kept, options: Options, request: gr.Request) -> str:
+        words, seconds = words_of(request), kept.full.seconds
+        height, width = kept.full.rgb.shape[:2]
+        steps = {step: round(1000 * seconds.get(step, 0.0)) for step in ("queue", "infer")}
+        total = round(1000 * sum(seconds.get(step, 0.0) for step in ("queue", "decode", "infer", "refine")))
+        line = words["status"].format(width=width, height=height, model=self.studio.model, total=total, **steps)
+        return f"{line} · {words['jpeg_white']}" if options.format == "jpeg" and options.background is None else line
+
+
+def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
+    """Lay the tab out and wire it."""
+    do = Handlers(studio, page)
+    key = gr.State(None, time_to_live=studio.store.seconds, delete_callback=studio.store.drop)
+    started = gr.State(None)
+    with gr.Row(elem_classes="split", equal_height=False):
+        with gr.Column(scale=4, min_width=320, elem_classes="inputs"):
+            photo = photo_input(i18n("photo"), names.PHOTO)
+            with gr.Column(elem_classes="settings"):
+                values = _settings(i18n)
+        with gr.Column(scale=7, min_width=320, elem_classes="outputs"):
+            shown_parts, buttons = _outputs(i18n)
+    _wire_photo(do, photo, values, shown_parts, key, started)
+    _wire_settings(do, values, shown_parts, key)
+    inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
+    delivery.on_click(buttons[0], do.file, {"api_name": names.API_FILE}, **inputs)
+    delivery.on_click(buttons[1], do.alpha, {"api_name": names.API_ALPHA}, **inputs)
+
+
+def _settings(i18n: gr.I18n) -> dict[str, Any]:
+    """Every control of the tab, by the name of its value."""
+    values: dict[str, Any] = {"preset": controls.preset_choice(i18n, names.PRESET)}
+    values["background"] = controls.background_choice(i18n, tuple(names.BACKGROUNDS), names.BACKGROUND)
+    values["colour"] = controls.colour_choice(i18n, names.COLOUR)
+    values["picture"] = photo_input(
+        i18n("background_picture"), names.PICTURE, sources=("upload",), height=150, visible=False
+    )
+    values["format"] = controls.format_choice(i18n, names.FORMAT)
+    with gr.Accordion(i18n("tuning"), open=True):
+        values.update(controls.edge_knobs(i18n))
+    with gr.Accordion(i18n("output"), open=False, elem_id=names.OUTPUT):
+        values.update(controls.file_knobs(i18n))
+    return values
+
+
+def _outputs(i18n: gr.I18n) -> tuple[list[Any], list[Any]]:
+    with gr.Row(equal_height=True):
+        result = gr.ImageSlider(
+            label=i18n("result"),
+            type="filepath",
+            interactive=False,
+            buttons=["fullscreen"],
+            elem_id=names.RESULT,
+            height=560,
+            max_height=560,
+            scale=3,
+            min_width=280,
+        )
+        alpha = gr.Image(
+            label=i18n("alpha"),
+            type="filepath",
+            interactive=False,
+            buttons=["fullscreen"],
+            elem_id=names.ALPHA,
+            height=560,
+            scale=2,
+            min_width=220,
+        )
+    status = gr.Markdown(i18n("waiting"), elem_id=names.STATUS, elem_classes="status")
+    with gr.Row(elem_classes="buttons"):
+        download = gr.Button(i18n("download"), variant="primary", elem_id=names.DOWNLOAD, scale=3)
+        download_alpha = gr.Button(i18n("download_alpha"), elem_id=names.DOWNLOAD_ALPHA, scale=2)
+    return [result, alpha, status], [download, download_alpha]
+
+
+def _wire_photo(do: Handlers, photo: Any, values: Any, parts: list[Any], key: Any, started: Any) -> None:
+    result, _, status = parts
+    light, work = do.studio.light, do.studio.work
+    cleared = photo.change(do.reset, key, [*parts, key, started], api_visibility="private", **light)
+    cleared.then(do.queue, photo, status, api_visibility="private", **light)
+    cleared.then(
+        do.cutout,
+        [photo, started],
+        [*parts, key, started],
+        inputs_kwargs=values,
+        api_name=names.API_CUTOUT,
+        show_progress_on=[result],
+        **work,
+    )
+
+
+def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: Any) -> None:
+    light = do.studio.light
+    preset, picture = values["preset"], values["picture"]
+    again: dict[str, Any] = {"fn": do.recompose, "inputs": key, "inputs_kwargs": values, "outputs": parts, **light}
+    moved = [each.input for name, each in values.items() if name not in ("preset", "picture")]
+    gr.on([*moved, picture.upload, picture.clear], api_name=names.API_RECOMPOSE, trigger_mode="always_last", **again)
+    dependent = [values[name] for name in ("colour", "picture", "quality", "margin")]
+    deciding = [values[name] for name in ("background", "format", "crop")]
+    show: dict[str, Any] = {"fn": controls.show_for, "inputs": deciding, "outputs": dependent, **light}
+    gr.on([each.input for each in deciding], api_visibility="private", **show)
+    set_by_preset = [values[name] for name in ("background", "format", "threshold", "erode", "feather", "quality")]
+    chosen = preset.input(do.preset, preset, [*set_by_preset, preset], api_name=names.API_PRESET, **light)
+    chosen.then(api_visibility="private", **again)
+    chosen.then(api_visibility="private", **show)
