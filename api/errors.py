@@ -38,8 +38,9 @@ def body(code: str, title: str, detail: str = "") -> dict[str, list[dict[str, st
     return {"errors": [{"title": title, "code": code, "detail": detail or title}]}
 
 
-def response(error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer for an error."""
+def response(request: Request, error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer for an error, whose code the request remembers for the metrics."""
+    request.state.error_code = error.code
     return JSONResponse(body(error.code, error.title, error.detail), error.status, headers)
 
 
@@ -69,28 +70,28 @@ def install(app: FastAPI) -> None:
     log = logging.getLogger("api")
 
     @app.exception_handler(ApiError)
-    async def _api(_: Request, error: ApiError) -> JSONResponse:
-        return response(error)
+    async def _api(request: Request, error: ApiError) -> JSONResponse:
+        return response(request, error)
 
     @app.exception_handler(MattingError)
-    async def _matting(_: Request, error: MattingError) -> JSONResponse:
+    async def _matting(request: Request, error: MattingError) -> JSONResponse:
         answer, headers = translate(error)
         if answer.status >= 500:
             log.warning("%s", error)
-        return response(answer, headers)
+        return response(request, answer, headers)
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         code = status.name.lower()
-        return response(ApiError(status, code, status.phrase, str(error.detail)), error.headers)
+        return response(request, ApiError(status, code, status.phrase, str(error.detail)), error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return response(ApiError(422, "invalid_request", "Invalid request", f"{where}: {first['msg']}"))
+        return response(request, ApiError(422, "invalid_request", "Invalid request", f"{where}: {first['msg']}"))
 
     @app.exception_handler(Exception)
-    async def _unknown(_: Request, error: Exception) -> JSONResponse:
-        return response(ApiError(500, "internal_error", "Internal error", "The server's log says more"))
+    async def _unknown(request: Request, error: Exception) -> JSONResponse:
+        return response(request, ApiError(500, "internal_error", "Internal error", "The server's log says more"))

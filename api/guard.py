@@ -97,10 +97,16 @@ class Guard:
     ----------
     app : what answers.
     limit : largest body in bytes, by path and headers.
+    answered : told the path, status and error code of every answer.
     """
 
-    def __init__(self, app: ASGIApp, limit: Callable[[str, Headers], int]) -> None:
-        self._app, self._limit = app, limit
+    def __init__(
+        self,
+        app: ASGIApp,
+        limit: Callable[[str, Headers], int],
+        answered: Callable[[str, int, str | None], None],
+    ) -> None:
+        self._app, self._limit, self._answered = app, limit, answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -113,8 +119,10 @@ class Guard:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        body = _Body(receive, self._limit(scope["path"], headers))
+        path = scope["path"]
+        body = _Body(receive, self._limit(path, headers))
         answer = _Answer(send, body, request_id)
+        state = scope.setdefault("state", {})  # where the code of an error is noted
         try:
             body.check_length(headers)
             await self._app(scope, body, answer)
@@ -123,8 +131,12 @@ class Guard:
         except Exception:
             if body.refused is None:
                 raise
-        if body.refused is not None:
-            await answer.refuse()
+        finally:
+            if body.refused is not None:
+                state["error_code"] = body.refused.error.code
+                await answer.refuse()
+            if answer.status:
+                self._answered(path, answer.status, state.get("error_code"))
 
 
 class _Answer:
@@ -133,12 +145,13 @@ class _Answer:
     def __init__(self, send: Send, body: _Body, request_id: str) -> None:
         self._send, self._body, self._request_id = send, body, request_id
         self._started = False
+        self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if self._body.refused is not None and not self._started:
             return
         if message["type"] == "http.response.start":
-            self._started = True
+            self._started, self.status = True, message["status"]
             if message["status"] >= 400:
                 await self._body.drain()
             headers = MutableHeaders(scope=message)

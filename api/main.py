@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from matting_client import OptionError
 
+from api.gate import load_keys, read_keys
 from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.guard import Guard
 
 EXAMPLES = """\
 examples:
@@ -20,6 +27,12 @@ examples:
   matting ui --engine local                    without a server: the model runs in this process
 
   curl -F image_file=@photo.jpg -o cutout.png http://127.0.0.1:7860/v1.0/removebg
+
+environment, for matting serve --page too:
+  MATTING_API_KEYS        API keys, with spaces or commas between them
+  MATTING_API_KEYS_FILE, MATTING_API_RATE, MATTING_API_QUOTA, MATTING_API_QUEUE
+                          as --keys-file, --rate, --quota, --queue
+  MATTING_API_URLS=1      as --urls
 
 exit code: 0 ended by Ctrl-C or a signal, 2 wrong usage (a port is taken, a value cannot be)
 """
@@ -59,21 +72,82 @@ def parser() -> argparse.ArgumentParser:
         dest="workers",
         help="photos at once (default: cores + 2, at most 8)",
     )
+    _add_limits(result)
     return result
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Who may use the API, and how much of it; all but --page can be set in the environment."""
+    add = parser.add_argument
+    add(
+        "--queue",
+        type=int,
+        metavar="N",
+        dest="waiting",
+        default=_environment("QUEUE", Settings.waiting),
+        help="further requests that may wait; more are refused with 503 (default: %(default)s)",
+    )
+    add(
+        "--rate",
+        type=int,
+        metavar="N",
+        default=_environment("RATE", Settings.rate),
+        help="API requests a minute of one key, or of one address without keys; 0 for no limit (default: %(default)s)",
+    )
+    add(
+        "--quota",
+        type=int,
+        metavar="N",
+        default=_environment("QUOTA", Settings.quota),
+        help="the same a day (default: %(default)s)",
+    )
+    add(
+        "--keys-file",
+        type=Path,
+        metavar="FILE",
+        default=_environment("KEYS_FILE", None),
+        help="API keys, one a line; without keys the API is open",
+    )
+    add(
+        "--urls",
+        action=argparse.BooleanOptionalAction,
+        default=_environment("URLS", "0") == "1",
+        help="let the API fetch image_url and bg_image_url from public addresses (default: off)",
+    )
+    add("--page", action=argparse.BooleanOptionalAction, default=True, help="the web page, which asks for no key")
+
+
+def _environment(name: str, default: object) -> Any:
+    return os.environ.get(f"MATTING_API_{name}") or default
+
+
+def read_settings(given: argparse.Namespace) -> Settings:
+    """Settings from the command line and the environment.
+
+    Raises
+    ------
+    OptionError
+    """
+    values = vars(given)
+    path, listed = values.pop("keys_file"), os.environ.get("MATTING_API_KEYS", "")
+    keys = load_keys(path) if path else frozenset[str]()
+    if listed:
+        keys |= read_keys(listed, "$MATTING_API_KEYS")
+    return Settings(**values, keys=keys)
 
 
 def main(argv: list[str]) -> int:
     """Run `matting ui` with `argv` (without the command's name); returns the exit code."""
     given = parser().parse_args(argv)
     try:
-        settings = Settings(**vars(given))
+        settings = read_settings(given)
         listener = listen(settings.host, settings.port)
     except OptionError as error:
         say(str(error))
         return USAGE
-    if not settings.is_loopback:
+    if not settings.is_loopback and (settings.page or not settings.keys):
         say(
-            f"warning: {settings.host} opens the page and the API to other machines, without passwords; "
+            f"warning: {settings.host} opens {_opened(settings)} to other machines, without passwords; "
             "put a proxy with TLS and logins before it, or stay on 127.0.0.1"
         )
     # Covers the time of starting, and the end: uvicorn raises a signal again after it has closed everything.
@@ -82,6 +156,13 @@ def main(argv: list[str]) -> int:
     with listener, contextlib.suppress(_Leave):
         serve(settings, listener)
     return 0
+
+
+def _opened(settings: Settings) -> str:
+    """What anyone may use."""
+    if settings.keys:
+        return "the page"
+    return "the page and the API" if settings.page else "the API"
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -103,13 +184,13 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve until a signal asks for the end."""
     import uvicorn  # with the page below, the slow part of starting
 
+    from api.app import create_app
     from api.folder import private_folder
-    from api.site import create_site
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     with private_folder() as folder:
         config = uvicorn.Config(
-            create_site(settings, folder),
+            _site(settings, folder) if settings.page else create_app(settings),
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,
@@ -119,8 +200,15 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         )
         server = uvicorn.Server(config)
         host, port = listener.getsockname()[:2]
-        say(f"page and REST API on http://{f'[{host}]' if ':' in host else host}:{port}")
+        what = "page and REST API" if settings.page else "REST API"
+        say(f"{what} on http://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listener])
+
+
+def _site(settings: Settings, folder: Path) -> Guard:
+    from api.site import create_site  # Gradio takes seconds
+
+    return create_site(settings, folder)
 
 
 def say(line: str) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from matting_client import Cutout, MattingClient, Options, ServerUnavailable, open_engine
 from matting_client.client import split_url
 from matting_client.engines import Engine, GrpcEngine, HttpEngine
-from matting_client.engines.retry import Retry, translate
+from matting_client.engines.retry import Retry
 
+from api.metrics import Metrics
 from api.settings import Settings
-
-READY_SECONDS = 2.0
+from api.triton import TritonProbe
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Service:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings, self.metrics = settings, Metrics()
         self._lock = threading.Lock()
         self._current: _Connection | None = None
 
@@ -44,7 +44,10 @@ class Service:
         InputError, EngineError
         """
         with self._client() as client:
-            return client.cutout(photo, options, name)
+            cutout = client.cutout(photo, options, name)
+        self.metrics.cut_out()
+        self.metrics.spent(cutout.seconds)
+        return cutout
 
     def check_ready(self) -> None:
         """Return when the model can answer now.
@@ -54,23 +57,27 @@ class Service:
         EngineError
             It cannot; says why.
         """
-        settings = self.settings
-        if settings.engine == "local":
+        if self.settings.engine == "local":
             with self._client():
                 return
-        protocol, address = split_url(settings.url)
         # A connection of its own: an existing one may be waiting out its pause between attempts to connect again.
-        probe = _probe(protocol, address)
-        try:
-            arguments = {"client_timeout": READY_SECONDS} if protocol == "grpc" else {}
-            ready = probe.is_model_ready(settings.model, **arguments)
-        except Exception as error:  # tritonclient, grpc and gevent raise unrelated types
-            raise translate(error, settings.url, settings.model) from None
-        finally:
-            with suppress(Exception):
-                probe.close()
-        if not ready:
-            raise ServerUnavailable(f"{settings.url}: {settings.model} is not ready; wait, or see the server's log")
+        with TritonProbe(self.settings.url, self.settings.model) as probe:
+            probe.check_ready()
+
+    def status(self) -> dict[str, Any]:
+        """Which server answers, and the batches it has formed: "server" and "batches".
+
+        Raises
+        ------
+        EngineError
+            The model cannot answer now.
+        """
+        if self.settings.engine == "local":
+            self.check_ready()
+            return {"server": None, "batches": None}  # photos go through this process one by one
+        with TritonProbe(self.settings.url, self.settings.model) as probe:
+            probe.check_ready()
+            return {"server": probe.server(), "batches": probe.batches()}
 
     def close(self) -> None:
         """Close the connection, after whoever uses it."""
@@ -128,13 +135,3 @@ class Service:
         if protocol == "http":
             return HttpEngine(address, settings.model, retry=retry)
         return GrpcEngine(address, settings.model, retry=retry)
-
-
-def _probe(protocol: str, address: str) -> Any:
-    if protocol == "http":
-        import tritonclient.http as http
-
-        return http.InferenceServerClient(address, connection_timeout=READY_SECONDS, network_timeout=READY_SECONDS)
-    import tritonclient.grpc as grpc
-
-    return grpc.InferenceServerClient(address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from matting_client import Limits, OptionError
 from matting_client.client import split_url
@@ -35,6 +35,11 @@ class Settings:
     workers: int = 0  # photos at once; 0: see default_workers
     waiting: int = 48  # further requests that may wait for their turn; more are refused with 503
     retry_seconds: float = 15.0  # how long a busy or restarting server is asked again; outlives a revival of 10 s
+    page: bool = True  # the web page beside the API
+    urls: bool = False  # fetch image_url and bg_image_url from the internet
+    keys: frozenset[str] = field(default=frozenset(), repr=False)  # who may use the API; none for everyone
+    rate: int = 0  # photos a minute of one key, or of one address without keys; 0 for no limit
+    quota: int = 0  # the same a day
 
     def __post_init__(self) -> None:
         if self.engine not in ("triton", "local"):
@@ -46,6 +51,9 @@ class Settings:
             ("--max-upload-mb", self.max_upload_mb, 1, 1024),
             ("--max-pixels", self.max_pixels, 1, 1_000_000_000),
             ("--jobs", self.workers, 0, 256),
+            ("--queue", self.waiting, 0, 10_000),
+            ("--rate", self.rate, 0, 1_000_000),
+            ("--quota", self.quota, 0, 1_000_000_000),
         ):
             if not low <= value <= high:
                 raise OptionError(f"{name}: got {value}, expected {low} to {high}")

@@ -24,4 +24,4 @@ def create_site(settings: Settings, folder: Path) -> Guard:
         settings.workers,
         settings.limits.max_bytes,
     )
-    return Guard(site, lambda path, headers: body_limit(settings, path, headers))
+    return Guard(site, lambda path, headers: body_limit(settings, path, headers), service.metrics.answered)

@@ -10,14 +10,23 @@ from matting_client import ServerBusy
 
 
 class Turns:
-    """Bounds work: `workers` at once, `waiting` more in the house; whoever comes then is refused.
+    """Bounds work: `workers` at once, `queue` more in the house; whoever comes then is refused.
 
     Files that wait lie on disk, so memory follows `workers`.
+
+    Attributes
+    ----------
+    working : requests whose photo is worked on.
     """
 
-    def __init__(self, workers: int, waiting: int) -> None:
+    def __init__(self, workers: int, queue: int) -> None:
         self._slots = asyncio.Semaphore(workers)
-        self._most, self._here = workers + waiting, 0
+        self._most, self._here, self.working = workers + queue, 0, 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn, or whose body still comes."""
+        return self._here - self.working
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[None]:
@@ -40,4 +49,8 @@ class Turns:
     async def work(self) -> AsyncIterator[None]:
         """Wait for the own turn, and hold it."""
         async with self._slots:
-            yield
+            self.working += 1
+            try:
+                yield
+            finally:
+                self.working -= 1

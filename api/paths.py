@@ -1,0 +1,6 @@
+"""Every path of the API."""
+
+PHOTOS = REMOVEBG, CUTOUT, ALPHA = "/v1.0/removebg", "/v1/cutout", "/v1/alpha"
+STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
+OPENAPI = "/openapi.json"
+ALL = (*PHOTOS, *STATE, OPENAPI)
