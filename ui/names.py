@@ -9,10 +9,26 @@ BACKGROUND, COLOUR, PICTURE = "background", "colour", "picture"
 THRESHOLD, ERODE, FEATHER = "alpha-threshold", "erode", "feather"
 FORMAT, QUALITY, CROP, MARGIN, SIZE = "format", "quality", "crop", "margin", "size"
 RESULT, ALPHA, STATUS = "result", "alpha", "status"
+ID_PHOTO, ID_SIZE, ID_BACKGROUND, ID_COLOUR = "id-photo", "id-size", "id-background", "id-colour"
+ID_ZOOM, ID_SHIFT, ID_PAPER, ID_FORMAT = "id-zoom", "id-shift", "id-paper", "id-format"
+ID_RESULT, ID_SHEET, ID_STATUS = "id-result", "id-sheet", "id-status"
+ID_DOWNLOAD, ID_DOWNLOAD_SHEET = "id-download", "id-download-sheet"
+SCENE_PHOTO, SCENE_BACKGROUND, SCENE_RESULT = "scene-photo", "scene-background", "scene-result"
+SCENE_X, SCENE_Y, SCENE_SCALE = "scene-x", "scene-y", "scene-scale"
+SCENE_BLUR, SCENE_LIGHT, SCENE_SHADOW = "scene-blur", "scene-light", "scene-shadow"
+SCENE_FORMAT, SCENE_STATUS, SCENE_DOWNLOAD = "scene-format", "scene-status", "scene-download"
+BATCH_DROP, BATCH_BOARD, BATCH_STATUS = "batch-drop", "batch-board", "batch-status"
+BATCH_BACKGROUND, BATCH_COLOUR, BATCH_FORMAT = "batch-background", "batch-colour", "batch-format"
+BATCH_START, BATCH_ZIP, BATCH_CLEAR = "batch-start", "batch-zip", "batch-clear"
+ABOUT_CARD, ABOUT_SERVER, ABOUT_REFRESH = "about-card", "about-server", "about-refresh"
 DOWNLOAD, DOWNLOAD_ALPHA, OUTPUT = "download", "download-alpha", "output"
 
 # Names of the functions, for gradio_client.
 API_CUTOUT, API_RECOMPOSE, API_FILE, API_ALPHA, API_PRESET = "cutout", "recompose", "file", "alpha", "preset"
+
+API_ID, API_ID_AGAIN, API_ID_FILE, API_ID_SHEET = "id_photo", "id_recompose", "id_file", "id_sheet"
+API_SCENE, API_SCENE_AGAIN, API_SCENE_FILE = "scene", "scene_recompose", "scene_file"
+API_BATCH, API_ABOUT = "batch", "about"
 
 # Values of the background's choice; the colours are those that offices ask for.
 TRANSPARENT, CUSTOM, FROM_PICTURE = "transparent", "custom", "picture"
@@ -25,10 +41,5 @@ BACKGROUNDS: dict[str, str | None] = {
     FROM_PICTURE: None,
 }
 FORMATS = ("png", "jpeg", "webp")
-ORIGINAL = "original"
+ORIGINAL, OFFICIAL = "original", "official"
 SIZES = (ORIGINAL, "4096px", "2048px", "1080px", "512px")
-
-
-def within(tab: str, name: str) -> str:
-    """Id of an element that several tabs have."""
-    return f"{tab}-{name}"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gradio as gr
 from matting_client import presets
+from matting_client.idphoto import sizes
 
 from ui import names
 from ui.photo import take_no_addresses
 from ui.queue import refuse_kindly
 from ui.studio import Studio
-from ui.tabs import single
+from ui.tabs import idphoto, single
 from ui.texts import EN, ZH
 
 CACHE_EVERY_SECONDS = 600  # how often Gradio looks for old files
 QUEUE_SIZE = 32
-TABS = ((names.TAB_SINGLE, single.build),)
+TABS = ((names.TAB_SINGLE, single.build), (names.TAB_IDPHOTO, idphoto.build))
 
 
 def build_page(studio: Studio) -> gr.Blocks:
@@ -43,4 +44,7 @@ def translations() -> gr.I18n:
     for name, preset in presets().items():
         for code, words in codes.items():
             words[name] = preset.title[code]
+    for size in sizes().values():
+        for code, line in idphoto.size_words(size).items():
+            codes[code][f"id_{size.name}"] = line
     return gr.I18n(**{"en": codes["en"], "zh": codes["zh"], "zh-CN": codes["zh"], "zh-TW": codes["zh"]})

@@ -66,6 +66,13 @@ class Studio:
         kept = Kept(full, Preview(full), path.stem)
         return self.store.put(kept), kept
 
+    def kept(self, key: str | None, request: gr.Request) -> Kept | None:
+        """The photo of a key; tells the visitor when it is gone."""
+        found = self.store.get(key)
+        if found is None and key is not None:
+            gr.Warning(words_of(request)["expired"])
+        return found
+
     def uploaded(self, place: str) -> Path:
         """The path of an uploaded file.
 

@@ -52,7 +52,7 @@ class Handlers:
 
     def recompose(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Make the preview anew from the kept alpha."""
-        kept = self._kept(key, request)
+        kept = self.studio.kept(key, request)
         if kept is None:
             return gr.skip(), gr.skip(), gr.skip()
         try:
@@ -78,12 +78,6 @@ class Handlers:
         knobs = (options.format, options.alpha_threshold, options.erode, options.feather, options.quality)
         return background, *knobs, gr.update(info=note)
 
-    def _kept(self, key: str | None, request: gr.Request) -> Kept | None:
-        kept = self.studio.store.get(key)
-        if kept is None and key is not None:
-            gr.Warning(words_of(request)["expired"])
-        return kept
-
     def _show(self, kept: Kept, options: Options, request: gr.Request) -> tuple[Any, ...]:
         """Before and after, alpha, status."""
         save = self.studio.save_preview
@@ -91,7 +85,7 @@ class Handlers:
         return (before, after), alpha, self._status(kept, options, request)
 
     def _file(self, key: str | None, request: gr.Request, values: Any, kind: str, **changes: Any) -> str | None:
-        kept = self._kept(key, request)
+        kept = self.studio.kept(key, request)
         if kept is None:
             return None
         try:
