@@ -12,9 +12,8 @@ ROWS = 512  # rows blended at a time, so that large photos need little memory
 
 def cutout_rgba(fgr: Picture, pha: Picture) -> Picture:
     """(H, W, 3) colours and (H, W) alpha -> (H, W, 4) RGBA; what is fully transparent carries no colour."""
-    rgba = np.empty((*pha.shape, 4), np.uint8)
-    rgba[..., :3], rgba[..., 3] = fgr, pha
-    rgba[pha == 0] = 0
+    rgba: Picture = cv2.cvtColor(cv2.copyTo(fgr, pha), cv2.COLOR_RGB2RGBA)
+    cv2.insertChannel(pha, rgba, 3)
     return rgba
 
 

@@ -6,15 +6,31 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.processing.sample import chosen, sample
+from matting_client.processing.sample import chosen, sample, shrink
 
 Float = NDArray[np.float32]
-WORK_SIDE = 512  # long side at which the smooth colour fields are estimated
-RADII = (45, 22, 11, 6, 3)  # of the passes, in pixels at the working size
+# Long sides at which the smooth colour fields are estimated, and the radii of the passes there, in pixels. Windows of
+# half a photo need no fine picture: this is as good as five passes at 512 px, at a tenth of the time.
+LEVELS = ((128, (11, 6)), (256, (6, 3)))
 # Weights are alpha (or 1 - alpha) to this power. Where hair is thinner than a pixel of the working size no pixel is
 # opaque, and the plain mean of the paper stays mixed with the background: 3 halves the error of 1 there.
 POWER = 3
 TINY = 1e-5  # weight of the colour a pixel had before
+RAMP = np.linspace(0, 1, 256, dtype=np.float32)  # alpha of a byte
+
+
+def _fourfold(x: Float) -> Float:
+    out: Float = cv2.merge([x, x, x, x])
+    return out
+
+
+def _smooth(colour: Float, weight: Float, radius: int) -> Float:
+    """Weighted mean of a colour in a square window; the constant channel brings the sum of the weights along."""
+    side = (2 * radius + 1, 2 * radius + 1)
+    mean = cv2.blur(cv2.multiply(colour, _fourfold(weight)), side, borderType=cv2.BORDER_REFLECT)
+    mean = cv2.scaleAdd(colour, TINY, mean)
+    out: Float = cv2.divide(mean, _fourfold(cv2.extractChannel(mean, 3)))
+    return out
 
 
 def blur_fusion(image: Float, fgr: Float, bgr: Float, pha: Float, radius: int, power: int = 1) -> tuple[Float, Float]:
@@ -22,19 +38,38 @@ def blur_fusion(image: Float, fgr: Float, bgr: Float, pha: Float, radius: int, p
 
     Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021, equations 4 to 7; there `power` is 1. A pixel
     with nothing of the subject (or of the background) around it keeps the colour it had. `image`, `fgr`, `bgr`
-    (h, w, 3) and `pha` (h, w, 1) float32 in 0..1; returns foreground and background.
+    (h, w, 4) float32, RGB in 0..1 and a constant 1; `pha` (h, w) float32 in 0..1; returns foreground and background.
     """
-    side = (2 * radius + 1, 2 * radius + 1)
+    smooth_fgr = _smooth(fgr, cv2.pow(pha, power), radius)
+    smooth_bgr = _smooth(bgr, cv2.pow(1 - pha, power), radius)
+    alpha = _fourfold(pha)
+    rest = cv2.subtract(image, smooth_bgr)
+    rest -= cv2.multiply(alpha, cv2.subtract(smooth_fgr, smooth_bgr))
+    corrected = cv2.add(smooth_fgr, cv2.multiply(alpha, rest))
+    return np.clip(corrected, 0, 1, out=corrected), smooth_bgr
 
-    def mean(x: Float) -> Float:
-        out: Float = cv2.blur(x, side, borderType=cv2.BORDER_REFLECT)
-        return out.reshape(*out.shape[:2], -1)
 
-    of_fgr, of_bgr = pha**power, (1 - pha) ** power
-    smooth_fgr = (mean(fgr * of_fgr) + TINY * fgr) / (mean(of_fgr) + TINY)
-    smooth_bgr = (mean(bgr * of_bgr) + TINY * bgr) / (mean(of_bgr) + TINY)
-    corrected = smooth_fgr + pha * (image - pha * smooth_fgr - (1 - pha) * smooth_bgr)
-    return np.clip(corrected, 0, 1), smooth_bgr
+def _fields(rgb: NDArray[np.uint8], pha: NDArray[np.uint8]) -> tuple[Float, Float]:
+    """Smooth foreground and background colours of a photo, (h, w, 3) in 0..1, from coarse to fine."""
+    height, width = pha.shape
+
+    def size(side: int) -> tuple[int, int]:
+        scale = min(1.0, side / max(height, width))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    finest = size(LEVELS[-1][0])
+    rgb, pha = shrink(rgb, finest), shrink(pha, finest)
+    fields: tuple[Float, Float] | None = None
+    for side, radii in LEVELS:
+        image = cv2.cvtColor(shrink(rgb, size(side)) * np.float32(1 / 255), cv2.COLOR_RGB2RGBA)
+        alpha: Float = cv2.LUT(shrink(pha, size(side)), RAMP)
+        fgr, bgr = (cv2.resize(field, size(side)) for field in fields) if fields else (image, image)
+        for radius in radii:
+            fgr, bgr = blur_fusion(image, fgr, bgr, alpha, radius, POWER)
+        fields = fgr, bgr
+    assert fields is not None
+    fgr, bgr = (cv2.cvtColor(field, cv2.COLOR_RGBA2RGB) for field in fields)
+    return fgr, bgr
 
 
 def estimate_foreground(
@@ -56,20 +91,15 @@ def estimate_foreground(
     size.
     """
     shown = pha if shown is None else shown
-    fgr = rgb.copy()
-    fgr[shown == 0] = 0
-    height, width = pha.shape
-    scale = min(1.0, WORK_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    image = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    alpha = cv2.resize(pha, size, interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
-    smooth, back = image, image
-    for radius in RADII:
-        smooth, back = blur_fusion(image, smooth, back, alpha, radius, POWER)
-    for y, x in chosen((height, width), lambda rows: (shown[rows] > 0) & (pha[rows] < 255)):
-        a = pha[y, x, None].astype(np.float32) / 255
-        local_fgr, local_bgr = (sample(field, (height, width), y, x, cv2.INTER_LINEAR) for field in (smooth, back))
-        photo = rgb[y, x].astype(np.float32) / 255
-        solved = local_fgr + a * (photo - a * local_fgr - (1 - a) * local_bgr)
-        fgr[y, x] = np.rint(np.clip(solved, 0, 1) * 255).astype(np.uint8)
+    fgr: NDArray[np.uint8] = cv2.copyTo(rgb, shown)
+    smooth_fgr, smooth_bgr = _fields(rgb, pha)
+    shape = (rgb.shape[0], rgb.shape[1])
+    colours, alphas, result = rgb.reshape(-1, 3), pha.reshape(-1), fgr.reshape(-1, 3)
+    for places in chosen(shape, lambda rows: (shown[rows] > 0) & (pha[rows] < 255)):
+        alpha = RAMP.take(alphas.take(places))[:, None]
+        solved = sample(smooth_fgr, shape, places, cv2.INTER_LINEAR)
+        local_bgr = sample(smooth_bgr, shape, places, cv2.INTER_LINEAR)
+        rest = colours.take(places, 0) * np.float32(1 / 255) - local_bgr
+        solved += alpha * (rest - alpha * (solved - local_bgr))
+        result[places] = np.rint(np.clip(solved, 0, 1) * 255).astype(np.uint8)
     return fgr

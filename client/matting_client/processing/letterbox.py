@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from matting_client.processing.sample import shrink
+
 PAD_RGB = (127, 127, 127)  # zero once the model has normalised it
 
 
@@ -24,6 +26,8 @@ class Letterbox:
 
 
 def _resize(picture: NDArray[np.uint8], width: int, height: int, enlarge: int) -> NDArray[np.uint8]:
+    if 2 * width < picture.shape[1] and 2 * height < picture.shape[0]:
+        return shrink(picture, (width, height))
     shrinks = width * height < picture.shape[0] * picture.shape[1]
     out: NDArray[np.uint8] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else enlarge)
     return out

@@ -7,8 +7,6 @@ that the small picture lost comes back from the photo's colours, and nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,41 +15,52 @@ from matting_client.processing.letterbox import Letterbox, inner, unletterbox
 from matting_client.processing.sample import chosen, sample
 
 Float = NDArray[np.float32]
+Mask = NDArray[np.uint8]  # 0 or 1
 RADIUS = 2  # of the window at the model's resolution, in pixels
 EPSILON = 5e-4  # regulariser in squared colour units (0..1)
 BAND = 2  # how far from a change of alpha the photo's edges count, in pixels of the model
+TAPS = 1  # how far a linear interpolation reaches
 
 
-def _mean(x: Float) -> Float:
+def _mean(x: NDArray[np.uint8] | NDArray[np.uint16] | Float) -> Float:
     side = 2 * RADIUS + 1
-    out: Float = cv2.blur(x, (side, side), borderType=cv2.BORDER_REFLECT)
+    out: Float = cv2.boxFilter(x, cv2.CV_32F, (side, side), borderType=cv2.BORDER_REFLECT)
     return out
 
 
-def slope(guide: Float, pha: Float) -> Float:
-    """Slope `a` (h, w, 3) of the local linear model of `pha` (h, w) in `guide` (h, w, 3), all in 0..1.
+def _square(radius: int) -> Mask:
+    return np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+
+
+def slope(guide: NDArray[np.uint8], pha: NDArray[np.uint8], where: Mask) -> Float:
+    """Slope `a` (h, w, 3) of the local linear model of `pha` (h, w) in `guide` (h, w, 3), right where `where` is set.
 
     He, Sun and Tang, "Guided Image Filtering", PAMI 2013, equation 19, with the 3x3 covariance inverted by its
-    cofactors, and averaged over the windows as in equation 21.
+    cofactors, and averaged over the windows as in equation 21. Products of bytes are summed as integers, exactly; the
+    systems are solved only where they count.
     """
-    mean_guide, mean_pha = _mean(guide), _mean(pha)
-    covariance = _mean(guide * pha[..., None]) - mean_guide * mean_pha[..., None]
-    channels: Sequence[Float] = cv2.split(guide)
-    means: Sequence[Float] = cv2.split(mean_guide)
+    red, green, blue = cv2.split(guide)
+    places = np.flatnonzero(cv2.dilate(where, _square(RADIUS)))
 
-    def variance(i: int, j: int) -> Float:
-        value = _mean(channels[i] * channels[j]) - means[i] * means[j]
-        return value + np.float32(EPSILON if i == j else 0)
+    def mean(x: NDArray[np.uint8] | NDArray[np.uint16]) -> Float:
+        return _mean(x).reshape(-1).take(places)
 
-    rr, rg, rb = variance(0, 0), variance(0, 1), variance(0, 2)
-    gg, gb, bb = variance(1, 1), variance(1, 2), variance(2, 2)
+    def product(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> Float:
+        return mean(cv2.multiply(x, y, dtype=cv2.CV_16U))
+
+    r, g, b, p = mean(red), mean(green), mean(blue), mean(pha)
+    epsilon = np.float32(EPSILON * 255**2)
+    rr, gg, bb = product(red, red) - r * r, product(green, green) - g * g, product(blue, blue) - b * b
+    rr, gg, bb = rr + epsilon, gg + epsilon, bb + epsilon
+    rg, rb, gb = product(red, green) - r * g, product(red, blue) - r * b, product(green, blue) - g * b
+    rp, gp, bp = (product(x, pha) - m * p for x, m in ((red, r), (green, g), (blue, b)))
     c_rr, c_rg, c_rb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
     c_gg, c_gb, c_bb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
-    r, g, b = cv2.split(covariance)
-    solved = (c_rr * r + c_rg * g + c_rb * b, c_rg * r + c_gg * g + c_gb * b, c_rb * r + c_gb * g + c_bb * b)
     determinant = rr * c_rr + rg * c_rg + rb * c_rb
-    merged: Float = cv2.merge([part / determinant for part in solved])
-    return _mean(merged)
+    solved = np.zeros((pha.size, 3), np.float32)
+    parts = (c_rr * rp + c_rg * gp + c_rb * bp, c_rg * rp + c_gg * gp + c_gb * bp, c_rb * rp + c_gb * gp + c_bb * bp)
+    solved[places] = np.stack([part / determinant for part in parts], -1)
+    return _mean(solved.reshape(*pha.shape, 3))
 
 
 def refine(
@@ -73,18 +82,17 @@ def refine(
     full = unletterbox(pha, box)
     if box.height * box.width <= box.inner_height * box.inner_width:
         return full
-    small = inner(pha, box)
-    kernel = np.ones((2 * BAND + 1, 2 * BAND + 1), np.uint8)
-    band = (cv2.dilate(small, kernel) > cv2.erode(small, kernel)).astype(np.uint8)
+    small, guide = inner(pha, box), inner(square, box)
+    band: Mask = (cv2.dilate(small, _square(BAND)) > cv2.erode(small, _square(BAND))).view(np.uint8)
     if not band.any():
         return full
     wide: NDArray[np.bool_] = cv2.resize(band, (box.width, box.height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
-    guide = inner(square, box).astype(np.float32) / 255
-    small_pha = small.astype(np.float32) / 255
-    a = slope(guide, small_pha)
-    model = np.dstack([a, small_pha - (a * guide).sum(-1)])
-    for y, x in chosen((box.height, box.width), lambda rows: wide[rows]):
-        local = sample(model, (box.height, box.width), y, x, cv2.INTER_CUBIC)
-        value = np.einsum("nc,nc->n", local[:, :3], rgb[y, x].astype(np.float32)) + 255 * local[:, 3]
-        full[y, x] = np.clip(np.rint(value), 0, 255).astype(np.uint8)
+    a = slope(guide, small, cv2.dilate(band, _square(TAPS)))
+    explained = cv2.transform(cv2.multiply(a, guide, dtype=cv2.CV_32F), np.ones((1, 3), np.float32))
+    model = cv2.merge([a, cv2.subtract(small, explained, dtype=cv2.CV_32F)])
+    colours, result = rgb.reshape(-1, 3), full.reshape(-1)
+    for places in chosen((box.height, box.width), lambda rows: wide[rows]):
+        local = sample(model, (box.height, box.width), places, cv2.INTER_LINEAR)
+        value = np.einsum("nc,nc->n", local[:, :3], colours.take(places, 0).astype(np.float32)) + local[:, 3]
+        result[places] = np.clip(np.rint(value), 0, 255).astype(np.uint8)
     return full

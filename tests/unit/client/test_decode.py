@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,33 @@ def test_lossless_files_come_back_exactly(photo: U8, format: str) -> None:
 
 def test_jpeg(photo: U8) -> None:
     assert np.abs(decode(file_of(photo, "JPEG", quality=95, subsampling=0)).astype(int) - photo).mean() < 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"quality": 95, "subsampling": 0},
+        {"subsampling": 1},
+        {"progressive": True},
+        {"optimize": True},
+        {"quality": 5},
+    ],
+    ids=str,
+)
+def test_jpeg_has_the_pixels_that_pillow_decodes(options: dict[str, int]) -> None:
+    for size in ((61, 83), (64, 96), (1, 7)):
+        data = file_of(astronaut(*size), "JPEG", **options)
+        with Image.open(io.BytesIO(data)) as picture:
+            assert np.array_equal(decode(data), np.array(picture))
+
+
+def test_a_jpeg_that_is_damaged_a_little_is_still_read(photo: U8) -> None:
+    data = file_of(photo, "JPEG")
+    odd = data[:-2] + b"\0\0" + data[-2:]
+    with Image.open(io.BytesIO(odd)) as picture:
+        assert np.array_equal(decode(odd), np.array(picture))
+    assert np.array_equal(decode(data + b"trailing bytes"), decode(data))
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from matting_client.encode import encode, write
@@ -38,6 +39,20 @@ def test_png_is_lossless(picture: U8, mode: str) -> None:
     with opened(encode(picture, "png")) as image:
         assert (image.format, image.mode) == ("PNG", mode)
         assert np.array_equal(np.array(image), picture)
+
+
+@pytest.mark.parametrize("picture", [RGB, RGBA, GREY, RGB[:1], RGB[:, :1], RGBA[::2, ::3]])
+def test_png_is_read_by_another_decoder_too(picture: U8) -> None:
+    """OpenCV reads through libpng, which checks every sum; Pillow has a reader of its own."""
+    decoded = cv2.imdecode(np.frombuffer(encode(picture, "png"), np.uint8), cv2.IMREAD_UNCHANGED)
+    order = {2: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[picture.ndim if picture.ndim == 2 else picture.shape[2]]
+    assert np.array_equal(decoded.reshape(*picture.shape[:2], -1)[..., order], picture.reshape(*picture.shape[:2], -1))
+
+
+@pytest.mark.parametrize("shape", [(1, 1_000_001), (1_000_001, 1)])
+def test_png_that_few_programs_could_read_is_refused(shape: tuple[int, int]) -> None:
+    with pytest.raises(OutputError, match="make it smaller"):
+        encode(np.zeros(shape, np.uint8), "png")
 
 
 @pytest.mark.parametrize(("picture", "mode"), [(RGB, "RGB"), (RGBA, "RGBA")], ids=["RGB", "RGBA"])

@@ -41,9 +41,11 @@ def test_blur_fusion_agrees_with_the_slow_reference(radius: int, power: int) -> 
     image, fgr, bgr = random.uniform(0, 1, (3, 20, 26, 3))
     pha: Real = cv2.GaussianBlur(random.uniform(-0.5, 1.5, (20, 26)), (0, 0), 2).clip(0, 1)
     expected = slow_blur_fusion(image, fgr, bgr, pha, radius, power)
-    image32, fgr32, bgr32, pha32 = (x.astype(np.float32) for x in (image, fgr, bgr, pha[..., None]))
-    for got, wanted in zip(blur_fusion(image32, fgr32, bgr32, pha32, radius, power), expected, strict=True):
-        assert np.abs(got - wanted).max() < 2e-4
+    image32, fgr32, bgr32 = (cv2.cvtColor(x.astype(np.float32), cv2.COLOR_RGB2RGBA) for x in (image, fgr, bgr))
+    found = blur_fusion(image32, fgr32, bgr32, pha.astype(np.float32), radius, power)
+    for got, wanted in zip(found, expected, strict=True):
+        assert np.abs(got[..., :3] - wanted).max() < 2e-4
+        assert np.abs(got[..., 3] - 1).max() < 2e-4  # the constant that carries the weights
 
 
 @pytest.mark.parametrize("side", [400, 1600])
