@@ -54,8 +54,10 @@ def slope(guide: NDArray[np.uint8], pha: NDArray[np.uint8], where: Mask) -> Floa
     rr, gg, bb = rr + epsilon, gg + epsilon, bb + epsilon
     rg, rb, gb = product(red, green) - r * g, product(red, blue) - r * b, product(green, blue) - g * b
     rp, gp, bp = (product(x, pha) - m * p for x, m in ((red, r), (green, g), (blue, b)))
-    c_rr, c_rg, c_rb = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
-    c_gg, c_gb, c_bb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
+    c_rr: Float = gg * bb - gb * gb
+    c_gg: Float = rr * bb - rb * rb
+    c_bb: Float = rr * gg - rg * rg
+    c_rg, c_rb, c_gb = gb * rb - rg * bb, rg * gb - gg * rb, rb * rg - rr * gb
     determinant = rr * c_rr + rg * c_rg + rb * c_rb
     solved = np.zeros((pha.size, 3), np.float32)
     parts = (c_rr * rp + c_rg * gp + c_rb * bp, c_rg * rp + c_gg * gp + c_gb * bp, c_rb * rp + c_gb * gp + c_bb * bp)
