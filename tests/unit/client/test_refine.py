@@ -111,7 +111,7 @@ def test_every_chosen_pixel_comes_once(shape: tuple[int, int]) -> None:
     assert np.array_equal(seen.reshape(shape), mask)
 
 
-@pytest.mark.parametrize("shape", [(1500, 2000), (1501, 2003), (700, 3000), (5000, 30), (30, 5000)])
+@pytest.mark.parametrize("shape", [(1500, 2000), (1501, 2003), (700, 3000)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shrinking_quickly_is_close_to_averaging(shape: tuple[int, int], channels: int) -> None:
     photo = astronaut(*shape)[..., :channels].copy()
