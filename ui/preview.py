@@ -23,6 +23,7 @@ class Preview:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             self.rgb = cv2.resize(cutout.rgb, size, interpolation=cv2.INTER_AREA)
             self.raw = cv2.resize(cutout.raw, size, interpolation=cv2.INTER_AREA)
+        self.shown: object = None  # the settings that the page shows it with
         self._colours: tuple[int, Picture] | None = None
 
     @property

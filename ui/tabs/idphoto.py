@@ -11,6 +11,7 @@ from matting_client.idphoto import IdPhoto, Size, id_photo, print_sheet, sheet_f
 
 from ui import controls, delivery, names
 from ui.photo import photo_input
+from ui.store import Kept
 from ui.studio import Studio, code_of, shown, words_of
 from ui.texts import texts
 
@@ -31,7 +32,7 @@ class Handlers:
             return None, None, words_of(request)["id_waiting"], None
         try:
             key, kept = self.studio.keep(photo)
-            return *self._show(kept.small.with_options(_edge()), request, values), key
+            return *self._show(kept, request, values), key
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -41,9 +42,16 @@ class Handlers:
         if kept is None:
             return gr.skip(), gr.skip(), gr.skip()
         try:
-            return self._show(kept.small.with_options(_edge()), request, values)
+            return self._show(kept, request, values)
         except MattingError as error:
             raise shown(error, request) from None
+
+    def settle(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+        """Follow a control that was moved while the photo was cut out."""
+        kept = self.studio.store.get(key)
+        if kept is None or kept.small.shown == values:
+            return gr.skip(), gr.skip(), gr.skip()
+        return self.recompose(key, request, **values)
 
     def file(self, key: str | None, request: gr.Request, **values: Any) -> str | None:
         """Write the ID photo from the photo's full size, as a JPEG that knows its print size."""
@@ -68,8 +76,9 @@ class Handlers:
         except MattingError as error:
             raise shown(error, request) from None
 
-    def _show(self, cutout: Cutout, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
-        photo = _photo(cutout, **values)
+    def _show(self, kept: Kept, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
+        photo = _photo(kept.small.with_options(_edge()), **values)
+        kept.small.shown = values
         sheet, copies = print_sheet(photo, values["paper"])
         height, width = photo.picture.shape[:2]
         words, title = words_of(request), photo.size.title[code_of(request)]
@@ -157,7 +166,7 @@ def _outputs(i18n: gr.I18n) -> tuple[list[Any], list[Any]]:
 
 def _wire(do: Handlers, photo: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
     light, work = do.studio.light, do.studio.work
-    photo.change(
+    done = photo.change(
         do.cutout,
         photo,
         [*parts, key],
@@ -167,6 +176,7 @@ def _wire(do: Handlers, photo: Any, values: dict[str, Any], parts: list[Any], ke
         trigger_mode="always_last",
         **work,
     )
+    done.success(do.settle, key, parts, inputs_kwargs=values, api_visibility="private", **light)
     moved = [each.input for name, each in values.items() if name != "sheet_format"]
     again: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": parts, "trigger_mode": "always_last"}
     gr.on(moved, do.recompose, api_name=names.API_ID_AGAIN, **again, **light)

@@ -60,6 +60,13 @@ class Handlers:
         except MattingError as error:
             raise shown(error, request) from None
 
+    def settle(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+        """Follow a control that was moved while the photo was cut out."""
+        kept = self.studio.store.get(key)
+        if kept is None or kept.small.shown == controls.read_options(self.studio, **values):
+            return gr.skip(), gr.skip(), gr.skip()
+        return self.recompose(key, request, **values)
+
     def file(self, key: str | None, request: gr.Request, **values: Any) -> str | None:
         """Write the result in full size; the download hands over exactly these bytes."""
         return self._file(key, request, values, "cutout")
@@ -82,6 +89,7 @@ class Handlers:
         """Before and after, alpha, status."""
         save = self.studio.save_preview
         before, after, alpha = (save(each) for each in kept.small.views(options))
+        kept.small.shown = options
         return (before, after), alpha, self._status(kept, options, request)
 
     def _file(self, key: str | None, request: gr.Request, values: Any, kind: str, **changes: Any) -> str | None:
@@ -174,7 +182,7 @@ def _wire_photo(do: Handlers, photo: Any, values: Any, parts: list[Any], key: An
     light, work = do.studio.light, do.studio.work
     cleared = photo.change(do.reset, key, [*parts, key, started], api_visibility="private", **light)
     cleared.then(do.queue, photo, status, api_visibility="private", **light)
-    cleared.then(
+    done = cleared.then(
         do.cutout,
         [photo, started],
         [*parts, key, started],
@@ -183,6 +191,7 @@ def _wire_photo(do: Handlers, photo: Any, values: Any, parts: list[Any], key: An
         show_progress_on=[result],
         **work,
     )
+    done.success(do.settle, key, parts, inputs_kwargs=values, api_visibility="private", **light)
 
 
 def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: Any) -> None:
