@@ -23,5 +23,6 @@ def create_site(settings: Settings, folder: Path) -> Guard:
         settings.model,
         settings.workers,
         settings.limits.max_bytes,
+        service.status,
     )
     return Guard(site, lambda path, headers: body_limit(settings, path, headers), service.metrics.answered)

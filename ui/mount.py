@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 # Gradio reads these when it is imported or when components are made; it would report usage to its makers otherwise.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -85,7 +86,7 @@ def mount_page(
     model: str,
     workers: int,
     max_upload_bytes: int,
-    url: str | None = None,
+    status: Callable[[], dict[str, Any]],
 ) -> Site:
     """The page in front of an API.
 
@@ -98,12 +99,12 @@ def mount_page(
     model : name to show.
     workers : photos worked on at once.
     max_upload_bytes : largest photo.
-    url : of Triton, whose state the page shows.
+    status : asks the server how it does; see `Studio`.
     """
     os.environ[FOLDER_VARIABLE] = str(folder)
     # Read from the environment when Gradio was imported, and made at once, in a place that others read.
     routes.DEFAULT_TEMP_DIR = str(folder)
-    page = build_page(Studio(cut, Store(STORE_BYTES, KEPT_SECONDS), folder, model, workers, url))
+    page = build_page(Studio(cut, Store(STORE_BYTES, KEPT_SECONDS), folder, model, workers, status))
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:

@@ -10,7 +10,7 @@ from ui import names
 from ui.photo import take_no_addresses
 from ui.queue import refuse_kindly
 from ui.studio import Studio
-from ui.tabs import idphoto, scene, single
+from ui.tabs import about, batch, idphoto, scene, single
 from ui.texts import EN, ZH
 
 CACHE_EVERY_SECONDS = 600  # how often Gradio looks for old files
@@ -18,7 +18,9 @@ QUEUE_SIZE = 32
 TABS = (
     (names.TAB_SINGLE, single.build),
     (names.TAB_IDPHOTO, idphoto.build),
+    (names.TAB_BATCH, batch.build),
     (names.TAB_SCENE, scene.build),
+    (names.TAB_ABOUT, about.build),
 )
 
 

@@ -34,7 +34,8 @@ class Studio:
     folder : private folder of uploads and results, Gradio's own.
     model : name to show.
     workers : photos worked on at once.
-    url : of Triton, whose state the page shows; None when the model runs in this process.
+    status : asks the server how it does: "server" with its version and "batches" with its figures, both None when
+        the model runs in this process; raises EngineError.
     """
 
     cut: Cut
@@ -42,7 +43,7 @@ class Studio:
     folder: Path
     model: str
     workers: int
-    url: str | None = None
+    status: Callable[[], dict[str, Any]]
 
     @property
     def work(self) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+// Sends each chosen file by itself, a few at a time, so that one that is refused does not take the others along.
+const AT_ONCE = 3;
+const input = element.querySelector("input");
+const line = element.querySelector(".drop-line");
+const zone = element.querySelector(".drop");
+const words = props.words[navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en"];
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+const most = props.most;
+line.textContent = fill(words.drop, { most });
+
+const send = async (chosen) => {
+  const room = Math.max(0, most - (props.value ?? 0));
+  const files = chosen.slice(0, room);
+  const refused = chosen.length - files.length;
+  const sent = new Array(files.length);
+  let next = 0;
+  let done = 0;
+  const work = async () => {
+    while (next < files.length) {
+      const index = next++;
+      const file = files[index];
+      try {
+        const { path } = await upload(file);
+        sent[index] = { name: file.name, path };
+      } catch (error) {
+        sent[index] = { name: file.name, path: null, reason: String(error?.message ?? error).slice(0, 200) };
+      }
+      line.textContent = fill(words.uploading, { done: ++done, all: files.length });
+    }
+  };
+  zone.classList.add("busy");
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+  } finally {
+    zone.classList.remove("busy");
+    line.textContent = fill(words.drop, { most });
+  }
+  trigger("upload", { files: sent, refused });
+};
+
+input.addEventListener("change", () => {
+  const chosen = [...input.files];
+  input.value = "";
+  if (chosen.length) send(chosen);
+});
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  zone.addEventListener(kind, (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    zone.classList.toggle("over", kind === "dragover");
+    if (kind === "drop" && event.dataTransfer.files.length) send([...event.dataTransfer.files]);
+  });
+}

@@ -1,0 +1,237 @@
+"""Many photos with common settings, as an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from matting_client import Cutout, MattingError, Options
+from matting_client.files import SUFFIX_OF_FORMAT
+
+from ui import controls, delivery, names
+from ui.batch import DONE, FAILED, MOST, RUNNING, Batch, Item
+from ui.preview import Preview
+from ui.studio import Studio, code_of, shown, words_of
+from ui.texts import failure, texts
+
+HERE = Path(__file__).resolve().parents[1]
+THUMBNAIL_SIDE = 320
+RUNS = 8  # batches worked on at once; they share the workers
+BACKGROUNDS = (names.TRANSPARENT, "white", "blue", "red", names.CUSTOM)
+REFRESH_SECONDS = 0.5  # between two looks at what is running
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What happens on the tab; every keyword is the value of a control."""
+
+    studio: Studio
+    pool: ThreadPoolExecutor
+
+    def add(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> tuple[Any, ...]:
+        """Take uploaded files into the batch."""
+        batch = batch or Batch()
+        words = words_of(request)
+        files: list[tuple[str, str | None, str]] = []
+        for each in event._data["files"]:
+            failed = words["batch_upload_failed"].format(reason=str(each.get("reason", ""))[:200])
+            files.append((Path(str(each["name"])).name[:100], each.get("path"), failed))
+        refused = len(batch.add(files)) + int(event._data.get("refused", 0))
+        if refused:
+            gr.Warning(words["batch_full"].format(most=MOST, refused=refused), duration=10)
+        return batch, *self._look(batch, request)
+
+    def run(self, batch: Batch | None, request: gr.Request, **values: Any) -> Iterator[tuple[Any, ...]]:
+        """Do what is to be done, and show each photo as it finishes."""
+        if batch is None:
+            yield self._look(Batch(), request)
+            return
+        try:
+            options = controls.read_options(self.studio, **values)
+        except MattingError as error:
+            raise shown(error, request) from None
+        code = code_of(request)
+        left: set[Future[None]] = {self.pool.submit(self._one, item, options, code) for item in batch.claim(options)}
+        yield self._look(batch, request)
+        while left:
+            _, left = wait(left, REFRESH_SECONDS, FIRST_COMPLETED)
+            yield self._look(batch, request)
+
+    def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> tuple[Any, ...]:
+        """Let a photo be tried again, or discard it."""
+        if batch is not None:
+            number = int(event._data["number"])
+            (batch.retry if event._data["action"] == "retry" else batch.discard)(number)
+        return self._look(batch or Batch(), request)
+
+    def clear(self, request: gr.Request) -> tuple[Any, ...]:
+        """Forget all photos."""
+        return None, *self._look(Batch(), request)
+
+    def zip(self, batch: Batch | None, request: gr.Request) -> str | None:
+        """Write `batch_results.zip`."""
+        data = batch.zipped() if batch else None
+        if data is None:
+            gr.Warning(words_of(request)["batch_nothing"])
+            return None
+        return self.studio.save(data, "batch_results.zip")
+
+    def whole(self, files: list[str] | None, request: gr.Request, **values: Any) -> str | None:
+        """All of it in one call, for programs: files in, `batch_results.zip` out."""
+        batch = Batch()
+        refused = batch.add([(Path(each).name, each, "") for each in files or []])
+        if refused:
+            words = words_of(request)
+            text = words["batch_full"].format(most=MOST, refused=len(refused))
+            raise gr.Error(text, title=words["failed"], print_exception=False)
+        for _ in self.run(batch, request, **values):
+            pass
+        return self.zip(batch, request)
+
+    def _one(self, item: Item, options: Options, code: str) -> None:
+        """Cut one photo out; runs in the pool. Whatever goes wrong stays with this photo."""
+        item.state = RUNNING
+        try:
+            if item.path is None:
+                raise FileNotFoundError
+            path = self.studio.uploaded(item.path)
+            cutout = self.studio.cut(path.read_bytes(), options, item.name)
+            name = f"{Path(item.name).stem}-cutout{SUFFIX_OF_FORMAT[options.format]}"
+            item.result = self.studio.save(cutout.to_bytes(), name)
+            item.thumbnail = self._thumbnail(cutout)
+            item.height, item.width = cutout.rgb.shape[:2]
+            item.seconds, item.reason, item.state = cutout.seconds.get("infer", 0.0), "", DONE
+        except MattingError as error:
+            item.fail(failure(error, code).replace(f"{item.name}: ", "", 1))
+        except OSError:
+            item.fail(texts(code)["batch_gone"])
+        except Exception:
+            item.fail(texts(code)["failed"])
+            raise
+
+    def _thumbnail(self, cutout: Cutout) -> str:
+        small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[1]
+        return f"gradio_api/file={self.studio.save_preview(small)}"
+
+    def _look(self, batch: Batch, request: gr.Request) -> tuple[Any, ...]:
+        """Cards, number of photos, and a line that counts them."""
+        words, counts = words_of(request), batch.counts()
+        cards = [
+            {
+                "number": item.number,
+                "name": item.name,
+                "state": item.state,
+                "label": words[f"state_{item.state}"],
+                "reason": item.reason,
+                "thumbnail": item.thumbnail,
+                "retry": words["retry"] if item.state == FAILED and item.path else "",
+                "discard": words["discard"],
+            }
+            for item in batch.listed()
+        ]
+        line = words["batch_counts"].format(**counts) if counts["all"] else words["batch_waiting"]
+        return cards, counts["all"], line
+
+
+def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
+    """Lay the tab out and wire it."""
+    do = Handlers(studio, ThreadPoolExecutor(studio.workers, "batch"))
+    batch = gr.State(None, time_to_live=studio.store.seconds)
+    with gr.Row(elem_classes="split", equal_height=False):
+        with gr.Column(scale=3, min_width=320, elem_classes="inputs"):
+            drop = _drop()
+            with gr.Column(elem_classes="settings"):
+                values = _settings(i18n)
+        with gr.Column(scale=8, min_width=320, elem_classes="outputs batch"):
+            with gr.Row(elem_classes="buttons"):
+                start = gr.Button(i18n("batch_start"), variant="primary", elem_id=names.BATCH_START, scale=3)
+                archive = gr.Button(i18n("batch_zip"), elem_id=names.BATCH_ZIP, scale=3)
+                clear = gr.Button(i18n("batch_clear"), elem_id=names.BATCH_CLEAR, scale=1, min_width=90)
+            status = gr.Markdown(i18n("batch_waiting"), elem_id=names.BATCH_STATUS, elem_classes="status")
+            board = gr.HTML(
+                [],
+                html_template=(HERE / "board.html").read_text(encoding="utf-8"),
+                js_on_load=(HERE / "board.js").read_text(encoding="utf-8"),
+                apply_default_css=False,
+                elem_id=names.BATCH_BOARD,
+            )
+    parts = [board, drop, status]
+    _wire(do, batch, values, parts, start, clear)
+    delivery.on_click(archive, do.zip, {"api_visibility": "private"}, inputs=batch, **studio.light)
+    _for_programs(do, values)
+
+
+def _drop() -> Any:
+    keys = {"drop": "batch_drop", "uploading": "batch_uploading"}
+    words = {code: {short: texts(code)[key] for short, key in keys.items()} for code in ("en", "zh")}
+    template = (
+        '<label class="drop"><input type="file" multiple accept="image/*"><span class="drop-icon" aria-hidden="true">'
+        '</span><span class="drop-line" aria-live="polite"></span></label>'
+    )
+    return gr.HTML(
+        0,
+        html_template=template,
+        js_on_load=(HERE / "drop.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=names.BATCH_DROP,
+        elem_classes="takes-files",
+        most=MOST,
+        words=words,
+    )
+
+
+def _settings(i18n: gr.I18n) -> dict[str, Any]:
+    preset = controls.preset_choice(i18n, "batch-preset")
+    background = controls.background_choice(i18n, BACKGROUNDS, names.BATCH_BACKGROUND)
+    colour = controls.colour_choice(i18n, names.BATCH_COLOUR)
+    format = controls.format_choice(i18n, names.BATCH_FORMAT)
+    quality = controls.quality_slider(i18n, "batch-quality")
+    crop = gr.Checkbox(False, label=i18n("crop"), elem_id="batch-crop")
+    return {
+        "preset": preset,
+        "background": background,
+        "colour": colour,
+        "format": format,
+        "quality": quality,
+        "crop": crop,
+    }
+
+
+def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], start: Any, clear: Any) -> None:
+    board, drop, _ = parts
+    light = do.studio.light
+    run: dict[str, Any] = {
+        "fn": do.run,
+        "inputs": batch,
+        "inputs_kwargs": values,
+        "outputs": parts,
+        "concurrency_limit": RUNS,
+        "concurrency_id": "batch",
+        "show_progress": "hidden",
+        "trigger_mode": "multiple",
+        "api_visibility": "private",
+    }
+    drop.upload(do.add, batch, [batch, *parts], api_visibility="private", trigger_mode="multiple", **light)
+    start.click(**run)
+    board.select(do.act, batch, parts, api_visibility="private", trigger_mode="multiple", **light).then(**run)
+    clear.click(do.clear, None, [batch, *parts], api_visibility="private", **light)
+    background, format = values["background"], values["format"]
+    dependent = [values["colour"], values["quality"]]
+    gr.on(
+        [background.input, format.input], _show_for, [background, format], dependent, api_visibility="private", **light
+    )
+
+
+def _show_for(background: str, format: str) -> tuple[Any, Any]:
+    return gr.update(visible=background == names.CUSTOM), gr.update(visible=format != "png")
+
+
+def _for_programs(do: Handlers, values: dict[str, Any]) -> None:
+    """The batch as one function, which the page itself does not call."""
+    files = gr.File(file_count="multiple", type="filepath", visible=False)
+    archive, call = gr.File(visible=False), gr.Button(visible=False)
+    call.click(do.whole, files, archive, inputs_kwargs=values, api_name=names.API_BATCH, **do.studio.work)
