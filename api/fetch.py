@@ -70,7 +70,7 @@ class Fetcher:
                 return await self._follow(url, field)
         except TimeoutError:
             raise _failed(field, f"it did not come within {TOTAL_SECONDS:.0f} s") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # hosts may answer anything
             raise _failed(field, f"the transfer failed ({type(error).__name__})") from None
 
     async def _follow(self, url: str, field: str) -> UploadFile:
@@ -137,10 +137,15 @@ def _parse(text: str, field: str) -> httpx.URL:
         url = httpx.URL(text.strip()) if len(text) <= MAX_URL else None
     except (httpx.InvalidURL, ValueError):
         url = None
-    if url is None or url.scheme not in ("http", "https") or not url.host or url.userinfo:
-        detail = f"{field}: got {text[:80]!r}, expected an address such as https://host/photo.jpg"
+    if url is None or url.scheme not in ("http", "https") or not url.host or url.userinfo or not _is_port(url.port):
+        # What came is not repeated: it may hold a password.
+        detail = f"{field}: got no usable address, expected one such as https://host/photo.jpg"
         raise bad(f"invalid_{field}", f"Invalid {field}", detail)
     return url
+
+
+def _is_port(port: int | None) -> bool:
+    return port is None or 0 < port < 65536
 
 
 def _target(place: httpx.URL, response: httpx.Response) -> str:

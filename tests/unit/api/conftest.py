@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -18,9 +19,10 @@ import uvicorn
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
-from skimage import data
+from skimage import data, draw
 
 from api.app import create_app
+from api.fetch import Fetcher
 from api.settings import Settings
 
 SIDE = 64
@@ -45,9 +47,9 @@ def write_model(repository: Path) -> None:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[httpx.Client]:
+def running(settings: Settings, fetcher: Fetcher | None = None) -> Iterator[httpx.Client]:
     """The API of these settings, served by the real server on a free port."""
-    config = uvicorn.Config(create_app(settings), log_config=None, ws="none", timeout_graceful_shutdown=3)
+    config = uvicorn.Config(create_app(settings, fetcher), log_config=None, ws="none", timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -73,7 +75,11 @@ def serve(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Starts an API with the settings given; it ends with the test."""
     monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
     with ExitStack() as running_ones:
-        yield lambda **settings: running_ones.enter_context(running(Settings(**{"engine": "local", **settings})))
+
+        def start(fetcher: Fetcher | None = None, **settings: Any) -> httpx.Client:
+            return running_ones.enter_context(running(Settings(**{"engine": "local", **settings}), fetcher))
+
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +89,14 @@ def api(repository: Path) -> Iterator[httpx.Client]:
         patch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
         settings = Settings(engine="local", max_upload_mb=4, max_pixels=2_000_000)
         yield open_ones.enter_context(running(settings))
+
+
+@pytest.fixture(scope="session")
+def disc() -> bytes:
+    """A bright disc of 80 px in a black photo of 200 x 100, with its middle at (60, 50), as a PNG."""
+    photo = np.zeros((100, 200, 3), np.uint8)
+    photo[draw.disk((50, 60), 40)] = 255
+    return encode(photo)
 
 
 @pytest.fixture(scope="session")

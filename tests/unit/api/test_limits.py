@@ -176,10 +176,23 @@ def test_errors_have_one_form(api: httpx.Client, method: str, path: str, status:
 
 def test_openapi_tells_of_everything(api: httpx.Client) -> None:
     described = api.get("/openapi.json").json()
-    assert described["paths"].keys() == {PATH, "/livez", "/readyz"}
+    own = {"/v1/cutout", "/v1/alpha"}
+    assert described["paths"].keys() == {PATH, *own, "/livez", "/readyz", "/v2/health", "/metrics"}
     form = described["paths"][PATH]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert {"image_file", "image_file_b64", "bg_color", "format", "channels", "size"} <= form.keys()
-    assert {"200", "400", "413", "503"} <= described["paths"][PATH]["post"]["responses"].keys()
+    assert form.keys() >= {"image_url", "roi", "crop", "crop_margin", "scale", "position"}
+    assert form.keys() >= {"bg_image_file", "bg_image_url"}
+    for path in (PATH, *own):
+        found = described["paths"][path]["post"]["responses"]
+        assert {"200", "400", "402", "403", "408", "413", "429", "503"} <= found.keys()
+        assert all(each["content"]["application/json"]["example"] for status, each in found.items() if status != "200")
+    assert "http" not in str({**described, "paths": {}})  # nothing is looked up elsewhere
+
+
+def test_the_example_works(api: httpx.Client) -> None:
+    described = api.get("/openapi.json").json()
+    example = described["paths"][PATH]["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert pixels(api.post(PATH, json=example).content).shape[2] == 3
 
 
 def test_head(api: httpx.Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import zipfile
 from typing import Any
 
 import httpx
@@ -96,8 +97,75 @@ def test_background_colour_by_name(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("size", ["auto", "full", "preview", "regular", "4k"])
-def test_size_is_accepted_and_changes_nothing(api: httpx.Client, portrait: bytes, size: str) -> None:
+def test_size_never_enlarges(api: httpx.Client, portrait: bytes, size: str) -> None:
     assert pixels(post(api, portrait, size=size).content).shape[:2] == (400, 512)
+
+
+@pytest.mark.parametrize(("size", "shape"), [("auto", (1000, 1600)), ("preview", (395, 632)), ("medium", (968, 1549))])
+def test_size_limits_the_result(api: httpx.Client, size: str, shape: tuple[int, int]) -> None:
+    photo = encode(np.full((1000, 1600, 3), 255, np.uint8))
+    response = post(api, photo, size=size)
+    assert pixels(response.content).shape == (*shape, 4)
+    assert (response.headers["x-width"], response.headers["x-height"]) == (str(shape[1]), str(shape[0]))
+
+
+def test_crop_and_margin(api: httpx.Client, disc: bytes) -> None:
+    height, width = pixels(post(api, disc, crop="true").content).shape[:2]
+    assert abs(height - 79) <= 4 and abs(width - 79) <= 4  # the model sees 64 px: its edge is as sharp as that
+    response = post(api, disc, crop="true", crop_margin="10px 20px")
+    assert pixels(response.content).shape == (height + 20, width + 40, 4)
+    assert post(api, disc, crop="false", crop_margin="10px").content == post(api, disc).content
+
+
+def outline(alpha: Any) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what is opaque by half."""
+    rows, columns = np.flatnonzero((alpha > 127).any(1)), np.flatnonzero((alpha > 127).any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def test_scale_and_position(api: httpx.Client, disc: bytes) -> None:
+    left, top, right, bottom = outline(pixels(post(api, disc, scale="50%", channels="alpha").content))
+    assert bottom - top == pytest.approx(50, abs=4) and right - left == pytest.approx(50, abs=4)
+    assert (left + right) / 2 == pytest.approx(100, abs=2) and (top + bottom) / 2 == pytest.approx(50, abs=2)
+    moved = outline(pixels(post(api, disc, position="100% 0%", channels="alpha").content))
+    assert moved[1] <= 4 and moved[2] >= 196
+
+
+def test_only_the_region_counts(api: httpx.Client, disc: bytes) -> None:
+    alpha = pixels(post(api, disc, roi="30% 0px 100% 50px", channels="alpha").content)
+    assert outline(alpha)[0] == 60 and outline(alpha)[3] == 50
+    assert not alpha[50:].any() and not alpha[:, :60].any()
+
+
+def test_zip_holds_colours_and_alpha(api: httpx.Client, portrait: bytes) -> None:
+    response = post(api, portrait, format="zip", crop="true")
+    assert response.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(response.content)) as file:
+        assert file.testzip() is None
+        assert file.namelist() == ["color.jpg", "alpha.png"]
+        colour, alpha = pixels(file.read("color.jpg")), pixels(file.read("alpha.png"))
+    whole = pixels(post(api, portrait, crop="true").content)
+    assert np.array_equal(alpha, whole[..., 3])
+    assert np.abs(colour[alpha > 200].astype(int) - whole[alpha > 200][:, :3]).mean() < 3  # a JPEG
+    assert (response.headers["x-width"], response.headers["x-height"]) == (str(alpha.shape[1]), str(alpha.shape[0]))
+
+
+def test_a_picture_behind(api: httpx.Client) -> None:
+    black, wall = encode(np.zeros((40, 50, 3), np.uint8)), encode(np.full((9, 9, 3), (10, 20, 30), np.uint8))
+    files = {"image_file": ("a.png", black), "bg_image_file": ("b.png", wall)}
+    response = api.post(PATH, files=files, data={"format": "png"})
+    assert (pixels(response.content) == (10, 20, 30)).all()
+    assert api.post(PATH, files=files).headers["content-type"] == "image/jpeg"
+    for wrong, status, named in (
+        ({"bg_color": "fff"}, 400, "bg_color"),
+        ({"format": "zip"}, 400, "zip"),
+        ({"bg_image_url": "http://127.0.0.1/"}, 400, "bg_image_url"),
+    ):
+        response = api.post(PATH, files=files, data=wrong)
+        assert response.status_code == status and named in error(response)["detail"]
+    for broken, status in ((b"no picture", 400), (huge_header(1500), 413)):
+        response = api.post(PATH, files={**files, "bg_image_file": ("wall.png", broken)})
+        assert response.status_code == status and "wall.png" in error(response)["detail"]
 
 
 def test_type_is_given_back(api: httpx.Client, portrait: bytes) -> None:
@@ -113,18 +181,27 @@ def test_values_of_remove_bg_that_change_nothing(api: httpx.Client, portrait: by
     ("fields", "code", "named"),
     [
         ({"format": "gif"}, "invalid_parameter", "format"),
-        ({"format": "zip"}, "invalid_parameter", "format"),
+        ({"format": "zip", "channels": "alpha"}, "invalid_parameter", "format"),
+        ({"format": "zip", "bg_color": "fff"}, "invalid_parameter", "format"),
         ({"channels": "rgb"}, "invalid_parameter", "channels"),
         ({"channels": "alpha", "format": "jpg"}, "invalid_parameter", "format"),
         ({"size": "huge"}, "invalid_parameter", "size"),
         ({"type": "dragon"}, "invalid_parameter", "type"),
         ({"bg_color": "81d4fa77"}, "invalid_parameter", "bg_color"),
         ({"bg_color": "nocolour"}, "invalid_parameter", "bg_color"),
-        ({"crop": "true"}, "unsupported_parameter", "crop"),
-        ({"scale": "50%"}, "unsupported_parameter", "scale"),
-        ({"bg_image_url": "http://127.0.0.1/x"}, "unsupported_parameter", "bg_image_url"),
+        ({"crop": "maybe"}, "invalid_parameter", "crop"),
+        ({"crop_margin": "60%"}, "invalid_parameter", "crop_margin"),
+        ({"crop_margin": "1px 2px 3px"}, "invalid_parameter", "crop_margin"),
+        ({"scale": "5%"}, "invalid_parameter", "scale"),
+        ({"position": "left"}, "invalid_parameter", "position"),
+        ({"roi": "0 0 10"}, "invalid_parameter", "roi"),
+        ({"roi": "900px 0 950px 10px"}, "invalid_parameter", "512x400"),
+        ({"add_shadow": "true"}, "unsupported_parameter", "add_shadow"),
+        ({"bg_image_url": "http://127.0.0.1/x"}, "bg_image_url_not_supported", "bg_image_url"),
+        ({"bg_image_url": "http://127.0.0.1/x", "bg_color": "fff"}, "invalid_parameter", "bg_color"),
+        ({"bg_image_file": "x"}, "invalid_bg_image_file", "bg_image_file"),
         ({"colour": "red"}, "unknown_parameter", "colour"),
-        ({"image_url": "https://example.com/a.jpg"}, "image_url_not_supported", "image_url"),
+        ({"image_url": "https://example.com/a.jpg"}, "multiple_sources", "image_url"),
         ({"image_file_b64": "aGk="}, "multiple_sources", "image_file_b64"),
     ],
 )
@@ -185,7 +262,7 @@ def test_no_content_type(api: httpx.Client) -> None:
 
 def test_more_files_or_fields_than_wanted(api: httpx.Client, portrait: bytes) -> None:
     two = [("image_file", ("a.png", portrait)), ("image_file", ("b.png", portrait))]
-    other = {"bg_image_file": ("a.png", portrait)}
+    other = {"image_file": ("a.png", portrait), "picture": ("a.png", portrait)}
     assert api.post(PATH, files=two).status_code == 400
     assert error(api.post(PATH, files=other))["code"] == "unsupported_parameter"
     many = {f"field{n}": (None, "x") for n in range(100)}

@@ -1,0 +1,150 @@
+"""Keys, rates and quotas."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from matting_client import OptionError
+from starlette.datastructures import Headers
+
+from api import main as command
+from api.gate import Allowance, Keys, load_keys, read_keys
+from tests.unit.api.conftest import Serve, error
+from tests.unit.api.test_limits import MB, answer, connection
+from tests.unit.api.test_removebg import PATH, post
+
+KEY, OTHER = "0123456789abcdef0123", "fedcba98765432100000"
+PHOTO_PATHS = (PATH, "/v1/cutout", "/v1/alpha")
+
+
+def test_a_key_opens(serve: Serve, portrait: bytes) -> None:
+    api = serve(keys=frozenset({KEY, OTHER}))
+    for given in ({"X-Api-Key": KEY}, {"X-Api-Key": OTHER}, {"Authorization": f"Bearer {KEY}"}):
+        assert post(api, portrait, given).status_code == 200
+    for given in ({}, {"X-Api-Key": KEY[:-1]}, {"X-Api-Key": ""}, {"X-Api-Key": "é" * 20}, {"Authorization": KEY}):
+        for path in PHOTO_PATHS:
+            headers = [(name.encode(), value.encode("latin-1")) for name, value in given.items()]
+            response = api.post(path, files={"image_file": portrait}, headers=headers)
+            assert (response.status_code, error(response)["code"]) == (403, "auth_failed")
+            assert KEY not in response.text
+    for path in ("/livez", "/readyz", "/v2/health", "/metrics", "/openapi.json"):
+        assert api.get(path).status_code == 200
+    described = api.get("/openapi.json").json()
+    (scheme,) = described["components"]["securitySchemes"].values()
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "X-Api-Key")
+    assert all(described["paths"][path]["post"]["security"] for path in PHOTO_PATHS)
+
+
+def test_nothing_is_read_without_a_key(serve: Serve) -> None:
+    """The answer comes although the body never does."""
+    api = serve(keys=frozenset({KEY}))
+    for path in PHOTO_PATHS:
+        with connection(api) as link:
+            link.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {MB}\r\n\r\n".encode())
+            status, body = answer(link)
+        assert (status, json.loads(body)["errors"][0]["code"]) == (403, "auth_failed")
+
+
+def test_a_rate_is_counted_for_each_key(serve: Serve, portrait: bytes) -> None:
+    api = serve(keys=frozenset({KEY, OTHER}), rate=2)
+    _wait_for_a_young_minute()
+    for left in (1, 0):
+        response = post(api, portrait, {"X-Api-Key": KEY}, scale="5%" if left else "50%")
+        assert response.status_code == (400 if left else 200)  # a bad request counts as well
+        assert response.headers["x-ratelimit-limit"] == "2"
+        assert response.headers["x-ratelimit-remaining"] == str(left)
+        assert 0 < int(response.headers["x-ratelimit-reset"]) - time.time() <= 60
+    response = post(api, portrait, {"X-Api-Key": KEY})
+    assert (response.status_code, error(response)["code"]) == (429, "rate_limit_exceeded")
+    assert 1 <= int(response.headers["retry-after"]) <= 60
+    assert response.headers["x-ratelimit-remaining"] == "0"
+    assert post(api, portrait, {"X-Api-Key": OTHER}).status_code == 200
+    assert api.get("/livez").status_code == 200
+    assert 'matting_failures_total{code="rate_limit_exceeded"} 1.0' in api.get("/metrics").text
+
+
+def test_a_rate_without_keys_is_of_an_address(serve: Serve, portrait: bytes) -> None:
+    api = serve(rate=1)
+    _wait_for_a_young_minute()
+    assert post(api, portrait).status_code == 200
+    assert post(api, portrait).status_code == 429
+    assert "x-ratelimit-limit" not in serve().post(PATH).headers
+
+
+def test_a_quota_ends_a_day(serve: Serve, portrait: bytes) -> None:
+    api = serve(keys=frozenset({KEY}), quota=1)
+    assert post(api, portrait, {"X-Api-Key": KEY}).status_code == 200
+    response = post(api, portrait, {"X-Api-Key": KEY})
+    assert (response.status_code, error(response)["code"]) == (402, "insufficient_credits")
+    assert 1 <= int(response.headers["retry-after"]) <= 86_400
+
+
+def _wait_for_a_young_minute() -> None:
+    """A count begins anew with every minute, which is not to happen within a test."""
+    if time.time() % 60 > 50:
+        time.sleep(60.1 - time.time() % 60)
+
+
+def test_an_allowance_comes_back() -> None:
+    now = [1000.0]
+    allowance = Allowance(2, 60, lambda: now[0])
+    assert [allowance.take("a").allowed for _ in range(3)] == [True, True, False]
+    assert allowance.take("b").remaining == 1
+    assert allowance.take("a").resets == 1020
+    now[0] = 1019.9
+    assert not allowance.take("a").allowed
+    now[0] = 1020.0
+    assert allowance.take("a").remaining == 1
+
+
+def test_keys_are_found_by_their_whole_text() -> None:
+    keys = Keys([KEY])
+    assert keys.find(Headers({"x-api-key": KEY})) == keys.find(Headers({"authorization": f"bearer {KEY}"}))
+    for wrong in ("", KEY[:-1], KEY + "0", KEY.upper() + "x"):
+        assert keys.find(Headers({"x-api-key": wrong})) is None
+    assert Keys([]).find(Headers({"x-api-key": ""})) is None
+
+
+def test_keys_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"# who may\n{KEY}  # the shop\n\n{OTHER}, {KEY}\n")
+    assert load_keys(path) == {KEY, OTHER}
+    path.write_bytes(b"\xff\xfe")
+    for wrong in (tmp_path / "none", path):
+        with pytest.raises(OptionError, match=str(wrong)):
+            load_keys(wrong)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing", "short", "x" * 201, "schlüssel-schlüssel", f"{KEY}\nshort"])
+def test_bad_keys(text: str) -> None:
+    with pytest.raises(OptionError, match=r"^somewhere.*got ") as caught:
+        read_keys(text, "somewhere")
+    assert KEY not in str(caught.value)
+
+
+def test_the_command_line_and_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keys"
+    path.write_text(KEY)
+    monkeypatch.setenv("MATTING_API_KEYS", OTHER)
+    monkeypatch.setenv("MATTING_API_KEYS_FILE", str(path))
+    monkeypatch.setenv("MATTING_API_RATE", "7")
+    monkeypatch.setenv("MATTING_API_QUEUE", "3")
+    monkeypatch.setenv("MATTING_API_URLS", "1")
+    settings = command.read_settings(command.parser().parse_args(["--quota", "9"]))
+    assert settings.keys == {KEY, OTHER} and KEY not in repr(settings)
+    assert (settings.rate, settings.quota, settings.waiting, settings.urls) == (7, 9, 3, True)
+    given = command.parser().parse_args(["--rate", "0", "--no-urls", "--queue", "5", "--no-page"])
+    settings = command.read_settings(given)
+    assert (settings.rate, settings.waiting, settings.urls, settings.page) == (0, 5, False, False)
+
+
+def test_bad_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--rate", "-1"], ["--quota", "-1"], ["--queue", "-1"], ["--keys-file", "/nowhere"]):
+        assert command.main(arguments) == 2
+        assert (arguments[0] if arguments[0] != "--keys-file" else "/nowhere") in capsys.readouterr().err
+    monkeypatch.setenv("MATTING_API_KEYS", "short")
+    assert command.main([]) == 2
+    assert "MATTING_API_KEYS" in capsys.readouterr().err
