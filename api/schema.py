@@ -93,7 +93,7 @@ _OWN: Json = {
 }
 _FILE = {**_TEXT, "format": "binary", "description": "JPEG, PNG, WebP, TIFF or BMP."}
 _BEHIND = {**_TEXT, "format": "binary", "description": "A picture to put behind, instead of a colour."}
-_BASE64 = _text("The photo in base64, instead of image_file.", TINY)
+_BASE64 = _text("The photo in base64, instead of image_file.", TINY, format="byte")
 _PICTURE: Json = {"schema": {**_TEXT, "format": "binary"}}
 _ERROR: Json = {
     "type": "object",
