@@ -191,10 +191,8 @@ _WITHOUT_FILE = {
     **_object({"image_file_b64": _BASE64, **_REMOVEBG}),
     "anyOf": [{"required": ["image_file_b64"]}, {"required": ["image_url"]}],
 }
-_WITH_FILE = {
-    **_object({"image_file": _FILE, "bg_image_file": _BEHIND, **_WITHOUT_FILE["properties"]}),
-    "anyOf": [{"required": ["image_file"]}, *_WITHOUT_FILE["anyOf"]],
-}
+# One of image_file, image_file_b64 and image_url is needed, which no list of required names can say.
+_WITH_FILE = _object({"image_file": _FILE, "bg_image_file": _BEHIND, **_WITHOUT_FILE["properties"]})
 _SAMPLE = {"image_file_b64": TINY, "size": "auto", "crop": True, "crop_margin": "10%", "bg_color": "81d4fa"}
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 REMOVEBG: Json = {

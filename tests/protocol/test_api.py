@@ -6,13 +6,15 @@ import io
 import socket
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 import numpy as np
 import uvicorn
-from matting_client import connect
+from matting_client import Options, connect
+from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
@@ -22,8 +24,8 @@ from tests.protocol.serving import Served
 
 
 @contextmanager
-def api_of(server: Served) -> Iterator[httpx.Client]:
-    settings = Settings(url=server.grpc, retry_seconds=2.0)
+def api_of(server: Served, url: str | None = None) -> Iterator[httpx.Client]:
+    settings = Settings(url=url or server.grpc, retry_seconds=2.0)
     http = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=http.run, kwargs={"sockets": [listener]})
@@ -43,6 +45,10 @@ def portrait() -> bytes:
     return buffer.getvalue()
 
 
+def opened(picture: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(picture)))
+
+
 def cut(api: httpx.Client) -> httpx.Response:
     return api.post("/v1.0/removebg", files={"image_file": ("astronaut.png", portrait())})
 
@@ -51,6 +57,32 @@ def test_same_result_as_the_client(served: Served) -> None:
     with api_of(served) as api, connect(url=served.grpc) as client:
         assert api.get("/readyz").json() == {"status": "ready", "model": "matting_512"}
         assert cut(api).content == client.cutout(portrait()).to_bytes()
+
+
+def test_plain_endpoints_and_zip_give_the_same_alpha(served: Served) -> None:
+    with api_of(served) as api, connect(url=served.grpc) as client:
+        expected = client.alpha(portrait())
+        assert np.array_equal(opened(api.post("/v1/alpha", content=portrait()).content), expected)
+        assert np.array_equal(opened(api.post("/v1/cutout", content=portrait()).content)[..., 3], expected)
+        zipped = api.post("/v1.0/removebg", files={"image_file": portrait()}, data={"format": "zip"}).content
+        with zipfile.ZipFile(io.BytesIO(zipped)) as file:
+            assert np.array_equal(opened(file.read("alpha.png")), expected)
+        cropped = api.post("/v1/cutout?crop=true&crop_margin=5%25&scale=90%25&size=300px", content=portrait())
+        options = Options(crop=True, crop_margin="5%", scale="90%", size="300px")
+        assert cropped.content == client.cutout(portrait(), options).to_bytes()
+
+
+def test_health_tells_of_triton(served: Served) -> None:
+    before = served.counts("matting_512")["nv_inference_request_success"]
+    for url in (served.grpc, f"http://{served.http}"):
+        with api_of(served, url) as api:
+            cut(api)
+            found = api.get("/v2/health").json()
+            assert (found["status"], found["engine"], found["server"]["name"]) == ("ready", "triton", "triton")
+            assert found["server"]["version"].count(".") == 2
+            batches = found["batches"]
+            assert batches["images"] >= batches["batches"] >= 1 <= batches["mean_batch"]
+            assert batches["images"] > before and batches["infer_ms"] > 0 <= batches["queue_ms"]
 
 
 def test_requests_at_once_are_batched(served: Served) -> None:
@@ -85,6 +117,7 @@ def test_it_waits_for_triton_and_survives_its_end() -> None:
                 assert time.monotonic() < again
             assert server.stop() == 0
             assert api.get("/readyz").status_code == 503
+            assert api.get("/v2/health").json()["status"] == "not ready"
             gone = cut(api)
             assert gone.status_code == 503 and int(gone.headers["retry-after"]) > 0
     finally:

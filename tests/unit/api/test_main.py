@@ -18,6 +18,7 @@ import pytest
 from api import folder
 from api.main import main
 from tests.unit.api.conftest import pixels
+from tests.unit.api.test_gate import KEY
 from tests.unit.api.test_removebg import post
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,6 +60,17 @@ def test_it_starts_cuts_out_and_ends_without_a_trace(
         assert running.wait(20) == 0
         assert running.stderr is not None and running.stderr.read() == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_api_alone(tmp_path: Path, repository: Path, portrait: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATTING_API_KEYS", KEY)
+    with process(tmp_path, repository, "--engine", "local", "--no-page") as (running, url):
+        with httpx.Client(base_url=url, timeout=START_SECONDS) as client:
+            assert post(client, portrait).status_code == 403
+            assert post(client, portrait, {"X-Api-Key": KEY}).status_code == 200
+            assert client.get("/").status_code == 404
+        running.terminate()
+        assert running.wait(20) == 0
 
 
 def test_it_ends_while_it_starts(tmp_path: Path, repository: Path) -> None:
