@@ -49,15 +49,14 @@ def edge_knobs(i18n: gr.I18n) -> dict[str, Any]:
 
 
 def file_knobs(i18n: gr.I18n) -> dict[str, Any]:
-    """Quality, crop, margin and size."""
-    quality = quality_slider(i18n, names.QUALITY)
+    """Crop, margin and size."""
     crop = gr.Checkbox(False, label=i18n("crop"), elem_id=names.CROP)
     margin = gr.Slider(
         0, MAX_MARGIN, 5, step=1, label=i18n("margin"), info=i18n("margin_info"), visible=False, elem_id=names.MARGIN
     )
     sizes = [(i18n("size_original") if size == names.ORIGINAL else size, size) for size in names.SIZES]
     size = gr.Dropdown(sizes, value=names.ORIGINAL, label=i18n("size"), elem_id=names.SIZE)
-    return {"quality": quality, "crop": crop, "margin": margin, "size": size}
+    return {"crop": crop, "margin": margin, "size": size}
 
 
 def quality_slider(i18n: gr.I18n, elem_id: str) -> Any:

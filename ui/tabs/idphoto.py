@@ -166,7 +166,7 @@ def _outputs(i18n: gr.I18n) -> tuple[list[Any], list[Any]]:
 
 def _wire(do: Handlers, photo: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
     light, work = do.studio.light, do.studio.work
-    done = photo.change(
+    done = photo.input(
         do.cutout,
         photo,
         [*parts, key],

@@ -176,7 +176,7 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
 
 
 def _wire(do: Handlers, photo: Any, background: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
-    done = photo.change(
+    done = photo.input(
         do.cutout,
         [photo, background],
         [*parts, key],

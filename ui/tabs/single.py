@@ -24,18 +24,12 @@ class Handlers:
     studio: Studio
     page: gr.Blocks
 
-    def reset(self, key: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """Clear the results, before another photo or after the photo was removed."""
+    def reset(self, key: str | None, photo: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Clear the results, before another photo or after the photo was removed; say how many are before it."""
         self.studio.store.drop(key)
-        return None, None, words_of(request)["waiting"], None, time.monotonic()
-
-    def queue(self, photo: str | None, request: gr.Request) -> str:
-        """Say what is going on, and how many are before."""
-        words = words_of(request)
-        if photo is None:
-            return words["waiting"]
-        before = place(self.page, WORK)
-        return words["busy"].format(place=before) if before else words["working"]
+        words, before = words_of(request), place(self.page, WORK)
+        line = words["busy"].format(place=before) if before else words["working"]
+        return None, None, line if photo else words["waiting"], None, time.monotonic()
 
     def cutout(self, photo: str | None, started: float | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Cut a photo out; returns the before and after pictures, the alpha and a line on how it went."""
@@ -140,6 +134,7 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
         i18n("background_picture"), names.PICTURE, sources=("upload",), height=150, visible=False
     )
     values["format"] = controls.format_choice(i18n, names.FORMAT)
+    values["quality"] = controls.quality_slider(i18n, names.QUALITY)
     with gr.Accordion(i18n("tuning"), open=True):
         values.update(controls.edge_knobs(i18n))
     with gr.Accordion(i18n("output"), open=False, elem_id=names.OUTPUT):
@@ -178,10 +173,10 @@ def _outputs(i18n: gr.I18n) -> tuple[list[Any], list[Any]]:
 
 
 def _wire_photo(do: Handlers, photo: Any, values: Any, parts: list[Any], key: Any, started: Any) -> None:
-    result, _, status = parts
+    result = parts[0]
     light, work = do.studio.light, do.studio.work
-    cleared = photo.change(do.reset, key, [*parts, key, started], api_visibility="private", **light)
-    cleared.then(do.queue, photo, status, api_visibility="private", **light)
+    # `change` would come twice when a photo replaces another.
+    cleared = photo.input(do.reset, [key, photo], [*parts, key, started], api_visibility="private", **light)
     done = cleared.then(
         do.cutout,
         [photo, started],
@@ -196,10 +191,10 @@ def _wire_photo(do: Handlers, photo: Any, values: Any, parts: list[Any], key: An
 
 def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: Any) -> None:
     light = do.studio.light
-    preset, picture = values["preset"], values["picture"]
+    preset = values["preset"]
     again: dict[str, Any] = {"fn": do.recompose, "inputs": key, "inputs_kwargs": values, "outputs": parts, **light}
-    moved = [each.input for name, each in values.items() if name not in ("preset", "picture")]
-    gr.on([*moved, picture.upload, picture.clear], api_name=names.API_RECOMPOSE, trigger_mode="always_last", **again)
+    moved = [each.input for name, each in values.items() if name != "preset"]
+    gr.on(moved, api_name=names.API_RECOMPOSE, trigger_mode="always_last", **again)
     dependent = [values[name] for name in ("colour", "picture", "quality", "margin")]
     deciding = [values[name] for name in ("background", "format", "crop")]
     show: dict[str, Any] = {"fn": controls.show_for, "inputs": deciding, "outputs": dependent, **light}

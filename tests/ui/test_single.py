@@ -1,0 +1,172 @@
+"""The tab for one photo."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from matting_client import Options, connect
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.ui.browser import MODEL, Site, Visit, changed, choose, download, open_tab, pick, picture, set_slider, shown
+from ui import names
+
+INFERENCE_SECONDS = 0.02  # less than any photo takes; a test's worth of the supervisor's checks takes less
+
+
+def cut_out(page: Page, photos: Path) -> None:
+    choose(page, names.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+
+
+def loaded(page: Page, element: str, index: int = -1) -> np.ndarray:
+    """The pixels of a picture that is shown."""
+    address = shown(page, element, index)
+    return np.asarray(Image.open(io.BytesIO(httpx.get(address).raise_for_status().content)))
+
+
+def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    before, spent = site.photos(), site.model_seconds()
+    cut_out(page, photos)
+    assert site.photos() == before + 1
+    assert site.model_seconds() > spent + INFERENCE_SECONDS
+    status = page.locator(f"#{names.STATUS}").inner_text()
+    assert all(word in status for word in ("1024 × 1024", "queue", "model", "in all"))
+    photo, result = loaded(page, names.RESULT, 0), loaded(page, names.RESULT, 1)
+    alpha = loaded(page, names.ALPHA)
+    assert photo.shape == result.shape == (*alpha.shape, 3)
+    sky, suit = (slice(0, 40), slice(700, 760)), (slice(700, 740), slice(300, 340))
+    assert alpha[sky].max() == 0 and alpha[suit].min() == 255
+    assert np.abs(photo[suit].astype(int) - result[suit]).mean() < 6
+    assert set(np.unique(result[sky] // 16)) <= {13, 15}  # squares
+    file = download(page, names.DOWNLOAD, tmp_path)
+    assert file.name == "astronaut-cutout.png"
+    with connect(url=site.server.grpc, model=MODEL) as client:
+        assert file.read_bytes() == client.cutout(photos / "astronaut.jpg", Options()).to_bytes()
+    with Image.open(download(page, names.DOWNLOAD_ALPHA, tmp_path)) as grey:
+        assert (grey.mode, grey.size) == ("L", (1024, 1024))
+
+
+def test_settings_need_no_inference(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    cut_out(page, photos)
+    counted, spent, result = site.photos(), site.model_seconds(), shown(page, names.RESULT)
+    for element, value in ((names.THRESHOLD, 20), (names.ERODE, 3), (names.THRESHOLD, 5)):
+        result = changed(page, names.RESULT, result, lambda e=element, v=value: set_slider(page, e, v))
+    result = changed(page, names.RESULT, result, lambda: page.locator(f"#{names.FEATHER} input").check())
+    result = changed(page, names.RESULT, result, lambda: pick(page, names.BACKGROUND, "blue"))
+    assert np.abs(loaded(page, names.RESULT)[5, 600].astype(int) - (0x43, 0x8E, 0xDB)).max() < 6
+    page.locator(f"#{names.OUTPUT} button").first.click()
+    result = changed(page, names.RESULT, result, lambda: page.locator(f"#{names.CROP} input").check())
+    expect(page.locator(f"#{names.MARGIN}")).to_be_visible()
+    result = changed(page, names.RESULT, result, lambda: set_slider(page, names.MARGIN, 20))
+    result = changed(page, names.RESULT, result, lambda: pick(page, names.FORMAT, "webp"))
+    changed(page, names.RESULT, result, lambda: set_slider(page, names.QUALITY, 60))
+    assert site.photos() == counted
+    assert site.model_seconds() < spent + INFERENCE_SECONDS
+    file = download(page, names.DOWNLOAD, tmp_path)
+    wanted = Options(
+        background="#438edb",
+        format="webp",
+        quality=60,
+        alpha_threshold=5,
+        erode=3,
+        feather=True,
+        crop=True,
+        crop_margin="20%",
+    )
+    with connect(url=site.server.grpc, model=MODEL) as client:
+        assert file.read_bytes() == client.cutout(photos / "astronaut.jpg", wanted).to_bytes()
+
+
+def test_presets_colours_and_pictures(page: Page, site: Site, photos: Path) -> None:
+    cut_out(page, photos)
+    counted, result = site.photos(), shown(page, names.RESULT)
+    result = changed(page, names.RESULT, result, lambda: pick(page, names.PRESET, "id-photo"))
+    assert loaded(page, names.RESULT)[5, 600].min() > 250
+    expect(page.locator(f"#{names.PRESET}")).to_contain_text("plain white")
+    expect(page.locator(f"#{names.FORMAT} input[value=jpeg]")).to_be_checked()
+    expect(page.locator(f"#{names.QUALITY}")).to_be_visible()
+    result = changed(page, names.RESULT, result, lambda: pick(page, names.BACKGROUND, "custom"))
+    expect(page.locator(f"#{names.COLOUR}")).to_be_visible()
+    result = changed(page, names.RESULT, result, lambda: pick(page, names.BACKGROUND, "picture"))
+    changed(page, names.RESULT, result, lambda: choose(page, names.PICTURE, photos / "rocket.jpg"))
+    assert np.ptp(loaded(page, names.RESULT)[:200, 600:].astype(int)) > 60
+    assert site.photos() == counted
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["localhost", "plain http"])
+def test_paste(visit: Visit, site: Site, far: bool) -> None:
+    """A picture from the real clipboard, with Ctrl+V; from afar the page may not read it by itself."""
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async () => {
+          const canvas = Object.assign(document.createElement("canvas"), { width: 321, height: 234 });
+          canvas.getContext("2d").fillRect(60, 60, 100, 100);
+          const png = await new Promise((done) => canvas.toBlob(done, "image/png"));
+          await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+        }"""
+    )
+    if far:
+        page = visit(site.far_url)
+        assert page.evaluate("[window.isSecureContext, typeof navigator.clipboard]") == [False, "undefined"]
+    status = page.locator(f"#{names.STATUS}")
+    page.keyboard.press("Control+V")
+    expect(status).to_contain_text("321 × 234")
+    first = shown(page, names.RESULT)
+    changed(page, names.RESULT, first, lambda: page.keyboard.press("Control+V"))  # in place of the one that is there
+    expect(status).to_contain_text("321 × 234")
+
+
+def test_drop(page: Page, photos: Path) -> None:
+    handle = page.evaluate_handle(
+        """async (url) => {
+          const files = new DataTransfer();
+          files.items.add(new File([await (await fetch(url)).blob()], "dropped.jpg", { type: "image/jpeg" }));
+          return files;
+        }""",
+        _data_url(photos / "astronaut.jpg"),
+    )
+    page.locator(f"#{names.PHOTO} button:has(input[type=file])").first.dispatch_event("drop", {"dataTransfer": handle})
+    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+
+
+def _data_url(path: Path) -> str:
+    import base64
+
+    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def test_webcam(visit: Visit) -> None:
+    page = visit(permissions=["camera"])
+    photo = page.locator(f"#{names.PHOTO}")
+    photo.get_by_label("Capture from camera").click()
+    photo.get_by_text("Click to Access Webcam").click()
+    photo.locator("video").wait_for()
+    page.wait_for_function("() => document.querySelector('#photo video')?.videoWidth > 0")
+    photo.locator("button[aria-label='capture photo']").click()
+    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+
+
+def test_a_broken_file_is_explained(page: Page, photos: Path) -> None:
+    choose(page, names.PHOTO, photos / "notes.png")
+    expect(page.locator(".toast-body")).to_contain_text("notes.png: got no known picture format")
+    open_tab(page, names.TAB_SINGLE)
+
+
+def test_slider_follows_the_keyboard(page: Page, photos: Path) -> None:
+    cut_out(page, photos)
+    result = picture(page, names.RESULT)
+    expect(result).to_have_attribute("style", _containing("50%"))
+    page.locator(f"#{names.RESULT}").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(result).not_to_have_attribute("style", _containing("50%"))
+
+
+def _containing(text: str) -> object:
+    import re
+
+    return re.compile(re.escape(text))
