@@ -150,7 +150,7 @@ def main(argv: list[str]) -> int:
             f"warning: {settings.host} opens {_opened(settings)} to other machines, without passwords; "
             "put a proxy with TLS and logins before it, or stay on 127.0.0.1"
         )
-    # Covers the time of starting, and the end: uvicorn raises a signal again after it has closed everything.
+    # Covers the time of loading, before there is a server that can be told to end.
     for number in STOP_SIGNALS:
         signal.signal(number, _leave)
     with listener, contextlib.suppress(_Leave):
@@ -199,6 +199,9 @@ def serve(settings: Settings, listener: socket.socket) -> None:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         server = uvicorn.Server(config)
+        # From here on a signal is noted, as uvicorn itself does when it runs: raised then, it could cut its start.
+        for number in STOP_SIGNALS:
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         host, port = listener.getsockname()[:2]
         what = "page and REST API" if settings.page else "REST API"
         say(f"{what} on http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -17,9 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CASES = int(os.environ.get("MATTING_FUZZ_CASES", "200"))
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 PHOTO_ENDPOINTS = 3  # the others have nothing to make up
-# schemathesis' systematic part, of about 1,100 cases, only for long runs. The random part alone grows to 600 cases an
-# endpoint before it stumbles over its own wrapper of files ("Unsupported type: 'Binary'").
-SYSTEMATIC = 1000 if CASES >= 2000 else 0
+SYSTEMATIC = 1000 if CASES >= 2000 else 0  # about as many cases has schemathesis' systematic part, for long runs only
 
 
 def test_made_up_requests(serve: Serve, tmp_path: Path) -> None:
