@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from skimage import data
@@ -57,6 +58,13 @@ class Site:
         """What Triton has counted, with the supervisor's checks, which go through alone."""
         counts = self.server.counts(MODEL)
         return counts["nv_inference_count"], counts["nv_inference_exec_count"]
+
+    def folder(self) -> Path:
+        """Where this page keeps uploads and results."""
+        processes = psutil.Process(self.server.process.pid).children(recursive=True)
+        places = [Path(each.environ()["TMPDIR"]) for each in processes if "api.main" in " ".join(each.cmdline())]
+        (found,) = places[0].glob("unet-matting-page-*")
+        return found
 
 
 def start_site() -> Site:

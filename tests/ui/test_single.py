@@ -98,6 +98,15 @@ def test_presets_colours_and_pictures(page: Page, site: Site, photos: Path) -> N
     assert site.photos() == counted
 
 
+def test_quick_changes_are_all_followed(page: Page, photos: Path) -> None:
+    """Each made in the moment when the answer to the one before comes, and so the end of the stream of answers."""
+    cut_out(page, photos)
+    result = shown(page, names.RESULT)
+    for index in range(30):
+        colour = ("white", "blue", "red")[index % 3]
+        result = changed(page, names.RESULT, result, lambda c=colour: pick(page, names.BACKGROUND, c))
+
+
 @pytest.mark.parametrize("far", [False, True], ids=["localhost", "plain http"])
 def test_paste(visit: Visit, site: Site, far: bool) -> None:
     """A picture from the real clipboard, with Ctrl+V; from afar the page may not read it by itself."""

@@ -16,6 +16,9 @@ from ui.queue import place
 from ui.store import Kept
 from ui.studio import WORK, Studio, code_of, shown, words_of
 
+Key = str | None  # of a kept cutout
+Upload = str | None  # path of an uploaded file
+
 
 @dataclass(frozen=True)
 class Handlers:
@@ -31,43 +34,45 @@ class Handlers:
         line = words["busy"].format(place=before) if before else words["working"]
         return None, None, line if photo else words["waiting"], None, time.monotonic()
 
-    def cutout(self, photo: str | None, started: float | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+    def cutout(
+        self, photo: Upload, started: float | None, request: gr.Request, picture: Upload = None, **values: Any
+    ) -> tuple[Any, ...]:
         """Cut a photo out; returns the before and after pictures, the alpha and a line on how it went."""
         if photo is None:
             return gr.skip(), gr.skip(), words_of(request)["waiting"], None, None
         waited = time.monotonic() - started if started else 0.0
         try:
-            options = controls.read_options(self.studio, **values)
+            options = controls.read_options(self.studio, picture=picture, **values)
             key, kept = self.studio.keep(photo)
             kept.full.seconds["queue"] = waited
             return *self._show(kept, options, request), key, None
         except MattingError as error:
             raise shown(error, request) from None
 
-    def recompose(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+    def recompose(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> tuple[Any, ...]:
         """Make the preview anew from the kept alpha."""
         kept = self.studio.kept(key, request)
         if kept is None:
             return gr.skip(), gr.skip(), gr.skip()
         try:
-            return self._show(kept, controls.read_options(self.studio, **values), request)
+            return self._show(kept, controls.read_options(self.studio, picture=picture, **values), request)
         except MattingError as error:
             raise shown(error, request) from None
 
-    def settle(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+    def settle(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> tuple[Any, ...]:
         """Follow a control that was moved while the photo was cut out."""
         kept = self.studio.store.get(key)
-        if kept is None or kept.small.shown == controls.read_options(self.studio, **values):
+        if kept is None or kept.small.shown == controls.read_options(self.studio, picture=picture, **values):
             return gr.skip(), gr.skip(), gr.skip()
-        return self.recompose(key, request, **values)
+        return self.recompose(key, request, picture, **values)
 
-    def file(self, key: str | None, request: gr.Request, **values: Any) -> str | None:
+    def file(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Write the result in full size; the download hands over exactly these bytes."""
-        return self._file(key, request, values, "cutout")
+        return self._file(key, request, {**values, "picture": picture}, "cutout")
 
-    def alpha(self, key: str | None, request: gr.Request, **values: Any) -> str | None:
+    def alpha(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Write the alpha in full size, as a grey PNG."""
-        return self._file(key, request, {**values, "format": "png"}, "alpha", alpha_only=True)
+        return self._file(key, request, {**values, "picture": None, "format": "png"}, "alpha", alpha_only=True)
 
     def preset(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         """Set the controls as a preset says."""
@@ -86,7 +91,7 @@ class Handlers:
         kept.small.shown = options
         return (before, after), alpha, self._status(kept, options, request)
 
-    def _file(self, key: str | None, request: gr.Request, values: Any, kind: str, **changes: Any) -> str | None:
+    def _file(self, key: Key, request: gr.Request, values: Any, kind: str, **changes: Any) -> str | None:
         kept = self.studio.kept(key, request)
         if kept is None:
             return None

@@ -1,0 +1,106 @@
+"""The tab for many photos."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.browser import Site, choose, download, open_tab, pick
+from ui import names
+from ui.batch import COLUMNS, MOST
+
+BROKEN = ("photo-broken.jpg", "words.png")
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.locator(f"#{names.BATCH_BOARD} .card[data-name='{name}']")
+
+
+def test_twenty_with_two_broken_ones_and_a_retry(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    files = sorted((photos / "many").iterdir())
+    assert len(files) == 20
+    images, batches = site.images_and_batches()
+    open_tab(page, names.TAB_BATCH)
+    choose(page, names.BATCH_DROP, *files)
+    status = page.locator(f"#{names.BATCH_STATUS}")
+    expect(status).to_contain_text("20 photos: 20 waiting")
+    pick(page, names.BATCH_BACKGROUND, "white")
+    pick(page, names.BATCH_FORMAT, "jpeg")
+    page.locator(f"#{names.BATCH_START}").click()
+    expect(page.locator(".card.running").first).to_be_visible()
+    expect(page.locator(".card.done img").first).to_be_visible()
+    assert page.locator(".card.done").count() < 18  # each appears when it is done, not all in the end
+    expect(status).to_contain_text("0 waiting, 0 running, 18 done, 2 failed")
+    assert _mean_batch(site, images, batches) > 1.0
+    expect(card(page, BROKEN[0])).to_contain_text("got a damaged picture")
+    expect(card(page, BROKEN[1])).to_contain_text("got no known picture format")
+
+    counted = site.photos()
+    card(page, BROKEN[1]).get_by_text("Retry").click()
+    expect(card(page, BROKEN[1])).to_contain_text("got no known picture format")
+    (upload,) = site.folder().rglob(BROKEN[0])
+    shutil.copy(photos / "many" / "photo-05.jpg", upload)  # what was wrong is over
+    card(page, BROKEN[0]).get_by_text("Retry").click()
+    expect(status).to_contain_text("19 done, 1 failed")
+    assert site.photos() == counted + 1
+    card(page, "photo-17.jpg").get_by_text("Discard").click()
+    expect(status).to_contain_text("19 photos: 0 waiting, 0 running, 18 done, 1 failed")
+    _check_archive(download(page, names.BATCH_ZIP, tmp_path))
+
+
+def _mean_batch(site: Site, images: int, batches: int) -> float:
+    now_images, now_batches = site.images_and_batches()
+    return (now_images - images) / (now_batches - batches)
+
+
+def _check_archive(path: Path) -> None:
+    assert path.name == "batch_results.zip"
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        pictures = [name for name in archive.namelist() if name != "manifest.csv"]
+        rows = list(csv.DictReader(io.StringIO(archive.read("manifest.csv").decode("utf-8-sig"))))
+        for name in pictures:
+            with Image.open(io.BytesIO(archive.read(name))) as picture:
+                assert picture.format == "JPEG"
+                assert np.asarray(picture)[:4, -4:].min() > 250
+    assert len(pictures) == 18 and "photo-broken-cutout.jpg" in pictures and "photo-17-cutout.jpg" not in pictures
+    assert tuple(rows[0]) == COLUMNS
+    by_name = {row["photo"]: row for row in rows}
+    assert len(by_name) == 19 and {row["file"] for row in rows if row["state"] == "done"} == set(pictures)
+    assert by_name["words.png"]["state"] == "failed" and "expected JPEG" in by_name["words.png"]["reason"]
+    assert (by_name["photo-02.jpg"]["width"], by_name["photo-02.jpg"]["height"]) == ("432", "480")
+
+
+def test_the_51st_is_refused(page: Page, photos: Path, tmp_path: Path) -> None:
+    files = [tmp_path / f"copy-{index}.jpg" for index in range(MOST + 1)]
+    for index, file in enumerate(files):
+        Image.new("RGB", (8, 8), (index, 0, 0)).save(file)
+    open_tab(page, names.TAB_BATCH)
+    choose(page, names.BATCH_DROP, *files)
+    expect(page.locator(".toast-body")).to_contain_text(f"A batch holds {MOST} photos: 1 more were not taken")
+    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text(f"{MOST} photos: {MOST} waiting")
+    page.locator(".toast-close").click()
+    expect(page.locator(".toast-body")).to_have_count(0)
+    choose(page, names.BATCH_DROP, photos / "astronaut.jpg")
+    expect(page.locator(".toast-body")).to_contain_text("1 more were not taken")
+    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text(f"{MOST} photos: {MOST} waiting")
+    page.locator(f"#{names.BATCH_CLEAR}").click()
+    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text("No photos yet")
+    choose(page, names.BATCH_DROP, photos / "astronaut.jpg")
+    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text("1 photos: 1 waiting")
+
+
+def test_a_name_cannot_do_harm(page: Page, photos: Path, tmp_path: Path) -> None:
+    evil = tmp_path / "<img src=x onerror=alert(1)>.jpg"
+    shutil.copy(photos / "many" / "photo-00.jpg", evil)
+    open_tab(page, names.TAB_BATCH)
+    choose(page, names.BATCH_DROP, evil)
+    expect(page.locator(".card .name")).to_have_text(evil.name)
+    assert page.locator(".card .name img").count() == 0

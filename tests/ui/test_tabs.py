@@ -1,0 +1,196 @@
+"""The other tabs, languages, screens, keyboards, and programs that call the page."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.ui.browser import (
+    MODEL,
+    Site,
+    Visit,
+    changed,
+    choose,
+    download,
+    open_tab,
+    pick,
+    set_slider,
+    shown,
+)
+from ui import names
+from ui.texts import EN
+
+
+def size_of(address: str) -> tuple[int, int]:
+    with Image.open(io.BytesIO(httpx.get(address).raise_for_status().content)) as picture:
+        return picture.size
+
+
+def test_id_photo(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    open_tab(page, names.TAB_IDPHOTO)
+    counted = site.photos()
+    choose(page, names.ID_PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{names.ID_STATUS}")).to_contain_text("1 inch · 295 × 413 px · 12 on a sheet")
+    result = shown(page, names.ID_RESULT)
+    assert size_of(result) == (295, 413)
+    page.locator(f"#{names.ID_SIZE} input").click()
+    page.get_by_role("option", name=re.compile("Visa and passport, USA")).click()
+    expect(page.locator(f"#{names.ID_STATUS}")).to_contain_text("600 × 600 px · 2 on a sheet")
+    result = changed(page, names.ID_RESULT, result, lambda: pick(page, names.ID_BACKGROUND, "blue"))
+    result = changed(page, names.ID_RESULT, result, lambda: set_slider(page, names.ID_ZOOM, 1.2))
+    changed(page, names.ID_RESULT, result, lambda: set_slider(page, names.ID_SHIFT, 5))
+    assert site.photos() == counted + 1
+    file = download(page, names.ID_DOWNLOAD, tmp_path)
+    assert file.name == "astronaut-us-visa.jpg"
+    with Image.open(file) as picture:
+        assert picture.size == (600, 600) and picture.info["dpi"][0] == pytest.approx(299, abs=1)
+        assert np.abs(np.asarray(picture)[:8, :8].astype(int) - (0x43, 0x8E, 0xDB)).max() < 8
+    with Image.open(download(page, names.ID_DOWNLOAD_SHEET, tmp_path)) as sheet:
+        assert sorted(sheet.size) == [1200, 1800] and sheet.info["dpi"] == (300, 300)
+    pick(page, names.ID_FORMAT, "pdf")
+    pdf = download(page, names.ID_DOWNLOAD_SHEET, tmp_path)
+    assert pdf.suffix == ".pdf" and pdf.read_bytes().startswith(b"%PDF")
+
+
+def test_background(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    open_tab(page, names.TAB_SCENE)
+    counted = site.photos()
+    choose(page, names.SCENE_PHOTO, photos / "astronaut.jpg")
+    choose(page, names.SCENE_BACKGROUND, photos / "rocket.jpg")
+    status = page.locator(f"#{names.SCENE_STATUS}")
+    expect(status).to_contain_text(f"1280 × 854 px · {MODEL}")
+    expect(status).to_contain_text("cut off below")
+    result = shown(page, names.SCENE_RESULT)
+    sliders = {
+        names.SCENE_X: 30,
+        names.SCENE_SCALE: 60,
+        names.SCENE_Y: 110,
+        names.SCENE_BLUR: 8,
+        names.SCENE_LIGHT: 90,
+        names.SCENE_SHADOW: 0,
+    }
+    for element, value in sliders.items():
+        result = changed(page, names.SCENE_RESULT, result, lambda e=element, v=value: set_slider(page, e, v))
+    assert site.photos() == counted + 1
+    pick(page, names.SCENE_FORMAT, "jpeg")
+    with Image.open(download(page, names.SCENE_DOWNLOAD, tmp_path)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (1280, 854))
+
+
+def test_about(page: Page) -> None:
+    open_tab(page, names.TAB_ABOUT)
+    card = page.locator(f"#{names.ABOUT_CARD}")
+    for text in (MODEL, "Apache-2.0", "Portraits with measured alpha", "SAD", "gradio"):
+        expect(card).to_contain_text(text)
+    server = page.locator(f"#{names.ABOUT_SERVER}")
+    expect(server).to_contain_text("Triton 2.")
+    before = server.inner_text()
+    page.wait_for_timeout(1500)
+    page.locator(f"#{names.ABOUT_REFRESH}").click()
+    expect(server).not_to_have_text(before)
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "tab"), [("zh-CN", "智能抠图", "批量处理"), ("de-DE", "Cut the subject out", "Batch")]
+)
+def test_language_follows_the_browser(visit: Visit, photos: Path, locale: str, title: str, tab: str) -> None:
+    page = visit(locale=locale)
+    expect(page.locator("#hero")).to_contain_text(title)
+    open_tab(page, names.TAB_BATCH)
+    expect(page.locator(f"#tab-{names.TAB_BATCH}-button")).to_have_text(tab)
+    choose(page, names.BATCH_DROP, photos / "notes.png")
+    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text("等待 1" if locale == "zh-CN" else "1 waiting")
+
+
+@pytest.mark.parametrize("size", [(360, 740), (3840, 2160)], ids=["phone", "4K"])
+def test_every_tab_fits_the_screen(visit: Visit, photos: Path, size: tuple[int, int]) -> None:
+    page = visit(size=size, has_touch=size[0] < 500)
+    choose(page, names.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    for tab in (names.TAB_SINGLE, names.TAB_IDPHOTO, names.TAB_BATCH, names.TAB_SCENE, names.TAB_ABOUT):
+        _show_tab(page, tab)
+        wide = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert wide[0] <= wide[1], tab
+
+
+def _show_tab(page: Page, tab: str) -> None:
+    """Open a tab that may be behind the button for those that do not fit."""
+    button = page.locator(f"#tab-{tab}-button")
+    if not button.is_visible():
+        page.get_by_label("More tabs").click()
+        button = page.locator(".overflow-dropdown").get_by_text(EN[f"tab_{tab}"], exact=True)
+    button.click()
+    expect(page.locator(f"#tab-{tab}")).to_be_visible()
+
+
+def test_everything_is_reached_with_the_keyboard(page: Page, photos: Path) -> None:
+    choose(page, names.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    reached: set[str] = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("() => document.activeElement.id || document.activeElement.closest('[id]')?.id || ''")
+        )
+    wanted = (names.RESULT, names.DOWNLOAD, names.DOWNLOAD_ALPHA, names.PRESET, names.BACKGROUND, names.FORMAT)
+    wanted += (names.THRESHOLD, names.ERODE, names.FEATHER)
+    missing = [name for name in wanted if not any(name in each for each in reached)]
+    assert missing == []
+
+
+@pytest.fixture
+def client(site: Site, tmp_path: Path) -> Client:
+    return Client(site.url, download_files=str(tmp_path), verbose=False)
+
+
+def test_programs_can_call_it(client: Client, photos: Path) -> None:
+    functions = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert functions.keys() == {f"/{name}" for name in _FUNCTIONS}
+    photo = handle_file(str(photos / "astronaut.jpg"))
+    (before, after), alpha, status = client.predict(photo=photo, erode=1, api_name="/cutout")
+    assert all(Path(each).is_file() for each in (before, after, alpha)) and MODEL in status
+    with Image.open(client.predict(erode=1, format="webp", api_name="/file")) as picture:
+        assert (picture.format, picture.size, picture.mode) == ("WEBP", (1024, 1024), "RGBA")
+    archive = client.predict(files=[photo, handle_file(str(photos / "notes.png"))], api_name="/batch")
+    assert Path(archive).name == "batch_results.zip"
+    client.predict(photo=photo, api_name="/id_photo")
+    assert Path(client.predict(sheet_format="pdf", api_name="/id_sheet")).suffix == ".pdf"
+    client.close()
+
+
+_FUNCTIONS = (
+    names.API_CUTOUT,
+    names.API_RECOMPOSE,
+    names.API_FILE,
+    names.API_ALPHA,
+    names.API_PRESET,
+    names.API_ID,
+    names.API_ID_AGAIN,
+    names.API_ID_FILE,
+    names.API_ID_SHEET,
+    names.API_SCENE,
+    names.API_SCENE_AGAIN,
+    names.API_SCENE_FILE,
+    names.API_BATCH,
+    names.API_ABOUT,
+)
+
+
+def test_another_visitor_sees_nothing(visit: Visit, photos: Path, site: Site) -> None:
+    first, second = visit(), visit()
+    choose(first, names.PHOTO, photos / "astronaut.jpg")
+    expect(first.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    expect(second.locator(f"#{names.STATUS}")).to_contain_text("Drop a photo")
+    assert second.locator(f"#{names.RESULT} img").count() == 0
+    folder = site.folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for path in (folder, f"{folder}/", f"{folder}/nothing.png"):
+        assert httpx.get(f"{site.url}/gradio_api/file={path}").status_code in (403, 404)

@@ -1,0 +1,75 @@
+// Gradio's stream of answers ends when no call is open any more. A call that is made in the moment when the end is on its
+// way would wait for ever: its answer comes on a stream that nobody has opened. So the end is kept back, and the stream
+// continued with a new one, as long as a call is open.
+(() => {
+  const fetched = window.fetch.bind(window);
+  let open = 0; // calls whose last word has not come
+
+  const address = (request) => new URL(request instanceof Request ? request.url : request, location.href).pathname;
+
+  const join = async (request, init) => {
+    open++;
+    try {
+      const answer = await fetched(request, init);
+      if (!answer.ok) open--;
+      return answer;
+    } catch (error) {
+      open--;
+      throw error;
+    }
+  };
+
+  // Passes events on from one stream after another; an event ends with an empty line.
+  const stitched = async (request, init) => {
+    const again = request instanceof Request ? () => request.clone() : () => request;
+    const first = await fetched(again(), init);
+    if (!first.ok || !first.body) return first;
+    let reader = first.body.getReader();
+    let text = "";
+    let decoder = new TextDecoder();
+    const encoder = new TextEncoder();
+
+    const next = async () => {
+      for (;;) {
+        const end = text.indexOf("\n\n");
+        if (end >= 0) {
+          const event = text.slice(0, end + 2);
+          text = text.slice(end + 2);
+          return event;
+        }
+        const { done, value } = await reader.read();
+        if (done) return null;
+        text += decoder.decode(value, { stream: true });
+      }
+    };
+
+    const body = new ReadableStream({
+      async pull(controller) {
+        try {
+          for (;;) {
+            const event = await next();
+            if (event === null) return controller.close();
+            if (event.includes('"process_completed"')) open = Math.max(0, open - 1);
+            if (!event.includes('"close_stream"') || open === 0) return controller.enqueue(encoder.encode(event));
+            const more = await fetched(again(), init);
+            if (!more.ok || !more.body) return controller.enqueue(encoder.encode(event));
+            reader = more.body.getReader();
+            decoder = new TextDecoder();
+            text = "";
+          }
+        } catch (error) {
+          controller.error(error);
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    });
+    return new Response(body, { status: first.status, headers: first.headers });
+  };
+
+  window.fetch = (request, init) => {
+    const path = address(request);
+    if (path.endsWith("/queue/join")) return join(request, init);
+    if (path.endsWith("/queue/data")) return stitched(request, init);
+    return fetched(request, init);
+  };
+})();
