@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,6 +29,13 @@ ARGUMENTS = [
 MODEL = "matting_512"
 SECONDS = 30_000.0  # milliseconds, for Playwright; generous: the machine may be busy with something else
 expect.set_options(timeout=SECONDS)
+
+
+def chromium() -> str:
+    """The browser of the system."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert path, "got no chromium; install the package of that name"
+    return path
 
 
 @dataclass

@@ -1,0 +1,129 @@
+"""Makes the pictures of the page in docs/: `python -m tests.ui.screenshots`."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.ui.browser import (
+    ARGUMENTS,
+    MODEL,
+    Site,
+    Visit,
+    choose,
+    chromium,
+    open_tab,
+    pick,
+    set_slider,
+    start_site,
+    write_photos,
+)
+from ui import names
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SCREEN, PHONE = (1440, 1000), (412, 900)
+COLOURS = 256
+MAX_BYTES = 400_000
+SETTLE_MS = 700.0  # for pictures to be drawn
+
+
+def single(page: Page, photos: Path) -> None:
+    choose(page, names.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    pick(page, names.PRESET, "avatar")
+
+
+def id_photo(page: Page, photos: Path) -> None:
+    open_tab(page, names.TAB_IDPHOTO)
+    choose(page, names.ID_PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{names.ID_STATUS}")).to_contain_text("295 × 413")
+
+
+def batch(page: Page, photos: Path) -> None:
+    open_tab(page, names.TAB_BATCH)
+    choose(page, names.BATCH_DROP, *sorted((photos / "many").iterdir()))
+    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text("20 photos")
+    page.locator(f"#{names.BATCH_START}").click()
+    page.wait_for_function("() => document.querySelectorAll('.card.done').length >= 12")
+
+
+def background(page: Page, photos: Path) -> None:
+    open_tab(page, names.TAB_SCENE)
+    choose(page, names.SCENE_PHOTO, photos / "astronaut.jpg")
+    choose(page, names.SCENE_BACKGROUND, photos / "rocket.jpg")
+    expect(page.locator(f"#{names.SCENE_STATUS}")).to_contain_text("1280 × 854")
+    for element, value in (
+        (names.SCENE_X, 34),
+        (names.SCENE_BLUR, 2),
+        (names.SCENE_LIGHT, 70),
+        (names.SCENE_SHADOW, 0),
+    ):
+        set_slider(page, element, value)
+
+
+def about(page: Page, photos: Path) -> None:
+    open_tab(page, names.TAB_ABOUT)
+    page.locator(f"#{names.ABOUT_REFRESH}").click()
+    expect(page.locator(f"#{names.ABOUT_SERVER}")).to_contain_text("Triton 2.")
+
+
+PICTURES: dict[str, tuple[Callable[[Page, Path], None], tuple[int, int], str]] = {
+    "single": (single, SCREEN, "en-US"),
+    "idphoto": (id_photo, SCREEN, "zh-CN"),
+    "batch": (batch, SCREEN, "en-US"),
+    "background": (background, SCREEN, "en-US"),
+    "about": (about, SCREEN, "en-US"),
+    "phone": (single, PHONE, "zh-CN"),
+}
+
+
+def save(png: bytes, path: Path) -> None:
+    """Reduce to a palette, and to fewer pixels where that is not enough."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    while True:
+        buffer = io.BytesIO()
+        palette = picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=1)
+        picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(buffer, "PNG", optimize=True)
+        if buffer.tell() <= MAX_BYTES:
+            break
+        picture = picture.resize((picture.width * 9 // 10, picture.height * 9 // 10), Image.Resampling.LANCZOS)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(buffer.getvalue())
+    print(f"{path.name}: {picture.width} x {picture.height} px, {buffer.tell() / 1e3:.0f} kB")
+
+
+def make(site: Site, photos: Path, wanted: list[str]) -> None:
+    with sync_playwright() as playwright, ExitStack() as contexts:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        visit = Visit(site, browser, contexts)
+        for name in wanted:
+            fill, size, locale = PICTURES[name]
+            page = visit(locale=locale, size=size)
+            fill(page, photos)
+            page.evaluate("document.activeElement?.blur()")
+            page.wait_for_timeout(SETTLE_MS)
+            save(page.screenshot(full_page=name != "about"), DOCS / f"page-{name}.png")
+        visit.check()
+        browser.close()
+
+
+def main() -> None:
+    """Make all of them, or those named."""
+    site = start_site()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            write_photos(Path(folder))
+            make(site, Path(folder), sys.argv[1:] or list(PICTURES))
+    finally:
+        site.server.stop()
+
+
+if __name__ == "__main__":
+    main()
