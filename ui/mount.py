@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.page import build_page, translations
 from ui.store import Store
 from ui.studio import Cut, Studio
+from ui.sweep import keep_sweeping
 from ui.theme import CSS, SCRIPT, theme
 
 FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
@@ -108,7 +110,9 @@ def mount_page(
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(keep_sweeping(folder, KEPT_SECONDS))
         yield
+        sweeping.cancel()
         await to_thread.run_sync(close)
 
     parent = FastAPI(openapi_url=None, lifespan=run)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from fastapi import HTTPException
+from starlette.status import HTTP_429_TOO_MANY_REQUESTS
 
 from ui.texts import language, texts
 
@@ -18,14 +20,18 @@ def place(page: gr.Blocks, queue: str) -> int:
 
 
 def refuse_kindly(page: gr.Blocks) -> None:
-    """Tell whoever finds the queue full so in their language, with the place they would have."""
+    """Tell visitors who find the queue full so in their language, with the place they would have.
+
+    Gradio's own refusal, 503, has a fixed text, which is English; its Python client, which sends no language, knows it.
+    """
     push = page._queue.push
 
     async def pushed(body: Any, request: Any, username: str | None) -> Any:
-        accepted, answer, kind = await push(body, request, username)
-        if kind == "queue_full":
-            words = texts(language(request.headers.get("accept-language", "")))
-            answer = words["busy_full"].format(place=len(page._queue) + 1, most=page._queue.max_size)
-        return accepted, answer, kind
+        answer = await push(body, request, username)
+        spoken = request.headers.get("accept-language")
+        if answer[2] == "queue_full" and spoken:
+            text = texts(language(spoken))["busy_full"].format(place=len(page._queue) + 1, most=page._queue.max_size)
+            raise HTTPException(HTTP_429_TOO_MANY_REQUESTS, text)
+        return answer
 
     page._queue.push = pushed

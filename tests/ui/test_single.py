@@ -102,7 +102,7 @@ def test_quick_changes_are_all_followed(page: Page, photos: Path) -> None:
     """Each made in the moment when the answer to the one before comes, and so the end of the stream of answers."""
     cut_out(page, photos)
     result = shown(page, names.RESULT)
-    for index in range(30):
+    for index in range(20):
         colour = ("white", "blue", "red")[index % 3]
         result = changed(page, names.RESULT, result, lambda c=colour: pick(page, names.BACKGROUND, c))
 

@@ -1,0 +1,144 @@
+"""The page's parts that need no browser."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matting_client import Cutout, InputError, OptionError, Options
+from skimage import data
+
+from ui import controls
+from ui.batch import MOST, Batch, manifest
+from ui.preview import Preview
+from ui.store import Kept, Store
+from ui.studio import Studio
+from ui.sweep import sweep
+from ui.texts import EN, ZH, language
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    def cut(photo: bytes, options: Options, name: str) -> Cutout:
+        raise InputError(f"{name}: got {len(photo)} bytes")
+
+    return Studio(cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, dict)
+
+
+def cutout() -> Cutout:
+    photo = data.astronaut()
+    alpha = np.zeros(photo.shape[:2], np.uint8)
+    alpha[60:, 120:400] = np.linspace(0, 255, 280).astype(np.uint8)
+    return Cutout(photo, alpha, Options())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(),
+        Options(alpha_threshold=30, erode=3, feather=True),
+        Options(background="#123456", crop=True, crop_margin="10%", feather=True),
+    ],
+)
+def test_the_preview_shows_what_the_file_holds(options: Options) -> None:
+    """At the photo's own size it is the same, though the colours of the edge were found for all settings at once."""
+    full = cutout()
+    preview = Preview(full, side=512)
+    before, _, alpha = preview.views(options)
+    assert before.shape[:2] == alpha.shape
+    assert (preview.with_options(options).render() == full.with_options(options).render()).all()
+
+
+def test_a_preview_is_no_larger_than_asked() -> None:
+    assert max(Preview(cutout(), side=100).views(Options())[0].shape) == 100
+
+
+def test_only_uploads_are_opened(studio: Studio, tmp_path: Path) -> None:
+    inside = tmp_path / "a" / "photo.jpg"
+    inside.parent.mkdir()
+    inside.write_bytes(b"x")
+    assert studio.uploaded(str(inside)) == inside.resolve()
+    (tmp_path / "link.jpg").symlink_to("/etc/hostname")
+    for place in ("/etc/hostname", f"{tmp_path}/../x", str(tmp_path), str(tmp_path / "link.jpg"), "photo.jpg"):
+        with pytest.raises(InputError, match="no uploaded file"):
+            studio.uploaded(place)
+
+
+def test_values_that_the_page_does_not_offer(studio: Studio) -> None:
+    for wrong in ({"background": "plaid"}, {"threshold": 51}, {"size": "large"}, {"preset": "x"}, {"margin": 51}):
+        with pytest.raises(OptionError):
+            controls.read_options(studio, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("picked", "colour"), [("#12ab9f", "#12ab9f"), ("rgba(255.4, 0, 127.6, 1)", "#ff0080"), ("rgb(1,2,3)", "#010203")]
+)
+def test_colours_of_the_picker(picked: str, colour: str) -> None:
+    assert controls.colour_text(picked) == colour
+
+
+def test_a_batch_has_room_for_so_many() -> None:
+    batch = Batch()
+    assert batch.add([(f"{index}.jpg", "x", "") for index in range(MOST + 2)]) == ["50.jpg", "51.jpg"]
+    batch.discard(1)
+    assert batch.add([("a.jpg", "x", ""), ("b.jpg", "x", "")]) == ["b.jpg"]
+
+
+def test_each_photo_is_claimed_once_and_again_with_other_options() -> None:
+    batch = Batch()
+    batch.add([("a.jpg", "x", ""), ("b.jpg", None, "too large")])
+    (first,) = batch.claim(Options())
+    assert batch.claim(Options()) == [] and batch.counts()["failed"] == 1
+    first.state = "done"
+    assert batch.claim(Options()) == []
+    assert batch.claim(Options(format="webp")) == [first]
+    first.fail("why")
+    assert batch.claim(Options()) == []
+    batch.retry(first.number)
+    assert batch.claim(Options()) == [first]
+
+
+def test_archive_names_are_unique_and_no_formulas(tmp_path: Path) -> None:
+    batch = Batch()
+    batch.add([("=1+1.jpg", "x", ""), ("=1+1.jpg", "x", "")])
+    for item in batch.claim(Options()):
+        result = tmp_path / str(item.number) / "=1+1-cutout.png"
+        result.parent.mkdir()
+        result.write_bytes(b"png")
+        item.result, item.state = str(result), "done"
+    archive = batch.zipped()
+    assert archive is not None and b"=1+1-cutout-2.png" in archive
+    assert manifest(batch.listed(), {}).count("'=1+1.jpg") == 2
+    assert Batch().zipped() is None
+
+
+def test_old_files_are_swept(tmp_path: Path) -> None:
+    old, new = tmp_path / "old" / "a.png", tmp_path / "new" / "b.png"
+    for path in (old, new):
+        path.parent.mkdir()
+        path.write_bytes(b"x")
+    before = time.time() - 7200
+    for path in (old, old.parent, new.parent):
+        os.utime(path, (before, before))
+    sweep(tmp_path, 3600)
+    assert new.exists() and not old.exists()
+
+
+def test_the_store_forgets_the_oldest() -> None:
+    kept = Kept(cutout(), Preview(cutout()), "a")
+    store = Store(2 * kept.nbytes, 60)
+    keys = [store.put(kept) for _ in range(3)]
+    assert [store.get(key) is not None for key in keys] == [False, True, True]
+    store.drop(keys[1])
+    assert store.get(keys[1]) is None and store.get(None) is None
+
+
+def test_every_text_has_both_languages() -> None:
+    assert EN.keys() == ZH.keys()
+    assert all(EN.values()) and all(ZH.values())
+    for key, text in EN.items():
+        assert text.count("{") == ZH[key].count("{"), key
+    assert [language(each) for each in ("zh-CN,zh;q=0.9", "en-US,zh;q=0.5", "")] == ["zh", "en", "en"]
