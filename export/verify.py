@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matting_client.engines.cpu import CpuModel, has_bf16
+from matting_client.engines.cpu import CpuModel, cpu_flags
 from matting_client.processing import letterbox
 from numpy.typing import NDArray
 
@@ -19,6 +19,7 @@ from training.model import MattingUNet
 Array = NDArray[np.uint8]
 Run = Callable[[Array], Array]
 BATCHES = (1, 3, 8)
+BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def verify(
     engines: dict[str, tuple[Run, Gate]] = {"onnxruntime": (onnxruntime_run(path), GATES["fp16" if half else "f32"])}
     if not half:
         engines["openvino f32"] = (CpuModel(path, precision="f32").run, GATES["f32"])
-        if has_bf16():
+        if cpu_flags() & BF16_FLAGS:
             engines["openvino bf16"] = (CpuModel(path, precision="bf16").run, GATES["bf16"])
     report = {"fp16 weights": rounding}
     for engine, (run, gate) in engines.items():

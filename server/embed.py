@@ -96,7 +96,10 @@ def environment(runtime: Runtime, settings: Settings, workspace: Workspace) -> d
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", os.defpath)))
     libraries = [sysconfig.get_config_var("LIBDIR"), str(runtime.libraries), env.get("LD_LIBRARY_PATH")]
     env["LD_LIBRARY_PATH"] = os.pathsep.join(path for path in libraries if path)
-    env["CUDA_VISIBLE_DEVICES"] = ""  # the CPU backend: one instance, not one on each card
+    # For Triton a GPU would mean an instance on each; the processes of the models may see them again.
+    if "CUDA_VISIBLE_DEVICES" in env:
+        env["MATTING_CUDA_DEVICES"] = env["CUDA_VISIBLE_DEVICES"]
+    env["CUDA_VISIBLE_DEVICES"] = ""
     env["MALLOC_ARENA_MAX"] = "2"  # the server's threads would each keep freed request buffers for themselves
     env[OWNER_VARIABLE] = str(workspace.root)
     env["MATTING_THREADS"] = str(settings.threads)

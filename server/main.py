@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     add("--metrics-port", type=_port, default=defaults.metrics_port, metavar="PORT", help="default: %(default)s")
     add("--model-repository", type=Path, default=DEFAULT_REPOSITORY, metavar="DIR", help="default: %(default)s")
     add("--threads", type=_count, default=0, metavar="N", help="threads for each model (default: one per core)")
-    add("--precision", choices=("auto", "bf16", "f32"), default="auto", help="of the CPU engine (default: %(default)s)")
+    add("--precision", choices=("auto", "int8", "bf16", "f32"), default="auto", help="default: %(default)s")
     add("--log-verbose", type=_count, default=0, metavar="N", help="show Triton's own log, at this level")
     add("--page", action="store_true", help="also run the web page and the REST API (matting ui)")
     add("--page-host", default=defaults.page_host, metavar="HOST", help="default: %(default)s, this machine only")

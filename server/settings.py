@@ -20,7 +20,7 @@ class Settings:
     metrics_port: int = 8002
     repository: Path = DEFAULT_REPOSITORY
     threads: int = 0  # of the CPU engine; 0: one per core
-    precision: str = "auto"  # auto, bf16 or f32
+    precision: str = "auto"  # auto, int8, bf16 or f32
     log_verbose: int = 0  # Triton's own verbosity; above 0 its whole log is shown
     page: bool = False  # also run the web page and the REST API
     page_host: str = LOOPBACK

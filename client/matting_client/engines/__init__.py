@@ -1,6 +1,6 @@
 """Ways to run the model: on a Triton server over gRPC, HTTP or shared memory, or in this process.
 
-The names below are loaded when first used: `engines.cpu` alone needs no Triton client.
+The names below are loaded when first used: `engines.onnx` alone needs no Triton client.
 """
 
 from __future__ import annotations

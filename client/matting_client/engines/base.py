@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -62,3 +64,19 @@ def check_batch(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
             "prepare photos with processing.letterbox"
         )
     return np.ascontiguousarray(image)
+
+
+def input_size(path: Path, shapes: Mapping[str, tuple[object, ...]]) -> int:
+    """Side S of the input of an ONNX file, from the shapes of its inputs by name; anything but a number is unknown.
+
+    Raises
+    ------
+    ModelError
+        Not a model of ours.
+    """
+    if INPUT not in shapes:
+        raise ModelError(f"{path}: got inputs {', '.join(shapes)}, expected {INPUT}; export it again")
+    shape = shapes[INPUT]
+    if len(shape) != 4 or not isinstance(shape[1], int) or shape[1] != shape[2] or shape[3] != 3:
+        raise ModelError(f"{path}: got input shape {shape}, expected (batch, S, S, 3) with a fixed S; export it again")
+    return shape[1]

@@ -1,43 +1,77 @@
-"""The model on this machine's CPU: the one place that chooses an engine, for `LocalEngine` and the server alike."""
+"""The model on this machine's CPU: which engine, which precision, how many threads."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.engines.base import INPUT, check_batch
+from matting_client.engines.base import INPUT, check_batch, input_size
 from matting_client.errors import ModelError
 
 Image = NDArray[np.uint8]
-Precision = Literal["auto", "bf16", "f32"]
-BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+Precision = Literal["auto", "int8", "bf16", "f32"]
+INT8_FILE, CONTRACT_FILE = "model.int8.onnx", "contract.json"
+CPUINFO = Path("/proc/cpuinfo")
+# Streams at most, and the largest input that gets more than one: each holds the activations of one photo, and those of
+# 1024 px would take the server beyond 1.2 GB for a tenth more photos a second.
+STREAMS, STREAMS_SIDE = 4, 512
 RunOne = Callable[[Image, Image], None]  # one photo (1, S, S, 3), and the alpha (1, S, S, 1) to fill
 
 
-def has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU computes bfloat16 natively; false where that cannot be told."""
+def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
+    """What the CPU calls its features; empty where that cannot be told."""
     try:
         with cpuinfo.open(encoding="ascii", errors="replace") as lines:
-            flags = next((line for line in lines if line.startswith("flags")), "")
+            line = next((line for line in lines if line.startswith("flags")), "")
     except OSError:
-        return False
-    return not BF16_FLAGS.isdisjoint(flags.split())
+        return frozenset()
+    return frozenset(line.partition(":")[2].split())
+
+
+def best_precision(flags: frozenset[str], has_int8: bool) -> Literal["int8", "bf16", "f32"]:
+    """The precision for a CPU with these flags, by measurement (benchmarks/README.md).
+
+    On AMX, bf16 is 2.7 times as fast as fp32 and int8 3.1 times, but bf16 costs nothing of the alpha and int8 a few per
+    cent of the edge's precision. Without AMX, bf16 is slower than fp32, and int8 is 2.3 times as fast where VNNI is.
+    """
+    if "amx_bf16" in flags:
+        return "bf16"
+    return "int8" if has_int8 and flags & {"avx512_vnni", "avx_vnni"} else "f32"
+
+
+def gated_int8(path: Path) -> Path | None:
+    """The int8 file beside a model, where the repository's contract vouches for just that file; else None.
+
+    `python -m export int8` writes both once the file has passed its gates; publishing other weights ends the promise.
+    """
+    file = path.with_name(INT8_FILE)
+    try:
+        contract = json.loads((path.resolve().parents[1] / CONTRACT_FILE).read_text(encoding="utf-8"))
+        promised = contract["int8"]["sha256"]
+        return file if hashlib.sha256(file.read_bytes()).hexdigest() == promised else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 class CpuModel:
     """An ONNX file of the served contract, ready to run on the CPU.
 
-    OpenVINO in bf16 where the CPU has it, in fp32 otherwise; ONNX Runtime where OpenVINO is not installed.
+    OpenVINO where it is installed, ONNX Runtime in fp32 otherwise. A photo that comes alone gets all threads; photos
+    that come together share them in streams, which is slower for each and faster for all.
 
     Parameters
     ----------
-    path : the .onnx file.
-    precision : "bf16" or "f32" force one; "auto" follows the CPU.
+    path : the .onnx file. For int8, `model.int8.onnx` beside it is taken.
+    precision : "int8", "bf16" or "f32" force one; "auto" follows the CPU.
     threads : 0 takes all cores this process may use.
 
     Attributes
@@ -55,31 +89,78 @@ class CpuModel:
         if not path.is_file():
             raise ModelError(f"{path}: got no such file, expected an ONNX model; check the model repository")
         if precision not in get_args(Precision):
-            raise ModelError(f"precision: got {precision!r}, expected auto, bf16 or f32")
+            raise ModelError(f"precision: got {precision!r}, expected auto, int8, bf16 or f32")
         threads = threads or _cores()
-        wanted = ("bf16" if has_bf16() else "f32") if precision == "auto" else precision
+        int8 = gated_int8(path) if precision in ("auto", "int8") else None
+        wanted = best_precision(cpu_flags(), int8 is not None) if precision == "auto" else precision
+        if wanted == "int8":
+            if int8 is None:
+                raise ModelError(f"{path}: got no {INT8_FILE} beside it that has passed; run python -m export int8")
+            path = int8
         try:
-            self._run_one, self.size, engine = _openvino(path, wanted, threads)
+            compile_model = _openvino(path, "bf16" if wanted == "bf16" else "f32", threads)
+            self._alone, self.size, engine = compile_model(1)
+            self._compile = compile_model
+            self._streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1
         except ImportError:
-            if precision == "bf16":
-                raise ModelError(f"{path}: bf16 needs OpenVINO; pip install openvino, or use precision f32") from None
-            wanted = "f32"
-            self._run_one, self.size, engine = _onnxruntime(path, threads)
+            if precision in ("int8", "bf16"):
+                raise ModelError(
+                    f"{path}: {precision} needs OpenVINO; pip install openvino, or use precision f32"
+                ) from None
+            wanted, self._streams = "f32", 1
+            self._alone, self.size, engine = _onnxruntime(path, threads)
+        self._lock, self._running = threading.Lock(), 0
+        self._together: RunOne | None = None
+        self._pool = ThreadPoolExecutor(self._streams)
         self.description = f"{engine} {wanted}, {threads} threads"
 
     def run(self, image: Image) -> Image:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8. Safe from several threads.
 
-        Inside, one photo follows the other: on a CPU a batch is no faster per photo, but its activations take memory
-        with every photo (8 of 512 px: 740 MB instead of 250), and this way the bytes never depend on the company.
+        Inside, every photo is a run of its own: on a CPU a batch is no faster per photo, but its activations take
+        memory with every photo (8 of 512 px: 740 MB instead of 250), and the bytes never depend on the company.
         """
-        image = check_batch(image, self.size)
-        if not image.flags.writeable:  # OpenVINO shares no read-only memory
-            image = image.copy()
-        alpha = np.empty((*image.shape[:3], 1), np.uint8)
-        for index in range(len(image)):
-            self._run_one(image[index : index + 1], alpha[index : index + 1])
-        return alpha
+        return next(self.run_each([image]))
+
+    def run_each(self, images: Sequence[Image]) -> Iterator[Image]:
+        """Several (N, S, S, 3) at once; their alphas come in order, each as soon as it is there."""
+        batches = [_shareable(check_batch(image, self.size)) for image in images]
+        alphas = [np.empty((*image.shape[:3], 1), np.uint8) for image in batches]
+        jobs = [
+            (image[i : i + 1], alpha[i : i + 1])
+            for image, alpha in zip(batches, alphas, strict=True)
+            for i in range(len(image))
+        ]
+        # The last of an odd number would have one stream to itself: it gets all threads instead.
+        together = len(jobs) - (len(jobs) % self._streams == 1)
+        parallel = jobs[:together] if together > 1 and self._streams > 1 else []
+        running = [self._pool.submit(self._run_one, *job) for job in parallel]
+        done = 0
+        for alpha in alphas:
+            for _ in range(len(alpha)):
+                if done < len(running):
+                    running[done].result()
+                else:
+                    self._run_one(*jobs[done])
+                done += 1
+            yield alpha
+
+    def _run_one(self, image: Image, alpha: Image) -> None:
+        with self._lock:
+            self._running += 1
+            run = self._alone
+            if self._running > 1 and self._streams > 1:
+                self._together = self._together or self._compile(self._streams)[0]
+                run = self._together
+        try:
+            run(image, alpha)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+def _shareable(image: Image) -> Image:
+    return image if image.flags.writeable else image.copy()  # OpenVINO shares no read-only memory
 
 
 def _cores() -> int:
@@ -87,50 +168,52 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _check(path: Path, shape: tuple[object, ...]) -> int:
-    if len(shape) != 4 or not isinstance(shape[1], int) or shape[1] != shape[2] or shape[3] != 3:
-        raise ModelError(f"{path}: got input shape {shape}, expected (batch, S, S, 3) with a fixed S; export it again")
-    return shape[1]
-
-
 def _unreadable(path: Path, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     return ModelError(f"{path}: got no usable ONNX model ({reason}); export it again")
 
 
-def _openvino(path: Path, precision: str, threads: int) -> tuple[RunOne, int, str]:
+def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple[RunOne, int, str]]:
+    """What compiles the model for a number of streams: that many photos at once, each with its share of the threads."""
     import openvino as ov
 
     core = ov.Core()
-    config = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
-    }
     try:
         model = core.read_model(path)
         shape = model.input(INPUT).partial_shape
-        size = _check(path, tuple(None if d.is_dynamic else d.get_length() for d in shape))
+        size = input_size(path, {INPUT: tuple(None if d.is_dynamic else d.get_length() for d in shape)})
         model.reshape({INPUT: [1, size, size, 3]})  # a fixed shape is planned better than a dynamic batch
-        compiled = core.compile_model(model, "CPU", config)
     except RuntimeError as error:
         raise _unreadable(path, error) from None
-    pool = [compiled.create_infer_request()]
 
-    def run_one(image: Image, alpha: Image) -> None:
-        # Requests hold the activations: they are reused, and as many exist as calls ever ran at once.
+    def compile_model(streams: int) -> tuple[RunOne, int, str]:
+        config = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+        }
         try:
-            request = pool.pop()
-        except IndexError:
-            request = compiled.create_infer_request()
-        try:
-            request.set_input_tensor(ov.Tensor(image, shared_memory=True))
-            request.set_output_tensor(ov.Tensor(alpha, shared_memory=True))
-            request.infer()
-        finally:
-            pool.append(request)
+            compiled = core.compile_model(model, "CPU", config)
+        except RuntimeError as error:
+            raise _unreadable(path, error) from None
+        pool = [compiled.create_infer_request()]
 
-    return run_one, size, f"OpenVINO {ov.__version__.split('-')[0]}"
+        def run_one(image: Image, alpha: Image) -> None:
+            # Requests hold the activations: they are reused, and as many exist as calls ever ran at once.
+            try:
+                request = pool.pop()
+            except IndexError:
+                request = compiled.create_infer_request()
+            try:
+                request.set_input_tensor(ov.Tensor(image, shared_memory=True))
+                request.set_output_tensor(ov.Tensor(alpha, shared_memory=True))
+                request.infer()
+            finally:
+                pool.append(request)
+
+        return run_one, size, f"OpenVINO {ov.__version__.split('-')[0]}"
+
+    return compile_model
 
 
 def _onnxruntime(path: Path, threads: int) -> tuple[RunOne, int, str]:
@@ -145,10 +228,7 @@ def _onnxruntime(path: Path, threads: int) -> tuple[RunOne, int, str]:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no base but Exception
         raise _unreadable(path, error) from None
-    shapes = {given.name: tuple(given.shape) for given in session.get_inputs()}
-    if INPUT not in shapes:
-        raise ModelError(f"{path}: got inputs {', '.join(shapes)}, expected {INPUT}; export it again")
-    size = _check(path, shapes[INPUT])
+    size = input_size(path, {given.name: tuple(given.shape) for given in session.get_inputs()})
 
     def run_one(image: Image, alpha: Image) -> None:
         alpha[:] = session.run(None, {INPUT: image})[0]

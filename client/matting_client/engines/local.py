@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matting_client.engines.base import check_batch
-from matting_client.engines.cpu import CpuModel, Precision
+from matting_client.engines.cpu import Precision
+from matting_client.engines.onnx import open_model
 from matting_client.errors import ModelError
 
 REPOSITORY_VARIABLE = "MATTING_MODEL_REPOSITORY"
@@ -39,7 +40,7 @@ def model_repository(given: Path | None = None) -> Path:
 
 
 class LocalEngine:
-    """Runs `<repository>/<model>/1/model.onnx` on this machine's CPU; needs the `local` extra."""
+    """Runs `<repository>/<model>/1/model.onnx` on this machine; needs the `local` extra."""
 
     def __init__(
         self,
@@ -52,12 +53,12 @@ class LocalEngine:
         if not re.fullmatch(r"\w[\w.-]*", model):
             raise ModelError(f"got model {model!r}, expected a name such as matting_512")
         path = model_repository(repository) / model / "1" / "model.onnx"
-        self._cpu = CpuModel(path, precision=precision, threads=threads)
-        self.model, self.size, self.description = model, self._cpu.size, self._cpu.description
+        self._loaded = open_model(path, precision=precision, threads=threads)
+        self.model, self.size, self.description = model, self._loaded.size, self._loaded.description
 
     def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8."""
-        return self._cpu.run(check_batch(image, self.size))
+        return self._loaded.run(check_batch(image, self.size))
 
     def close(self) -> None:
         """Nothing to give back; the memory goes with the object."""

@@ -1,7 +1,7 @@
-"""Triton backend that runs an ONNX matting model on a bare CPU.
+"""Triton backend that runs an ONNX matting model on a bare CPU, or a GPU that ONNX Runtime can use.
 
 It takes the name of NVIDIA's `onnxruntime` backend, so that the same unchanged model repository loads here and in
-NVIDIA's container. Triton's python backend hands `execute` all requests of one dynamic batch; they become one call.
+NVIDIA's container. Triton's python backend hands `execute` all requests of one dynamic batch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from matting_client.engines.cpu import CpuModel, Precision
+from matting_client.engines.cpu import Precision
+from matting_client.engines.onnx import open_model
 from numpy.typing import NDArray
 
 INPUT, OUTPUT = "image", "alpha"
@@ -34,45 +35,61 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model named by ``args``; the engine chosen is logged."""
+        _show_devices()
         config = json.loads(args["model_config"])
         file = config.get("default_model_filename") or DEFAULT_FILE
         path = Path(args["model_repository"]) / args["model_version"] / file
         precision = cast(Precision, os.environ.get("MATTING_PRECISION", "auto"))
-        self.engine = CpuModel(path, precision=precision, threads=_threads(config))
+        self.engine = open_model(path, precision=precision, threads=_threads(config))
+        # The first run in company compiles something; it happens before the model is called ready.
+        self.engine.run(np.zeros((2, self.engine.size, self.engine.size, 3), np.uint8))
         pb_utils.Logger.log_info(f"engine of {args['model_name']}: {self.engine.description}")
 
-    def execute(self, requests: list[Any]) -> list[object]:
-        """Answer every request: (n, S, S, 3) uint8 in, (n, S, S, 1) uint8 out; one call of the engine for all."""
-        responses: list[object] = [None] * len(requests)
-        images: dict[int, NDArray[np.uint8]] = {}
-        for index, request in enumerate(requests):
-            image = pb_utils.get_input_tensor_by_name(request, INPUT).as_numpy()
+    def execute(self, requests: list[Any]) -> list[None]:
+        """Answer every request: (n, S, S, 3) uint8 in, (n, S, S, 1) uint8 out; the engine gets all of them at once.
+
+        Each is answered as soon as its own alpha is there, not when the last of the batch is.
+        """
+        waiting = []
+        for request in requests:
+            image = pb_utils.get_input_tensor_by_name(request, INPUT).as_numpy()  # a view of shared memory
             if request.is_cancelled():  # its client has gone: spend nothing on it
-                responses[index] = _failed("cancelled by the client", pb_utils.TritonError.CANCELLED)
+                _send(request, _failed("cancelled by the client", pb_utils.TritonError.CANCELLED))
             elif _is_probe(request):
-                responses[index] = _answered(np.zeros((*image.shape[:3], 1), np.uint8))
+                _send(request, _answered(np.zeros((*image.shape[:3], 1), np.uint8)))
             else:
-                images[index] = image
-        if images:
-            responses_of_run = self._run(list(images.values()))
-            for index, response in zip(images, responses_of_run, strict=True):
-                responses[index] = response
-        return responses
+                waiting.append((request, image))
+        if waiting:
+            self._run(waiting)
+        return [None] * len(requests)
 
     def finalize(self) -> None:
         """Let go of the engine."""
         del self.engine
 
-    def _run(self, images: list[NDArray[np.uint8]]) -> list[object]:
+    def _run(self, waiting: list[tuple[Any, NDArray[np.uint8]]]) -> None:
+        left = [request for request, _ in waiting]
         try:
-            # as_numpy() is a view of shared memory; only two or more requests need one copy, side by side.
-            alpha = self.engine.run(images[0] if len(images) == 1 else np.concatenate(images))
+            for alpha in self.engine.run_each([image for _, image in waiting]):
+                _send(left.pop(0), _answered(alpha))
         except Exception as error:  # whatever it is, each request must be answered and the process must live
             message = f"{type(error).__name__}: {error}"
             pb_utils.Logger.log_error(f"inference failed: {message}")
-            return [_failed(message, pb_utils.TritonError.INTERNAL) for _ in images]
-        ends = np.cumsum([len(image) for image in images])
-        return [_answered(part) for part in np.split(alpha, ends[:-1])]
+            for request in left:
+                _send(request, _failed(message, pb_utils.TritonError.INTERNAL))
+
+
+def _show_devices() -> None:
+    """Let this process see the GPUs that the server was told to leave alone."""
+    devices = os.environ.get("MATTING_CUDA_DEVICES")
+    if devices is None:
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    else:
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices
+
+
+def _send(request: Any, response: object) -> None:
+    request.get_response_sender().send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
 
 def _threads(config: dict[str, Any]) -> int:

@@ -48,9 +48,9 @@ def test_training_uses_only_the_processing_of_the_client(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", files(ROOT / "server"), ids=lambda path: path.name)
-def test_the_server_uses_only_the_cpu_engine_of_the_client(file: Path) -> None:
+def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
     names = {name for name in imported(file) if name.startswith("matting_client")}
-    assert all(name.startswith("matting_client.engines.cpu.") for name in names)
+    assert all(name.startswith(("matting_client.engines.cpu.", "matting_client.engines.onnx.")) for name in names)
 
 
 def loaded_by(*modules: str) -> set[str]:
@@ -82,7 +82,7 @@ def test_nothing_that_serves_loads_torch(modules: list[str]) -> None:
     assert "torch" not in loaded_by(*modules)
 
 
-@pytest.mark.parametrize("module", ["matting_client.engines.cpu", "matting_client.processing"])
+@pytest.mark.parametrize("module", ["matting_client.engines.onnx", "matting_client.processing"])
 def test_what_training_and_the_server_use_needs_no_triton_client(module: str) -> None:
     assert not loaded_by(module) & {"tritonclient", "grpc", "gevent", "PIL"}
 

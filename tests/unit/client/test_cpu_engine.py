@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,8 +13,10 @@ import numpy as np
 import onnx
 import pytest
 from matting_client.engines import Engine, LocalEngine
-from matting_client.engines.cpu import CpuModel, has_bf16
+from matting_client.engines.cpu import CpuModel, best_precision, cpu_flags, gated_int8
+from matting_client.engines.cuda import CudaModel, has_cuda
 from matting_client.engines.local import model_repository
+from matting_client.engines.onnx import open_model
 from matting_client.errors import ModelError
 
 from tests.unit.client.conftest import SIDE, tiny_model
@@ -125,20 +130,78 @@ def test_batches_that_do_not_fit(local: Path, image: U8) -> None:
         engine.infer(image)
 
 
+def test_flags_are_read_from_the_kernel(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor: 0\nflags\t\t: fpu avx512f amx_bf16\nbugs : x\n")
+    assert cpu_flags(tmp_path / "cpuinfo") == {"fpu", "avx512f", "amx_bf16"}
+    (tmp_path / "arm").write_text("Features : fp asimd bf16\n")
+    assert cpu_flags(tmp_path / "arm") == cpu_flags(tmp_path / "none") == frozenset()
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("flags", "has_int8", "expected"),
     [
-        ("flags\t\t: fpu avx512f avx512_bf16\n", True),
-        ("processor: 0\nflags : fpu amx_bf16 x\n", True),
-        ("flags : fpu avx512f avx512_bf16x\n", False),
-        ("Features : fp asimd bf16\n", False),
-        ("", False),
+        ("avx512f avx512_vnni avx512_bf16 amx_bf16 amx_int8", True, "bf16"),
+        ("avx512f avx512_vnni avx512_bf16", True, "int8"),
+        ("avx512f avx512_vnni avx512_bf16", False, "f32"),
+        ("avx2 avx_vnni", True, "int8"),
+        ("avx2", True, "f32"),
+        ("", True, "f32"),
     ],
 )
-def test_bf16_is_read_from_the_cpus_flags(tmp_path: Path, text: str, expected: bool) -> None:
-    (tmp_path / "cpuinfo").write_text(text)
-    assert has_bf16(tmp_path / "cpuinfo") is expected
-    assert has_bf16(tmp_path / "none") is False
+def test_the_precision_follows_the_cpu(flags: str, has_int8: bool, expected: str) -> None:
+    assert best_precision(frozenset(flags.split()), has_int8) == expected
+
+
+def test_int8_counts_only_when_the_contract_names_just_that_file(tmp_path: Path, file: Path) -> None:
+    model = tmp_path / "matting_512" / "1" / "model.onnx"
+    model.parent.mkdir(parents=True)
+    shutil.copy(file, model)
+    int8, contract = model.with_name("model.int8.onnx"), model.parents[1] / "contract.json"
+    assert gated_int8(model) is None
+    shutil.copy(file, int8)
+    for text in ("", "[]", "{}", '{"int8": null}', '{"int8": {"sha256": "0"}}', '{"int8": {"sha256": 7}}'):
+        contract.write_text(text)
+        assert gated_int8(model) is None, text
+        with pytest.raises(ModelError, match=r"no model\.int8\.onnx beside it that has passed"):
+            CpuModel(model, precision="int8")
+    contract.write_text(json.dumps({"int8": {"sha256": hashlib.sha256(int8.read_bytes()).hexdigest()}}))
+    assert gated_int8(model) == int8
+    assert " int8, " in CpuModel(model, precision="int8").description
+    # As the server sees it: through links, with the contract beside the real file.
+    seen = tmp_path / "view" / "model.onnx"
+    seen.parent.mkdir()
+    seen.symlink_to(model)
+    seen.with_name("model.int8.onnx").symlink_to(int8)
+    assert gated_int8(seen) == seen.with_name("model.int8.onnx")
+    int8.write_bytes(int8.read_bytes() + b"\0")
+    assert gated_int8(model) is None
+
+
+def test_company_gives_the_same_bytes_in_order(file: Path, engine: str) -> None:
+    """Alone all threads, together in streams: one, two and three photos to a request, as Triton hands them over."""
+    model = CpuModel(file, precision="f32", threads=3)
+    requests = [PHOTOS[:1], PHOTOS[1:3], PHOTOS[3:6], PHOTOS[6:7]]
+    alphas = list(model.run_each(requests))
+    for request, alpha in zip(requests, alphas, strict=True):
+        assert np.array_equal(alpha, np.concatenate([model.run(photo[None]) for photo in request]))
+    with pytest.raises(ModelError):
+        list(model.run_each([PHOTOS[:1], PHOTOS[:1, 1:]]))
+    assert np.array_equal(model.run(PHOTOS), np.concatenate([*alphas, model.run(PHOTOS[7:8])]))
+
+
+def test_without_a_gpu_the_cpu_is_chosen(file: Path, tmp_path: Path) -> None:
+    assert has_cuda(tmp_path / "none") is False
+    assert has_cuda(tmp_path) is False  # a driver without a device
+    assert isinstance(open_model(file), CpuModel)
+    with pytest.raises(ModelError, match=r"no CUDA device that ONNX Runtime can use|no usable ONNX model"):
+        CudaModel(file)
+
+
+def test_a_gpu_that_does_not_work_is_named_and_the_cpu_taken(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matting_client.engines.onnx.has_cuda", lambda: True)
+    model = open_model(file)
+    assert isinstance(model, CpuModel)
+    assert "not the GPU" in model.description
 
 
 def test_where_the_models_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:

@@ -25,7 +25,7 @@ def test_defaults_stay_on_this_machine() -> None:
         (["--http-port", "65536"], "got 65536, expected a port"),
         (["--threads", "-1"], "expected"),
         (["--threads", "two"], "got 'two', expected a whole number"),
-        (["--precision", "int8"], "invalid choice: 'int8'"),
+        (["--precision", "int4"], "invalid choice: 'int4'"),
         (["--verbose"], "unrecognized arguments"),
     ],
 )

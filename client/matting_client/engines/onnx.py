@@ -1,0 +1,48 @@
+"""An ONNX file on the best this machine has: the one choice that `LocalEngine` and the server share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client.engines.cpu import CpuModel, Precision
+from matting_client.engines.cuda import CudaModel, has_cuda
+from matting_client.errors import ModelError
+
+Image = NDArray[np.uint8]
+
+
+class Model(Protocol):
+    """A loaded model."""
+
+    size: int
+    description: str
+
+    def run(self, image: Image) -> Image:
+        """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8."""
+        ...
+
+    def run_each(self, images: Sequence[Image]) -> Iterator[Image]:
+        """Several (N, S, S, 3); their alphas in order, each as soon as it is there."""
+        ...
+
+
+def open_model(path: Path, *, precision: Precision = "auto", threads: int = 0) -> Model:
+    """A GPU where ONNX Runtime can use one and no precision is forced, else the CPU; arguments as of `CpuModel`.
+
+    Raises
+    ------
+    ModelError
+    """
+    if precision == "auto" and has_cuda():
+        try:
+            return CudaModel(path)
+        except ModelError as error:
+            cpu = CpuModel(path, threads=threads)
+            cpu.description += f" (not the GPU: {error})"
+            return cpu
+    return CpuModel(path, precision=precision, threads=threads)
