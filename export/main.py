@@ -1,21 +1,25 @@
-"""`python -m export`: publish weights into the model repository, verify what is there, print the TensorRT command."""
+"""`python -m export`: publish weights into the model repository, in fp32, fp16, int8 or as a plan, when they pass."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import numpy as np
 import onnx
+from matting_client.errors import MattingError
 from numpy.typing import NDArray
 
 from export.contract import Contract, commit, sha256
 from export.fold import fold
 from export.graph import annotate, build
-from export.tensorrt import docker_command
+from export.int8 import publish_int8
+from export.tensorrt import EXPECTED, docker_command, publish_plan
 from export.verify import ParityError, verify
 from training.checkpoint import load_model, read_metadata
 from training.model import MattingUNet
@@ -28,7 +32,8 @@ EXAMPLES = """examples:
   python -m export publish --photos photos/             weights -> model_repository/, when parity holds
   python -m export publish --photos photos/ --fp16      the fp16 file as well, for TensorRT
   python -m export verify --photos photos/              measure what is in the repository
-  python -m export tensorrt                             the command that builds the plans on a GPU machine
+  python -m export int8 --photos data                   model.int8.onnx for CPUs, when it passes its gates
+  python -m export tensorrt --photos photos/            on a GPU machine: build, check, time and publish the plans
 """
 
 
@@ -98,11 +103,24 @@ def _verify(given: argparse.Namespace) -> None:
             print(f"{name}  {engine:14}  largest {found['largest']}/255  mean {found['mean']:.2e}")
 
 
-def _tensorrt(given: argparse.Namespace) -> None:
-    print("# Run on the GPU machine; needs `python -m export publish --fp16` first. Then start Triton with")
-    print("# --model-config-name=tensorrt")
+def _int8(given: argparse.Namespace) -> None:
+    if given.photos is None:
+        raise DataError("got no --photos, expected a folder with images/ and alpha/, or with several such sets")
     for name in given.models:
-        print(docker_command(given.repository, name, SIZES[name]))
+        print(f"{name} int8: {publish_int8(given.repository / name / '1' / 'model.onnx', given.photos)}")
+
+
+def _tensorrt(given: argparse.Namespace) -> None:
+    if shutil.which("docker") is None:
+        print("# No docker here. On the GPU machine, after `python -m export publish --fp16`, run this command again;")
+        print("# it builds as below, checks, times and publishes. Then: docker compose --profile tensorrt up")
+        for name in given.models:
+            print(docker_command(given.repository, name, SIZES[name]))
+        return
+    for name in given.models:
+        report = publish_plan(given.repository, name, SIZES[name], _photos(given.photos))
+        print(f"{name} TensorRT: {report}")
+    print(EXPECTED, end="")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -113,19 +131,21 @@ def main(argv: list[str] | None = None) -> int:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("verb", choices=("publish", "verify", "tensorrt"))
+    parser.add_argument("verb", choices=("publish", "verify", "int8", "tensorrt"))
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--repository", type=Path, default=ROOT / "model_repository")
     parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument(
-        "--photos", type=Path, help="folder of real photos for the parity check (default: one portrait)"
+        "--photos",
+        type=Path,
+        help="folder of real photos for the parity check (default: one portrait); for int8, sets with alphas",
     )
     parser.add_argument("--fp16", action="store_true", help="publish model.fp16.onnx too")
     given = parser.parse_args(argv)
     os.environ.setdefault("TORCH_LOGS", "-all")
     try:
-        {"publish": _publish, "verify": _verify, "tensorrt": _tensorrt}[given.verb](given)
-    except (ParityError, DataError, FileNotFoundError) as error:
+        {"publish": _publish, "verify": _verify, "int8": _int8, "tensorrt": _tensorrt}[given.verb](given)
+    except (ParityError, DataError, MattingError, FileNotFoundError, CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -1,35 +1,128 @@
-"""The TensorRT plan, built in the container that serves it: a plan loads only in the TensorRT that built it."""
+"""The TensorRT plan: built, checked and timed in the container that serves it, published only when it passes.
+
+A plan loads only in the TensorRT that built it, on the kind of GPU that built it. NOT RUN YET: no machine at hand had a
+GPU; the parts that need none are tested.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
-IMAGE = "nvcr.io/nvidia/tritonserver:26.08-py3"  # TensorRT 11.2
+import numpy as np
+from matting_client.engines.cpu import CpuModel
+from numpy.typing import NDArray
+
+from export.verify import GATES, compare, photos
+
+Array = NDArray[np.uint8]
+IMAGE = os.environ.get("TRITON_IMAGE", "nvcr.io/nvidia/tritonserver:26.07-py3")  # TensorRT 11.1; the one that serves
 MAX_BATCH = {512: 16, 1024: 8}
+BEST_BATCH = {512: 8, 1024: 4}
+PLAN, TRIAL = "model.plan", "model.plan.trial"
+CHECK = "check"  # folder of the check's inputs and outputs, inside the model's
+EXPECTED = """\
+What to expect of the served plan, from published figures of comparable networks on other machines:
+  a batch of 8 at 512 px takes no more than 3 times as long as a single photo (batching gives x3 to x4 photos a second);
+  two instances add a tenth or more to that; the server adds 14 to 31 us to a request;
+  perf_analyzer with system or CUDA shared memory is within 10 % of the throughput trtexec printed above, times two
+  instances at most. `python -m benchmarks.perf_analyzer --url HOST:8001` measures it.
+"""
+Run = Callable[[list[str]], None]
 
 
 def trtexec(model: str, size: int, onnx: str = "model.fp16.onnx") -> list[str]:
-    """Command line of `trtexec` for one model, with paths as the container sees them.
+    """Command line of `trtexec` that builds one model's trial plan, with paths as the container sees them.
 
     Precision is in the graph (strongly typed): build from the fp16 file for speed, from `model.onnx` for fp32.
     """
-    largest = MAX_BATCH[size]
-    best = min(8, largest)
     return [
         "/usr/src/tensorrt/bin/trtexec",
         f"--onnx=/models/{model}/1/{onnx}",
-        f"--saveEngine=/models/{model}/1/model.plan",
+        f"--saveEngine=/models/{model}/1/{TRIAL}",
         "--stronglyTyped",
         f"--minShapes=image:1x{size}x{size}x3",
-        f"--optShapes=image:{best}x{size}x{size}x3",
-        f"--maxShapes=image:{largest}x{size}x{size}x3",
+        f"--optShapes=image:{BEST_BATCH[size]}x{size}x{size}x3",
+        f"--maxShapes=image:{MAX_BATCH[size]}x{size}x{size}x3",
         f"--timingCacheFile=/models/{model}/timing.cache",
         "--skipInference",
     ]
 
 
+def trtexec_run(model: str, size: int, batch: int) -> list[str]:
+    """Command line of `trtexec` that runs the trial plan on the check's photos, times it and exports its alphas."""
+    return [
+        "/usr/src/tensorrt/bin/trtexec",
+        f"--loadEngine=/models/{model}/1/{TRIAL}",
+        f"--shapes=image:{batch}x{size}x{size}x3",
+        f"--loadInputs=image:/models/{model}/{CHECK}/{batch}.bin",
+        f"--exportOutput=/models/{model}/{CHECK}/{batch}.json",
+        "--useCudaGraph",
+        "--duration=5",
+    ]
+
+
+def docker(repository: Path, command: list[str]) -> list[str]:
+    """The command inside the serving image, with the GPUs and the repository."""
+    mount = f"{repository.resolve()}:/models"
+    user = f"{os.getuid()}:{os.getgid()}"
+    return ["docker", "run", "--rm", "--gpus", "all", "--user", user, "-v", mount, IMAGE, *command]
+
+
 def docker_command(repository: Path, model: str, size: int) -> str:
-    """Shell line that builds a plan with the GPU of this machine inside the serving image."""
-    docker = ["docker", "run", "--rm", "--gpus", "all", "-v", f"{repository.resolve()}:/models", IMAGE]
-    return shlex.join([*docker, *trtexec(model, size)])
+    """Shell line that builds a trial plan."""
+    return shlex.join(docker(repository, trtexec(model, size)))
+
+
+def read_output(path: Path, shape: tuple[int, ...]) -> Array:
+    """The alphas in a file that `trtexec --exportOutput` wrote."""
+    (tensor,) = [entry for entry in json.loads(path.read_text()) if entry["name"] == "alpha"]
+    return np.array(tensor["values"], np.float64).astype(np.uint8).reshape(shape)
+
+
+def _call(command: list[str]) -> None:
+    subprocess.run(command, check=True)
+
+
+def publish_plan(
+    repository: Path, model: str, size: int, pictures: list[Array], run: Run = _call
+) -> dict[str, dict[str, float]]:
+    """Build a plan beside the model, compare it with fp32 at every batch size served, and only then give it its name.
+
+    Returns
+    -------
+    By batch size: largest (steps of 255) and mean (0..1) difference.
+
+    Raises
+    ------
+    ParityError
+        The plan computes something else; what was published before stays.
+    subprocess.CalledProcessError, FileNotFoundError
+        The build or a run failed, or there is no docker.
+    """
+    folder = repository / model
+    image = np.concatenate([photos(pictures, size)] * 2)[: MAX_BATCH[size]]
+    want = CpuModel(folder / "1" / "model.onnx", precision="f32").run(image)
+    check, trial = folder / CHECK, folder / "1" / TRIAL
+    check.mkdir(exist_ok=True)
+    try:
+        run(docker(repository, trtexec(model, size)))
+        report = {}
+        for batch in [n for n in (1, 2, 4, 8, 16) if n <= MAX_BATCH[size]]:
+            image[:batch].tofile(check / f"{batch}.bin")
+            run(docker(repository, trtexec_run(model, size, batch)))
+            got = read_output(check / f"{batch}.json", want[:batch].shape)
+            report[f"batch {batch}"] = compare(
+                want[:batch], got, f"{folder / '1' / PLAN}, batch {batch}", GATES["fp16"]
+            )
+        trial.replace(folder / "1" / PLAN)
+    finally:
+        trial.unlink(missing_ok=True)
+        for file in check.iterdir():
+            file.unlink()
+        check.rmdir()
+    return report

@@ -13,7 +13,6 @@ from export.contract import sha256
 from export.fold import fold
 from export.graph import INPUT, OPSET, OUTPUT, Served, build
 from export.main import ROOT, SIZES, WEIGHTS, main
-from export.tensorrt import docker_command, trtexec
 from export.verify import GATES, Gate, ParityError, compare, photos, torch_run, verify
 from training.checkpoint import load_model
 from training.model import MattingUNet
@@ -131,12 +130,6 @@ def test_tensorrt_takes_every_node(name: str) -> None:
     settings = builder.create_builder_config()
     settings.add_optimization_profile(profile)
     assert builder.build_serialized_network(network, settings) is not None
-
-
-def test_plan_command_names_the_shapes_the_server_batches() -> None:
-    command = trtexec("matting_512", 512)
-    assert "--maxShapes=image:16x512x512x3" in command and "--stronglyTyped" in command
-    assert docker_command(Path("/a b"), "matting_512", 512).startswith("docker run --rm --gpus all -v '/a b:/models'")
 
 
 def test_bad_photos_folder_is_an_error_not_a_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,158 @@
+"""The int8 model for CPUs: NNCF's post-training quantisation with real photos, published only when it passes."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from matting_client.engines.cpu import CONTRACT_FILE, INT8_FILE, CpuModel
+from matting_client.processing import edge_band, letterbox
+from matting_client.processing.letterbox import inner
+from numpy.typing import NDArray
+
+from export.contract import sha256
+from export.graph import INPUT, annotate, store_weights_as_float
+from export.verify import ParityError
+from training.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
+
+Array = NDArray[np.uint8]
+CALIBRATION, CHECKED = 64, 64  # photos
+LARGEST_MEAN = 4e-3  # absolute difference to fp32, in 0..1
+LARGEST_EDGE_LOSS = 0.05  # relative growth of the error in the edge band
+EDGE = 5  # radius of the band, in pixels of the model
+VALIDATION = "val_"  # sets that are measured on and never learnt from
+
+
+@dataclass(frozen=True)
+class Gated:
+    """What an int8 file was measured at; `mean` in 0..1, edge errors as mean absolute error in the band."""
+
+    mean: float
+    edge_fp32: float
+    edge_int8: float
+    checked: int
+    calibrated: int
+
+    def check(self, name: str) -> None:
+        """Refuse what does not pass.
+
+        Raises
+        ------
+        ParityError
+        """
+        if self.mean > LARGEST_MEAN:
+            raise ParityError(
+                f"{name}: got a mean difference of {self.mean:.2g} to fp32, expected at most {LARGEST_MEAN:.2g}; "
+                "not published, the CPU goes on with the other precisions"
+            )
+        if self.edge_int8 > self.edge_fp32 * (1 + LARGEST_EDGE_LOSS):
+            raise ParityError(
+                f"{name}: got an edge error of {self.edge_int8:.4f}, expected at most {LARGEST_EDGE_LOSS:.0%} above "
+                f"the {self.edge_fp32:.4f} of fp32; not published, the CPU goes on with the other precisions"
+            )
+
+
+def split(folder: Path) -> tuple[list[Pair], list[Pair]]:
+    """Pairs to calibrate with and pairs to check on, none in both.
+
+    `folder` is one set (`images/`, `alpha/`), every fourth pair of which is for checking, or holds several, of which
+    those named val_... are.
+
+    Raises
+    ------
+    DataError
+        No pairs for one of the two.
+    """
+    if (folder / "images").is_dir():
+        pairs = find_pairs(folder)
+        learn, check = [p for i, p in enumerate(pairs) if i % 4], pairs[::4]
+    else:
+        sets = sorted(path for path in folder.glob("*") if (path / "images").is_dir() and (path / "alpha").is_dir())
+        learn = [p for path in sets if not path.name.startswith(VALIDATION) for p in find_pairs(path)]
+        check = [p for path in sets if path.name.startswith(VALIDATION) for p in find_pairs(path)]
+    if not learn or not check:
+        raise DataError(
+            f"{folder}: got {len(learn)} pairs to calibrate with and {len(check)} to check on, expected some of both; "
+            "give a set (images/ and alpha/), or a folder of sets with some named val_..."
+        )
+    return _spread(learn, CALIBRATION), _spread(check, CHECKED)
+
+
+def _spread(pairs: list[Pair], count: int) -> list[Pair]:
+    chosen = np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int)
+    return [pairs[i] for i in chosen]
+
+
+def quantise(proto: onnx.ModelProto, photos: list[Array]) -> onnx.ModelProto:
+    """The served graph with Q/DQ nodes, its interface unchanged, calibrated with inputs (1, S, S, 3).
+
+    Activations are symmetric (NNCF's "performance" preset): with asymmetric ones OpenVINO leaves every convolution
+    behind a concatenation in fp32, which takes twice as long.
+    """
+    os.environ.setdefault("NNCF_CI", "1")  # switches off its telemetry
+    import nncf
+
+    store_weights_as_float(proto)
+    data = nncf.Dataset(photos, lambda photo: {INPUT: photo})
+    preset = nncf.QuantizationPreset.PERFORMANCE
+    quantised: onnx.ModelProto = nncf.quantize(proto, data, subset_size=len(photos), preset=preset)
+    return quantised
+
+
+def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair], calibrated: int) -> Gated:
+    """Both models on photos whose alpha is known, at the model's size and without its padding."""
+    means, edges_fp32, edges_int8 = [], [], []
+    for pair in pairs:
+        square, box = letterbox(read_rgb(pair.image), fp32.size)
+        alpha = read_alpha(pair.alpha)
+        true = inner(letterbox(np.dstack([alpha] * 3), fp32.size)[0], box)[..., 0]
+        full, quick = (inner(model.run(square[None])[0, ..., 0], box) for model in (fp32, int8))
+        band = edge_band(true, EDGE)
+        means.append(_mean(quick, full))
+        if band.any():
+            edges_fp32.append(_mean(full[band], true[band]))
+            edges_int8.append(_mean(quick[band], true[band]))
+    if not edges_fp32:
+        raise DataError(f"{pairs[0].alpha.parent}: got no alpha with an edge, expected subjects; choose other photos")
+    return Gated(float(np.mean(means)), float(np.mean(edges_fp32)), float(np.mean(edges_int8)), len(pairs), calibrated)
+
+
+def _mean(a: Array, b: Array) -> float:
+    return float(np.abs(a.astype(np.int16) - b).mean() / 255)
+
+
+def publish_int8(model: Path, folder: Path) -> Gated:
+    """Put `model.int8.onnx` beside `model` (<name>/1/model.onnx) and its promise into the contract, if it passes.
+
+    Raises
+    ------
+    ParityError
+        It does not; what was published before stays as it is.
+    DataError
+        The photos cannot be used.
+    """
+    learn, check = split(folder)
+    fp32 = CpuModel(model, precision="f32")
+    photos = [letterbox(read_rgb(pair.image), fp32.size)[0][None] for pair in learn]
+    proto = onnx.load(model)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    quantised = quantise(proto, photos)
+    annotate(quantised, {**metadata, "precision": "int8"})
+    with tempfile.TemporaryDirectory(dir=model.parent, prefix=".int8-") as trial_folder:
+        trial = Path(trial_folder) / INT8_FILE
+        onnx.save(quantised, trial)
+        found = measure(fp32, CpuModel(trial, precision="f32"), check, len(learn))
+        found.check(str(model.with_name(INT8_FILE)))
+        trial.replace(model.with_name(INT8_FILE))
+    promise = model.parents[1] / CONTRACT_FILE
+    contract = json.loads(promise.read_text(encoding="utf-8"))
+    contract["int8"] = {"sha256": sha256(model.with_name(INT8_FILE)), **asdict(found)}
+    part = promise.with_suffix(".part")
+    part.write_text(json.dumps(contract, indent=2) + "\n", encoding="utf-8")
+    part.replace(promise)
+    return found

@@ -1,0 +1,138 @@
+"""The int8 model: made, measured on photos it has not seen, and published only when it passes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from matting_client.engines.cpu import CpuModel, gated_int8
+from onnx import numpy_helper
+from skimage import data
+
+from export.graph import store_weights_as_float
+from export.int8 import CHECKED, Gated, publish_int8, split
+from export.main import ROOT, main
+from export.verify import ParityError
+from training.pairs import DataError
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+SIDE = 512
+
+
+def make_set(folder: Path, count: int) -> Path:
+    """Views of the astronaut, with an alpha that has an edge."""
+    for name in ("images", "alpha"):
+        (folder / name).mkdir(parents=True)
+    for index in range(count):
+        photo = np.roll((data.astronaut() * (1 - 0.03 * index)).astype(np.uint8), 2 * index, 1)
+        cv2.imwrite(str(folder / "images" / f"{index:02}.png"), photo[..., ::-1])
+        alpha = cv2.circle(np.zeros(photo.shape[:2], np.uint8), (256, 256), 150 + index, 255, -1, cv2.LINE_AA)
+        cv2.imwrite(str(folder / "alpha" / f"{index:02}.png"), alpha)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the published model."""
+    folder = tmp_path_factory.mktemp("repository")
+    (folder / "matting_512" / "1").mkdir(parents=True)
+    shutil.copy(ROOT / "model_repository" / "matting_512" / "1" / "model.onnx", folder / "matting_512" / "1")
+    (folder / "matting_512" / "contract.json").write_text(json.dumps({"model": "matting_512"}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_set(tmp_path_factory.mktemp("photos") / "set", 5)
+
+
+def test_one_set_is_split_and_several_go_by_name(photos: Path, tmp_path: Path) -> None:
+    learn, check = split(photos)
+    assert not {pair.image for pair in learn} & {pair.image for pair in check}
+    assert (len(learn), len(check)) == (3, 2)
+    make_set(tmp_path / "portraits", 3)
+    with pytest.raises(DataError, match="3 pairs to calibrate with and 0 to check on"):
+        split(tmp_path)
+    val = make_set(tmp_path / "val_portraits", 1)
+    for index in range(CHECKED + 2):
+        for folder in ("images", "alpha"):
+            shutil.copy(val / folder / "00.png", val / folder / f"{index:03}.png")
+    (tmp_path / "backgrounds" / "images").mkdir(parents=True)  # no alphas: of no use here
+    learn, check = split(tmp_path)
+    assert {pair.image.parents[1].name for pair in learn} == {"portraits"}
+    assert {pair.image.parents[1].name for pair in check} == {"val_portraits"}
+    assert len(check) == CHECKED
+
+
+def test_published_file_is_int8_close_and_vouched_for(
+    repository: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Views of one portrait are too few to calibrate with: a wider gate, so that what follows it can be seen.
+    monkeypatch.setattr("export.int8.LARGEST_MEAN", 0.03)
+    monkeypatch.setattr("export.int8.LARGEST_EDGE_LOSS", 1.0)
+    model = repository / "matting_512" / "1" / "model.onnx"
+    found = publish_int8(model, photos)
+    int8 = model.with_name("model.int8.onnx")
+    assert sorted(path.name for path in model.parent.iterdir()) == ["model.int8.onnx", "model.onnx"]
+    proto = onnx.load(int8)
+    weights = [t for t in proto.graph.initializer if len(t.dims) == 4]
+    assert sum(t.data_type == onnx.TensorProto.INT8 for t in weights) > 0.8 * len(weights)
+    assert [(v.name, v.type.tensor_type.elem_type) for v in (*proto.graph.input, *proto.graph.output)] == [
+        ("image", onnx.TensorProto.UINT8),
+        ("alpha", onnx.TensorProto.UINT8),
+    ]
+    contract = json.loads((repository / "matting_512" / "contract.json").read_text())
+    assert contract["model"] == "matting_512"
+    assert contract["int8"]["mean"] == found.mean <= 0.03
+    assert gated_int8(model) == int8
+    image = cv2.resize(data.astronaut(), (SIDE, SIDE))[None]
+    quick, full = CpuModel(model, precision="int8", threads=1), CpuModel(model, precision="f32", threads=1)
+    difference = np.abs(quick.run(image).astype(int) - full.run(image))
+    assert 0 < difference.mean() < 0.03 * 255 * 2  # another computation, and nearly the same alpha
+
+
+@pytest.mark.parametrize(
+    ("found", "what"),
+    [
+        (Gated(5e-3, 0.04, 0.04, 1, 1), "mean difference of 0.005 to fp32, expected at most 0.004"),
+        (Gated(1e-3, 0.04, 0.0421, 1, 1), "edge error of 0.0421, expected at most 5% above the 0.0400"),
+    ],
+)
+def test_gates(found: Gated, what: str) -> None:
+    with pytest.raises(ParityError, match=what):
+        found.check("model.int8.onnx")
+    Gated(4e-3, 0.04, 0.042, 1, 1).check("model.int8.onnx")
+
+
+def test_a_file_that_does_not_pass_leaves_everything_as_it_was(
+    repository: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "repository"
+    shutil.copytree(repository, copy)
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    monkeypatch.setattr("export.int8.LARGEST_MEAN", 0.0)
+    with pytest.raises(ParityError, match="not published"):
+        publish_int8(copy / "matting_512" / "1" / "model.onnx", photos)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+def test_weights_stored_as_half_are_the_same_numbers(repository: Path) -> None:
+    proto = onnx.load(repository / "matting_512" / "1" / "model.onnx")
+    halves = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer if t.name.endswith("_fp16")}
+    store_weights_as_float(proto)
+    onnx.checker.check_model(proto, full_check=True)
+    floats = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
+    assert len(halves) > 20
+    for name, half in halves.items():
+        found = floats[name.removesuffix("_fp16")]
+        assert found.dtype == np.float32 and np.array_equal(found, half)
+
+
+def test_int8_without_photos_is_an_error_not_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["int8"]) == 1
+    assert "--photos" in capsys.readouterr().err
