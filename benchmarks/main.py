@@ -24,7 +24,7 @@ from benchmarks.pictures import jpegs
 from benchmarks.served import Server
 
 EXAMPLES = """examples:
-  matting bench                                        about ten minutes; bench/bench.json, bench.md, *.png
+  matting bench                                        about six minutes; bench/bench.json, bench.md, *.png
   matting bench --quick                                about a minute, to see that all of it works
   matting bench --long --perf-analyzer                 memory over 5,000 photos, and NVIDIA's load generator
   matting bench --peer isnet.onnx --photos photos/     a peer's model on the same photos
@@ -45,8 +45,8 @@ class Effort:
 
 
 QUICK = Effort(2, 0.7, (1, 2, 8), 12, (10, 30))
-USUAL = Effort(7, 4.0, (1, 2, 4, 8, 16, 32, 64), 200, (100, 1000))
-LONG = Effort(7, 4.0, (1, 2, 4, 8, 16, 32, 64), 200, (500, 5000))
+USUAL = Effort(5, 2.5, (1, 2, 4, 8, 16, 32, 64), 200, (100, 1000))
+LONG = Effort(5, 2.5, (1, 2, 4, 8, 16, 32, 64), 200, (500, 5000))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -128,13 +128,13 @@ def measure(given: argparse.Namespace, repository: Path, effort: Effort, files: 
             program = fetch(Path("cache/perf_analyzer").absolute())
             found["perf_analyzer"] = agreement(program, server, effort.duration, min(3, effort.rounds))
         _say("folder")
-        found["folder"] = photo.folder_over_serial(server, files, effort.folder, min(3, effort.rounds))
-        _say("memory")
-        with MattingClient(serving.open_transport(server, "shm")) as client:
-            cut, photos = photo.cutter(client), cycle(files)
-            found["memory"] = serving.memory(server, lambda: cut(next(photos)), *effort.memory)
+        found["folder"] = photo.folder_over_serial(server, files, effort.folder, 2 if effort.rounds > 2 else 1)
     _say("instances")
     found["instances"] = serving.instances(repository, given.model, given.instances, effort.duration)
+    _say("memory")
+    with Server(repository, given.model) as server, MattingClient(serving.open_transport(server, "shm")) as client:
+        cut, photos = photo.cutter(client), cycle(files)
+        found["memory"] = serving.memory(server, lambda: cut(next(photos)), *effort.memory)
     found["ratios"] = _ratios(found)
     return found
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -126,9 +127,23 @@ def _mirror(source: Path, target: Path) -> None:
         (target / version.name).mkdir(parents=True)
         for file in version.iterdir():
             (target / version.name / file.name).symlink_to(file.resolve())
-    shutil.copy(source / "config.pbtxt", target)
+    (target / "config.pbtxt").write_text(without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8")))
     if (source / "configs").is_dir():
         shutil.copytree(source / "configs", target / "configs")
+
+
+def without_queue_policy(config: str) -> str:
+    """A config.pbtxt whose queue's limit is a parameter for our backend, which refuses what is beyond it.
+
+    With a limit or a timeout in the queue's policy, the batcher of this Triton (2.51) loses wake-ups and lets requests
+    wait for half a second while the model is idle; issue 8870 of triton-inference-server/server has one cause.
+    """
+    policy = re.search(r"default_queue_policy\s*\{[^}]*\}", config)
+    if policy is None:
+        return config
+    limit = re.search(r"max_queue_size:\s*(\d+)", policy[0])
+    parameter = f'parameters {{ key: "max_queue_size" value {{ string_value: "{limit[1]}" }} }}\n' if limit else ""
+    return config.replace(policy[0], "").rstrip("\n") + "\n" + parameter
 
 
 def _versions(model: Path) -> list[Path]:

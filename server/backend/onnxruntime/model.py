@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import urllib.request
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 INPUT, OUTPUT = "image", "alpha"
 DEFAULT_FILE = "model.onnx"
+QUEUE_LIMIT = "max_queue_size"
 # A request with this parameter proves that this process answers, without the price of an inference.
 PROBE = "unet_matting_probe"
 
@@ -43,6 +46,7 @@ class TritonPythonModel:
         self.engine = open_model(path, precision=precision, threads=_threads(config))
         # The first run in company compiles something; it happens before the model is called ready.
         self.engine.run(np.zeros((2, self.engine.size, self.engine.size, 3), np.uint8))
+        self._queue = Queue(args["model_name"], config)
         pb_utils.Logger.log_info(f"engine of {args['model_name']}: {self.engine.description}")
 
     def execute(self, requests: list[Any]) -> list[None]:
@@ -59,7 +63,10 @@ class TritonPythonModel:
                 _send(request, _answered(np.zeros((*image.shape[:3], 1), np.uint8)))
             else:
                 waiting.append((request, image))
-        if waiting:
+        if self._queue.is_too_long(len(requests)):
+            for request, _ in waiting:
+                _send(request, _failed(self._queue.refusal, pb_utils.TritonError.UNAVAILABLE))
+        elif waiting:
             self._run(waiting)
         return [None] * len(requests)
 
@@ -77,6 +84,31 @@ class TritonPythonModel:
             pb_utils.Logger.log_error(f"inference failed: {message}")
             for request in left:
                 _send(request, _failed(message, pb_utils.TritonError.INTERNAL))
+
+
+class Queue:
+    """Refuses what waits beyond the queue's limit, in place of Triton, which stalls when it is told a limit.
+
+    `server.layout` moves the limit from the queue's policy to a parameter and says why.
+    """
+
+    def __init__(self, model: str, config: dict[str, Any]) -> None:
+        limit = config.get("parameters", {}).get(QUEUE_LIMIT, {}).get("string_value")
+        self._limit, self._batch = int(limit or 0), config.get("max_batch_size") or 1
+        self._url = os.environ.get("MATTING_METRICS_URL", "")
+        self._pending = re.compile(rf'^nv_inference_pending_request_count{{model="{re.escape(model)}".*}} (\d+)', re.M)
+        self.refusal = f"{model}: exceeds maximum queue size of {limit}"
+
+    def is_too_long(self, taken: int) -> bool:
+        """Whether more than the limit waits behind the requests just taken; asked only when those fill a batch."""
+        if not self._limit or taken < self._batch or not self._url:
+            return False
+        try:
+            with urllib.request.urlopen(self._url, timeout=1.0) as page:
+                found = self._pending.search(page.read().decode())
+        except OSError:
+            return False
+        return found is not None and int(found[1]) > self._limit
 
 
 def _show_devices() -> None:

@@ -56,6 +56,7 @@ def test_missing_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/lib")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     runtime = embed.find_runtime()
     workspace = layout.create_workspace(tmp_path)
     env = embed.environment(runtime, Settings(threads=3, precision="f32"), workspace)
@@ -65,7 +66,9 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert env["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
     assert env["LD_LIBRARY_PATH"].split(os.pathsep)[-2:] == [str(runtime.libraries), "/opt/lib"]
     assert (env["MATTING_THREADS"], env["MATTING_PRECISION"]) == ("3", "f32")
-    assert env["CUDA_VISIBLE_DEVICES"] == ""
+    # Triton is to see no GPU, the processes of the models what the user lets them see.
+    assert (env["CUDA_VISIBLE_DEVICES"], env.get("MATTING_CUDA_DEVICES")) == ("", "1")
+    assert env["MATTING_METRICS_URL"] == "http://127.0.0.1:8002/metrics"
 
 
 def test_command_line_listens_where_it_was_told(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 
 from server import layout
 from server.errors import SetupError
@@ -71,6 +73,27 @@ def test_missing_model_is_named(tmp_path: Path, model: bytes | None, what: str) 
         layout.fill_models(workspace, repository)
     assert str(repository / "matting_512" / "1") in str(raised.value)
     workspace.close()
+
+
+@pytest.mark.parametrize("name", ["matting_512", "matting_1024"])
+def test_the_limit_of_the_queue_moves_to_our_backend(name: str) -> None:
+    before = (ROOT / "model_repository" / name / "config.pbtxt").read_text()
+    old = text_format.Parse(before, model_config_pb2.ModelConfig())
+    new = text_format.Parse(layout.without_queue_policy(before), model_config_pb2.ModelConfig())
+    limit = old.dynamic_batching.default_queue_policy.max_queue_size
+    assert limit > 0
+    assert new.HasField("dynamic_batching")
+    assert not new.dynamic_batching.HasField("default_queue_policy")
+    assert new.parameters["max_queue_size"].string_value == str(limit)
+    # Nothing else changes.
+    del new.parameters["max_queue_size"]
+    old.dynamic_batching.ClearField("default_queue_policy")
+    assert new == old
+
+
+@pytest.mark.parametrize("text", ["", 'name: "x"\n', "dynamic_batching { }\n"])
+def test_a_config_without_a_limit_stays(text: str) -> None:
+    assert layout.without_queue_policy(text) == text
 
 
 def test_missing_version_folder_is_named(tmp_path: Path) -> None:
