@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 from matting_client import MattingClient, Options, processing
 from matting_client.decode import decode
 from matting_client.encode import encode
+from matting_client.tuning import tune_for_many_photos
 
 from benchmarks.load import drive
 from benchmarks.served import Server
@@ -54,24 +54,20 @@ def split(server: Server, jpegs: list[bytes], rounds: int) -> dict[str, Any]:
 def client_over_model(server: Server, jpegs: list[bytes], rounds: int) -> dict[str, Any]:
     """Seconds of CPU that this process spends on a photo, and that the model's process does, through the usual client.
 
-    One thread of OpenCV, as `matting cutout` sets for a folder: there photos share the cores, not parts of photos.
+    With the settings that `matting cutout` makes for a folder.
     """
     samples = []
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with MattingClient(open_transport(server, "shm")) as client:
-            photo = cutter(client)
-            for jpeg in jpegs[:2]:
+    tune_for_many_photos()
+    with MattingClient(open_transport(server, "shm")) as client:
+        photo = cutter(client)
+        for jpeg in jpegs[:2]:
+            photo(jpeg)
+        for _ in range(rounds):
+            mine, model = time.process_time(), server.model_cpu()
+            for jpeg in jpegs:
                 photo(jpeg)
-            for _ in range(rounds):
-                mine, model = time.process_time(), server.model_cpu()
-                for jpeg in jpegs:
-                    photo(jpeg)
-                mine, model = time.process_time() - mine, server.model_cpu() - model
-                samples.append({"client": mine / len(jpegs), "model": model / len(jpegs)})
-    finally:
-        cv2.setNumThreads(threads)
+            mine, model = time.process_time() - mine, server.model_cpu() - model
+            samples.append({"client": mine / len(jpegs), "model": model / len(jpegs)})
     ratio = statistics.median(sample["client"] / sample["model"] for sample in samples)
     return {"ratio": ratio, "samples": samples}
 
@@ -83,14 +79,10 @@ def cutter(client: MattingClient) -> Callable[[bytes], bytes]:
 
 def rate(server: Server, jpegs: list[bytes], duration: float) -> float:
     """Whole photos a second with `BUSY` callers."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with MattingClient(open_transport(server, "shm")) as client:
-            photo = cutter(client)
-            return drive(lambda number: photo(jpegs[number % len(jpegs)]), BUSY, duration).rate
-    finally:
-        cv2.setNumThreads(threads)
+    tune_for_many_photos()
+    with MattingClient(open_transport(server, "shm")) as client:
+        photo = cutter(client)
+        return drive(lambda number: photo(jpegs[number % len(jpegs)]), BUSY, duration).rate
 
 
 def folder_over_serial(server: Server, jpegs: list[bytes], photos: int, rounds: int) -> dict[str, Any]:

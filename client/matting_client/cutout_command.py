@@ -20,6 +20,7 @@ from matting_client.decode import Limits, count_pixels, read
 from matting_client.errors import MattingError, OptionError, OutputError, ServerUnavailable
 from matting_client.files import Job, output_format, plan
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
+from matting_client.tuning import tune_for_many_photos
 
 PIXELS = 50_000_000  # worked on at once; each costs about 20 bytes of memory
 GRACE = 5.0  # seconds an interrupted command waits for photos in work
@@ -290,6 +291,8 @@ def main(argv: list[str]) -> int:
         client = connect(given.engine, given.url, given.model)
     except ServerUnavailable as error:
         raise ServerUnavailable(f"{error}, or use --engine local") from None
+    if len(jobs) > 1:
+        tune_for_many_photos()
     with client, _ended_by_sigterm():
         failed = run_all(client, jobs, options, given.jobs or min(8, _cores() + 2))
     return 1 if failed else 0

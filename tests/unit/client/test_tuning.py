@@ -1,0 +1,37 @@
+"""A process that works on many photos reuses memory instead of asking the kernel for each picture again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# Blocks of a picture's size, made and freed as a photo's steps do; the kernel counts the pages it had to give.
+PROGRAM = """
+import resource, sys
+import cv2, numpy as np
+from matting_client.tuning import tune_for_many_photos
+if sys.argv[1] == "tuned":
+    tune_for_many_photos()
+def photo():
+    pictures = [np.ones(8_000_000, np.uint8) for _ in range(4)]
+for _ in range(3):
+    photo()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    photo()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, cv2.getNumThreads())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the setting is of GNU's C library")
+def test_pictures_reuse_memory() -> None:
+    def faults(how: str) -> tuple[int, int]:
+        done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
+        count, threads = map(int, done.stdout.split())
+        return count, threads
+
+    tuned, threads = faults("tuned")
+    assert threads == 1
+    assert tuned < 0.2 * faults("plain")[0]
