@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -77,6 +77,7 @@ class CpuModel:
     Attributes
     ----------
     size : side S of the input in pixels.
+    streams : how many photos run at a time.
     description : engine, version, precision and threads, for logs.
 
     Raises
@@ -101,17 +102,17 @@ class CpuModel:
             compile_model = _openvino(path, "bf16" if wanted == "bf16" else "f32", threads)
             self._alone, self.size, engine = compile_model(1)
             self._compile = compile_model
-            self._streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1
+            self.streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1
         except ImportError:
             if precision in ("int8", "bf16"):
                 raise ModelError(
                     f"{path}: {precision} needs OpenVINO; pip install openvino, or use precision f32"
                 ) from None
-            wanted, self._streams = "f32", 1
+            wanted, self.streams = "f32", 1
             self._alone, self.size, engine = _onnxruntime(path, threads)
         self._lock, self._running = threading.Lock(), 0
         self._together: RunOne | None = None
-        self._pool = ThreadPoolExecutor(self._streams)
+        self._pool = ThreadPoolExecutor(self.streams)
         self.description = f"{engine} {wanted}, {threads} threads"
 
     def run(self, image: Image) -> Image:
@@ -120,47 +121,48 @@ class CpuModel:
         Inside, every photo is a run of its own: on a CPU a batch is no faster per photo, but its activations take
         memory with every photo (8 of 512 px: 740 MB instead of 250), and the bytes never depend on the company.
         """
-        return next(self.run_each([image]))
+        image = check_batch(image, self.size)
+        if len(image) > 1:
+            return self.start([image])[0].result()
+        alpha = np.empty((*image.shape[:3], 1), np.uint8)
+        self._run_one(image, alpha)
+        return alpha
 
-    def run_each(self, images: Sequence[Image]) -> Iterator[Image]:
-        """Several (N, S, S, 3) at once; their alphas come in order, each as soon as it is there."""
-        batches = [_shareable(check_batch(image, self.size)) for image in images]
-        alphas = [np.empty((*image.shape[:3], 1), np.uint8) for image in batches]
-        jobs = [
-            (image[i : i + 1], alpha[i : i + 1])
-            for image, alpha in zip(batches, alphas, strict=True)
-            for i in range(len(image))
-        ]
-        # The last of an odd number would have one stream to itself: it gets all threads instead.
-        together = len(jobs) - (len(jobs) % self._streams == 1)
-        parallel = jobs[:together] if together > 1 and self._streams > 1 else []
-        running = [self._pool.submit(self._run_one, *job) for job in parallel]
-        done = 0
-        for alpha in alphas:
-            for _ in range(len(alpha)):
-                if done < len(running):
-                    running[done].result()
-                else:
-                    self._run_one(*jobs[done])
-                done += 1
-            yield alpha
+    def start(self, images: Sequence[Image]) -> list[Future[Image]]:
+        """Begin with several (N, S, S, 3) at once; `streams` photos run at a time, in this order."""
+        batches = [check_batch(image, self.size) for image in images]
+        in_company = sum(map(len, batches)) > 1
+        return [self._start_one(image, in_company) for image in batches]
 
-    def _run_one(self, image: Image, alpha: Image) -> None:
+    def _start_one(self, image: Image, in_company: bool) -> Future[Image]:
+        alpha = np.empty((*image.shape[:3], 1), np.uint8)
+        whole: Future[Image] = Future()
+        left = iter(range(len(image) - 1, -1, -1))  # `next` of an iterator is atomic, counting down is not
+
+        def done(part: Future[None]) -> None:
+            error = part.exception()
+            if next(left) == 0 and not whole.done():
+                whole.set_exception(error) if error else whole.set_result(alpha)
+            elif error and not whole.done():
+                whole.set_exception(error)
+
+        for i in range(len(image)):
+            part = self._pool.submit(self._run_one, image[i : i + 1], alpha[i : i + 1], in_company)
+            part.add_done_callback(done)
+        return whole
+
+    def _run_one(self, image: Image, alpha: Image, in_company: bool = False) -> None:
         with self._lock:
             self._running += 1
             run = self._alone
-            if self._running > 1 and self._streams > 1:
-                self._together = self._together or self._compile(self._streams)[0]
+            if (in_company or self._running > 1) and self.streams > 1:
+                self._together = self._together or self._compile(self.streams)[0]
                 run = self._together
         try:
-            run(image, alpha)
+            run(image if image.flags.writeable else image.copy(), alpha)  # OpenVINO shares no read-only memory
         finally:
             with self._lock:
                 self._running -= 1
-
-
-def _shareable(image: Image) -> Image:
-    return image if image.flags.writeable else image.copy()  # OpenVINO shares no read-only memory
 
 
 def _cores() -> int:

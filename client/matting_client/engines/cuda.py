@@ -6,7 +6,8 @@ NOT RUN YET on a GPU: no machine at hand had one. What runs without one is teste
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class CudaModel:
         The file is no such model, or the provider finds no device that it can use.
     """
 
+    streams = 1  # all photos are in one run
+
     def __init__(self, path: Path) -> None:
         import onnxruntime as ort
 
@@ -57,7 +60,10 @@ class CudaModel:
         alpha: Image = self._session.run(None, {INPUT: check_batch(image, self.size)})[0]
         return alpha
 
-    def run_each(self, images: Sequence[Image]) -> Iterator[Image]:
-        """Several (N, S, S, 3) in one run; their alphas in order."""
-        ends = np.cumsum([len(image) for image in images])
-        yield from np.split(self.run(images[0] if len(images) == 1 else np.concatenate(images)), ends[:-1])
+    def start(self, images: Sequence[Image]) -> list[Future[Image]]:
+        """Several (N, S, S, 3) in one run, which is over when this returns."""
+        alphas = self.run(images[0] if len(images) == 1 else np.concatenate(images))
+        done: list[Future[Image]] = [Future() for _ in images]
+        for future, alpha in zip(done, np.split(alphas, np.cumsum([len(image) for image in images])[:-1]), strict=True):
+            future.set_result(alpha)
+        return done

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
 
@@ -20,14 +21,15 @@ class Model(Protocol):
     """A loaded model."""
 
     size: int
+    streams: int  # photos that run at a time
     description: str
 
     def run(self, image: Image) -> Image:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8."""
         ...
 
-    def run_each(self, images: Sequence[Image]) -> Iterator[Image]:
-        """Several (N, S, S, 3); their alphas in order, each as soon as it is there."""
+    def start(self, images: Sequence[Image]) -> list[Future[Image]]:
+        """Begin with several (N, S, S, 3), in this order."""
         ...
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import urllib.request
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -46,13 +49,15 @@ class TritonPythonModel:
         self.engine = open_model(path, precision=precision, threads=_threads(config))
         # The first run in company compiles something; it happens before the model is called ready.
         self.engine.run(np.zeros((2, self.engine.size, self.engine.size, 3), np.uint8))
+        self._unanswered, self._answer_sent = 0, threading.Condition()
         self._queue = Queue(args["model_name"], config)
         pb_utils.Logger.log_info(f"engine of {args['model_name']}: {self.engine.description}")
 
     def execute(self, requests: list[Any]) -> list[None]:
         """Answer every request: (n, S, S, 3) uint8 in, (n, S, S, 1) uint8 out; the engine gets all of them at once.
 
-        Each is answered as soon as its own alpha is there, not when the last of the batch is.
+        Each is answered as soon as its own alpha is there. The next batch is taken when so few photos are left that a
+        stream of the engine would run dry.
         """
         waiting = []
         for request in requests:
@@ -71,19 +76,35 @@ class TritonPythonModel:
         return [None] * len(requests)
 
     def finalize(self) -> None:
-        """Let go of the engine."""
+        """Answer what is left and let go of the engine."""
+        with self._answer_sent:
+            self._answer_sent.wait_for(lambda: not self._unanswered)
         del self.engine
 
     def _run(self, waiting: list[tuple[Any, NDArray[np.uint8]]]) -> None:
-        left = [request for request, _ in waiting]
+        with self._answer_sent:
+            self._unanswered += sum(len(image) for _, image in waiting)
         try:
-            for alpha in self.engine.run_each([image for _, image in waiting]):
-                _send(left.pop(0), _answered(alpha))
+            # Copies: some may still be read when `execute` has returned and Triton has taken their memory back.
+            futures = self.engine.start([image.copy() for _, image in waiting])
         except Exception as error:  # whatever it is, each request must be answered and the process must live
+            futures = [_broken(error) for _ in waiting]
+        for (request, image), future in zip(waiting, futures, strict=True):
+            future.add_done_callback(partial(self._answer, request, len(image)))
+        with self._answer_sent:
+            self._answer_sent.wait_for(lambda: self._unanswered < self.engine.streams)
+
+    def _answer(self, request: Any, photos: int, future: Future[NDArray[np.uint8]]) -> None:
+        error = future.exception()
+        if error is None:
+            _send(request, _answered(future.result()))
+        else:
             message = f"{type(error).__name__}: {error}"
             pb_utils.Logger.log_error(f"inference failed: {message}")
-            for request in left:
-                _send(request, _failed(message, pb_utils.TritonError.INTERNAL))
+            _send(request, _failed(message, pb_utils.TritonError.INTERNAL))
+        with self._answer_sent:
+            self._unanswered -= photos
+            self._answer_sent.notify()
 
 
 class Queue:
@@ -109,6 +130,12 @@ class Queue:
         except OSError:
             return False
         return found is not None and int(found[1]) > self._limit
+
+
+def _broken(error: Exception) -> Future[NDArray[np.uint8]]:
+    future: Future[NDArray[np.uint8]] = Future()
+    future.set_exception(error)
+    return future
 
 
 def _show_devices() -> None:

@@ -181,11 +181,11 @@ def test_company_gives_the_same_bytes_in_order(file: Path, engine: str) -> None:
     """Alone all threads, together in streams: one, two and three photos to a request, as Triton hands them over."""
     model = CpuModel(file, precision="f32", threads=3)
     requests = [PHOTOS[:1], PHOTOS[1:3], PHOTOS[3:6], PHOTOS[6:7]]
-    alphas = list(model.run_each(requests))
+    alphas = [future.result() for future in model.start(requests)]
     for request, alpha in zip(requests, alphas, strict=True):
         assert np.array_equal(alpha, np.concatenate([model.run(photo[None]) for photo in request]))
     with pytest.raises(ModelError):
-        list(model.run_each([PHOTOS[:1], PHOTOS[:1, 1:]]))
+        model.start([PHOTOS[:1], PHOTOS[:1, 1:]])
     assert np.array_equal(model.run(PHOTOS), np.concatenate([*alphas, model.run(PHOTOS[7:8])]))
 
 
