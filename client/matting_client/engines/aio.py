@@ -14,6 +14,7 @@ from matting_client.engines.base import OUTPUT, check_batch
 from matting_client.engines.retry import Retry, has_forgotten, translate
 from matting_client.engines.shm import Region, Regions
 from matting_client.engines.wire import (
+    UNREGISTER_WAITS,
     Image,
     alpha_shape,
     grpc_settings,
@@ -57,6 +58,9 @@ class _AsyncEngine:
 
     def _options(self) -> dict[str, Any]:
         raise NotImplementedError
+
+    def _status_options(self) -> dict[str, Any]:
+        return self._options()
 
     @property
     def transport(self) -> str:
@@ -163,7 +167,11 @@ class _AsyncEngine:
     async def _unregister(self, regions: list[Region]) -> None:
         for region in regions:
             with contextlib.suppress(Exception):  # a server that is gone has forgotten it
-                await self._client.unregister_system_shared_memory(region.name, **self._options())
+                for wait in UNREGISTER_WAITS:
+                    await self._client.unregister_system_shared_memory(region.name, **self._options())
+                    if not await self._client.get_system_shared_memory_status(region.name, **self._status_options()):
+                        break
+                    await asyncio.sleep(wait)
             region.close()
 
     async def close(self) -> None:
@@ -206,6 +214,9 @@ class AsyncGrpcEngine(_AsyncEngine):
 
     def _options(self) -> dict[str, Any]:
         return {"client_timeout": self.timeout}
+
+    def _status_options(self) -> dict[str, Any]:
+        return {"as_json": True, **self._options()}
 
 
 class AsyncHttpEngine(_AsyncEngine):

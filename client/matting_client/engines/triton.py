@@ -19,6 +19,7 @@ from matting_client.engines.retry import Retry, has_forgotten, translate
 from matting_client.engines.shm import Region, Regions
 from matting_client.engines.wire import (
     TRANSPORT_ERRORS,
+    UNREGISTER_WAITS,
     Image,
     alpha_shape,
     grpc_settings,
@@ -70,6 +71,9 @@ class _SyncEngine:
 
     def _options(self) -> dict[str, Any]:
         raise NotImplementedError
+
+    def _status_options(self) -> dict[str, Any]:
+        return self._options()
 
     @property
     def transport(self) -> str:
@@ -163,7 +167,11 @@ class _SyncEngine:
     def _unregister(self, regions: list[Region]) -> None:
         for region in regions:
             with contextlib.suppress(*TRANSPORT_ERRORS):  # a server that is gone has forgotten it
-                self._connection().unregister_system_shared_memory(region.name, **self._options())
+                for wait in UNREGISTER_WAITS:
+                    self._connection().unregister_system_shared_memory(region.name, **self._options())
+                    if not self._connection().get_system_shared_memory_status(region.name, **self._status_options()):
+                        break
+                    time.sleep(wait)
             region.close()
 
     def close(self) -> None:
@@ -218,6 +226,9 @@ class GrpcEngine(_SyncEngine):
 
     def _options(self) -> dict[str, Any]:
         return {"client_timeout": self.timeout}
+
+    def _status_options(self) -> dict[str, Any]:
+        return {"as_json": True, **self._options()}
 
 
 class HttpEngine(_SyncEngine):

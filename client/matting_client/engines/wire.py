@@ -18,6 +18,9 @@ from matting_client.errors import EngineError, ModelError, ServerBusy
 Image = NDArray[np.uint8]
 # What the synchronous transports raise; HTTPException comes when a server dies in the middle of an HTTP answer.
 TRANSPORT_ERRORS = (InferenceServerException, OSError, HTTPException)
+# A photo is answered before the rest of its batch, and until that is done its region stays registered: the server takes
+# note of the wish to unregister it and forgets it again. Seconds until the wish is repeated.
+UNREGISTER_WAITS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 DEAD_STUB = "is not healthy"
 
 
