@@ -24,8 +24,8 @@ def test_visitors_are_told_their_place_and_those_too_many_are_refused(
     page = visit()
     large = tmp_path / "large.jpg"
     with Image.open(photos / "astronaut.jpg") as photo:
-        photo.resize((1400, 1400)).save(large, quality=90)
-    client = Client(site.url, verbose=False, download_files=False)
+        photo.resize((3000, 3000)).save(large, quality=90)
+    client = Client(site.url, verbose=False, download_files=False, max_workers=80)  # each waits for its answer
     uploaded = client.predict(photo=handle_file(str(large)), api_name="/cutout")
     assert uploaded
     others = [client.submit(photo=handle_file(str(large)), api_name="/cutout") for _ in range(QUEUE_SIZE // 2)]
