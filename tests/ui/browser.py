@@ -59,8 +59,8 @@ class Site:
         return int(float(re.findall(r"^matting_photos_total ([\d.]+)", text, re.MULTILINE)[0]))
 
     def model_seconds(self) -> float:
-        """What Triton has spent on the model. The supervisor's checks, which it counts too, cost a few ms each."""
-        return self.server.counts(MODEL)["nv_inference_compute_infer_duration_us"] / 1e6
+        """What requests have spent in Triton, from arrival to answer. The supervisor's checks, which it counts too, cost a few ms each."""
+        return self.server.counts(MODEL)["nv_inference_request_duration_us"] / 1e6
 
     def images_and_batches(self) -> tuple[int, int]:
         """What Triton has counted, with the supervisor's checks, which go through alone."""
