@@ -59,7 +59,7 @@ class Site:
         return int(float(re.findall(r"^matting_photos_total ([\d.]+)", text, re.MULTILINE)[0]))
 
     def model_seconds(self) -> float:
-        """What requests have spent in Triton, from arrival to answer. The supervisor's checks, which it counts too, cost a few ms each."""
+        """What requests have spent in Triton, the supervisor's checks, of a few ms each, among them."""
         return self.server.counts(MODEL)["nv_inference_request_duration_us"] / 1e6
 
     def images_and_batches(self) -> tuple[int, int]:

@@ -30,10 +30,9 @@ def loaded(page: Page, element: str, index: int = -1) -> np.ndarray:
 
 
 def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
-    before, spent = site.photos(), site.model_seconds()
+    before = site.photos()
     cut_out(page, photos)
     assert site.photos() == before + 1
-    assert site.model_seconds() > spent + INFERENCE_SECONDS
     status = page.locator(f"#{names.STATUS}").inner_text()
     assert all(word in status for word in ("1024 × 1024", "queue", "model", "in all"))
     photo, result = loaded(page, names.RESULT, 0), loaded(page, names.RESULT, 1)
