@@ -13,7 +13,7 @@ from matting_client.arguments import Parser
 from matting_client.errors import MattingError
 
 GROUP = "matting_client.commands"
-APPLICATION = ("serve", "ui")  # installed with the application, named here so that a bare client can say so
+APPLICATION = ("serve", "ui", "bench")  # installed with the application, named here so that a bare client can say so
 USAGE = 2
 EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png
