@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.graph import INPUT, OPSET, OUTPUT
-
+INPUT, OUTPUT, OPSET = "image", "alpha", 20
+SIZES = {"matting_512": 512, "matting_1024": 1024}  # side of the input, by model
 LICENCE = "Apache-2.0"
 TRAINING_DATA = (
     "CivilServiceUSA portraits (MIT, public domain), 18F (CC0), councilmatic (MIT); Clothing Co-Parsing (Apache-2.0); "

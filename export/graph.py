@@ -11,9 +11,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from export.contract import INPUT, OPSET, OUTPUT
 from training.model import MEAN, STD, MattingUNet
-
-INPUT, OUTPUT, OPSET = "image", "alpha", 20
 
 
 class Served(nn.Module):

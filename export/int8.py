@@ -15,9 +15,9 @@ from matting_client.processing import edge_band, letterbox
 from matting_client.processing.letterbox import inner
 from numpy.typing import NDArray
 
-from export.contract import sha256
-from export.graph import INPUT, annotate, store_weights_as_float
-from export.verify import ParityError
+from export.contract import INPUT, sha256
+from export.gates import ParityError
+from export.graph import annotate, store_weights_as_float
 from training.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
 
 Array = NDArray[np.uint8]

@@ -6,28 +6,22 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from subprocess import CalledProcessError
 
 import numpy as np
-import onnx
 from matting_client.errors import MattingError
 from numpy.typing import NDArray
 
-from export.contract import Contract, commit, sha256
-from export.fold import fold
-from export.graph import annotate, build
-from export.int8 import publish_int8
-from export.tensorrt import EXPECTED, docker_command, publish_plan
-from export.verify import ParityError, verify
-from training.checkpoint import load_model, read_metadata
-from training.model import MattingUNet
+from export.contract import SIZES
+from export.gates import ParityError
+from export.tensorrt import EXPECTED, TRTEXEC, docker_command, publish_plan
 from training.pairs import DataError, pictures, read_rgb
+
+# The verbs import what they need themselves: the plan is made in a container that has neither torch nor onnx.
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "training" / "weights" / "matting.safetensors"
-SIZES = {"matting_512": 512, "matting_1024": 1024}
 EXAMPLES = """examples:
   python -m export publish --photos photos/             weights -> model_repository/, when parity holds
   python -m export publish --photos photos/ --fp16      the fp16 file as well, for TensorRT
@@ -47,47 +41,10 @@ def _photos(folder: Path | None) -> list[NDArray[np.uint8]]:
     return [data.astronaut()]
 
 
-def _write(proto: onnx.ModelProto, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    onnx.save(proto, part)
-    part.replace(path)
-
-
-def publish_model(
-    model: MattingUNet, weights: Path, name: str, repository: Path, photos: list[NDArray[np.uint8]], half: bool
-) -> Contract:
-    """Export one model, verify it, and only then put it in the repository with its contract.
-
-    Raises
-    ------
-    ParityError
-        The exported file computes something else; the repository is as before.
-    """
-    size, header = SIZES[name], read_metadata(weights)
-    proto = build(fold(model), size, half)
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / "model.onnx"
-        onnx.save(proto, trial)
-        parity = verify(model, trial, size, photos, half)
-    contract = Contract(
-        model=name,
-        size=size,
-        precision="fp16" if half else "fp32",
-        weights_sha256=sha256(weights),
-        commit=commit(),
-        training_samples=int(header["seen"]),
-        scores=header["scores"],
-        parity=parity,
-    )
-    annotate(proto, contract.metadata())
-    _write(proto, repository / name / "1" / ("model.fp16.onnx" if half else "model.onnx"))
-    if not half:
-        contract.write(repository / name)
-    return contract
-
-
 def _publish(given: argparse.Namespace) -> None:
+    from export.publish import publish_model
+    from training.checkpoint import load_model
+
     model, photos = load_model(given.weights), _photos(given.photos)
     for name in given.models:
         for half in (False, True) if given.fp16 else (False,):
@@ -96,6 +53,9 @@ def _publish(given: argparse.Namespace) -> None:
 
 
 def _verify(given: argparse.Namespace) -> None:
+    from export.verify import verify
+    from training.checkpoint import load_model
+
     model, photos = load_model(given.weights), _photos(given.photos)
     for name in given.models:
         path = given.repository / name / "1" / "model.onnx"
@@ -104,6 +64,8 @@ def _verify(given: argparse.Namespace) -> None:
 
 
 def _int8(given: argparse.Namespace) -> None:
+    from export.int8 import publish_int8
+
     if given.photos is None:
         raise DataError("got no --photos, expected a folder with images/ and alpha/, or with several such sets")
     for name in given.models:
@@ -111,7 +73,7 @@ def _int8(given: argparse.Namespace) -> None:
 
 
 def _tensorrt(given: argparse.Namespace) -> None:
-    if shutil.which("docker") is None:
+    if not TRTEXEC.exists() and shutil.which("docker") is None:
         print("# No docker here. On the GPU machine, after `python -m export publish --fp16`, run this command again;")
         print("# it builds as below, checks, times and publishes. Then: docker compose --profile tensorrt up")
         for name in given.models:
@@ -145,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TORCH_LOGS", "-all")
     try:
         {"publish": _publish, "verify": _verify, "int8": _int8, "tensorrt": _tensorrt}[given.verb](given)
-    except (ParityError, DataError, MattingError, FileNotFoundError, CalledProcessError) as error:
+    except (ParityError, DataError, MattingError, OSError, CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
@@ -140,13 +142,29 @@ def test_triton_commands(services: dict[str, Any]) -> None:
     assert "--model-control-mode=none" in plain
 
 
-def test_plans_are_built_by_the_image_that_serves_them(services: dict[str, Any]) -> None:
-    assert services["plans"]["image"] == services["triton-tensorrt"]["image"]
-    script = services["plans"]["command"][-1]
-    for config_file in sorted((ROOT / "model_repository").glob("*/configs/tensorrt.pbtxt")):
-        config = text_format.Parse(config_file.read_text(), model_config_pb2.ModelConfig())
-        optimal = {16: 8, 8: 4}[config.max_batch_size]
-        assert f"build {config.name} {config.input[0].dims[0]} {optimal} {config.max_batch_size}\n" in script
+def test_plans_are_built_by_the_image_that_serves_them_and_pass_its_gate(services: dict[str, Any]) -> None:
+    plans = services["plans"]
+    assert plans["build"]["args"] == {"TRITON_IMAGE": services["triton-tensorrt"]["image"]}
+    text = (ROOT / plans["build"]["dockerfile"]).read_text()
+    assert f"ARG TRITON_IMAGE={services['triton-tensorrt']['image']}\n" in text
+    assert re.search(r"^FROM \$\{TRITON_IMAGE\}$", text, re.MULTILINE)
+    assert 'ENTRYPOINT ["python3", "-m", "export", "tensorrt"]\n' in text
+    assert plans["command"] == ["--repository", "/models"]
+
+
+def test_what_the_plans_image_holds_is_enough(tmp_path: Path) -> None:
+    """The files that its Dockerfile copies run by themselves, where torch, onnx and NNCF cannot be imported."""
+    text = (ROOT / "deploy" / "plans.Dockerfile").read_text()
+    for sources, target in re.findall(r"^COPY (?!--from)(.+) /opt/tool/(\w+)/$", text, re.MULTILINE):
+        (tmp_path / target).mkdir()
+        for source in sources.split():
+            shutil.copy(ROOT / source, tmp_path / target)
+    code = "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'nncf'])); import export.main as m; "
+    code += "print(m.__file__); sys.exit(m.main(['tensorrt', '--repository', '/models']))"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "client"), "PATH": str(tmp_path)}  # no docker on this PATH
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(tmp_path)) and "--stronglyTyped" in done.stdout
 
 
 def test_it_says_that_it_was_not_run() -> None:
@@ -156,8 +174,13 @@ def test_it_says_that_it_was_not_run() -> None:
 def test_page_image() -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text()
     assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "plans.Dockerfile"])
+def test_images_take_pinned_versions_and_files_that_exist(name: str) -> None:
+    text = (ROOT / "deploy" / name).read_text()
     assert "-c constraints.txt" in text
-    ignore = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
+    ignore = (ROOT / "deploy" / f"{name}.dockerignore").read_text().splitlines()
     assert ignore[1] == "*"
     # Everything that is copied out of the repository exists and is let through.
     for source in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):

@@ -9,11 +9,12 @@ import pytest
 import torch
 from skimage import data
 
-from export.contract import sha256
+from export.contract import INPUT, OPSET, OUTPUT, SIZES, sha256
 from export.fold import fold
-from export.graph import INPUT, OPSET, OUTPUT, Served, build
-from export.main import ROOT, SIZES, WEIGHTS, main
-from export.verify import GATES, Gate, ParityError, compare, photos, torch_run, verify
+from export.gates import GATES, Gate, ParityError, compare, photos
+from export.graph import Served, build
+from export.main import ROOT, WEIGHTS, main
+from export.verify import onnxruntime_run, torch_run, verify
 from training.checkpoint import load_model
 from training.model import MattingUNet
 
@@ -107,8 +108,6 @@ def test_published_models_match_their_contract_and_weights(name: str) -> None:
 
 def test_published_512_computes_what_the_weights_do(model: MattingUNet) -> None:
     path = ROOT / "model_repository" / "matting_512" / "1" / "model.onnx"
-    from export.verify import onnxruntime_run
-
     image = photos([data.astronaut()], 512)[:1]
     compare(torch_run(fold(model))(image), onnxruntime_run(path)(image), str(path), GATES["f32"])
 

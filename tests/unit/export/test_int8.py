@@ -14,10 +14,10 @@ from matting_client.engines.cpu import CpuModel, gated_int8
 from onnx import numpy_helper
 from skimage import data
 
+from export.gates import ParityError
 from export.graph import store_weights_as_float
 from export.int8 import CHECKED, Gated, publish_int8, split
 from export.main import ROOT, main
-from export.verify import ParityError
 from training.pairs import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")

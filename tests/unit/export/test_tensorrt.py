@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,21 @@ from google.protobuf import text_format
 from skimage import data
 from tritonclient.grpc import model_config_pb2
 
-from export.main import ROOT, SIZES
-from export.tensorrt import BEST_BATCH, IMAGE, MAX_BATCH, docker, publish_plan, read_output, trtexec
-from export.verify import ParityError
+from export.contract import SIZES
+from export.gates import ParityError
+from export.main import ROOT
+from export.tensorrt import (
+    BEST_BATCH,
+    FP16,
+    FP32,
+    IMAGE,
+    MAX_BATCH,
+    MOUNTED,
+    docker,
+    publish_plan,
+    read_output,
+    trtexec,
+)
 from tests.unit.client.conftest import tiny_model
 
 SIDE = 512
@@ -28,7 +41,7 @@ Command = Callable[[list[str]], None]
 def test_the_plan_takes_the_batches_that_are_served(name: str) -> None:
     text = (ROOT / "model_repository" / name / "configs" / "tensorrt.pbtxt").read_text()
     config = text_format.Parse(text, model_config_pb2.ModelConfig())
-    command, size = trtexec(name, SIZES[name]), SIZES[name]
+    command, size = trtexec(MOUNTED, name, SIZES[name]), SIZES[name]
     assert config.max_batch_size == MAX_BATCH[size]
     assert f"--maxShapes=image:{config.max_batch_size}x{size}x{size}x3" in command
     assert {"--stronglyTyped", f"--optShapes=image:{BEST_BATCH[size]}x{size}x{size}x3"} <= set(command)
@@ -49,7 +62,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def container(repository: Path, error: int, calls: list[list[str]]) -> Command:
+def container(repository: Path, error: int, calls: list[list[str]], seen_as: str = "/models") -> Command:
     """What the container's trtexec leaves behind, for a plan that is off by ``error`` steps."""
 
     def run(command: list[str]) -> None:
@@ -60,11 +73,12 @@ def container(repository: Path, error: int, calls: list[list[str]]) -> Command:
             (folder / "1" / "model.plan.trial").write_bytes(b"plan")
             return
         shape = tuple(map(int, options["--shapes"].split(":")[1].split("x")))
-        image = np.fromfile(repository / options["--loadInputs"].split(":/models/")[1], np.uint8).reshape(shape)
+        given = Path(str(repository) + options["--loadInputs"].removeprefix("image:").removeprefix(seen_as))
+        image = np.fromfile(given, np.uint8).reshape(shape)
         alpha = np.clip(np.round(2 * image.mean(-1, keepdims=True) - 128) + error, 0, 255)
         dimensions = "x".join(map(str, alpha.shape))
         content = [{"name": "alpha", "dimensions": dimensions, "values": alpha.reshape(-1).astype(int).tolist()}]
-        (repository / options["--exportOutput"].removeprefix("/models/")).write_text(json.dumps(content))
+        Path(str(repository) + options["--exportOutput"].removeprefix(seen_as)).write_text(json.dumps(content))
 
     return run
 
@@ -80,6 +94,22 @@ def test_a_plan_that_agrees_is_published(repository: Path) -> None:
     assert all(found["mean"] < 1e-4 for found in report.values())
     assert files(repository) == {"1/model.onnx", "1/model.plan"}
     assert len(calls) == 6 and all(call[:2] == ["docker", "run"] for call in calls)
+    assert f"--onnx=/models/matting_512/1/{FP32}" in calls[0]  # for want of the fp16 file
+
+
+def test_inside_the_container_docker_is_not_needed(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    program = tmp_path_factory.mktemp("tensorrt") / "trtexec"
+    program.touch()
+    monkeypatch.setattr("export.tensorrt.TRTEXEC", program)
+    shutil.copy(repository / "matting_512" / "1" / FP32, repository / "matting_512" / "1" / FP16)
+    calls: list[list[str]] = []
+    run = container(repository, 0, calls, str(repository))
+    publish_plan(repository, "matting_512", SIDE, [data.astronaut()], run)
+    assert files(repository) == {f"1/{FP32}", f"1/{FP16}", "1/model.plan"}
+    assert len(calls) == 6 and all(call[0] == str(program) for call in calls)
+    assert f"--onnx={repository}/matting_512/1/{FP16}" in calls[0]
 
 
 def test_a_plan_that_computes_something_else_is_not(repository: Path) -> None:

@@ -1,0 +1,57 @@
+"""Put an exported network into the model repository, once it has been found to compute what the network does."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from export.contract import SIZES, Contract, commit, sha256
+from export.fold import fold
+from export.graph import annotate, build
+from export.verify import verify
+from training.checkpoint import read_metadata
+from training.model import MattingUNet
+
+
+def publish_model(
+    model: MattingUNet, weights: Path, name: str, repository: Path, photos: list[NDArray[np.uint8]], half: bool
+) -> Contract:
+    """Export one model, verify it, and only then put it in the repository with its contract.
+
+    Raises
+    ------
+    ParityError
+        The exported file computes something else; the repository is as before.
+    """
+    size, header = SIZES[name], read_metadata(weights)
+    proto = build(fold(model), size, half)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / "model.onnx"
+        onnx.save(proto, trial)
+        parity = verify(model, trial, size, photos, half)
+    contract = Contract(
+        model=name,
+        size=size,
+        precision="fp16" if half else "fp32",
+        weights_sha256=sha256(weights),
+        commit=commit(),
+        training_samples=int(header["seen"]),
+        scores=header["scores"],
+        parity=parity,
+    )
+    annotate(proto, contract.metadata())
+    _write(proto, repository / name / "1" / ("model.fp16.onnx" if half else "model.onnx"))
+    if not half:
+        contract.write(repository / name)
+    return contract
+
+
+def _write(proto: onnx.ModelProto, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    onnx.save(proto, part)
+    part.replace(path)
