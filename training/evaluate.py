@@ -11,13 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, get_args
 
 import numpy as np
 import torch
 from matting_client import MattingClient, MattingError
 from matting_client.client import open_engine
-from matting_client.engines import Engine
+from matting_client.engines import Engine, LocalEngine
+from matting_client.engines.cpu import Precision
 from numpy.typing import NDArray
 
 from training.checkpoint import load_model
@@ -26,6 +27,7 @@ from training.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb
 
 EXAMPLES = """examples:
   python -m training.evaluate data/val_london data/val_natural
+  python -m training.evaluate data/val_london --precision int8       what the int8 file beside the model scores
   python -m training.evaluate data/val_london --engine triton --model matting_1024 --rows 0.7
   python -m training.evaluate data/val_london --engine torch --weights runs/a/best.safetensors --size 1024
   python -m training.evaluate data/val_empty           a folder of pictures without a subject: mean alpha
@@ -81,6 +83,14 @@ def evaluate(client: MattingClient, root: Path, rows: float = 1.0) -> dict[str, 
     return {name: float(np.mean([one[name] for one in scores])) for name in METRICS}
 
 
+def _open_engine(given: argparse.Namespace) -> Engine:
+    if given.engine == "torch":
+        return TorchEngine(given.weights, given.size)
+    if given.engine == "local":
+        return LocalEngine(given.model, precision=given.precision)
+    return open_engine(given.engine, given.url, given.model)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; 0 done, 1 bad data or no engine."""
     parser = argparse.ArgumentParser(
@@ -92,19 +102,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("sets", nargs="+", type=Path, metavar="SET")
     parser.add_argument("--engine", choices=("local", "triton", "torch"), default="local")
     parser.add_argument("--model", default="matting_512", help="of the engines local and triton")
+    parser.add_argument("--precision", choices=get_args(Precision), default="auto", help="of the engine local")
     parser.add_argument("--url", default="127.0.0.1:8001")
     parser.add_argument("--weights", type=Path, default=Path("training/weights/matting.safetensors"))
     parser.add_argument("--size", type=int, default=512, help="input side of the engine torch")
     parser.add_argument("--rows", type=float, default=1.0, help="share of the rows from the top that counts")
     given = parser.parse_args(argv)
     try:
-        torch_engine = given.engine == "torch"
-        engine: Engine = (
-            TorchEngine(given.weights, given.size)
-            if torch_engine
-            else open_engine(given.engine, given.url, given.model)
-        )
-        with MattingClient(engine) as client:
+        with MattingClient(_open_engine(given)) as client:
             for root in given.sets:
                 found = evaluate(client, root, given.rows)
                 print(f"{root.name:14} " + "  ".join(f"{name} {value:.4g}" for name, value in found.items()))
