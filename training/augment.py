@@ -92,6 +92,12 @@ def _on_some(image: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], T
     return image.index_copy(0, where, change(image[where], where)) if len(where) else image
 
 
+def add_noise(image: Tensor, generator: Generator) -> Tensor:
+    """Gaussian noise, of each picture's own strength up to 5 % of white."""
+    noise = torch.randn(image.shape, device=image.device, generator=generator)
+    return (image + noise * uniform(image, 0.0, 0.05, generator)).clamp(0, 1)
+
+
 def camera(image: Tensor, generator: Generator) -> Tensor:
     """Some pictures dark, grey, soft, noisy or compressed; several faults may meet."""
     dark = uniform(image, 0.15, 0.6, generator)
@@ -99,8 +105,7 @@ def camera(image: Tensor, generator: Generator) -> Tensor:
     image = torch.where(chance(image, 0.06, generator), luminance(image).expand_as(image), image)
     sigma = float(torch.rand((), device=image.device, generator=generator)) * 1.5 + 0.3
     image = _on_some(image, chance(image, 0.12, generator), lambda some, _: blur(some, sigma))
-    noise = torch.randn(image.shape, device=image.device, generator=generator) * uniform(image, 0.0, 0.05, generator)
-    image = torch.where(chance(image, 0.3, generator), (image + noise).clamp(0, 1), image)
+    image = _on_some(image, chance(image, 0.3, generator), lambda some, _: add_noise(some, generator))
     quality = uniform(image, 25, 95, generator)
     return _on_some(image, chance(image, 0.35, generator), lambda some, where: jpeg(some, quality[where]))
 
@@ -121,7 +126,8 @@ def finish(batch: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
     padded = ((batch["fgr"] == pad).all(1, keepdim=True) & (batch["pha"] == 0)) & (
         ~composite | (batch["bgr"] == pad).all(1, keepdim=True)
     )
-    fgr, bgr = jitter_colour(fgr, 1.0, generator), jitter_colour(bgr, 1.0, generator)
+    fgr = jitter_colour(fgr, 1.0, generator)
+    bgr = _on_some(bgr, composite, lambda some, _: jitter_colour(some, 1.0, generator))
     com = camera(compose(fgr, bgr, pha, composite), generator)
     # The letterbox comes after the camera: its colour is exact.
     src = torch.where(padded, pad.float(), torch.round(com * 255))

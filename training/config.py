@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from training.model import UNET_SIDE, ModelConfig
 
-Part = Literal["unet", "refiner"]
+Part = Literal["unet", "refiner", "both"]
 PARTS: tuple[str, ...] = get_args(Part)
 
 
@@ -29,7 +29,7 @@ class TrainConfig:
         "products:0.13:0.4:0",
     )
     validate: tuple[str, ...] = ("val_london", "val_natural", "val_product")
-    part: Part = "unet"  # what is trained; the refiner needs trained weights to start from
+    part: Part = "unet"  # what is trained; the others need trained weights to start from
     max_side: int = 1200  # longest side of the cached pictures
     size: int = 320  # side of the training squares, a multiple of 32
     samples: int = 40_000  # length of the run
@@ -39,6 +39,7 @@ class TrainConfig:
     zoom: float = 2.0  # most that a crop is magnified over the whole photo in the same square
     lr: float = 1e-3  # of the decoder, at the top of the schedule
     encoder_lr: float = 0.3  # the pretrained encoder's share of it
+    refiner_lr: float = 1.0  # the refiner's
     warmup: int = 1_000  # samples of linear rise; a cosine falls to 1 % of the top after it
     weight_decay: float = 0.02
     ema: float = 0.998  # of the weights, a step
@@ -57,9 +58,9 @@ class TrainConfig:
             raise ValueError(f"size: got {self.size}, expected a multiple of 32 from 64 up")
         if self.part not in PARTS:
             raise ValueError(f"part: got {self.part!r}, expected {' or '.join(PARTS)}")
-        if self.part == "refiner" and (self.start is None or self.size % 64 or self.size <= UNET_SIDE):
+        if self.part != "unet" and (self.start is None or self.size % 64 or self.size <= UNET_SIDE):
             raise ValueError(
-                f"part refiner: got start {self.start} and size {self.size}, expected trained weights to start "
+                f"part {self.part}: got start {self.start} and size {self.size}, expected trained weights to start "
                 f"from and a multiple of 64 above {UNET_SIDE}"
             )
         if self.epoch % self.batch or self.samples % self.batch:

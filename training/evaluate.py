@@ -1,14 +1,15 @@
 """Score sets in the plain layout through the client's own pipeline: `python -m training.evaluate SET...`.
 
-The engine is a running server, the published ONNX in this process, or the network in torch. Alphas are made as
-`matting cutout --alpha-only` makes them.
+The engine is a running server, the published ONNX in this process, or the network in torch; alphas are made as
+`matting cutout --alpha-only` makes them. `--alphas` scores what any other program made.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, get_args
@@ -22,16 +23,22 @@ from matting_client.engines.cpu import Precision
 from numpy.typing import NDArray
 
 from training.checkpoint import load_model
-from training.metrics import METRICS, score
-from training.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb
+from training.metrics import score
+from training.pairs import DataError, find_pairs, pictures, read_alpha
+from training.validate import sheet
+
+Predict = Callable[[Path], NDArray[np.uint8]]
 
 EXAMPLES = """examples:
   python -m training.evaluate data/val_london data/val_natural
   python -m training.evaluate data/val_london --precision int8       what the int8 file beside the model scores
   python -m training.evaluate data/val_london --engine triton --model matting_1024 --rows 0.7
   python -m training.evaluate data/val_london --engine torch --weights runs/a/best.safetensors --size 1024
+  python -m training.evaluate data/val_london --sheet worst.png      the ten worst: photo, truth, alpha, on green
+  python -m training.evaluate data/val_london --alphas peer/out      alphas of a peer, matched by stem
   python -m training.evaluate data/val_empty           a folder of pictures without a subject: mean alpha
 """
+WORST = 10  # photos on the sheet
 
 
 class TorchEngine:
@@ -59,12 +66,12 @@ class TorchEngine:
         self.close()
 
 
-def evaluate(client: MattingClient, root: Path, rows: float = 1.0) -> dict[str, float]:
-    """Mean metrics over a set; for a folder of pictures without alphas, the mean alpha.
+def evaluate(predict: Predict, root: Path, rows: float = 1.0) -> dict[str, dict[str, float]]:
+    """Metrics of each photo of a set; of a folder of pictures without alphas, the mean alpha of each.
 
     Parameters
     ----------
-    client : makes the alphas.
+    predict : path of a photo -> its alpha, (H, W) uint8 of the photo's own size.
     root : `<root>/images` with `<root>/alpha`, or pictures without any subject.
     rows : share of the rows, from the top, that counts (0.7: head and shoulders).
 
@@ -73,14 +80,45 @@ def evaluate(client: MattingClient, root: Path, rows: float = 1.0) -> dict[str, 
     DataError, MattingError
     """
     if not (root / "images").is_dir():
-        return {"mean alpha": float(np.mean([client.alpha(read_rgb(p)).mean() / 255 for p in pictures(root)]))}
-    scores = []
+        return {path.stem: {"mean alpha": float(predict(path).mean() / 255)} for path in pictures(root)}
+    scores = {}
     for pair in find_pairs(root):
-        truth = read_alpha(pair.alpha)
+        truth, pred = read_alpha(pair.alpha), predict(pair.image)
+        if pred.shape != truth.shape:
+            raise DataError(f"{pair.image}: got an alpha of {pred.shape}, expected {truth.shape}: make it of that size")
         keep = round(rows * truth.shape[0])
-        pred = client.alpha(pair.image)
-        scores.append(score(pred[:keep] / 255.0, truth[:keep] / 255.0))
-    return {name: float(np.mean([one[name] for one in scores])) for name in METRICS}
+        scores[pair.image.stem] = score(pred[:keep] / 255.0, truth[:keep] / 255.0)
+    return scores
+
+
+def means(scores: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Mean of each metric over the photos of `evaluate`."""
+    names = next(iter(scores.values()))
+    return {name: float(np.mean([one[name] for one in scores.values()])) for name in names}
+
+
+def peer(folder: Path) -> Predict:
+    """Alphas that another program left in `folder`, matched with the photos by stem."""
+    found = {path.stem: path for path in pictures(folder)}
+
+    def predict(image: Path) -> NDArray[np.uint8]:
+        if image.stem not in found:
+            raise DataError(f"{folder}: got no alpha for {image.name}, expected {image.stem}.png")
+        return read_alpha(found[image.stem])
+
+    return predict
+
+
+def draw_worst(
+    predict: Predict, roots: Sequence[Path], scores: Sequence[dict[str, dict[str, float]]], to: Path
+) -> None:
+    """Write the sheet of the photos with the largest MAD: photo, truth, alpha and the subject on green."""
+    pairs = [(one[pair.image.stem]["MAD"], pair) for root, one in zip(roots, scores, strict=True)
+             if (root / "images").is_dir() for pair in find_pairs(root)]  # fmt: skip
+    worst = [pair for _, pair in sorted(pairs, key=lambda entry: -entry[0])[:WORST]]
+    if not worst:
+        raise DataError(f"{to}: got no set with alphas, expected at least one for the sheet")
+    sheet([(pair, predict(pair.image)) for pair in worst], to)
 
 
 def _open_engine(given: argparse.Namespace) -> Engine:
@@ -107,12 +145,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, default=Path("training/weights/matting.safetensors"))
     parser.add_argument("--size", type=int, default=512, help="input side of the engine torch")
     parser.add_argument("--rows", type=float, default=1.0, help="share of the rows from the top that counts")
+    parser.add_argument("--alphas", type=Path, metavar="FOLDER", help="score these alphas instead of an engine's")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help=f"picture of the {WORST} worst photos")
     given = parser.parse_args(argv)
     try:
-        with MattingClient(_open_engine(given)) as client:
+        with contextlib.ExitStack() as stack:
+            if given.alphas:
+                predict = peer(given.alphas)
+            else:
+                predict = stack.enter_context(MattingClient(_open_engine(given))).alpha
+            scores = []
             for root in given.sets:
-                found = evaluate(client, root, given.rows)
-                print(f"{root.name:14} " + "  ".join(f"{name} {value:.4g}" for name, value in found.items()))
+                scores.append(evaluate(predict, root, given.rows))
+                print(
+                    f"{root.name:14} " + "  ".join(f"{name} {value:.4g}" for name, value in means(scores[-1]).items())
+                )
+            if given.sheet:
+                draw_worst(predict, given.sets, scores, given.sheet)
     except (DataError, MattingError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1

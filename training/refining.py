@@ -1,16 +1,16 @@
-"""Training of the refiner alone: the U-Net sees whole pictures at half their size, the refiner crops at full size."""
+"""Training with the refiner: the U-Net sees whole pictures at half their size, the refiner crops at full size."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from training.losses import edge_band
 from training.model import MEAN, STD, MattingUNet
 
 CROP = 320  # side of a crop at the full size
-VIEWS = 2  # crops of each picture: the U-Net and the augmentation cost more than they do
+VIEWS = 4  # crops of each picture: the U-Net and the augmentation cost more than they do
 
 
 def only_refiner(model: MattingUNet) -> None:
@@ -19,22 +19,42 @@ def only_refiner(model: MattingUNet) -> None:
     model.refiner.train().requires_grad_(True)
 
 
-def refined_crops(model: MattingUNet, batch: dict[str, Tensor], seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+def both_parts(model: MattingUNet) -> None:
+    """Train everything, with the U-Net's batch norms as they are: batches of large pictures are too small for them."""
+    model.train()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm2d) and not name.startswith("refiner."):
+            module.eval()
+
+
+def half_size(model: MattingUNet, src: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """The U-Net's alpha, features and side alphas of pictures (B, 3, S, S) in 0..255, at S / 2."""
+    x = F.avg_pool2d((src - MEAN) / STD, 2)
+    return model.unet(x.contiguous(memory_format=torch.channels_last))
+
+
+def halved(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch's `pha`, `fgr` and `bgr` averaged down to what the U-Net sees, beside its `composite`."""
+    small = {name: F.avg_pool2d(batch[name], 2) for name in ("pha", "fgr", "bgr")}
+    return {**small, "composite": batch["composite"]}
+
+
+def refined_crops(
+    model: MattingUNet, batch: dict[str, Tensor], pha: Tensor, features: Tensor, seed: int
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Refined alpha of `VIEWS` crops of each picture, around its edges, and the same crops of the batch.
 
     Parameters
     ----------
-    model : prepared by `only_refiner`.
+    model : whose refiner is to be trained.
     batch : from `training.augment.finish`; pictures (B, C, S, S) with S a multiple of 64 and at least `CROP`.
+    pha, features : from `half_size`.
     seed : decides where the crops lie.
 
     Returns
     -------
-    Alpha (VIEWS B, 1, CROP, CROP), and the batch's `src`, `pha`, `fgr`, `bgr` and `composite` cut alike.
+    Alpha (VIEWS B, 1, CROP, CROP), and the batch's `pha`, `fgr`, `bgr` and `composite` cut alike.
     """
-    x = (batch["src"] - MEAN) / STD
-    with torch.no_grad():
-        pha, features, _ = model.unet(F.avg_pool2d(x, 2).contiguous(memory_format=torch.channels_last))
     corners = _corners(batch["pha"], torch.Generator().manual_seed(seed))
 
     def cut(picture: Tensor, scale: int = 1) -> Tensor:
@@ -43,10 +63,10 @@ def refined_crops(model: MattingUNet, batch: dict[str, Tensor], seed: int) -> tu
             [picture[i, :, y // scale : y // scale + side, x // scale : x // scale + side] for i, y, x in corners]
         )
 
-    crops = {name: cut(batch[name]) for name in ("src", "pha", "fgr", "bgr")}
+    crops = {name: cut(batch[name]) for name in ("pha", "fgr", "bgr")}
     crops["composite"] = torch.stack([batch["composite"][i] for i, _, _ in corners])
-    fine = model.refiner(cut(x).contiguous(memory_format=torch.channels_last), cut(features, 2), cut(pha, 2))
-    return fine, crops
+    x = ((cut(batch["src"]) - MEAN) / STD).contiguous(memory_format=torch.channels_last)
+    return model.refiner(x, cut(features, 2), cut(pha, 2)), crops
 
 
 def _corners(pha: Tensor, generator: Generator) -> list[tuple[int, int, int]]:

@@ -27,9 +27,9 @@ from training.checkpoint import load_state, load_weights, save_state, save_weigh
 from training.config import TrainConfig, parse
 from training.losses import matting_loss
 from training.model import MattingUNet, cost
-from training.pairs import DataError, Pair, check, find_pairs, pictures
+from training.pairs import DataError, Pair, check, find_pairs, pictures, read_rgb
 from training.plots import plot_losses
-from training.refining import only_refiner, refined_crops
+from training.refining import both_parts, half_size, halved, only_refiner, refined_crops
 from training.stream import MattingStream, Source
 from training.validate import sheet, torch_predictor, validate_pairs
 
@@ -61,10 +61,12 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model = MattingUNet(config.model, pretrained=config.start is None)
         if config.start is not None:
-            load_weights(self.model, config.start, optional="refiner." if config.part == "unet" else None)
+            load_weights(self.model, config.start, optional="refiner.")
         self.model.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         if config.part == "refiner":
             only_refiner(self.model)
+        elif config.part == "both":
+            both_parts(self.model)
         self.ema = torch.optim.swa_utils.AveragedModel(
             self.model, multi_avg_fn=ema_with_warmup(config.ema), use_buffers=True
         )
@@ -79,17 +81,14 @@ class Trainer:
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters by learning rate and weight decay: no decay for norms, biases and scales."""
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+        shares = {"encoder": self.config.encoder_lr, "refiner": self.config.refiner_lr}
+        groups: dict[tuple[str, bool], list[nn.Parameter]] = defaultdict(list)
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
-                groups[name.startswith("encoder."), parameter.ndim > 1].append(parameter)
+                groups[name.split(".")[0], parameter.ndim > 1].append(parameter)
         return [
-            {
-                "params": parameters,
-                "share": self.config.encoder_lr if encoder else 1.0,
-                **({} if decays else {"weight_decay": 0.0}),
-            }
-            for (encoder, decays), parameters in groups.items()
+            {"params": parameters, "share": shares.get(part, 1.0), **({} if decays else {"weight_decay": 0.0})}
+            for (part, decays), parameters in groups.items()
         ]
 
     def _resume(self) -> None:
@@ -112,13 +111,23 @@ class Trainer:
         }
         save_state(self.last, state)
 
-    def _predict(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor], dict[str, Tensor]]:
-        """Alpha, side alphas, and what of the batch they belong to."""
-        if self.config.part == "refiner":
-            fine, crops = refined_crops(self.model, batch, seed=self.config.seed * 1_000_003 + self.seen)
-            return fine, [], crops
-        out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last))
-        return (*out, batch) if isinstance(out, tuple) else (out, [], batch)
+    def _losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Losses by name, with their `total`; the refiner's begin with `fine_`."""
+        part = self.config.part
+        with torch.autocast(self.device.type, torch.bfloat16):
+            if part == "unet":
+                out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last))
+                pha, sides = out if isinstance(out, tuple) else (out, [])
+            else:
+                with torch.set_grad_enabled(part == "both"):
+                    pha, features, sides = half_size(self.model, batch["src"])
+                seed = self.config.seed * 1_000_003 + self.seen
+                fine, crops = refined_crops(self.model, batch, pha, features, seed)
+        if part == "unet":
+            return matting_loss(pha, sides, batch)
+        refined = {f"fine_{name}": value for name, value in matting_loss(fine, [], crops).items()}
+        losses = matting_loss(pha, sides, halved(batch)) if part == "both" else {}
+        return {**losses, **refined, "total": refined["fine_total"] + losses.get("total", 0.0)}
 
     def set_lr(self) -> None:
         """Linear warm-up, then a cosine down to 1 % of the top."""
@@ -134,10 +143,7 @@ class Trainer:
     def step(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update; returns the losses as device scalars."""
         on_device = {k: v.to(self.device, non_blocking=True) if k != "index" else v for k, v in raw.items()}
-        batch = finish(on_device, self.config.seed)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            pred, sides, batch = self._predict(batch)
-        losses = matting_loss(pred, sides, batch)
+        losses = self._losses(finish(on_device, self.config.seed))
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["total"])
         nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], self.config.clip)
@@ -252,7 +258,7 @@ def validate(trainer: Trainer, validation: dict[str, list[Pair]], losses: dict[s
     plot_losses(trainer.history, c.run / "losses.png")
     shown = [pair for pairs in validation.values() for pair in pairs[:: max(1, len(pairs) // 3)][:3]]
     if shown:
-        sheet(predict, shown, c.run / "validation.png")
+        sheet([(pair, predict(read_rgb(pair.image))) for pair in shown], c.run / "validation.png")
 
 
 def run(config: TrainConfig) -> None:

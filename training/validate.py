@@ -56,15 +56,18 @@ def mean_alpha(predict: Predict, folder: Path) -> float:
     return float(np.mean([predict(read_rgb(path)).mean() / 255 for path in pictures(folder)]))
 
 
-def sheet(predict: Predict, pairs: list[Pair], path: Path, height: int = 256) -> None:
-    """Write rows of photo, truth, prediction and prediction on green."""
+def sheet(found: list[tuple[Pair, Array]], path: Path, height: int = 256) -> None:
+    """Write a row for each photo and its predicted alpha: photo, truth, prediction and prediction on green."""
     rows = []
-    for pair in pairs:
+    for pair, pred in found:
         rgb, truth = read_rgb(pair.image), read_alpha(pair.alpha)
-        pred = predict(rgb)
         grey = [np.repeat(a[..., None], 3, 2) for a in (truth, pred)]
         weight = pred[..., None] / 255.0
         green = (rgb * weight + np.array([40, 200, 90]) * (1 - weight)).astype(np.uint8)
         row = np.hstack([rgb, *grey, green])
-        rows.append(cv2.resize(row, (4 * height, height), interpolation=cv2.INTER_AREA))
+        rows.append(
+            cv2.resize(row, (round(row.shape[1] * height / row.shape[0]), height), interpolation=cv2.INTER_AREA)
+        )
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
     cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from matting_client import MattingClient
 
-from training.evaluate import TorchEngine, evaluate, main
+from training.evaluate import Predict, TorchEngine, evaluate, main, means
 from training.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -13,22 +15,25 @@ WEIGHTS = ROOT / "training" / "weights" / "matting.safetensors"
 
 
 @pytest.fixture(scope="module")
-def client() -> MattingClient:
-    return MattingClient(TorchEngine(WEIGHTS, 64))
+def predict() -> Predict:
+    return MattingClient(TorchEngine(WEIGHTS, 64)).alpha
 
 
-def test_a_set_is_scored_with_all_metrics(client: MattingClient, dataset: Path) -> None:
-    found = evaluate(client, dataset / "val")
+def test_a_set_is_scored_with_all_metrics(predict: Predict, dataset: Path) -> None:
+    scores = evaluate(predict, dataset / "val")
+    assert set(scores) == {path.stem for path in (dataset / "val" / "images").iterdir()}
+    found = means(scores)
     assert found.keys() == METRICS.keys()
     assert 0 < found["MAD"] < 1 and found["SAD"] == pytest.approx(found["MAD"] * 96 * 96 / 1000)
 
 
-def test_fewer_rows_count_less(client: MattingClient, dataset: Path) -> None:
-    assert evaluate(client, dataset / "val", rows=0.25)["SAD"] < evaluate(client, dataset / "val")["SAD"]
+def test_fewer_rows_count_less(predict: Predict, dataset: Path) -> None:
+    few, all_ = (means(evaluate(predict, dataset / "val", rows=rows)) for rows in (0.25, 1.0))
+    assert few["SAD"] < all_["SAD"]
 
 
-def test_a_folder_without_alphas_gives_the_mean_alpha(client: MattingClient, dataset: Path) -> None:
-    assert 0 <= evaluate(client, dataset / "backgrounds")["mean alpha"] <= 1
+def test_a_folder_without_alphas_gives_the_mean_alpha(predict: Predict, dataset: Path) -> None:
+    assert 0 <= means(evaluate(predict, dataset / "backgrounds"))["mean alpha"] <= 1
 
 
 def test_command_line(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,3 +42,30 @@ def test_command_line(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.startswith("val            SAD ")
     assert main([str(dataset / "nothing"), *argv[1:]]) == 1
     assert "nothing" in capsys.readouterr().err
+
+
+def test_alphas_of_a_peer_are_scored_and_the_worst_come_first(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = dataset / "people"
+    truths = sorted((root / "alpha").iterdir())
+    for number, truth in enumerate(truths):
+        alpha = cv2.imread(str(truth), cv2.IMREAD_GRAYSCALE)
+        assert alpha is not None
+        cv2.imwrite(str(tmp_path / f"{truth.stem}.png"), alpha if number else 255 - alpha)
+    sheet = tmp_path / "sheet.png"
+    assert main([str(root), "--alphas", str(tmp_path), "--sheet", str(sheet)]) == 0
+    assert "SAD" in capsys.readouterr().out
+    drawn = cv2.imread(str(sheet), cv2.IMREAD_GRAYSCALE)
+    assert drawn is not None and drawn.shape == (256 * len(truths), 4 * 256)
+    differences = [float(np.abs(row[:, 256:512].astype(float) - row[:, 512:768]).mean()) for row in
+                   np.split(drawn, len(truths))]  # fmt: skip
+    assert differences[0] > 50 and max(differences[1:]) == 0
+
+    sheet.unlink()
+    (tmp_path / f"{truths[1].stem}.png").unlink()
+    assert main([str(root), "--alphas", str(tmp_path)]) == 1
+    assert truths[1].stem in capsys.readouterr().err
+    cv2.imwrite(str(tmp_path / f"{truths[1].stem}.png"), np.zeros((5, 5), np.uint8))
+    assert main([str(root), "--alphas", str(tmp_path)]) == 1
+    assert "(5, 5)" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from training.losses import (
     alpha_loss,
     composition_loss,
     edge_band,
+    gradient_loss,
     laplacian_loss,
     laplacian_pyramid,
     matting_loss,
@@ -86,4 +87,17 @@ def test_total_is_zero_for_a_perfect_matte() -> None:
     }
     losses = matting_loss(pha, [], batch)
     assert float(losses["total"]) == 0
-    assert set(losses) == {"alpha", "laplacian", "composition", "total"}
+    assert set(losses) == {"alpha", "laplacian", "gradient", "composition", "total"}
+
+
+def test_gradient_loss_of_a_ramp_is_its_slope_and_of_a_shift_nothing() -> None:
+    pha = torch.zeros(1, 1, 64, 64)
+    pha[..., 32:] = 1
+    ramp = torch.arange(64.0).view(1, 1, 1, 64) * 0.01
+    assert float(gradient_loss(pha + ramp, pha)) == pytest.approx(0.01, rel=1e-3)
+    assert float(gradient_loss(pha + 0.2, pha)) == pytest.approx(0, abs=1e-6)
+    assert float(gradient_loss(pha.roll(3, 3), pha)) > 0.05
+
+
+def test_gradient_loss_without_an_edge_is_nothing() -> None:
+    assert float(gradient_loss(torch.rand(1, 1, 32, 32), torch.zeros(1, 1, 32, 32))) == 0

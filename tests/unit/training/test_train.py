@@ -79,6 +79,12 @@ def test_the_refiner_learns_alone_from_trained_weights(dataset: Path, tmp_path: 
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed and all(name.startswith("refiner.") for name in changed)
     assert any(name.startswith("refiner.write") for name in changed)
+    run(config(dataset, tmp_path / "both", **{**changes, "part": "both"}))
+    together = load_model(tmp_path / "both" / "best.safetensors").state_dict()
+    learned = {name.split(".")[0] for name, value in together.items() if not torch.equal(value, before[name])}
+    assert {"encoder", "stages", "head", "refiner"} <= learned
+    (row,) = map(json.loads, (tmp_path / "both" / "log.jsonl").read_text().splitlines())
+    assert {"alpha", "side", "fine_alpha", "fine_gradient"} <= row.keys()
 
 
 @pytest.mark.parametrize("changes", [{"part": "all"}, {"part": "refiner"}, {"part": "refiner", "start": Path("w")}])
