@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ EXAMPLES = """examples:
   python -m training.evaluate data/val_london --engine torch --weights runs/a/best.safetensors --size 1024
   python -m training.evaluate data/val_london --sheet worst.png      the ten worst: photo, truth, alpha, on green
   python -m training.evaluate data/val_london --alphas peer/out      alphas of a peer, matched by stem
+  python -m training.evaluate data/val_london --groups training/groups.json    and each group of people
   python -m training.evaluate data/val_empty           a folder of pictures without a subject: mean alpha
 """
 WORST = 10  # photos on the sheet
@@ -97,6 +99,22 @@ def means(scores: dict[str, dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in scores.values()])) for name in names}
 
 
+def by_group(scores: dict[str, dict[str, float]], path: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """The scores of each group of photos that a JSON file defines, `{"group": ["stem", ...]}`; empty ones are left out.
+
+    Raises
+    ------
+    DataError
+        The file is no such JSON.
+    """
+    try:
+        groups = {name: set(stems) for name, stems in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise DataError(f'{path}: {error}; expected JSON like {{"group": ["stem of a photo"]}}') from error
+    found = {name: {stem: one for stem, one in scores.items() if stem in stems} for name, stems in groups.items()}
+    return {name: members for name, members in found.items() if members}
+
+
 def peer(folder: Path) -> Predict:
     """Alphas that another program left in `folder`, matched with the photos by stem."""
     found = {path.stem: path for path in pictures(folder)}
@@ -119,6 +137,10 @@ def draw_worst(
     if not worst:
         raise DataError(f"{to}: got no set with alphas, expected at least one for the sheet")
     sheet([(pair, predict(pair.image)) for pair in worst], to)
+
+
+def _line(name: str, scores: dict[str, dict[str, float]]) -> str:
+    return f"{name:24} " + "  ".join(f"{metric} {value:<7.4g}" for metric, value in means(scores).items())
 
 
 def _open_engine(given: argparse.Namespace) -> Engine:
@@ -146,6 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=512, help="input side of the engine torch")
     parser.add_argument("--rows", type=float, default=1.0, help="share of the rows from the top that counts")
     parser.add_argument("--alphas", type=Path, metavar="FOLDER", help="score these alphas instead of an engine's")
+    parser.add_argument("--groups", type=Path, metavar="FILE", help="JSON of groups of photos to score apart")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help=f"picture of the {WORST} worst photos")
     given = parser.parse_args(argv)
     try:
@@ -157,9 +180,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             scores = []
             for root in given.sets:
                 scores.append(evaluate(predict, root, given.rows))
-                print(
-                    f"{root.name:14} " + "  ".join(f"{name} {value:.4g}" for name, value in means(scores[-1]).items())
-                )
+                print(_line(root.name, scores[-1]))
+                for name, members in by_group(scores[-1], given.groups).items() if given.groups else ():
+                    print(_line(f"  {name} ({len(members)})", members))
             if given.sheet:
                 draw_worst(predict, given.sets, scores, given.sheet)
     except (DataError, MattingError, FileNotFoundError) as error:

@@ -39,7 +39,7 @@ def test_a_folder_without_alphas_gives_the_mean_alpha(predict: Predict, dataset:
 def test_command_line(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = [str(dataset / "val"), "--engine", "torch", "--weights", str(WEIGHTS), "--size", "64"]
     assert main(argv) == 0
-    assert capsys.readouterr().out.startswith("val            SAD ")
+    assert capsys.readouterr().out.startswith("val                      SAD ")
     assert main([str(dataset / "nothing"), *argv[1:]]) == 1
     assert "nothing" in capsys.readouterr().err
 
@@ -69,3 +69,18 @@ def test_alphas_of_a_peer_are_scored_and_the_worst_come_first(
     cv2.imwrite(str(tmp_path / f"{truths[1].stem}.png"), np.zeros((5, 5), np.uint8))
     assert main([str(root), "--alphas", str(tmp_path)]) == 1
     assert "(5, 5)" in capsys.readouterr().err
+
+
+def test_groups_are_scored_apart(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = dataset / "people"
+    for truth in (root / "alpha").iterdir():
+        cv2.imwrite(str(tmp_path / f"{truth.stem}.png"), np.zeros((96, 96), np.uint8))
+    groups = tmp_path / "groups.json"
+    groups.write_text('{"first": ["one"], "nobody here": ["somebody"]}')
+    argv = [str(root), "--alphas", str(tmp_path), "--groups", str(groups)]
+    assert main(argv) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[1].startswith("  first (1) ")
+    groups.write_text("[1]")
+    assert main(argv) == 1
+    assert "groups.json" in capsys.readouterr().err
