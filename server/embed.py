@@ -128,6 +128,7 @@ def command_line(runtime: Runtime, settings: Settings, workspace: Workspace) -> 
         f"--metrics-port={settings.metrics_port}",
         f"--http-restricted-api={_ADMIN_APIS}:{admin}",
         f"--grpc-restricted-protocol={_ADMIN_APIS}:{admin}",
+        "--grpc-infer-allocation-pool-size=0",  # each kept request would hold the memory of the largest ever sent
         "--pinned-memory-pool-byte-size=0",
         "--allow-gpu-metrics=false",
         "--exit-timeout-secs=5",
