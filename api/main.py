@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matting_client import OptionError
+from matting_client.tuning import tune_for_many_photos
 
 from api.gate import load_keys, read_keys
 from api.settings import Settings
@@ -187,6 +188,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     from api.app import create_app
     from api.folder import private_folder
 
+    tune_for_many_photos()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     with private_folder() as folder:
         config = uvicorn.Config(
