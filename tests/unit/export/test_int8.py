@@ -14,9 +14,10 @@ from matting_client.engines.cpu import CpuModel, gated_int8
 from onnx import numpy_helper
 from skimage import data
 
+from export.contract import SIZES
 from export.gates import ParityError
 from export.graph import store_weights_as_float
-from export.int8 import CHECKED, Gated, publish_int8, split
+from export.int8 import CHECKED, Gated, _behind_convolutions, publish_int8, split
 from export.main import ROOT, main
 from training.pairs import DataError
 
@@ -74,7 +75,7 @@ def test_published_file_is_int8_close_and_vouched_for(
 ) -> None:
     # Views of one portrait are too few to calibrate with: a wider gate, so that what follows it can be seen.
     monkeypatch.setattr("export.int8.LARGEST_MEAN", 0.03)
-    monkeypatch.setattr("export.int8.LARGEST_EDGE_LOSS", 1.0)
+    monkeypatch.setattr("export.int8.LARGEST_LOSS", 1.0)
     model = repository / "matting_512" / "1" / "model.onnx"
     found = publish_int8(model, photos)
     int8 = model.with_name("model.int8.onnx")
@@ -99,14 +100,25 @@ def test_published_file_is_int8_close_and_vouched_for(
 @pytest.mark.parametrize(
     ("found", "what"),
     [
-        (Gated(5e-3, 0.04, 0.04, 1, 1), "mean difference of 0.005 to fp32, expected at most 0.004"),
-        (Gated(1e-3, 0.04, 0.0421, 1, 1), "edge error of 0.0421, expected at most 5% above the 0.0400"),
+        (Gated(5e-3, 0.04, 0.04, 0.01, 0.01, 1, 1), "mean difference of 0.005 to fp32, expected at most 0.004"),
+        (Gated(1e-3, 0.04, 0.0421, 0.01, 0.01, 1, 1), r"0.0421 \(edge alpha\), expected at most 5% above the 0.0400"),
+        (Gated(1e-3, 0.04, 0.04, 0.01, 0.0106, 1, 1), r"0.0106 \(whole alpha\), expected at most 5% above the 0.0100"),
     ],
 )
 def test_gates(found: Gated, what: str) -> None:
     with pytest.raises(ParityError, match=what):
         found.check("model.int8.onnx")
-    Gated(4e-3, 0.04, 0.042, 1, 1).check("model.int8.onnx")
+    Gated(4e-3, 0.04, 0.042, 0.01, 0.0105, 1, 1).check("model.int8.onnx")
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_nothing_between_the_last_convolution_and_the_alpha_is_quantised(name: str) -> None:
+    proto = onnx.load(ROOT / "model_repository" / name / "1" / "model.onnx")
+    found = {node.name: node.op_type for node in proto.graph.node if node.name in _behind_convolutions(proto)}
+    assert {"Sigmoid", "Round", "Cast"} <= set(found.values()) and "Conv" not in found.values()
+    if name == "matting_1024":  # the refiner's sum of the enlarged alpha and its own convolution's pixels
+        assert {"Add", "Resize", "DepthToSpace"} <= set(found.values())
+    assert len(found) < 20
 
 
 def test_a_file_that_does_not_pass_leaves_everything_as_it_was(
