@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matting_client.engines.base import INPUT, check_batch, input_size
+from matting_client.engines.packed import pack_last_layers
 from matting_client.errors import ModelError
 
 Image = NDArray[np.uint8]
@@ -187,6 +188,8 @@ def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple
         model.reshape({INPUT: [1, size, size, 3]})  # a fixed shape is planned better than a dynamic batch
     except RuntimeError as error:
         raise _unreadable(path, error) from None
+    if precision == "bf16":
+        pack_last_layers(model)
 
     def compile_model(streams: int) -> tuple[RunOne, int, str]:
         config = {
