@@ -6,7 +6,7 @@ import csv
 import io
 import threading
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,19 @@ class Item:
     seconds: float = 0.0
     options: Options | None = None
 
+    def claimed(self, options: Options) -> Item:
+        """Itself, to be made with these options."""
+        self.state, self.options, self.reason, self.thumbnail, self.result = WAITING, options, "", "", ""
+        return self
+
     def fail(self, reason: str) -> None:
         """It did not work."""
         self.state, self.reason, self.result = FAILED, reason, ""
+
+    @property
+    def is_in_work(self) -> bool:
+        """Whether a run has it."""
+        return self.state == RUNNING or (self.state == WAITING and self.options is not None)
 
 
 @dataclass
@@ -52,8 +62,10 @@ class Batch:
     """The photos of one visitor, in the order they came; may be used from several threads."""
 
     items: dict[int, Item] = field(default_factory=dict)
+    changed: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _last: int = 0
+    _is_watched: bool = False
 
     def add(self, files: list[tuple[str, str | None, str]]) -> list[str]:
         """Take (name, path, reason why it did not arrive); returns the names that there was no room for."""
@@ -67,34 +79,46 @@ class Batch:
         return [name for name, _, _ in files[room:]]
 
     def claim(self, options: Options) -> list[Item]:
-        """What is to be done, taken by the caller alone: new, to be retried, or made with other options."""
+        """What is to be done, taken by the caller alone: new, or made with other options."""
         with self._lock:
-            found = [item for item in self.items.values() if _is_due(item, options)]
-            for item in found:
-                item.state, item.options, item.thumbnail, item.result = WAITING, options, "", ""
-        return found
+            return [item.claimed(options) for item in self.items.values() if _is_due(item, options)]
 
-    def retry(self, number: int) -> None:
-        """Let a photo that failed wait again."""
+    def claim_again(self, number: int, options: Options) -> list[Item]:
+        """A photo that failed, taken by the caller alone; none when it did not fail."""
         with self._lock:
             item = self.items.get(number)
-            if item is not None and item.state == FAILED:
-                item.state, item.reason, item.options = WAITING, "", None
+            return [item.claimed(options)] if item is not None and item.state == FAILED else []
 
     def discard(self, number: int) -> None:
         """Forget a photo."""
         with self._lock:
             self.items.pop(number, None)
+        self.changed.set()
+
+    def clear(self) -> None:
+        """Forget all photos."""
+        with self._lock:
+            self.items.clear()
+        self.changed.set()
 
     def listed(self) -> list[Item]:
         """The photos as they are now."""
         with self._lock:
-            return list(self.items.values())
+            return [replace(item) for item in self.items.values()]
 
-    def counts(self) -> dict[str, int]:
-        """How many there are, in all and in each state."""
-        states = [item.state for item in self.listed()]
-        return {"all": len(states), **{state: states.count(state) for state in (WAITING, RUNNING, DONE, FAILED)}}
+    def watch(self) -> bool:
+        """Become the one that shows the batch, until `is_over` says so; False when somebody does so already."""
+        with self._lock:
+            was, self._is_watched = self._is_watched, True
+        self.changed.set()  # whoever watches has something to show
+        return not was
+
+    def is_over(self, leave: bool = False) -> bool:
+        """For the one who watches: whether nothing is in work, or it wants to leave; then another may watch."""
+        with self._lock:
+            over = leave or not any(item.is_in_work for item in self.items.values())
+            self._is_watched = not over
+        return over
 
     def zipped(self) -> bytes | None:
         """The results with a manifest; None while nothing is done."""
@@ -113,8 +137,14 @@ class Batch:
 
 def _is_due(item: Item, options: Options) -> bool:
     if item.state == WAITING:
-        return item.options is None  # otherwise another run has it
+        return not item.is_in_work
     return item.state == DONE and item.options != options
+
+
+def counts(items: list[Item]) -> dict[str, int]:
+    """How many there are, in all and in each state."""
+    states = [item.state for item in items]
+    return {"all": len(states), **{state: states.count(state) for state in (WAITING, RUNNING, DONE, FAILED)}}
 
 
 def manifest(items: list[Item], names: dict[int, str]) -> str:

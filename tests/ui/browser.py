@@ -27,7 +27,7 @@ ARGUMENTS = [
     "--use-fake-ui-for-media-stream",
 ]
 MODEL = "matting_512"
-SECONDS = 30_000.0  # milliseconds, for Playwright; generous: the machine may be busy with something else
+SECONDS = 60_000.0  # milliseconds, for Playwright; generous: the machine may be busy with something else
 expect.set_options(timeout=SECONDS)
 
 
@@ -73,6 +73,10 @@ class Site:
         places = [Path(each.environ()["TMPDIR"]) for each in processes if "api.main" in " ".join(each.cmdline())]
         (found,) = places[0].glob("unet-matting-page-*")
         return found
+
+    def upload(self, name: str) -> Path:
+        """The file of this name that came last."""
+        return max(self.folder().rglob(name), key=lambda path: path.stat().st_mtime_ns)
 
 
 def start_site() -> Site:

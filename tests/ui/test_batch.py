@@ -43,12 +43,13 @@ def test_twenty_with_two_broken_ones_and_a_retry(page: Page, site: Site, photos:
     expect(card(page, BROKEN[1])).to_contain_text("got no known picture format")
 
     counted = site.photos()
+    broken, words = (site.upload(name) for name in BROKEN)
+    words.write_bytes(broken.read_bytes())  # still wrong, in another way
+    shutil.copy(photos / "many" / "photo-05.jpg", broken)  # what was wrong is over
     card(page, BROKEN[1]).get_by_text("Retry").click()
-    expect(card(page, BROKEN[1])).to_contain_text("got no known picture format")
-    (upload,) = site.folder().rglob(BROKEN[0])
-    shutil.copy(photos / "many" / "photo-05.jpg", upload)  # what was wrong is over
     card(page, BROKEN[0]).get_by_text("Retry").click()
-    expect(status).to_contain_text("19 done, 1 failed")
+    expect(status).to_contain_text("0 waiting, 0 running, 19 done, 1 failed")
+    expect(card(page, BROKEN[1])).to_contain_text("got a damaged picture")
     assert site.photos() == counted + 1
     card(page, "photo-17.jpg").get_by_text("Discard").click()
     expect(status).to_contain_text("19 photos: 0 waiting, 0 running, 18 done, 1 failed")
@@ -74,8 +75,26 @@ def _check_archive(path: Path) -> None:
     assert tuple(rows[0]) == COLUMNS
     by_name = {row["photo"]: row for row in rows}
     assert len(by_name) == 19 and {row["file"] for row in rows if row["state"] == "done"} == set(pictures)
-    assert by_name["words.png"]["state"] == "failed" and "expected JPEG" in by_name["words.png"]["reason"]
+    assert by_name["words.png"]["state"] == "failed" and "damaged" in by_name["words.png"]["reason"]
     assert (by_name["photo-02.jpg"]["width"], by_name["photo-02.jpg"]["height"]) == ("432", "480")
+
+
+def test_one_photo_is_retried_or_discarded_without_starting_the_others(page: Page, site: Site, photos: Path) -> None:
+    open_tab(page, names.TAB_BATCH)
+    choose(page, names.BATCH_DROP, photos / "notes.png", photos / "rocket.jpg")
+    status = page.locator(f"#{names.BATCH_STATUS}")
+    expect(status).to_contain_text("2 photos: 2 waiting")
+    card(page, "rocket.jpg").get_by_text("Discard").click()
+    expect(status).to_contain_text("1 photos: 1 waiting, 0 running")
+    page.locator(f"#{names.BATCH_START}").click()
+    expect(status).to_contain_text("0 waiting, 0 running, 0 done, 1 failed")
+    counted = site.photos()
+    choose(page, names.BATCH_DROP, photos / "rocket.jpg")
+    expect(status).to_contain_text("2 photos: 1 waiting, 0 running, 0 done, 1 failed")
+    shutil.copy(photos / "astronaut.jpg", site.upload("notes.png"))
+    card(page, "notes.png").get_by_text("Retry").click()
+    expect(status).to_contain_text("2 photos: 1 waiting, 0 running, 1 done, 0 failed")
+    assert site.photos() == counted + 1
 
 
 def test_the_51st_is_refused(page: Page, photos: Path, tmp_path: Path) -> None:

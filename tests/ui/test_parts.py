@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from matting_client import Cutout, InputError, OptionError, Options
 from skimage import data
 
 from ui import controls
-from ui.batch import MOST, Batch, manifest
+from ui.batch import MOST, Batch, counts, manifest
 from ui.preview import Preview
 from ui.store import Kept, Store
 from ui.studio import Studio
 from ui.sweep import sweep
+from ui.tabs.batch import Handlers
 from ui.texts import EN, ZH, language
 
 
@@ -91,14 +94,36 @@ def test_each_photo_is_claimed_once_and_again_with_other_options() -> None:
     batch = Batch()
     batch.add([("a.jpg", "x", ""), ("b.jpg", None, "too large")])
     (first,) = batch.claim(Options())
-    assert batch.claim(Options()) == [] and batch.counts()["failed"] == 1
+    assert batch.claim(Options()) == [] and counts(batch.listed())["failed"] == 1
     first.state = "done"
     assert batch.claim(Options()) == []
     assert batch.claim(Options(format="webp")) == [first]
+    assert batch.claim_again(first.number, Options()) == []
     first.fail("why")
     assert batch.claim(Options()) == []
-    batch.retry(first.number)
-    assert batch.claim(Options()) == [first]
+    assert batch.claim_again(first.number, Options()) == [first] and not first.reason
+
+
+def test_one_event_at_a_time_shows_a_batch(studio: Studio) -> None:
+    """Until nothing is in work, and its last answer, which is sent twice, is empty."""
+    batch = Batch()
+    batch.add([("a.jpg", "x", "")])
+    (item,) = batch.claim(Options())
+    with ThreadPoolExecutor(1) as pool:
+        do = Handlers(studio, pool)
+        shows = do.watch(batch, None)
+        assert "1 waiting" in next(shows)[2]
+        nothing = [(gr.skip(),) * 3]
+        assert list(do.watch(batch, None)) == nothing
+        item.fail("why")
+        assert "1 failed" in next(shows)[2]
+        assert next(do.watch(batch, None))[1] == 1  # the first has seen that all is over
+        assert list(shows) == nothing
+        batch.claim_again(item.number, Options())
+        left = do.watch(batch, None)
+        next(left)
+        left.close()  # its visitor is gone
+        assert next(do.watch(batch, None))[1] == 1
 
 
 def test_archive_names_are_unique_and_no_formulas(tmp_path: Path) -> None:

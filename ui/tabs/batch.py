@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from matting_client import Cutout, MattingError, Options
 from matting_client.files import SUFFIX_OF_FORMAT
 
 from ui import controls, delivery, names
-from ui.batch import DONE, FAILED, MOST, RUNNING, Batch, Item
+from ui.batch import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
 from ui.preview import Preview
 from ui.studio import Studio, code_of, shown, words_of
 from ui.texts import failure, texts
@@ -22,7 +22,8 @@ HERE = Path(__file__).resolve().parents[1]
 THUMBNAIL_SIDE = 320
 RUNS = 8  # batches worked on at once; they share the workers
 BACKGROUNDS = (names.TRANSPARENT, "white", "blue", "red", names.CUSTOM)
-REFRESH_SECONDS = 0.5  # between two looks at what is running
+REFRESH_SECONDS = 0.5  # at most between two looks at what is in work
+Looks = tuple[Any, Any, Any]  # cards, number of photos, line
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Handlers:
     studio: Studio
     pool: ThreadPoolExecutor
 
-    def add(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> tuple[Any, ...]:
+    def add(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> Batch:
         """Take uploaded files into the batch."""
         batch = batch or Batch()
         words = words_of(request)
@@ -43,34 +44,48 @@ class Handlers:
         refused = len(batch.add(files)) + int(event._data.get("refused", 0))
         if refused:
             gr.Warning(words["batch_full"].format(most=MOST, refused=refused), duration=10)
-        return batch, *self._look(batch, request)
+        return batch
 
-    def run(self, batch: Batch | None, request: gr.Request, **values: Any) -> Iterator[tuple[Any, ...]]:
+    def run(self, batch: Batch | None, request: gr.Request, **values: Any) -> Iterator[Looks]:
         """Do what is to be done, and show each photo as it finishes."""
-        if batch is None:
-            yield self._look(Batch(), request)
-            return
-        try:
-            options = controls.read_options(self.studio, **values)
-        except MattingError as error:
-            raise shown(error, request) from None
-        code = code_of(request)
-        left: set[Future[None]] = {self.pool.submit(self._one, item, options, code) for item in batch.claim(options)}
-        yield self._look(batch, request)
-        while left:
-            _, left = wait(left, REFRESH_SECONDS, FIRST_COMPLETED)
-            yield self._look(batch, request)
+        batch = batch or Batch()
+        options = self._options(request, values)
+        self._start(batch, batch.claim(options), options, request)
+        yield from self.watch(batch, request)
 
-    def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> tuple[Any, ...]:
-        """Let a photo be tried again, or discard it."""
-        if batch is not None:
-            number = int(event._data["number"])
-            (batch.retry if event._data["action"] == "retry" else batch.discard)(number)
-        return self._look(batch or Batch(), request)
+    def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
+        """Try a photo again, or discard it."""
+        batch, number = batch or Batch(), int(event._data["number"])
+        if event._data["action"] == "retry":
+            options = self._options(request, values)
+            self._start(batch, batch.claim_again(number, options), options, request)
+        else:
+            batch.discard(number)
 
-    def clear(self, request: gr.Request) -> tuple[Any, ...]:
+    def clear(self, batch: Batch | None) -> None:
         """Forget all photos."""
-        return None, *self._look(Batch(), request)
+        if batch is not None:
+            batch.clear()
+
+    def watch(self, batch: Batch | None, request: gr.Request) -> Iterator[Looks]:
+        """Show the batch as it changes until nothing in it is in work; nothing where another event does so already.
+
+        Two events that showed it side by side could end with the older look, for nothing keeps the answers of different
+        events in order, and Gradio sends an event's last answer again when the event is over: hence the empty ones.
+        """
+        batch = batch or Batch()
+        over = not batch.watch()
+        try:
+            while not over:
+                batch.changed.clear()
+                over = batch.is_over()
+                yield self._look(batch, request)
+                if not over:
+                    batch.changed.wait(REFRESH_SECONDS)
+            yield gr.skip(), gr.skip(), gr.skip()
+        finally:
+            if not over:  # the visitor has left
+                batch.is_over(leave=True)
 
     def zip(self, batch: Batch | None, request: gr.Request) -> str | None:
         """Write `batch_results.zip`."""
@@ -91,6 +106,17 @@ class Handlers:
         for _ in self.run(batch, request, **values):
             pass
         return self.zip(batch, request)
+
+    def _options(self, request: gr.Request, values: dict[str, Any]) -> Options:
+        try:
+            return controls.read_options(self.studio, **values)
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def _start(self, batch: Batch, items: list[Item], options: Options, request: gr.Request) -> None:
+        code = code_of(request)
+        for item in items:
+            self.pool.submit(self._one, item, options, code).add_done_callback(lambda _: batch.changed.set())
 
     def _one(self, item: Item, options: Options, code: str) -> None:
         """Cut one photo out; runs in the pool. Whatever goes wrong stays with this photo."""
@@ -117,9 +143,9 @@ class Handlers:
         small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[1]
         return f"gradio_api/file={self.studio.save_preview(small)}"
 
-    def _look(self, batch: Batch, request: gr.Request) -> tuple[Any, ...]:
+    def _look(self, batch: Batch, request: gr.Request) -> Looks:
         """Cards, number of photos, and a line that counts them."""
-        words, counts = words_of(request), batch.counts()
+        words, items = words_of(request), batch.listed()
         cards = [
             {
                 "number": item.number,
@@ -131,10 +157,10 @@ class Handlers:
                 "retry": words["retry"] if item.state == FAILED and item.path else "",
                 "discard": words["discard"],
             }
-            for item in batch.listed()
+            for item in items
         ]
-        line = words["batch_counts"].format(**counts) if counts["all"] else words["batch_waiting"]
-        return cards, counts["all"], line
+        line = words["batch_counts"].format(**counts(items)) if items else words["batch_waiting"]
+        return cards, len(items), line
 
 
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
@@ -203,27 +229,17 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
 
 def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], start: Any, clear: Any) -> None:
     board, drop, _ = parts
-    light = do.studio.light
-    run: dict[str, Any] = {
-        "fn": do.run,
-        "inputs": batch,
-        "inputs_kwargs": values,
-        "outputs": parts,
-        "concurrency_limit": RUNS,
-        "concurrency_id": "batch",
-        "show_progress": "hidden",
-        "trigger_mode": "multiple",
-        "api_visibility": "private",
-    }
-    drop.upload(do.add, batch, [batch, *parts], api_visibility="private", trigger_mode="multiple", **light)
-    start.click(**run)
-    board.select(do.act, batch, parts, api_visibility="private", trigger_mode="multiple", **light).then(**run)
-    clear.click(do.clear, None, [batch, *parts], api_visibility="private", **light)
+    light: dict[str, Any] = {**do.studio.light, "api_visibility": "private"}
+    quick: dict[str, Any] = {**light, "trigger_mode": "multiple"}
+    look: dict[str, Any] = {"fn": do.watch, "inputs": batch, "outputs": parts}
+    work: dict[str, Any] = {**quick, "concurrency_limit": RUNS, "concurrency_id": "batch"}
+    drop.upload(do.add, batch, batch, **quick).then(**look, **quick)
+    start.click(do.run, batch, parts, inputs_kwargs=values, **work)
+    board.select(do.act, batch, None, inputs_kwargs=values, **quick).then(**look, **work)
+    clear.click(do.clear, batch, None, **quick).then(**look, **quick)
     background, format = values["background"], values["format"]
     dependent = [values["colour"], values["quality"]]
-    gr.on(
-        [background.input, format.input], _show_for, [background, format], dependent, api_visibility="private", **light
-    )
+    gr.on([background.input, format.input], _show_for, [background, format], dependent, **light)
 
 
 def _show_for(background: str, format: str) -> tuple[Any, Any]:
