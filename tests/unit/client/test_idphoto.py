@@ -69,6 +69,31 @@ def test_every_size(size: Size) -> None:
         assert file.info["dpi"][0] == pytest.approx(size.px[0] / size.mm[0] * 25.4, abs=1)
 
 
+# What offices publish, in mm (client/README.md): crown to chin, and from the upper edge to the crown where they say so.
+PUBLISHED: dict[str, tuple[tuple[float, float], tuple[float, float] | None]] = {
+    "china-passport": ((28, 33), (3, 5)),
+    "china-visa": ((28, 33), (3, 5)),
+    "china-id-card": ((18, 32 * 2 / 3), (7 * 32 / 441, 21 * 32 / 441)),
+    "schengen": ((32, 36), None),
+    "us-visa": ((25, 35), None),
+    "india": ((25, 35), None),
+    "uk-passport": ((29, 34), None),
+    "japan": ((32, 36), (2, 6)),
+    "canada": ((31, 36), None),
+}
+EYES = 0.5  # of the way from crown to chin
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_heads_are_as_offices_ask(name: str) -> None:
+    size, (heads, tops) = sizes()[name], PUBLISHED[name]
+    high = size.mm[1]
+    assert heads[0] < size.head * high < heads[1]
+    assert tops is None or tops[0] < size.top * high < tops[1]
+    if name in ("us-visa", "india"):  # eyes 1 1/8 to 1 3/8 inch above the lower edge
+        assert 28.6 < (1 - size.top - EYES * size.head) * high < 34.9
+
+
 def test_zoom_shift_and_background() -> None:
     size = sizes()["us-visa"]
     plain, large, low = (
