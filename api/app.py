@@ -55,6 +55,8 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     file_bytes = settings.max_upload_mb * 2**20 + OVERHEAD_BYTES
     if path == "/gradio_api/upload":
         return file_bytes
+    if path.startswith(paths.MCP):  # a photo in Base64 within JSON
+        return 2 * file_bytes
     is_form = content_type(headers) == "multipart/form-data"
     if path == paths.REMOVEBG:
         return 2 * file_bytes if is_form else min(2 * file_bytes, MAX_TEXT_BYTES)

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from matting_client import OptionError
 from matting_client.tuning import tune_for_many_photos
 
 from api.gate import load_keys, read_keys
+from api.logins import load_logins
 from api.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ environment, for matting serve --page too:
   MATTING_API_KEYS_FILE, MATTING_API_RATE, MATTING_API_QUOTA, MATTING_API_QUEUE
                           as --keys-file, --rate, --quota, --queue
   MATTING_API_URLS=1      as --urls
+  MATTING_API_LOGINS_FILE, MATTING_API_MCP=1
+                          as --logins-file, --mcp
 
 exit code: 0 ended by Ctrl-C or a signal, 2 wrong usage (a port is taken, a value cannot be)
 """
@@ -116,6 +120,19 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         help="let the API fetch image_url and bg_image_url from public addresses (default: off)",
     )
     add("--page", action=argparse.BooleanOptionalAction, default=True, help="the web page, which asks for no key")
+    add(
+        "--logins-file",
+        type=Path,
+        metavar="FILE",
+        default=_environment("LOGINS_FILE", None),
+        help="who may use the page, as name:password, one a line; without it the page is open",
+    )
+    add(
+        "--mcp",
+        action=argparse.BooleanOptionalAction,
+        default=_environment("MCP", "0") == "1",
+        help="offer the page's functions as tools of the Model Context Protocol at /gradio_api/mcp/ (default: off)",
+    )
 
 
 def _environment(name: str, default: object) -> Any:
@@ -131,10 +148,11 @@ def read_settings(given: argparse.Namespace) -> Settings:
     """
     values = vars(given)
     path, listed = values.pop("keys_file"), os.environ.get("MATTING_API_KEYS", "")
+    who = values.pop("logins_file")
     keys = load_keys(path) if path else frozenset[str]()
     if listed:
         keys |= read_keys(listed, "$MATTING_API_KEYS")
-    return Settings(**values, keys=keys)
+    return Settings(**values, keys=keys, logins=load_logins(who) if who else {})
 
 
 def main(argv: list[str]) -> int:
@@ -146,10 +164,11 @@ def main(argv: list[str]) -> int:
     except OptionError as error:
         say(str(error))
         return USAGE
-    if not settings.is_loopback and (settings.page or not settings.keys):
+    opened = _opened(settings)
+    if opened and not settings.is_loopback:
         say(
-            f"warning: {settings.host} opens {_opened(settings)} to other machines, without passwords; "
-            "put a proxy with TLS and logins before it, or stay on 127.0.0.1"
+            f"warning: {settings.host} opens {opened} to other machines, without passwords; use --logins-file and "
+            "--keys-file behind a proxy with TLS, or stay on 127.0.0.1"
         )
     # Covers the time of loading, before there is a server that can be told to end.
     for number in STOP_SIGNALS:
@@ -161,9 +180,8 @@ def main(argv: list[str]) -> int:
 
 def _opened(settings: Settings) -> str:
     """What anyone may use."""
-    if settings.keys:
-        return "the page"
-    return "the page and the API" if settings.page else "the API"
+    parts = {"the page": settings.page and not settings.logins, "the API": not settings.keys}
+    return " and ".join(part for part, is_open in parts.items() if is_open)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -190,6 +208,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
     tune_for_many_photos()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    host, port = listener.getsockname()[:2]
+    settings = replace(settings, port=port)  # which the page's tools call, when a free one was asked for
     with private_folder() as folder:
         config = uvicorn.Config(
             _site(settings, folder) if settings.page else create_app(settings),
@@ -204,7 +224,6 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         # From here on a signal is noted, as uvicorn itself does when it runs: raised then, it could cut its start.
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-        host, port = listener.getsockname()[:2]
         what = "page and REST API" if settings.page else "REST API"
         say(f"{what} on http://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listener])

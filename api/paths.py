@@ -3,4 +3,5 @@
 PHOTOS = REMOVEBG, CUTOUT, ALPHA = "/v1.0/removebg", "/v1/cutout", "/v1/alpha"
 STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
 OPENAPI = "/openapi.json"
+MCP = "/gradio_api/mcp"  # the page's, where it is offered
 ALL = (*PHOTOS, *STATE, OPENAPI)

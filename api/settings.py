@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from matting_client import Limits, OptionError
 from matting_client.client import split_url
@@ -36,6 +38,8 @@ class Settings:
     waiting: int = 48  # further requests that may wait for their turn; more are refused with 503
     retry_seconds: float = 15.0  # how long a busy or restarting server is asked again; outlives a revival of 10 s
     page: bool = True  # the web page beside the API
+    logins: Mapping[str, str] = field(default_factory=dict, repr=False)  # passwords by name; none for an open page
+    mcp: bool = False  # the page's functions as tools of the Model Context Protocol
     urls: bool = False  # fetch image_url and bg_image_url from the internet
     keys: frozenset[str] = field(default=frozenset(), repr=False)  # who may use the API; none for everyone
     rate: int = 0  # photos a minute of one key, or of one address without keys; 0 for no limit
@@ -57,6 +61,10 @@ class Settings:
         ):
             if not low <= value <= high:
                 raise OptionError(f"{name}: got {value}, expected {low} to {high}")
+        if self.mcp and (self.logins or not self.page):
+            raise OptionError("--mcp: got it with --logins-file or --no-page; its tools are those of an open page")
+        if self.mcp and find_spec("mcp") is None:
+            raise OptionError("--mcp: got no package mcp; install it with: pip install -c constraints.txt -e '.[mcp]'")
         if not self.workers:
             object.__setattr__(self, "workers", default_workers())
 
@@ -64,6 +72,12 @@ class Settings:
     def limits(self) -> Limits:
         """Largest accepted photo."""
         return Limits(self.max_upload_mb * 2**20, self.max_pixels)
+
+    @property
+    def local_address(self) -> str:
+        """Host and port under which this machine itself reaches it."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        return f"[{host}]:{self.port}" if ":" in host and not host.startswith("[") else f"{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:

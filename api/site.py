@@ -6,6 +6,7 @@ from pathlib import Path
 
 from api.app import body_limit, create_api
 from api.guard import Guard
+from api.logins import Logins
 from api.service import Service
 from api.settings import Settings
 from ui.mount import mount_page
@@ -24,5 +25,7 @@ def create_site(settings: Settings, folder: Path) -> Guard:
         settings.workers,
         settings.limits.max_bytes,
         service.status,
+        auth=Logins(settings.logins) if settings.logins else None,
+        mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
     )
     return Guard(site, lambda path, headers: body_limit(settings, path, headers), service.metrics.answered)

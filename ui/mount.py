@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
+import gradio.mcp
 from anyio import to_thread
 from fastapi import FastAPI
 from gradio import routes
@@ -21,6 +23,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.mcp import offer_tools
 from ui.page import build_page, translations
 from ui.store import Store
 from ui.studio import Cut, Studio
@@ -47,6 +50,8 @@ _EXACT = {
     "/gradio_api/upload",
     "/gradio_api/upload_progress",
 }
+_LOGIN = {"/login", "/logout"}
+_MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
 _BELOW = ("/assets/", "/static/", "/gradio_api/call/", "/gradio_api/heartbeat/")
 # Scripts, fonts and connections of this host only.
 POLICY = (
@@ -59,8 +64,8 @@ POLICY = (
 class Site:
     """Sends a request to the page when it is one of the page's paths, and to the API otherwise."""
 
-    def __init__(self, api: ASGIApp, page: ASGIApp, folder: Path) -> None:
-        self._api, self._page = api, page
+    def __init__(self, api: ASGIApp, page: ASGIApp, folder: Path, more: set[str]) -> None:
+        self._api, self._page, self._exact = api, page, _EXACT | more
         self._files = f"/gradio_api/file={folder}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +82,7 @@ class Site:
         await self._page(scope, receive, send_on)
 
     def _is_page(self, path: str) -> bool:
-        return path in _EXACT or path.startswith((*_BELOW, self._files))
+        return path in self._exact or path.startswith((*_BELOW, self._files))
 
 
 def mount_page(
@@ -89,6 +94,8 @@ def mount_page(
     workers: int,
     max_upload_bytes: int,
     status: Callable[[], dict[str, Any]],
+    auth: Callable[[str, str], bool] | None = None,
+    mcp_url: str | None = None,
 ) -> Site:
     """The page in front of an API.
 
@@ -102,10 +109,12 @@ def mount_page(
     workers : photos worked on at once.
     max_upload_bytes : largest photo.
     status : asks the server how it does; see `Studio`.
+    auth : whether a name and a password may use the page; None for everyone.
+    mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
     """
     os.environ[FOLDER_VARIABLE] = str(folder)
     # Read from the environment when Gradio was imported, and made at once, in a place that others read.
-    routes.DEFAULT_TEMP_DIR = str(folder)
+    routes.DEFAULT_TEMP_DIR = gradio.mcp.DEFAULT_TEMP_DIR = str(folder)
     page = build_page(Studio(cut, Store(STORE_BYTES, KEPT_SECONDS), folder, model, workers, status))
 
     @asynccontextmanager
@@ -118,20 +127,25 @@ def mount_page(
     parent = FastAPI(openapi_url=None, lifespan=run)
     # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
     parent.add_middleware(CORSMiddleware, allow_origins=[])
+    # Of tools that need a state: they are not offered.
+    warnings.filterwarnings("ignore", "This MCP server includes a tool that has a gr.State", UserWarning)
     gr.mount_gradio_app(
         parent,
         page,
         path="/",
+        auth=auth,
         footer_links=[],
         run_history=False,
         max_file_size=max_upload_bytes,
         show_error=False,
         ssr_mode=False,
         enable_monitoring=False,
-        mcp_server=False,
+        mcp_server=mcp_url is not None,
         i18n=translations(),
         theme=theme(),
         css=CSS,
         head=f"<script>{SCRIPT}</script>",
     )
-    return Site(api, parent, folder)
+    if mcp_url is not None:
+        offer_tools(page, mcp_url)
+    return Site(api, parent, folder, (_LOGIN if auth else set()) | (_MCP if mcp_url else set()))

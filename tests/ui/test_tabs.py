@@ -179,6 +179,7 @@ _FUNCTIONS = (
     names.API_SCENE,
     names.API_SCENE_AGAIN,
     names.API_SCENE_FILE,
+    names.API_ONE,
     names.API_BATCH,
     names.API_ABOUT,
 )

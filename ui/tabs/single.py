@@ -74,6 +74,18 @@ class Handlers:
         """Write the alpha in full size, as a grey PNG."""
         return self._file(key, request, {**values, "picture": None, "format": "png"}, "alpha", alpha_only=True)
 
+    def whole(self, photo: Upload, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
+        """Cut the subject out of a photo, in one call for programs; returns the file in full size."""
+        if photo is None:
+            return None
+        try:
+            options = controls.read_options(self.studio, picture=picture, **values)
+            path = self.studio.uploaded(photo)
+            cutout = self.studio.cut(path.read_bytes(), options, path.name)
+            return self.studio.save(cutout.to_bytes(), f"{path.stem}-cutout{SUFFIX_OF_FORMAT[options.format]}")
+        except MattingError as error:
+            raise shown(error, request) from None
+
     def preset(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         """Set the controls as a preset says."""
         chosen = presets().get(name)
@@ -128,6 +140,8 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
     delivery.on_click(buttons[0], do.file, {"api_name": names.API_FILE}, **inputs)
     delivery.on_click(buttons[1], do.alpha, {"api_name": names.API_ALPHA}, **inputs)
+    file, call = gr.File(visible=False), gr.Button(visible=False)  # for programs; the page itself does not call it
+    call.click(do.whole, photo, file, inputs_kwargs=values, api_name=names.API_ONE, **studio.work)
 
 
 def _settings(i18n: gr.I18n) -> dict[str, Any]:

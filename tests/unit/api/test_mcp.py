@@ -1,0 +1,92 @@
+"""The page's functions as tools, called by the client that the protocol's authors publish."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from matting_client import OptionError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from PIL import Image
+
+from api.settings import Settings
+from tests.unit.api.test_main import START_SECONDS, process
+
+Ask = Callable[[ClientSession], Awaitable[Any]]
+
+
+def asked(url: str, ask: Ask, **headers: str) -> Any:
+    """What a client learns that asks a server."""
+
+    async def run() -> Any:
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=START_SECONDS) as http,
+            streamable_http_client(f"{url}/gradio_api/mcp/", http_client=http) as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            return await ask(session)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Any:
+    with process(tmp_path_factory.mktemp("mcp"), repository, "--engine", "local", "--mcp") as (_, address):
+        yield address
+
+
+def data_address(photo: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(photo).decode()}"
+
+
+def test_a_model_finds_the_tools_and_cuts_a_photo_out(url: str, portrait: bytes) -> None:
+    async def ask(session: ClientSession) -> tuple[Any, Any]:
+        arguments = {"photo": data_address(portrait), "background": "blue", "format": "png"}
+        return await session.list_tools(), await session.call_tool("cut_out", arguments)
+
+    # A request may name any host; the server calls itself at its own address all the same.
+    tools, result = asked(url, ask, **{"X-Forwarded-Host": "example.invalid"})
+    found = {tool.name: tool for tool in tools.tools}
+    assert found.keys() == {"cut_out", "batch", "about"}
+    assert {"photo", "background", "format", "threshold", "size"} <= found["cut_out"].inputSchema["properties"].keys()
+    assert "Cut the subject out" in found["cut_out"].description
+    assert not result.isError
+    picture = next(each for each in result.content if each.type == "image")
+    wanted = httpx.post(f"{url}/v1/cutout?background=%23438edb", content=portrait, timeout=START_SECONDS)
+    with (
+        Image.open(io.BytesIO(base64.b64decode(picture.data))) as image,
+        Image.open(io.BytesIO(wanted.content)) as same,
+    ):
+        assert (image.format, image.size) == ("PNG", (512, 400))
+        assert (np.asarray(image) == np.asarray(same)).all()
+
+
+@pytest.mark.parametrize("photo", ["http://127.0.0.1:1/photo.jpg", "/etc/passwd", "data:image/jpeg;base64,bm8="])
+def test_what_is_no_photo_is_refused(url: str, photo: str) -> None:
+    result = asked(url, lambda session: session.call_tool("cut_out", {"photo": photo}))
+    assert result.isError
+    assert "root:" not in result.content[0].text
+
+
+def test_functions_that_need_what_came_before_are_no_tools(url: str) -> None:
+    assert asked(url, lambda session: session.call_tool("recompose", {})).isError
+
+
+def test_without_the_option_there_are_none(tmp_path: Path, repository: Path) -> None:
+    with process(tmp_path, repository, "--engine", "local") as (_, address):
+        assert httpx.post(f"{address}/gradio_api/mcp/", json={}, timeout=START_SECONDS).status_code == 404
+
+
+@pytest.mark.parametrize("values", [{"logins": {"a": "long enough"}}, {"page": False}])
+def test_it_needs_an_open_page(values: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="--mcp"):
+        Settings(mcp=True, **values)
