@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matting_client.engines.packed import pack_last_layers
 
 PACKAGES = (
     "nvidia-pytriton",
@@ -106,6 +107,8 @@ def layers(path: Path, precision: str, threads: int, runs: int = 10) -> dict[str
     model = core.read_model(path)
     side = model.input(0).partial_shape[1].get_length()
     model.reshape([1, side, side, 3])
+    if precision == "bf16":
+        pack_last_layers(model)
     config = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads,
