@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from matting_client import Cutout, Options, processing
@@ -24,6 +26,7 @@ class Preview:
             self.rgb = cv2.resize(cutout.rgb, size, interpolation=cv2.INTER_AREA)
             self.raw = cv2.resize(cutout.raw, size, interpolation=cv2.INTER_AREA)
         self.shown: object = None  # the settings that the page shows it with
+        self.before = ""  # path of the photo as the page shows it, while nothing cuts it
         self._colours: tuple[int, Picture] | None = None
 
     @property
@@ -37,14 +40,15 @@ class Preview:
             return Cutout(self.rgb, self.raw, options)
         return Cutout(self._foreground(options.alpha_threshold), self.raw, options.with_changes(foreground=False))
 
-    def views(self, options: Options) -> tuple[Picture, Picture, Picture]:
-        """What the page shows: the photo, the result (on squares where it is transparent) and the alpha."""
+    def views(self, options: Options) -> tuple[Picture, Picture]:
+        """What the page shows of a result: itself, on squares where it is transparent, and its alpha."""
         small = self.with_options(options)
         pha = small.with_options(small.options.with_changes(format="png", alpha_only=True)).render()
         transparent = options.background is None and options.format != "jpeg"
-        return self._source(options), small.render(squares(pha.shape) if transparent else None), pha
+        return small.render(squares(*pha.shape) if transparent else None), pha
 
-    def _source(self, options: Options) -> Picture:
+    def source(self, options: Options) -> Picture:
+        """The photo, cut and scaled as the result."""
         return Cutout(self.rgb, self.raw, options).source()
 
     def _foreground(self, level: int) -> Picture:
@@ -57,7 +61,10 @@ class Preview:
         return kept[1]
 
 
-def squares(shape: tuple[int, ...], side: int = 16) -> Picture:
-    """The board that everyone knows for transparent, of (H, W)."""
-    odd = np.add.outer(np.arange(shape[0]) // side, np.arange(shape[1]) // side) % 2
-    return np.where(odd[..., None] == 1, np.uint8(255), np.uint8(217)).repeat(3, axis=2)
+@lru_cache(maxsize=8)  # as long to make as the rest of a preview
+def squares(height: int, width: int, side: int = 16) -> Picture:
+    """The board that everyone knows for transparent, (height, width, 3); not to be written to."""
+    odd = np.add.outer(np.arange(height) // side, np.arange(width) // side) % 2
+    board = np.where(odd[..., None] == 1, np.uint8(255), np.uint8(217)).repeat(3, axis=2)
+    board.setflags(write=False)
+    return board

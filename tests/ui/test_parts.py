@@ -50,8 +50,8 @@ def test_the_preview_shows_what_the_file_holds(options: Options) -> None:
     """At the photo's own size it is the same, though the colours of the edge were found for all settings at once."""
     full = cutout()
     preview = Preview(full, side=512)
-    before, _, alpha = preview.views(options)
-    assert before.shape[:2] == alpha.shape
+    _, alpha = preview.views(options)
+    assert preview.source(options).shape[:2] == alpha.shape
     assert (preview.with_options(options).render() == full.with_options(options).render()).all()
 
 

@@ -140,7 +140,7 @@ class Handlers:
             raise
 
     def _thumbnail(self, cutout: Cutout) -> str:
-        small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[1]
+        small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[0]
         return f"gradio_api/file={self.studio.save_preview(small)}"
 
     def _look(self, batch: Batch, request: gr.Request) -> Looks:

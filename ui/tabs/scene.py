@@ -78,7 +78,7 @@ class Handlers:
     def _show(self, kept: Kept, background: str | None, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
         small: Cutout = kept.small.with_options(Options())
         if background is None:
-            return self.studio.save_preview(kept.small.views(Options())[1]), words_of(request)["scene_waiting"]
+            return self.studio.save_preview(kept.small.views(Options())[0]), words_of(request)["scene_waiting"]
         scene, (fgr, pha) = read_scene(**values), small.layers()
         picture = compose_scene(fgr, pha, self._background(background, SIDE), scene)
         kept.small.shown = (background, values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from matting_client.files import SUFFIX_OF_FORMAT
 
 from ui import controls, delivery, names
 from ui.photo import photo_input
+from ui.preview import Preview
 from ui.queue import place
 from ui.store import Kept
 from ui.studio import WORK, Studio, code_of, shown, words_of
@@ -98,10 +100,18 @@ class Handlers:
 
     def _show(self, kept: Kept, options: Options, request: gr.Request) -> tuple[Any, ...]:
         """Before and after, alpha, status."""
-        save = self.studio.save_preview
-        before, after, alpha = (save(each) for each in kept.small.views(options))
+        after, alpha = (self.studio.save_preview(each) for each in kept.small.views(options))
+        before = self._before(kept.small, options)
         kept.small.shown = options
         return (before, after), alpha, self._status(kept, options, request)
+
+    def _before(self, small: Preview, options: Options) -> str:
+        """The photo as it is shown: mostly the same one, which needs no new file."""
+        if options.crop or options.size != names.ORIGINAL:
+            return self.studio.save_preview(small.source(options))
+        if not Path(small.before).is_file():  # not yet there, or swept
+            small.before = self.studio.save_preview(small.source(options))
+        return small.before
 
     def _file(self, key: Key, request: gr.Request, values: Any, kind: str, **changes: Any) -> str | None:
         kept = self.studio.kept(key, request)
