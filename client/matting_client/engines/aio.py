@@ -14,7 +14,7 @@ from matting_client.engines.base import OUTPUT, check_batch
 from matting_client.engines.retry import Retry, has_forgotten, translate
 from matting_client.engines.shm import Region, Regions
 from matting_client.engines.wire import (
-    UNREGISTER_WAITS,
+    UNREGISTERING,
     Image,
     alpha_shape,
     grpc_settings,
@@ -165,14 +165,17 @@ class _AsyncEngine:
         return region
 
     async def _unregister(self, regions: list[Region]) -> None:
+        waits = UNREGISTERING.waits()
         for region in regions:
             with contextlib.suppress(Exception):  # a server that is gone has forgotten it
-                for wait in UNREGISTER_WAITS:
-                    await self._client.unregister_system_shared_memory(region.name, **self._options())
-                    if not await self._client.get_system_shared_memory_status(region.name, **self._status_options()):
-                        break
+                while await self._unregistering(region.name) and (wait := next(waits, None)) is not None:
                     await asyncio.sleep(wait)
             region.close()
+
+    async def _unregistering(self, name: str) -> bool:
+        """Ask for a region to be unregistered; whether the server still has it."""
+        await self._client.unregister_system_shared_memory(name, **self._options())
+        return bool(await self._client.get_system_shared_memory_status(name, **self._status_options()))
 
     async def close(self) -> None:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""

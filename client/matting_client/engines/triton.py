@@ -19,7 +19,7 @@ from matting_client.engines.retry import Retry, has_forgotten, translate
 from matting_client.engines.shm import Region, Regions
 from matting_client.engines.wire import (
     TRANSPORT_ERRORS,
-    UNREGISTER_WAITS,
+    UNREGISTERING,
     Image,
     alpha_shape,
     grpc_settings,
@@ -165,14 +165,17 @@ class _SyncEngine:
         return region
 
     def _unregister(self, regions: list[Region]) -> None:
+        waits = UNREGISTERING.waits()
         for region in regions:
             with contextlib.suppress(*TRANSPORT_ERRORS):  # a server that is gone has forgotten it
-                for wait in UNREGISTER_WAITS:
-                    self._connection().unregister_system_shared_memory(region.name, **self._options())
-                    if not self._connection().get_system_shared_memory_status(region.name, **self._status_options()):
-                        break
+                while self._unregistering(region.name) and (wait := next(waits, None)) is not None:
                     time.sleep(wait)
             region.close()
+
+    def _unregistering(self, name: str) -> bool:
+        """Ask for a region to be unregistered; whether the server still has it."""
+        self._connection().unregister_system_shared_memory(name, **self._options())
+        return bool(self._connection().get_system_shared_memory_status(name, **self._status_options()))
 
     def close(self) -> None:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""

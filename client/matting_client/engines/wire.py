@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from matting_client.engines.base import INPUT, OUTPUT
+from matting_client.engines.retry import Retry
 from matting_client.engines.shm import Region
 from matting_client.errors import EngineError, ModelError, ServerBusy
 
@@ -19,8 +20,8 @@ Image = NDArray[np.uint8]
 # What the synchronous transports raise; HTTPException comes when a server dies in the middle of an HTTP answer.
 TRANSPORT_ERRORS = (InferenceServerException, OSError, HTTPException)
 # A photo is answered before the rest of its batch, and until that is done its region stays registered: the server takes
-# note of the wish to unregister it and forgets it again. Seconds until the wish is repeated.
-UNREGISTER_WAITS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+# note of the wish to unregister it and forgets it again, so the wish is repeated for as long as a batch may take.
+UNREGISTERING = Retry(budget=30.0, first=0.02)
 DEAD_STUB = "is not healthy"
 
 
