@@ -85,10 +85,13 @@ def serve(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 @pytest.fixture(scope="session")
 def api(repository: Path) -> Iterator[httpx.Client]:
     """One API that tests share when they leave it as it was."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as open_ones:
-        patch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
-        settings = Settings(engine="local", max_upload_mb=4, max_pixels=2_000_000)
-        yield open_ones.enter_context(running(settings))
+    settings = Settings(engine="local", max_upload_mb=4, max_pixels=2_000_000)
+    with ExitStack() as open_ones:
+        with pytest.MonkeyPatch.context() as patch:  # only until the model is there: other tests want the real one
+            patch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
+            client = open_ones.enter_context(running(settings))
+            assert client.get("/readyz").status_code == 200
+        yield client
 
 
 @pytest.fixture(scope="session")
