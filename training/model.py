@@ -69,14 +69,14 @@ class MattingUNet(nn.Module):
     def forward(self, src: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
         x = (src - MEAN) / STD
         if max(src.shape[2:]) > UNET_SIDE:
-            pha, features, _ = self.unet(F.avg_pool2d(x, 2))
-            refined: Tensor = self.refiner(x, features, pha)
-            return refined.clamp(0, 1)
-        pha, _, sides = self.unet(x)
+            logit, features, _ = self.unet(F.avg_pool2d(x, 2))
+            return torch.sigmoid(self.refiner(x, features, logit))
+        logit, _, sides = self.unet(x)
+        pha = torch.sigmoid(logit)
         return (pha, sides) if self.training and self.config.deep_supervision else pha
 
     def unet(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Alpha, the features it was made from, and in training the side alphas, of a normalised photo."""
+        """Logit of alpha, the features it was made from, and in training the side alphas, of a normalised photo."""
         *skips, deep = self.encoder(x)  # 1/2: 16, 1/4: 24, 1/8: 40, 1/16: 112; 1/32: 320
         y = self.context(self.neck(deep))  # 1/32: 160
         sides = []
@@ -85,8 +85,7 @@ class MattingUNet(nn.Module):
             if self.training and self.config.deep_supervision:
                 sides.append(torch.sigmoid(self.side_heads[i](y).float()))
         y = self.fuse(torch.cat([upsample2(self.reduce(y)), self.detail(x)], 1))  # full: 16
-        pha = torch.sigmoid(self.head(y).float())
-        return pha, y, sides
+        return self.head(y).float(), y, sides
 
 
 def cost(model: MattingUNet, size: int = 512) -> dict[str, float]:

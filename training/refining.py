@@ -28,7 +28,7 @@ def both_parts(model: MattingUNet) -> None:
 
 
 def half_size(model: MattingUNet, src: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """The U-Net's alpha, features and side alphas of pictures (B, 3, S, S) in 0..255, at S / 2."""
+    """The U-Net's logit, features and side alphas of pictures (B, 3, S, S) in 0..255, at S / 2."""
     x = F.avg_pool2d((src - MEAN) / STD, 2)
     return model.unet(x.contiguous(memory_format=torch.channels_last))
 
@@ -40,15 +40,15 @@ def halved(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def refined_crops(
-    model: MattingUNet, batch: dict[str, Tensor], pha: Tensor, features: Tensor, seed: int
+    model: MattingUNet, batch: dict[str, Tensor], logit: Tensor, features: Tensor, seed: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Refined alpha of `VIEWS` crops of each picture, around its edges, and the same crops of the batch.
+    """Refined alpha of `VIEWS` crops of each picture, all but one around its edges, and the same crops of the batch.
 
     Parameters
     ----------
     model : whose refiner is to be trained.
     batch : from `training.augment.finish`; pictures (B, C, S, S) with S a multiple of 64 and at least `CROP`.
-    pha, features : from `half_size`.
+    logit, features : from `half_size`.
     seed : decides where the crops lie.
 
     Returns
@@ -66,18 +66,20 @@ def refined_crops(
     crops = {name: cut(batch[name]) for name in ("pha", "fgr", "bgr")}
     crops["composite"] = torch.stack([batch["composite"][i] for i, _, _ in corners])
     x = ((cut(batch["src"]) - MEAN) / STD).contiguous(memory_format=torch.channels_last)
-    return model.refiner(x, cut(features, 2), cut(pha, 2)), crops
+    return torch.sigmoid(model.refiner(x, cut(features, 2), cut(logit, 2))), crops
 
 
 def _corners(pha: Tensor, generator: Generator) -> list[tuple[int, int, int]]:
-    """Picture number, top and left of each crop: around a random place of the edge band, or anywhere without one."""
+    """Picture number, top and left of each crop: around a random place of the edge band; the last one anywhere."""
     size, found = pha.shape[-1], []
     bands = edge_band(pha)[:, 0, ::4, ::4].cpu()
     for i, band in enumerate(bands):
         places = band.nonzero() * 4
-        for _ in range(VIEWS):
+        for view in range(VIEWS):
             random = torch.rand(3, generator=generator)
-            centre = places[int(random[0] * len(places))] if len(places) else (random[1:] * size).long()
+            centre = (
+                places[int(random[0] * len(places))] if len(places) and view < VIEWS - 1 else (random[1:] * size).long()
+            )
             shift = ((random[1:] - 0.5) * CROP * 0.8).long()
             top, left = ((centre + shift - CROP // 2).clamp(0, size - CROP) // 2 * 2).tolist()
             found.append((i, top, left))

@@ -120,13 +120,13 @@ class Trainer:
                 pha, sides = out if isinstance(out, tuple) else (out, [])
             else:
                 with torch.set_grad_enabled(part == "both"):
-                    pha, features, sides = half_size(self.model, batch["src"])
+                    logit, features, sides = half_size(self.model, batch["src"])
                 seed = self.config.seed * 1_000_003 + self.seen
-                fine, crops = refined_crops(self.model, batch, pha, features, seed)
+                fine, crops = refined_crops(self.model, batch, logit, features, seed)
         if part == "unet":
             return matting_loss(pha, sides, batch)
         refined = {f"fine_{name}": value for name, value in matting_loss(fine, [], crops).items()}
-        losses = matting_loss(pha, sides, halved(batch)) if part == "both" else {}
+        losses = matting_loss(torch.sigmoid(logit), sides, halved(batch)) if part == "both" else {}
         return {**losses, **refined, "total": refined["fine_total"] + losses.get("total", 0.0)}
 
     def set_lr(self) -> None:
