@@ -77,9 +77,8 @@ def _corners(pha: Tensor, generator: Generator) -> list[tuple[int, int, int]]:
         places = band.nonzero() * 4
         for view in range(VIEWS):
             random = torch.rand(3, generator=generator)
-            centre = (
-                places[int(random[0] * len(places))] if len(places) and view < VIEWS - 1 else (random[1:] * size).long()
-            )
+            anywhere = len(places) == 0 or view == VIEWS - 1
+            centre = (random[1:] * size).long() if anywhere else places[int(random[0] * len(places))]
             shift = ((random[1:] - 0.5) * CROP * 0.8).long()
             top, left = ((centre + shift - CROP // 2).clamp(0, size - CROP) // 2 * 2).tolist()
             found.append((i, top, left))
