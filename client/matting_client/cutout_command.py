@@ -17,6 +17,7 @@ from pathlib import Path
 from matting_client.arguments import Parser
 from matting_client.client import MattingClient, connect
 from matting_client.decode import Limits, count_pixels, read
+from matting_client.engines import shm
 from matting_client.errors import MattingError, OptionError, OutputError, ServerUnavailable
 from matting_client.files import Job, output_format, plan
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
@@ -252,6 +253,7 @@ def _wait_or_leave(running: Iterable[Future[None]], progress: Progress) -> None:
     if not all(future.done() for future in running):
         progress.say("matting cutout: interrupted")
         # Python would wait for the threads, and they for the server.
+        shm.unlink_all()
         os._exit(INTERRUPTED)
 
 

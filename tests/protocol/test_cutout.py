@@ -186,3 +186,4 @@ def test_an_interruption_does_not_wait_for_a_server_that_hangs(served: Served, p
     assert process.returncode == 130
     assert errors == b"matting cutout: interrupted\n"
     assert {path.suffix for path in out.iterdir()} == {".png"}
+    assert not list(Path("/dev/shm").glob(f"unet_matting_client_{process.pid}_*")), "shared memory is left behind"

@@ -22,6 +22,13 @@ PREFIX = "unet_matting_client_"
 FOLDER = Path("/dev/shm")  # where POSIX shared memory lives on Linux; elsewhere pixels travel in the request
 GRACE = 60.0  # seconds after which a server has surely ended a request that its client gave up
 _numbers = itertools.count()
+_named: set[Path] = set()  # blocks whose names are still in FOLDER
+
+
+def unlink_all() -> None:
+    """Take the names of all blocks of this process away, for an end that runs no clean-up (`os._exit`)."""
+    for path in list(_named):
+        path.unlink(missing_ok=True)
 
 
 class Region:
@@ -41,6 +48,7 @@ class Region:
         self._path: Path | None = FOLDER / self.name
         self._bytes: NDArray[np.uint8] | None = None
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        _named.add(self._path)
         try:
             os.posix_fallocate(descriptor, 0, self.size)  # mapping a hole in full memory would end in SIGBUS
             self._bytes = np.frombuffer(mmap.mmap(descriptor, self.size), np.uint8)
@@ -80,6 +88,7 @@ class Region:
         path, self._path = self._path, None
         if path is not None:
             path.unlink(missing_ok=True)
+            _named.discard(path)
 
     def close(self) -> None:
         """Give the memory back; harmless when repeated."""

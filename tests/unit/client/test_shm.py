@@ -52,6 +52,16 @@ def test_both_sides_see_the_same_bytes_and_the_name_is_gone() -> None:
     region.close()
 
 
+def test_an_end_without_clean_up_can_take_all_names_away() -> None:
+    regions = [Region(12, 4), Region(12, 4)]
+    assert named() == {region.name for region in regions}
+    shm.unlink_all()
+    assert named() == set()
+    for region in regions:
+        region.write(np.zeros((1, 2, 2, 3), np.uint8))
+        region.close()
+
+
 def test_a_smaller_batch_uses_the_front_of_both_parts() -> None:
     registry, region = Registry(), Region(24, 8)
     region.register(registry)
