@@ -31,10 +31,11 @@ def _session_server() -> Iterator[Served]:
 
 @pytest.fixture
 def served(_session_server: Served) -> Iterator[Served]:
-    """The shared server, alive before the test and alive after it."""
+    """The shared server, alive before the test and alive after it, without anything registered by then."""
     assert _session_server.is_ready(), _session_server.log
     yield _session_server
     assert _session_server.is_ready(), _session_server.log
+    assert _session_server.regions() == []
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -92,6 +93,10 @@ class Served:
             return response.status, response.read()
         finally:
             connection.close()
+
+    def regions(self) -> list[str]:
+        """Names of the shared memory that clients have registered."""
+        return [str(region["name"]) for region in json.loads(self.get("/v2/systemsharedmemory/status")[1])]
 
     def counts(self, model: str) -> dict[str, int]:
         """The model's counters from the metrics page, by metric name."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import subprocess
 import sys
@@ -34,10 +33,6 @@ def url_of(served: Served, engine: SyncEngine | AsyncEngine) -> str:
     return served.grpc if "Grpc" in engine.__name__ else served.http
 
 
-def registered(served: Served) -> list[str]:
-    return [str(region["name"]) for region in json.loads(served.get("/v2/systemsharedmemory/status")[1])]
-
-
 @pytest.mark.parametrize("engine", SYNC)
 def test_one_engine_serves_many_threads(served: Served, portraits: Photos, engine: SyncEngine) -> None:
     photos = portraits[MODEL]
@@ -48,8 +43,8 @@ def test_one_engine_serves_many_threads(served: Served, portraits: Photos, engin
         with ThreadPoolExecutor(8) as pool:
             for size, alpha in zip(sizes, pool.map(lambda size: one.infer(photos[:size]), sizes), strict=True):
                 assert np.abs(alpha.astype(int) - expected[:size]).max() <= 1
-        assert 1 <= len(registered(served)) <= 8  # no more than requests ever ran at once
-    assert registered(served) == []
+        assert 1 <= len(served.regions()) <= 8  # no more than requests ever ran at once
+    assert served.regions() == []
 
 
 @pytest.mark.parametrize("engine", ASYNC)
@@ -68,7 +63,7 @@ def test_one_async_engine_serves_many_tasks(
     assert [len(alpha) for alpha in alphas] == [1, 2, 3] * 3
     for alpha in alphas:
         assert np.abs(alpha.astype(int) - alphas[2][: len(alpha)]).max() <= 1
-    assert registered(served) == []
+    assert served.regions() == []
 
 
 @pytest.mark.parametrize("engine", [*SYNC, *ASYNC])

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from matting_client.engines.base import OUTPUT, check_batch
-from matting_client.engines.retry import Retry, has_forgotten, translate
+from matting_client.engines.retry import Retry, has_forgotten, is_in_use, translate
 from matting_client.engines.shm import Region, Regions
 from matting_client.engines.wire import (
     UNREGISTERING,
@@ -154,33 +154,47 @@ class _AsyncEngine:
             await region.register_async(self._client, **self._options())
         except Exception as error:  # as above
             if region is not None:
-                region.close()
                 if isinstance(translate(error, self.url, self.model), ServerBusy | ServerUnavailable):
+                    self._regions.retire(region)  # it may be registered all the same
                     raise
+                region.close()
             if self._must_share:
                 raise
             # The address is local but the memory is not, as with a container: send the pixels instead.
             self._share = False
             return None
+        except BaseException:  # cancelled: it may be registered all the same
+            if region is not None:
+                self._regions.retire(region)
+            raise
         return region
 
     async def _unregister(self, regions: list[Region]) -> None:
-        waits = UNREGISTERING.waits()
-        for region in regions:
-            with contextlib.suppress(Exception):  # a server that is gone has forgotten it
-                while await self._unregistering(region.name) and (wait := next(waits, None)) is not None:
-                    await asyncio.sleep(wait)
-            region.close()
+        waits, pending = UNREGISTERING.waits(), list(regions)
+        try:
+            while pending:
+                with contextlib.suppress(Exception):  # a server that is gone has forgotten it
+                    while await self._unregistering(pending[-1].name) and (wait := next(waits, None)) is not None:
+                        await asyncio.sleep(wait)
+                pending.pop().close()
+        finally:  # cancelled: the rest is for later
+            for region in pending:
+                self._regions.retire(region)
 
     async def _unregistering(self, name: str) -> bool:
         """Ask for a region to be unregistered; whether the server still has it."""
-        await self._client.unregister_system_shared_memory(name, **self._options())
+        try:
+            await self._client.unregister_system_shared_memory(name, **self._options())
+        except Exception as error:
+            if is_in_use(error):
+                return True
+            raise
         return bool(await self._client.get_system_shared_memory_status(name, **self._status_options()))
 
     async def close(self) -> None:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""
         if self._client is not None:
-            await self._unregister(self._regions.drain() + self._regions.due())
+            await self._unregister(self._regions.drain())
             client, self._client = self._client, None
             await client.close()
 

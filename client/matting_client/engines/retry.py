@@ -74,3 +74,8 @@ def has_forgotten(error: Exception) -> bool:
     """Whether a refusal means that the server does not know a shared-memory region, as after its restart."""
     text = str(error).lower()
     return isinstance(error, InferenceServerException) and "unable to find" in text and "shared memory region" in text
+
+
+def is_in_use(error: Exception) -> bool:
+    """Whether the server refuses to unregister a shared-memory region because a request still holds it."""
+    return isinstance(error, InferenceServerException) and "currently in use" in str(error)

@@ -99,8 +99,9 @@ class Region:
 class Regions:
     """The registered regions of one engine: free ones for the next request, retired ones to unregister later.
 
-    A region whose request was given up is retired: the server may still write to it, and unregistering it then can
-    crash an old server. There are as many regions as requests ever ran at once. Safe from several threads.
+    A region whose request was given up is retired: the server may still write to it, and one before 2.51 (24.10) may
+    crash when it is unregistered then. There are as many regions as requests ever ran at once. Safe from several
+    threads.
     """
 
     def __init__(self) -> None:
@@ -141,7 +142,8 @@ class Regions:
         return due
 
     def drain(self) -> list[Region]:
-        """All free regions; the caller unregisters and closes them."""
+        """All regions, free and retired; the caller unregisters and closes them."""
         with self._lock:
-            free, self._free = self._free, []
-        return free
+            drained = self._free + [region for _, region in self._retired]
+            self._free, self._retired = [], []
+        return drained

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from matting_client.engines.base import OUTPUT, check_batch
-from matting_client.engines.retry import Retry, has_forgotten, translate
+from matting_client.engines.retry import Retry, has_forgotten, is_in_use, translate
 from matting_client.engines.shm import Region, Regions
 from matting_client.engines.wire import (
     TRANSPORT_ERRORS,
@@ -154,14 +154,19 @@ class _SyncEngine:
             region.register(self._connection(), **self._options())
         except TRANSPORT_ERRORS as error:
             if region is not None:
-                region.close()
                 if isinstance(translate(error, self.url, self.model), ServerBusy | ServerUnavailable):
+                    self._regions.retire(region)  # it may be registered all the same
                     raise
+                region.close()
             if self._must_share:
                 raise
             # The address is local but the memory is not, as with a container: send the pixels instead.
             self._share = False
             return None
+        except BaseException:  # interrupted: as above
+            if region is not None:
+                self._regions.retire(region)
+            raise
         return region
 
     def _unregister(self, regions: list[Region]) -> None:
@@ -174,12 +179,17 @@ class _SyncEngine:
 
     def _unregistering(self, name: str) -> bool:
         """Ask for a region to be unregistered; whether the server still has it."""
-        self._connection().unregister_system_shared_memory(name, **self._options())
+        try:
+            self._connection().unregister_system_shared_memory(name, **self._options())
+        except TRANSPORT_ERRORS as error:
+            if is_in_use(error):
+                return True
+            raise
         return bool(self._connection().get_system_shared_memory_status(name, **self._status_options()))
 
     def close(self) -> None:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""
-        self._unregister(self._regions.drain() + self._regions.due())
+        self._unregister(self._regions.drain())
         self._disconnect()
 
     def __enter__(self) -> Self:

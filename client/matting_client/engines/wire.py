@@ -19,8 +19,8 @@ from matting_client.errors import EngineError, ModelError, ServerBusy
 Image = NDArray[np.uint8]
 # What the synchronous transports raise; HTTPException comes when a server dies in the middle of an HTTP answer.
 TRANSPORT_ERRORS = (InferenceServerException, OSError, HTTPException)
-# A photo is answered before the rest of its batch, and until that is done its region stays registered: the server takes
-# note of the wish to unregister it and forgets it again, so the wish is repeated for as long as a batch may take.
+# A photo is answered before the rest of its batch, and until that is done its region stays registered: the server
+# refuses to unregister it, or takes note and forgets it again, so the wish is repeated for as long as a batch may take.
 UNREGISTERING = Retry(budget=30.0, first=0.02)
 DEAD_STUB = "is not healthy"
 

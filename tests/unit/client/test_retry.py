@@ -9,7 +9,7 @@ import pytest
 from matting_client import connect, connect_async
 from matting_client.client import split_url
 from matting_client.engines import GrpcEngine, HttpEngine
-from matting_client.engines.retry import Retry, has_forgotten, translate
+from matting_client.engines.retry import Retry, has_forgotten, is_in_use, translate
 from matting_client.engines.wire import input_side, is_loopback
 from matting_client.errors import EngineError, MattingError, ModelError, OptionError, ServerBusy, ServerUnavailable
 from tritonclient.utils import InferenceServerException
@@ -163,3 +163,10 @@ def test_models_of_others(shape: list[int]) -> None:
     with pytest.raises(ModelError):
         input_side("resnet", "u:1", {})
     assert input_side("m", "u:1", {"inputs": [{"name": "image", "shape": ["-1", "512", "512", "3"]}]}) == 512
+
+
+def test_a_region_in_use_is_told_from_one_that_is_gone() -> None:
+    held = "Cannot unregister shared memory region 'r', it is currently in use."
+    assert is_in_use(answer(held, "StatusCode.INTERNAL")) and is_in_use(answer(held, "400"))
+    assert not is_in_use(answer("Unable to find system shared memory region: 'r'", "StatusCode.NOT_FOUND"))
+    assert not is_in_use(ConnectionRefusedError(111, "Connection refused"))
