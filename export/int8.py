@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from matting_client.engines.cpu import CONTRACT_FILE, INT8_FILE, CpuModel
+from matting_client.engines.cpu import CONTRACT_FILE, INT8_FILE, CpuModel, cpu_flags, int8_kind
 from matting_client.processing import edge_band, letterbox
 from matting_client.processing.letterbox import inner
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class Gated:
     whole_int8: float
     checked: int
     calibrated: int
+    cpu: str  # the kind of CPU that it was made and measured on
 
     def check(self, name: str) -> None:
         """Refuse what does not pass.
@@ -94,19 +95,21 @@ def _spread(pairs: list[Pair], count: int) -> list[Pair]:
     return [pairs[i] for i in chosen]
 
 
-def quantise(proto: onnx.ModelProto, photos: list[Array]) -> onnx.ModelProto:
+def quantise(proto: onnx.ModelProto, photos: list[Array], cpu: str) -> onnx.ModelProto:
     """The served graph with Q/DQ nodes, its interface unchanged, calibrated with inputs (1, S, S, 3).
 
-    Activations are symmetric (NNCF's "performance" preset): with asymmetric ones OpenVINO leaves every convolution
-    behind a concatenation in fp32, which takes twice as long. What follows the last convolutions stays in fp32: an
-    alpha in steps of 1/127 would be a haze over the whole picture.
+    Activations are symmetric on AMX (NNCF's "performance" preset): with asymmetric ones OpenVINO leaves every
+    convolution behind a concatenation in fp32 there, which takes twice as long. Elsewhere they are asymmetric
+    ("mixed"): as fast, and without AMX OpenVINO computes symmetric ones wrong, five to eight times as far from fp32 as
+    ONNX Runtime does. What follows the last convolutions stays in fp32: an alpha in steps of 1/127 would be a haze over
+    the whole picture.
     """
     os.environ.setdefault("NNCF_CI", "1")  # switches off its telemetry
     import nncf
 
     store_weights_as_float(proto)
     data = nncf.Dataset(photos, lambda photo: {INPUT: photo})
-    preset = nncf.QuantizationPreset.PERFORMANCE
+    preset = nncf.QuantizationPreset.PERFORMANCE if cpu == "amx" else nncf.QuantizationPreset.MIXED
     kept = nncf.IgnoredScope(names=_behind_convolutions(proto))
     quantised: onnx.ModelProto = nncf.quantize(proto, data, subset_size=len(photos), preset=preset, ignored_scope=kept)
     return quantised
@@ -125,7 +128,7 @@ def _behind_convolutions(proto: onnx.ModelProto) -> list[str]:
     return list(found)
 
 
-def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair], calibrated: int) -> Gated:
+def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair], calibrated: int, cpu: str) -> Gated:
     """Both models on photos whose alpha is known, at the model's size and without its padding."""
     means, edges, wholes = [], [], []
     for pair in pairs:
@@ -141,7 +144,7 @@ def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair], calibrated: int) 
     if not edges:
         raise DataError(f"{pairs[0].alpha.parent}: got no alpha with an edge, expected subjects; choose other photos")
     edge, whole = (np.mean(found, axis=0).tolist() for found in (edges, wholes))
-    return Gated(float(np.mean(means)), edge[0], edge[1], whole[0], whole[1], len(pairs), calibrated)
+    return Gated(float(np.mean(means)), edge[0], edge[1], whole[0], whole[1], len(pairs), calibrated, cpu)
 
 
 def _mean(a: Array, b: Array) -> float:
@@ -163,12 +166,13 @@ def publish_int8(model: Path, folder: Path) -> Gated:
     photos = [letterbox(read_rgb(pair.image), fp32.size)[0][None] for pair in learn]
     proto = onnx.load(model)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    quantised = quantise(proto, photos)
+    cpu = int8_kind(cpu_flags())
+    quantised = quantise(proto, photos, cpu)
     annotate(quantised, {**metadata, "precision": "int8"})
     with tempfile.TemporaryDirectory(dir=model.parent, prefix=".int8-") as trial_folder:
         trial = Path(trial_folder) / INT8_FILE
         onnx.save(quantised, trial)
-        found = measure(fp32, CpuModel(trial, precision="f32"), check, len(learn))
+        found = measure(fp32, CpuModel(trial, precision="f32"), check, len(learn), cpu)
         found.check(str(model.with_name(INT8_FILE)))
         trial.replace(model.with_name(INT8_FILE))
     promise = model.parents[1] / CONTRACT_FILE

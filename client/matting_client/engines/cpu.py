@@ -49,16 +49,22 @@ def best_precision(flags: frozenset[str], has_int8: bool) -> Literal["int8", "bf
     return "int8" if has_int8 and flags & {"avx512_vnni", "avx_vnni"} else "f32"
 
 
+def int8_kind(flags: frozenset[str]) -> Literal["amx", "other"]:
+    """The kind of CPU that an int8 file is for: OpenVINO computes the same file differently on AMX and elsewhere."""
+    return "amx" if "amx_int8" in flags else "other"
+
+
 def gated_int8(path: Path) -> Path | None:
-    """The int8 file beside a model, where the repository's contract vouches for just that file; else None.
+    """The int8 file beside a model, where the repository's contract vouches for it on this kind of CPU; else None.
 
     `python -m export int8` writes both once the file has passed its gates; publishing other weights ends the promise.
     """
     file = path.with_name(INT8_FILE)
     try:
         contract = json.loads((path.resolve().parents[1] / CONTRACT_FILE).read_text(encoding="utf-8"))
-        promised = contract["int8"]["sha256"]
-        return file if hashlib.sha256(file.read_bytes()).hexdigest() == promised else None
+        promise = contract["int8"]
+        same = hashlib.sha256(file.read_bytes()).hexdigest() == promise["sha256"]
+        return file if same and promise["cpu"] == int8_kind(cpu_flags()) else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -97,7 +103,9 @@ class CpuModel:
         wanted = best_precision(cpu_flags(), int8 is not None) if precision == "auto" else precision
         if wanted == "int8":
             if int8 is None:
-                raise ModelError(f"{path}: got no {INT8_FILE} beside it that has passed; run python -m export int8")
+                raise ModelError(
+                    f"{path}: got no {INT8_FILE} beside it that has passed on such a CPU; run python -m export int8"
+                )
             path = int8
         try:
             compile_model = _openvino(path, "bf16" if wanted == "bf16" else "f32", threads)

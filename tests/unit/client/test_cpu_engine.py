@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from matting_client.engines import Engine, LocalEngine
-from matting_client.engines.cpu import CpuModel, best_precision, cpu_flags, gated_int8
+from matting_client.engines.cpu import CpuModel, best_precision, cpu_flags, gated_int8, int8_kind
 from matting_client.engines.cuda import CudaModel, has_cuda
 from matting_client.engines.local import model_repository
 from matting_client.engines.onnx import open_model
@@ -164,7 +164,11 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(tmp_path: Path,
         assert gated_int8(model) is None, text
         with pytest.raises(ModelError, match=r"no model\.int8\.onnx beside it that has passed"):
             CpuModel(model, precision="int8")
-    contract.write_text(json.dumps({"int8": {"sha256": hashlib.sha256(int8.read_bytes()).hexdigest()}}))
+    kind = int8_kind(cpu_flags())
+    promise = {"sha256": hashlib.sha256(int8.read_bytes()).hexdigest(), "cpu": "amx" if kind == "other" else "other"}
+    contract.write_text(json.dumps({"int8": promise}))
+    assert gated_int8(model) is None  # vouched for on another kind of CPU
+    contract.write_text(json.dumps({"int8": {**promise, "cpu": kind}}))
     assert gated_int8(model) == int8
     assert " int8, " in CpuModel(model, precision="int8").description
     # As the server sees it: through links, with the contract beside the real file.
