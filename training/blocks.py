@@ -106,35 +106,6 @@ class DecoderStage(nn.Module):
         return mixed
 
 
-class Refiner(nn.Module):
-    """What the U-Net's alpha lacks at twice its size, from the photo at that size.
-
-    It corrects the logit: where the U-Net is sure, small errors of the refiner leave alpha at 0 or 1.
-
-    Everything happens at the U-Net's size: a strided convolution reads the photo's finer pixels, and four pixels of
-    alpha are written at a time (Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient
-    Sub-Pixel Convolutional Neural Network", CVPR 2016). x (B, 3, 2h, 2w), features (B, C, h, w) and logit (B, 1, h, w)
-    -> logit (B, 1, 2h, 2w); a fresh one only enlarges it.
-    """
-
-    def __init__(self, features: int, width: int) -> None:
-        super().__init__()
-        self.look = ConvBnAct(3, 24, stride=2)
-        self.join = ConvBnAct(24 + features + 1, width)
-        self.mix1 = nn.Sequential(ConvBnAct(width, width), ConvBnAct(width, width))
-        self.mix2 = nn.Sequential(ConvBnAct(width, width), ConvBnAct(width, width))
-        self.write = nn.Conv2d(width, 4, 3, padding=1)
-        nn.init.zeros_(self.write.weight)
-        nn.init.zeros_(self.write.bias)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor, features: Tensor, logit: Tensor) -> Tensor:
-        y = self.join(torch.cat([self.look(x), features, torch.sigmoid(logit).to(features.dtype)], 1))
-        y = y + self.mix1(y)
-        y = y + self.mix2(y)
-        fine: Tensor = F.pixel_shuffle(self.write(y).float(), 2)
-        return upsample2(logit) + fine
-
-
 def upsample2(x: Tensor) -> Tensor:
     """Bilinear doubling of (B, C, H, W)."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -63,19 +63,24 @@ def load_model(path: Path) -> MattingUNet:
         raise ValueError(
             f"{path}: got no model configuration in the header, expected weights written by training.train"
         )
+    known = ModelConfig().to_dict().keys()
+    if given.keys() != known:
+        raise ValueError(
+            f"{path}: got a model with {', '.join(sorted(given))}, expected {', '.join(sorted(known))}; "
+            "take weights of this version"
+        )
     model = MattingUNet(ModelConfig(**{**given, "decoder": tuple(given["decoder"])}))
     load_weights(model, path)
     return model.eval()
 
 
-def load_weights(model: MattingUNet, path: Path, optional: str | None = None) -> None:
+def load_weights(model: MattingUNet, path: Path) -> None:
     """Copy published weights into a network of the same shape.
 
     Parameters
     ----------
     model : is changed.
     path : the file.
-    optional : parts whose names start so may be missing; they stay as they are.
 
     Raises
     ------
@@ -84,7 +89,6 @@ def load_weights(model: MattingUNet, path: Path, optional: str | None = None) ->
     """
     result = model.load_state_dict({k: v.float() for k, v in load_file(path).items()}, strict=False)
     missing = [k for k in result.missing_keys if not k.endswith("num_batches_tracked")]
-    missing = [k for k in missing if optional is None or not k.startswith(optional)]
     if missing or result.unexpected_keys:
         raise ValueError(
             f"{path}: got other weights than expected; missing {missing[:3]}, unknown {result.unexpected_keys[:3]}"

@@ -6,12 +6,9 @@ import argparse
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from training.model import UNET_SIDE, ModelConfig
-
-Part = Literal["unet", "refiner", "both"]
-PARTS: tuple[str, ...] = get_args(Part)
+from training.model import WHOLE_SIDE, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -29,9 +26,8 @@ class TrainConfig:
         "products:0.13:0.4:0",
     )
     validate: tuple[str, ...] = ("val_london", "val_natural", "val_product")
-    part: Part = "unet"  # what is trained; the others need trained weights to start from
     max_side: int = 1200  # longest side of the cached pictures
-    size: int = 320  # side of the training squares, a multiple of 32
+    size: tuple[int, ...] = (320,)  # sides of the training squares; batches take turns
     samples: int = 40_000  # length of the run
     epoch: int = 4_000  # samples between validations
     batch: int = 8
@@ -39,7 +35,7 @@ class TrainConfig:
     zoom: float = 2.0  # most that a crop is magnified over the whole photo in the same square
     lr: float = 1e-3  # of the decoder, at the top of the schedule
     encoder_lr: float = 0.3  # the pretrained encoder's share of it
-    refiner_lr: float = 1.0  # the refiner's
+    statistics: bool = True  # whether batch norms go on learning them; batches of large pictures are too small for it
     warmup: int = 1_000  # samples of linear rise; a cosine falls to 1 % of the top after it
     weight_decay: float = 0.02
     ema: float = 0.998  # of the weights, a step
@@ -54,15 +50,8 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
-        if self.size % 32 or self.size < 64:
-            raise ValueError(f"size: got {self.size}, expected a multiple of 32 from 64 up")
-        if self.part not in PARTS:
-            raise ValueError(f"part: got {self.part!r}, expected {' or '.join(PARTS)}")
-        if self.part != "unet" and (self.start is None or self.size % 64 or self.size <= UNET_SIDE):
-            raise ValueError(
-                f"part {self.part}: got start {self.start} and size {self.size}, expected trained weights to start "
-                f"from and a multiple of 64 above {UNET_SIDE}"
-            )
+        if any(size % (64 if size > WHOLE_SIDE else 32) or size < 64 for size in self.size):
+            raise ValueError(f"size: got {self.size}, expected multiples of 32 from 64 up, of 64 above {WHOLE_SIDE}")
         if self.epoch % self.batch or self.samples % self.batch:
             raise ValueError(
                 f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"
@@ -92,7 +81,8 @@ def parse(argv: list[str] | None = None) -> TrainConfig:
         if isinstance(value, bool):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=value)
         elif isinstance(value, tuple):
-            parser.add_argument(option, nargs="+", default=value, help=f"default: {' '.join(value)}")
+            kind, shown = type(value[0]), " ".join(map(str, value))
+            parser.add_argument(option, type=kind, nargs="+", default=value, help=f"default: {shown}")
         else:
             kind = Path if f.name in {"data", "run", "cache", "start"} else type(value)
             parser.add_argument(option, type=kind, default=value, help=f"default: {value}")

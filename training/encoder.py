@@ -81,7 +81,10 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """(B, 3, H, W) normalised by mean 127, std 128 -> features at strides 2, 4, 8, 16, 32 with `CHANNELS` channels."""
+    """(B, 3, H, W) normalised by mean 127, std 128 -> features at strides 2, 4, 8, 16, 32 with `CHANNELS` channels.
+
+    With `levels`, only the first so many features are computed.
+    """
 
     def __init__(self, pretrained: bool = True) -> None:
         super().__init__()
@@ -98,10 +101,10 @@ class EfficientNetLite0(nn.Module):
         if pretrained:
             self.load_state_dict(imagenet_weights(), strict=True)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, levels: int = len(TAPS)) -> list[Tensor]:
         x = self.act(self.bn0(self.conv_stem(x)))
         features = []
-        for i, block in enumerate(self.blocks, 1):
+        for i, block in enumerate(self.blocks[: TAPS[levels - 1]], 1):
             x = block(x)
             if i in TAPS:
                 features.append(x)

@@ -6,22 +6,25 @@ src (3, S, S) ──encoder──> 1/2 ─ 1/4 ─ 1/8 ─ 1/16 ─ 1/32
   └──> full <── decoder <── 1/2 <─ 1/4 <─ 1/8 <─ 1/16 <┘      (side alphas in training)
          └──> pha (1, S, S)
 
-Above 512 px the U-Net sees the photo at half its size and a refiner finishes alpha at the full one.
+Above 512 pixels the deep levels (1/8 and further) see the photo at half its size: what a subject is was learnt at that
+scale, and only edges and strands gain from more pixels. The weights are the same.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.blocks import ConvBnAct, DecoderStage, Refiner, TransformerBlock, upsample2
+from training.blocks import ConvBnAct, DecoderStage, TransformerBlock, upsample2
 from training.encoder import CHANNELS, EfficientNetLite0
 
 MEAN, STD = 127.0, 128.0  # what the encoder's ImageNet weights were trained with, on 0..255
-UNET_SIDE = 512  # largest input that the U-Net sees as it is
+WHOLE_SIDE = 512  # largest photo that all levels see at its own size
+FINE_LEVELS = 2  # how many skips (1/2, 1/4) see a larger photo at its own size
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,6 @@ class ModelConfig:
     cbam: bool = True  # attention in the skip connections
     transformer: int = 2  # blocks at 1/32; 0 switches it off
     deep_supervision: bool = True  # auxiliary alpha heads, training only
-    refiner: int = 32  # channels of the refiner, which inputs above `UNET_SIDE` need
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, for JSON."""
@@ -42,10 +44,10 @@ class ModelConfig:
 
 
 class MattingUNet(nn.Module):
-    """RGB photo (B, 3, S, S) float in 0..255 -> alpha (B, 1, S, S) in [0, 1]; S a multiple of 32, above 512 of 64.
+    """RGB photo (B, 3, S, S) float in 0..255 -> alpha (B, 1, S, S) in [0, 1]; S a multiple of 32, of 64 above 512.
 
-    In training mode with deep supervision the result is (alpha, side alphas at 1/16, 1/8, 1/4 and 1/2); larger inputs
-    are for evaluation, `training.refining` trains the refiner.
+    In training mode with deep supervision the result is (alpha, side alphas at 1/16, 1/8, 1/4 and 1/2; above 512 the
+    first two are at 1/32 and 1/16).
     """
 
     def __init__(self, config: ModelConfig | None = None, pretrained: bool = False) -> None:
@@ -64,40 +66,34 @@ class MattingUNet(nn.Module):
         self.fuse = ConvBnAct(config.detail + config.detail // 2, config.detail)
         self.head = nn.Conv2d(config.detail, 1, 3, padding=1)
         self.side_heads = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in config.decoder if config.deep_supervision)
-        self.refiner = Refiner(config.detail, config.refiner)
 
     def forward(self, src: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
         x = (src - MEAN) / STD
-        if max(src.shape[2:]) > UNET_SIDE:
-            logit, features, _ = self.unet(F.avg_pool2d(x, 2))
-            return torch.sigmoid(self.refiner(x, features, logit))
-        logit, _, sides = self.unet(x)
-        pha = torch.sigmoid(logit)
-        return (pha, sides) if self.training and self.config.deep_supervision else pha
-
-    def unet(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Logit of alpha, the features it was made from, and in training the side alphas, of a normalised photo."""
-        *skips, deep = self.encoder(x)  # 1/2: 16, 1/4: 24, 1/8: 40, 1/16: 112; 1/32: 320
+        large = x.shape[-1] > WHOLE_SIDE
+        *skips, deep = self.encoder(F.avg_pool2d(x, 2) if large else x)  # 1/2: 16, 1/4: 24, 1/8: 40, 1/16: 112; 1/32
+        if large:
+            skips[:FINE_LEVELS] = self.encoder(x, FINE_LEVELS)
         y = self.context(self.neck(deep))  # 1/32: 160
+        supervised = self.training and self.config.deep_supervision
         sides = []
         for i, stage in enumerate(self.stages):
+            if large and i == len(self.stages) - FINE_LEVELS:
+                y = upsample2(y)
             y = stage(y, skips[-1 - i])  # 1/16: 128, 1/8: 80, 1/4: 48, 1/2: 32
-            if self.training and self.config.deep_supervision:
+            if supervised:
                 sides.append(torch.sigmoid(self.side_heads[i](y).float()))
         y = self.fuse(torch.cat([upsample2(self.reduce(y)), self.detail(x)], 1))  # full: 16
-        return self.head(y).float(), y, sides
+        pha = torch.sigmoid(self.head(y).float())
+        return (pha, sides) if supervised else pha
 
 
 def cost(model: MattingUNet, size: int = 512) -> dict[str, float]:
     """Parameters in millions and GFLOP (2 operations per multiply-add) of one alpha at (size, size)."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
+    still = copy.deepcopy(model).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, 3, size, size, device=device))
-    model.train(was_training)
+        still(torch.zeros(1, 3, size, size, device=next(model.parameters()).device))
     served = [p.numel() for name, p in model.named_parameters() if not name.startswith("side_heads")]
     return {"parameters_m": sum(served) / 1e6, "gflop": counter.get_total_flops() / 1e9}
 

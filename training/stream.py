@@ -148,15 +148,15 @@ class MattingStream(Dataset[dict[str, Tensor]]):
     """Samples `first` to `last` of the stream that `seed` defines.
 
     Each is a dict of uint8 tensors `fgr` (3, S, S), `pha` (1, S, S), `bgr` (3, S, S), a bool `composite` and the number
-    `index`. For a photo in its own scene `fgr` is the photo itself.
+    `index`. For a photo in its own scene `fgr` is the photo itself. `sizes` take turns, a batch each.
     """
 
     def __init__(
-        self, sources: list[Source], backgrounds: list[Path], empty: list[Path], *, size: int, seed: int, first: int,
-        last: int, negatives: float = 0.04, zoom: float = 3.5,
+        self, sources: list[Source], backgrounds: list[Path], empty: list[Path], *, sizes: tuple[int, ...], batch: int,
+        seed: int, first: int, last: int, negatives: float = 0.04, zoom: float = 3.5,
     ) -> None:  # fmt: skip
         self.sources, self.backgrounds, self.empty = sources, backgrounds, empty
-        self.size, self.seed, self.first, self.last = size, seed, first, last
+        self.sizes, self.batch, self.seed, self.first, self.last = sizes, batch, seed, first, last
         self.negatives, self.zoom = negatives, zoom
         weights = np.array([source.weight for source in sources])
         self.shares = weights / weights.sum()
@@ -167,7 +167,7 @@ class MattingStream(Dataset[dict[str, Tensor]]):
     def __getitem__(self, position: int) -> dict[str, Tensor]:
         index = self.first + position
         rng = np.random.default_rng((self.seed, index))
-        size = self.size
+        size = self.sizes[index // self.batch % len(self.sizes)]
         if rng.random() < self.negatives:
             bgr = random_background(rng, np.load(self._pick(rng, self.empty), mmap_mode="r"), size)
             return _sample(np.zeros((size, size, 4), np.uint8), bgr, True, index)

@@ -26,10 +26,10 @@ from training.cache import cache_pairs, cache_pictures
 from training.checkpoint import load_state, load_weights, save_state, save_weights
 from training.config import TrainConfig, parse
 from training.losses import matting_loss
+from training.machine import autocast, keep_memory
 from training.model import MattingUNet, cost
 from training.pairs import DataError, Pair, check, find_pairs, pictures, read_rgb
 from training.plots import plot_losses
-from training.refining import both_parts, half_size, halved, only_refiner, refined_crops
 from training.stream import MattingStream, Source
 from training.validate import sheet, torch_predictor, validate_pairs
 
@@ -51,6 +51,13 @@ def ema_with_warmup(decay: float) -> Callable[[Any, Any, Any], None]:
     return update
 
 
+def keep_statistics(model: nn.Module) -> None:
+    """Leave the statistics of batch norms as they are; everything else trains."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 class Trainer:
     """State of one run and its loop."""
 
@@ -61,12 +68,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model = MattingUNet(config.model, pretrained=config.start is None)
         if config.start is not None:
-            load_weights(self.model, config.start, optional="refiner.")
+            load_weights(self.model, config.start)
         self.model.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        if config.part == "refiner":
-            only_refiner(self.model)
-        elif config.part == "both":
-            both_parts(self.model)
+        if not config.statistics:
+            keep_statistics(self.model)
         self.ema = torch.optim.swa_utils.AveragedModel(
             self.model, multi_avg_fn=ema_with_warmup(config.ema), use_buffers=True
         )
@@ -81,13 +86,16 @@ class Trainer:
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters by learning rate and weight decay: no decay for norms, biases and scales."""
-        shares = {"encoder": self.config.encoder_lr, "refiner": self.config.refiner_lr}
         groups: dict[tuple[str, bool], list[nn.Parameter]] = defaultdict(list)
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 groups[name.split(".")[0], parameter.ndim > 1].append(parameter)
         return [
-            {"params": parameters, "share": shares.get(part, 1.0), **({} if decays else {"weight_decay": 0.0})}
+            {
+                "params": parameters,
+                "share": self.config.encoder_lr if part == "encoder" else 1.0,
+                **({} if decays else {"weight_decay": 0.0}),
+            }
             for (part, decays), parameters in groups.items()
         ]
 
@@ -112,22 +120,11 @@ class Trainer:
         save_state(self.last, state)
 
     def _losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Losses by name, with their `total`; the refiner's begin with `fine_`."""
-        part = self.config.part
-        with torch.autocast(self.device.type, torch.bfloat16):
-            if part == "unet":
-                out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last))
-                pha, sides = out if isinstance(out, tuple) else (out, [])
-            else:
-                with torch.set_grad_enabled(part == "both"):
-                    logit, features, sides = half_size(self.model, batch["src"])
-                seed = self.config.seed * 1_000_003 + self.seen
-                fine, crops = refined_crops(self.model, batch, logit, features, seed)
-        if part == "unet":
-            return matting_loss(pha, sides, batch)
-        refined = {f"fine_{name}": value for name, value in matting_loss(fine, [], crops).items()}
-        losses = matting_loss(torch.sigmoid(logit), sides, halved(batch)) if part == "both" else {}
-        return {**losses, **refined, "total": refined["fine_total"] + losses.get("total", 0.0)}
+        """Losses by name, with their `total`."""
+        with autocast(self.device):
+            out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last))
+        pha, sides = out if isinstance(out, tuple) else (out, [])
+        return matting_loss(pha, sides, batch)
 
     def set_lr(self) -> None:
         """Linear warm-up, then a cosine down to 1 % of the top."""
@@ -185,8 +182,8 @@ def batches(
     """Loader of the samples from `first` to the end of the epoch that holds it."""
     last = min(config.samples, (first // config.epoch + 1) * config.epoch)
     stream = MattingStream(
-        *data, size=config.size, seed=config.seed, first=first, last=last, negatives=config.negatives,
-        zoom=config.zoom,
+        *data, sizes=config.size, batch=config.batch, seed=config.seed, first=first, last=last,
+        negatives=config.negatives, zoom=config.zoom,
     )  # fmt: skip
     pinned = torch.cuda.is_available() and config.device != "cpu"
     return DataLoader(
@@ -195,6 +192,8 @@ def batches(
         num_workers=config.workers,
         pin_memory=pinned,
         prefetch_factor=4 if config.workers else None,
+        # A fork would keep all of this process's memory of the step before while the next one overwrites it.
+        multiprocessing_context="forkserver" if config.workers else None,
     )
 
 
@@ -282,8 +281,10 @@ def run(config: TrainConfig) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 1 bad data, 130 interrupted (resumable from the last checkpoint)."""
+    config = parse(argv)
+    keep_memory()
     try:
-        run(parse(argv))
+        run(config)
     except DataError as error:
         print(error, file=sys.stderr)
         return 1

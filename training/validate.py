@@ -11,6 +11,7 @@ import torch
 from matting_client.processing import letterbox, unletterbox
 from numpy.typing import NDArray
 
+from training.machine import autocast
 from training.metrics import score
 from training.model import MattingUNet
 from training.pairs import Pair, pictures, read_alpha, read_rgb
@@ -32,7 +33,7 @@ def torch_predictor(model: MattingUNet, size: int) -> Predict:
             .permute(2, 0, 1)[None]
             .contiguous(memory_format=torch.channels_last)
         )
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+        with torch.no_grad(), autocast(device):
             pha = model(batch)
         alpha = (pha[0, 0] * 255).round().to(torch.uint8).cpu().numpy()
         return unletterbox(alpha, box)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 
-from training.blocks import upsample2
 from training.checkpoint import load_model, load_weights, read_metadata, save_weights
 from training.encoder import CHANNELS, EfficientNetLite0
 from training.model import MattingUNet, ModelConfig, cost
@@ -36,16 +36,18 @@ def test_training_gives_side_alphas_and_every_parameter_learns(config: ModelConf
     pha, sides = out if isinstance(out, tuple) else (out, [])
     assert [side.shape[2] for side in sides] == ([4, 8, 16, 32] if config.deep_supervision else [])
     (pha.mean() + sum(side.mean() for side in sides)).backward()
-    assert not [name for name, p in model.named_parameters() if p.grad is None and not name.startswith("refiner.")]
+    assert not [name for name, p in model.named_parameters() if p.grad is None]
 
 
-def test_above_512_the_unet_sees_half_the_size_and_a_fresh_refiner_only_enlarges() -> None:
-    model = MattingUNet().eval()
-    src = torch.rand(1, 3, 576, 64) * 255
+def test_above_512_pixels_the_deep_levels_see_half_the_size() -> None:
+    model = MattingUNet().train()
+    deep: list[tuple[int, ...]] = []
+    model.neck.register_forward_hook(lambda module, given, out: deep.append(tuple(out.shape[2:])))
     with torch.no_grad():
-        small, large = model(F.avg_pool2d(src, 2)), model(src)
-    assert large.shape == (1, 1, 576, 64)
-    assert torch.allclose(large, upsample2(small), atol=1e-6)
+        pha, sides = model(torch.rand(1, 3, 576, 576) * 255)
+    assert deep == [(9, 9)]
+    assert [side.shape[2] for side in sides] == [18, 36, 144, 288]
+    assert pha.shape == (1, 1, 576, 576)
 
 
 def test_stays_within_the_budget_at_both_sizes() -> None:
@@ -93,4 +95,13 @@ def test_weights_of_another_shape_are_refused_by_name(tmp_path: Path) -> None:
     save_weights(path, model.state_dict(), model.config, {})
     with pytest.raises(ValueError, match=r"w\.safetensors.*missing \['context"):
         load_weights(MattingUNet(), path)
-    load_weights(MattingUNet(), path, optional="context.")
+
+
+def test_weights_of_another_version_are_refused(tmp_path: Path) -> None:
+    model, path = MattingUNet(ModelConfig(transformer=0)), tmp_path / "w.safetensors"
+    save_weights(path, model.state_dict(), model.config, {"seen": 7, "scores": {}})
+    weights, header = load_file(path), read_metadata(path)
+    header["model"]["refiner"] = 32
+    save_file(weights, path, {key: json.dumps(value) for key, value in header.items()})
+    with pytest.raises(ValueError, match=r"w\.safetensors: got a model with .*refiner.*expected bottleneck"):
+        load_model(path)

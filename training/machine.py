@@ -1,0 +1,31 @@
+"""What makes training fast on the machine at hand."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+
+import torch
+from matting_client.engines.cpu import best_precision, cpu_flags
+
+# Of the C library's `mallopt`; the sizes are the largest that it takes.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+KEPT_TOTAL, GROWTH = 2**31 - 1, 256 << 20
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 on CUDA and on a CPU with AMX, fp32 elsewhere: AVX-512 alone multiplies bf16 at 0.57 of fp32's speed."""
+    fast = device.type != "cpu" or best_precision(cpu_flags(), has_int8=False) == "bf16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+def keep_memory() -> None:
+    """Let each step reuse the memory of the last; for programs, not for libraries.
+
+    The C library would hand every large tensor back to the kernel and get it again, page by page.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's: as it is
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_MAX, 0)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT_TOTAL)
+        library.mallopt(M_TOP_PAD, GROWTH)
