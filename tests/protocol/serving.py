@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from matting_client.engines import shm
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 90.0  # generous: the machine may be busy with something else
@@ -95,8 +96,9 @@ class Served:
             connection.close()
 
     def regions(self) -> list[str]:
-        """Names of the shared memory that clients have registered."""
-        return [str(region["name"]) for region in json.loads(self.get("/v2/systemsharedmemory/status")[1])]
+        """Names of the shared memory that clients in this process have registered."""
+        names = [str(region["name"]) for region in json.loads(self.get("/v2/systemsharedmemory/status")[1])]
+        return [name for name in names if name.startswith(f"{shm.PREFIX}{os.getpid()}_")]
 
     def counts(self, model: str) -> dict[str, int]:
         """The model's counters from the metrics page, by metric name."""
