@@ -148,7 +148,8 @@ def test_everything_is_reached_with_the_keyboard(page: Page, photos: Path) -> No
 
 @pytest.fixture
 def client(site: Site, tmp_path: Path) -> Client:
-    return Client(site.url, download_files=str(tmp_path), verbose=False)
+    # httpx's own 5 s are too few for a page that still cuts out for the test before, on a busy machine.
+    return Client(site.url, download_files=str(tmp_path), verbose=False, httpx_kwargs={"timeout": 60})
 
 
 def test_programs_can_call_it(client: Client, photos: Path) -> None:
