@@ -100,6 +100,7 @@ def test_a_full_queue_is_a_busy_error(served: Served, portraits: Photos) -> None
     assert refused
     assert all(isinstance(each, ServerBusy) for each in refused), refused
     assert len(outcomes) - len(refused) >= 16
+    assert served.regions() == []
 
 
 def _largest_difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
