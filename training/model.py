@@ -91,7 +91,7 @@ def cost(model: MattingUNet, size: int = 512) -> dict[str, float]:
     """Parameters in millions and GFLOP (2 operations per multiply-add) of one alpha at (size, size)."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    still = copy.deepcopy(model).eval()
+    still = copy.deepcopy(model).eval()  # a copy: `train()` afterwards would wake batch norms that were to stay still
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         still(torch.zeros(1, 3, size, size, device=next(model.parameters()).device))
     served = [p.numel() for name, p in model.named_parameters() if not name.startswith("side_heads")]

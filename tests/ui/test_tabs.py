@@ -148,7 +148,7 @@ def test_everything_is_reached_with_the_keyboard(page: Page, photos: Path) -> No
 
 @pytest.fixture
 def client(site: Site, tmp_path: Path) -> Client:
-    # httpx's own 5 s are too few for a page that still cuts out for the test before, on a busy machine.
+    # httpx's own 5 s once were too few on two cores after the tests before; what held the page up was not found.
     return Client(site.url, download_files=str(tmp_path), verbose=False, httpx_kwargs={"timeout": 60})
 
 

@@ -99,7 +99,7 @@ class Region:
 class Regions:
     """The registered regions of one engine: free ones for the next request, retired ones to unregister later.
 
-    A region whose request was given up is retired: the server may still write to it, and one before 2.51 (24.10) may
+    A region whose request was given up is retired: the server may still write to it, and one before 2.50 (24.09) may
     crash when it is unregistered then. There are as many regions as requests ever ran at once. Safe from several
     threads.
     """
