@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -91,7 +93,8 @@ class TransformerBlock(nn.Module):
 class DecoderStage(nn.Module):
     """Double the size of `x`, join the (attended) skip connection and mix.
 
-    (B, Cx, h, w) and (B, Cs, 2h, 2w) -> (B, Co, 2h, 2w).
+    (B, Cx, h, w) and (B, Cs, 2h, 2w) -> (B, Co, 2h, 2w). With `crop`, `x` shows a window alone, and `crop` cuts it
+    out of the attended skip connection: attention is of the whole picture.
     """
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int, cbam: bool) -> None:
@@ -101,8 +104,9 @@ class DecoderStage(nn.Module):
             ConvBnAct(in_channels + skip_channels, out_channels), ConvBnAct(out_channels, out_channels)
         )
 
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        mixed: Tensor = self.mix(torch.cat([upsample2(x), self.attend(skip)], 1))
+    def forward(self, x: Tensor, skip: Tensor, crop: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        skip = self.attend(skip)
+        mixed: Tensor = self.mix(torch.cat([upsample2(x), skip if crop is None else crop(skip)], 1))
         return mixed
 
 

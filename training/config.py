@@ -28,6 +28,7 @@ class TrainConfig:
     validate: tuple[str, ...] = ("val_london", "val_natural", "val_product")
     max_side: int = 1200  # longest side of the cached pictures
     size: tuple[int, ...] = (320,)  # sides of the training squares; batches take turns
+    window: int = 0  # of larger squares only the fine levels learn, on a window of this side; 0: everything learns
     samples: int = 40_000  # length of the run
     epoch: int = 4_000  # samples between validations
     batch: int = 8
@@ -52,6 +53,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if any(size % (64 if size > WHOLE_SIDE else 32) or size < 64 for size in self.size):
             raise ValueError(f"size: got {self.size}, expected multiples of 32 from 64 up, of 64 above {WHOLE_SIDE}")
+        if self.window and (self.window % 64 or self.window < 128):
+            raise ValueError(f"window: got {self.window}, expected 0 or a multiple of 64 from 128 up")
         if self.epoch % self.batch or self.samples % self.batch:
             raise ValueError(
                 f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"

@@ -13,7 +13,9 @@ scale, and only edges and strands gain from more pixels. The weights are the sam
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 
 from training.blocks import ConvBnAct, DecoderStage, TransformerBlock, upsample2
 from training.encoder import CHANNELS, EfficientNetLite0
+from training.window import Window
 
 MEAN, STD = 127.0, 128.0  # what the encoder's ImageNet weights were trained with, on 0..255
 WHOLE_SIDE = 512  # largest photo that all levels see at its own size
@@ -47,7 +50,8 @@ class MattingUNet(nn.Module):
     """RGB photo (B, 3, S, S) float in 0..255 -> alpha (B, 1, S, S) in [0, 1]; S a multiple of 32, of 64 above 512.
 
     In training mode with deep supervision the result is (alpha, side alphas at 1/16, 1/8, 1/4 and 1/2; above 512 the
-    first two are at 1/32 and 1/16).
+    first two are at 1/32 and 1/16). With `window`, the fine levels see that part of the photo alone and nothing else
+    learns: alpha is (B, 1, side, side), and only the side alphas at 1/4 and 1/2 come with it.
     """
 
     def __init__(self, config: ModelConfig | None = None, pretrained: bool = False) -> None:
@@ -67,24 +71,35 @@ class MattingUNet(nn.Module):
         self.head = nn.Conv2d(config.detail, 1, 3, padding=1)
         self.side_heads = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in config.decoder if config.deep_supervision)
 
-    def forward(self, src: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
+    def forward(self, src: Tensor, window: Window | None = None) -> Tensor | tuple[Tensor, list[Tensor]]:
         x = (src - MEAN) / STD
-        large = x.shape[-1] > WHOLE_SIDE
-        *skips, deep = self.encoder(F.avg_pool2d(x, 2) if large else x)  # 1/2: 16, 1/4: 24, 1/8: 40, 1/16: 112; 1/32
-        if large:
-            skips[:FINE_LEVELS] = self.encoder(x, FINE_LEVELS)
-        y = self.context(self.neck(deep))  # 1/32: 160
         supervised = self.training and self.config.deep_supervision
-        sides = []
-        for i, stage in enumerate(self.stages):
-            if large and i == len(self.stages) - FINE_LEVELS:
-                y = upsample2(y)
-            y = stage(y, skips[-1 - i])  # 1/16: 128, 1/8: 80, 1/4: 48, 1/2: 32
+        with nullcontext() if window is None else torch.no_grad():
+            y, skips, sides = self._deep(x, supervised and window is None)
+        if window is not None:
+            x, y = window.crop(x), window.crop(y, 2 ** (FINE_LEVELS + 1))
+        for level in range(FINE_LEVELS, 0, -1):
+            crop = None if window is None else partial(window.crop, stride=2**level)
+            y = self.stages[-level](y, skips[level - 1], crop)  # 1/4: 48, 1/2: 32
             if supervised:
-                sides.append(torch.sigmoid(self.side_heads[i](y).float()))
+                sides.append(torch.sigmoid(self.side_heads[-level](y).float()))
         y = self.fuse(torch.cat([upsample2(self.reduce(y)), self.detail(x)], 1))  # full: 16
         pha = torch.sigmoid(self.head(y).float())
         return (pha, sides) if supervised else pha
+
+    def _deep(self, x: Tensor, supervised: bool) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """What the fine levels start from, at 1/8; the fine skips, finest first; the side alphas of the deep levels."""
+        large = x.shape[-1] > WHOLE_SIDE
+        *skips, y = self.encoder(F.avg_pool2d(x, 2) if large else x)  # 1/2: 16, 1/4: 24, 1/8: 40, 1/16: 112; 1/32
+        y = self.context(self.neck(y))  # 1/32: 160
+        sides = []
+        for i in range(len(self.stages) - FINE_LEVELS):
+            y = self.stages[i](y, skips[-1 - i])  # 1/16: 128, 1/8: 80
+            if supervised:
+                sides.append(torch.sigmoid(self.side_heads[i](y).float()))
+        if large:
+            return upsample2(y), self.encoder(x, FINE_LEVELS), sides
+        return y, skips[:FINE_LEVELS], sides
 
 
 def cost(model: MattingUNet, size: int = 512) -> dict[str, float]:

@@ -32,6 +32,7 @@ from training.pairs import DataError, Pair, check, find_pairs, pictures, read_rg
 from training.plots import plot_losses
 from training.stream import MattingStream, Source
 from training.validate import sheet, torch_predictor, validate_pairs
+from training.window import Window, choose
 
 EMPTY_PREFIXES = ("bg_states_", "bg_hdri_")  # backgrounds known to show no subject; others are used when there are none
 SAVE_EVERY = 250  # steps
@@ -119,12 +120,24 @@ class Trainer:
         }
         save_state(self.last, state)
 
-    def _losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _losses(self, batch: dict[str, Tensor], window: Window | None) -> dict[str, Tensor]:
         """Losses by name, with their `total`."""
         with autocast(self.device):
-            out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last))
+            out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last), window)
         pha, sides = out if isinstance(out, tuple) else (out, [])
+        if window is not None:
+            pha = window.inner(pha)
+            sides = [window.inner(side, window.side // side.shape[-1]) for side in sides]
+            whole = {name: batch[name] for name in ("pha", "fgr", "bgr")}
+            batch = batch | {name: window.inner(window.crop(picture)) for name, picture in whole.items()}
         return matting_loss(pha, sides, batch)
+
+    def _window(self, pha: Tensor) -> Window | None:
+        """Where a batch's fine levels learn; None where all of it learns. Depends on the seed and the step alone."""
+        side = self.config.window
+        if not 0 < side < pha.shape[-1]:
+            return None
+        return choose(pha, side, torch.Generator(pha.device).manual_seed(self.config.seed * 1_000_003 + self.seen))
 
     def set_lr(self) -> None:
         """Linear warm-up, then a cosine down to 1 % of the top."""
@@ -140,7 +153,8 @@ class Trainer:
     def step(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update; returns the losses as device scalars."""
         on_device = {k: v.to(self.device, non_blocking=True) if k != "index" else v for k, v in raw.items()}
-        losses = self._losses(finish(on_device, self.config.seed))
+        batch = finish(on_device, self.config.seed)
+        losses = self._losses(batch, self._window(batch["pha"]))
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["total"])
         nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], self.config.clip)

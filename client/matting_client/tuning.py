@@ -8,8 +8,9 @@ import ctypes
 import cv2
 
 # Of the C library's `mallopt`: freed blocks up to the first size are kept for the next photo, up to the second in all.
-M_MMAP_THRESHOLD, KEPT_BLOCK = -3, 32 << 20
+M_MMAP_THRESHOLD, KEPT_BLOCK = -3, 16 << 20
 M_TRIM_THRESHOLD, KEPT_TOTAL = -1, 256 << 20
+M_ARENA_MAX, ARENAS = -8, 2  # each keeps freed blocks for itself, and by default every thread gets one
 
 
 def tune_for_many_photos() -> None:
@@ -24,3 +25,4 @@ def tune_for_many_photos() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK)
         library.mallopt(M_TRIM_THRESHOLD, KEPT_TOTAL)
+        library.mallopt(M_ARENA_MAX, ARENAS)

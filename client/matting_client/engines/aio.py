@@ -20,6 +20,7 @@ from matting_client.engines.wire import (
     grpc_settings,
     input_side,
     is_loopback,
+    may_have_arrived,
     tensors,
     was_answered,
 )
@@ -152,21 +153,17 @@ class _AsyncEngine:
         try:
             region = Region(image.nbytes, image.nbytes // 3)
             await region.register_async(self._client, **self._options())
-        except Exception as error:  # as above
+        except BaseException as error:
+            if region is not None and may_have_arrived(error, self.url, self.model):
+                self._regions.retire(region)
+                raise
             if region is not None:
-                if isinstance(translate(error, self.url, self.model), ServerBusy | ServerUnavailable):
-                    self._regions.retire(region)  # it may be registered all the same
-                    raise
                 region.close()
-            if self._must_share:
+            if self._must_share or not isinstance(error, Exception):
                 raise
             # The address is local but the memory is not, as with a container: send the pixels instead.
             self._share = False
             return None
-        except BaseException:  # cancelled: it may be registered all the same
-            if region is not None:
-                self._regions.retire(region)
-            raise
         return region
 
     async def _unregister(self, regions: list[Region]) -> None:

@@ -25,6 +25,7 @@ from matting_client.engines.wire import (
     grpc_settings,
     input_side,
     is_loopback,
+    may_have_arrived,
     tensors,
     was_answered,
 )
@@ -152,30 +153,30 @@ class _SyncEngine:
         try:
             region = Region(image.nbytes, image.nbytes // 3)
             region.register(self._connection(), **self._options())
-        except TRANSPORT_ERRORS as error:
+        except BaseException as error:
+            if region is not None and may_have_arrived(error, self.url, self.model):
+                self._regions.retire(region)
+                raise
             if region is not None:
-                if isinstance(translate(error, self.url, self.model), ServerBusy | ServerUnavailable):
-                    self._regions.retire(region)  # it may be registered all the same
-                    raise
                 region.close()
-            if self._must_share:
+            if self._must_share or not isinstance(error, TRANSPORT_ERRORS):
                 raise
             # The address is local but the memory is not, as with a container: send the pixels instead.
             self._share = False
             return None
-        except BaseException:  # interrupted: as above
-            if region is not None:
-                self._regions.retire(region)
-            raise
         return region
 
     def _unregister(self, regions: list[Region]) -> None:
-        waits = UNREGISTERING.waits()
-        for region in regions:
-            with contextlib.suppress(*TRANSPORT_ERRORS):  # a server that is gone has forgotten it
-                while self._unregistering(region.name) and (wait := next(waits, None)) is not None:
-                    time.sleep(wait)
-            region.close()
+        waits, pending = UNREGISTERING.waits(), list(regions)
+        try:
+            while pending:
+                with contextlib.suppress(*TRANSPORT_ERRORS):  # a server that is gone has forgotten it
+                    while self._unregistering(pending[-1].name) and (wait := next(waits, None)) is not None:
+                        time.sleep(wait)
+                pending.pop().close()
+        finally:  # interrupted: the rest is for later
+            for region in pending:
+                self._regions.retire(region)
 
     def _unregistering(self, name: str) -> bool:
         """Ask for a region to be unregistered; whether the server still has it."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from matting_client.engines.base import INPUT, OUTPUT
-from matting_client.engines.retry import Retry
+from matting_client.engines.retry import Retry, translate
 from matting_client.engines.shm import Region
-from matting_client.errors import EngineError, ModelError, ServerBusy
+from matting_client.errors import EngineError, ModelError, ServerBusy, ServerUnavailable
 
 Image = NDArray[np.uint8]
 # What the synchronous transports raise; HTTPException comes when a server dies in the middle of an HTTP answer.
@@ -82,3 +82,10 @@ def alpha_shape(image: Image) -> tuple[int, ...]:
 def was_answered(failure: EngineError) -> bool:
     """Whether the server has ended the failed request, so that it will not touch its memory any more."""
     return isinstance(failure, ModelError | ServerBusy) or DEAD_STUB in str(failure)
+
+
+def may_have_arrived(error: BaseException, url: str, model: str) -> bool:
+    """Whether the server may have done what a failed call asked: no answer came, or nobody waited for it any more."""
+    if not isinstance(error, Exception):
+        return True
+    return isinstance(translate(error, url, model), ServerBusy | ServerUnavailable)
