@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.strands import draw_strands
+from training.strands import cut_gaps, draw_lines, draw_strands
 
 Array = NDArray[np.uint8]
+GAPS = 0.6  # of the subjects with extra hairs, how many also get gaps between locks
+LINES = 0.15  # of the random backgrounds, how many get lines
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Source:
     paths: tuple[Path, ...]
     weight: float  # share of the samples
     composite: float  # how often the subject goes onto a random background rather than staying in its photo
-    strands: float = 0.0  # how often such a subject gets extra hairs
+    strands: float = 0.0  # how often such a subject gets extra hairs, and gaps
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,10 @@ class MattingStream(Dataset[dict[str, Tensor]]):
         if composite:
             if rng.random() < source.strands:
                 fgr = draw_strands(rng, fgr)
+                fgr = cut_gaps(rng, fgr) if rng.random() < GAPS else fgr
             bgr = random_background(rng, np.load(self._pick(rng, self.backgrounds), mmap_mode="r"), size)
+            if rng.random() < LINES:
+                draw_lines(rng, bgr)
             if rng.random() < 0.2:
                 _letterbox_bars(rng, fgr, bgr)
         return _sample(fgr, bgr, composite, index)
