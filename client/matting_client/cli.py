@@ -61,6 +61,11 @@ def main(argv: list[str] | None = None) -> int:
         return cutout_command.INTERRUPTED
 
 
+def _remedy(name: str) -> str:
+    extra = {"bench": ".venv/bin/pip install -c constraints.txt -e '.[bench]'"}  # what ./run.sh does not install
+    return f"run {extra.get(name, './run.sh --setup-only')}"
+
+
 def _command(name: str, plugins: dict[str, EntryPoint], parser: argparse.ArgumentParser) -> Callable[[list[str]], int]:
     if name == "cutout":
         return cutout_command.main
@@ -68,7 +73,7 @@ def _command(name: str, plugins: dict[str, EntryPoint], parser: argparse.Argumen
         try:
             loaded: Callable[[list[str]], int] = plugins[name].load()
         except ImportError as error:
-            parser.error(f"{name} lacks {error.name or error}: run ./run.sh --setup-only in the application's folder")
+            parser.error(f"{name} lacks {error.name or error}: {_remedy(name)} in the application's folder")
         return loaded
     if name in APPLICATION:
         parser.error(f"{name} comes with the application: run ./run.sh --setup-only in its folder")

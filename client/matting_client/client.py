@@ -99,7 +99,7 @@ class MattingClient:
         return finish(prepared, pha, options or Options(), seconds)
 
     def alpha(self, photo: Photo, name: str = "photo") -> Picture:
-        """(H, W) uint8 alpha of a photo."""
+        """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
         return self.cutout(photo, name=name).raw
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class AsyncMattingClient:
         return await asyncio.to_thread(finish, prepared, pha, options or Options(), seconds)
 
     async def alpha(self, photo: Photo, name: str = "photo") -> Picture:
-        """(H, W) uint8 alpha of a photo."""
+        """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
         return (await self.cutout(photo, name=name)).raw
 
     async def close(self) -> None:
@@ -186,7 +186,7 @@ def open_engine(kind: str = "triton", url: str = "127.0.0.1:8001", model: str = 
 def connect(
     engine: str = "triton", url: str = "127.0.0.1:8001", model: str = "matting_512", limits: Limits | None = None
 ) -> MattingClient:
-    """A client by engine name and URL; see `open_engine`."""
+    """A client by engine name and URL; parameters and errors as of `engines.open_engine`."""
     return MattingClient(open_engine(engine, url, model), limits)
 
 

@@ -156,5 +156,11 @@ class Cutout:
         return data
 
     def save(self, path: Path | str) -> None:
-        """Write the result; the file appears only when it is complete."""
+        """Write the result; the file appears only when it is complete.
+
+        Raises
+        ------
+        OutputError
+            It cannot be encoded or written; other errors as of `render`.
+        """
         write(Path(path), self.to_bytes())

@@ -73,14 +73,14 @@ def parser() -> argparse.ArgumentParser:
         "--refine", action=argparse.BooleanOptionalAction, help="follow the edges of large photos (default: on)"
     )
     p.add_argument(
-        "--roi", metavar="X1 Y1 X2 Y2", help="only this part of the photo counts, in px or %%: '0%% 0%% 50%% 100%%'"
+        "--roi", metavar="'X1 Y1 X2 Y2'", help="only this part of the photo counts, in px or %%: '0%% 0%% 50%% 100%%'"
     )
     p.add_argument("--crop", action=argparse.BooleanOptionalAction, help="cut the result to the subject")
     p.add_argument(
         "--crop-margin", metavar="M", help="room around it, 1, 2 or 4 of 0..500px or 0..50%% of its size (default: 0)"
     )
     p.add_argument(
-        "--scale", metavar="10%%..100%%", help="how much of the result the subject fills (default: original)"
+        "--scale", metavar="10%..100%", help="how much of the result the subject fills (default: original)"
     )
     p.add_argument(
         "--position", metavar="P", help="original, center or 'X%% Y%%' (default: original; center with --scale)"
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
     p.add_argument(
-        "--jobs", type=int, default=0, metavar="N", help="photos at once (default: two more than there are cores)"
+        "--jobs", type=int, default=0, metavar="N", help="photos at once (default: the cores and two more, at most 8)"
     )
     p.add_argument(
         "--skip-existing",
