@@ -10,7 +10,15 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from matting_client import InputError, MattingError, ModelError, OptionError, ServerBusy, ServerUnavailable
+from matting_client import (
+    InputError,
+    MattingError,
+    ModelError,
+    OptionError,
+    OutputError,
+    ServerBusy,
+    ServerUnavailable,
+)
 from starlette.exceptions import HTTPException
 
 BUSY_SECONDS, GONE_SECONDS = 1, 5  # for Retry-After
@@ -34,8 +42,9 @@ def bad(code: str, title: str, detail: str) -> ApiError:
 
 
 def body(code: str, title: str, detail: str = "") -> dict[str, list[dict[str, str]]]:
-    """The JSON of one error."""
-    return {"errors": [{"title": title, "code": code, "detail": detail or title}]}
+    """The JSON of one error; half a surrogate pair, which JSON may bring and UTF-8 has no bytes for, becomes "?"."""
+    detail = (detail or title).encode(errors="replace").decode()
+    return {"errors": [{"title": title, "code": code, "detail": detail}]}
 
 
 def response(request: Request, error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -51,6 +60,8 @@ def translate(error: MattingError) -> tuple[ApiError, dict[str, str]]:
         if any(sign in detail for sign in _TOO_LARGE):
             return ApiError(413, "file_too_large", "Image too large", detail), {}
         return bad("invalid_image", "Image cannot be used", detail), {}
+    if isinstance(error, OutputError):
+        return bad("invalid_parameter", "Result cannot be encoded", detail), {}
     if isinstance(error, OptionError):
         return bad("invalid_parameter", "Invalid parameter", detail), {}
     if isinstance(error, ServerBusy):

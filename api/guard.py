@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import errors
 
 CHUNK_SECONDS = 30.0  # a body that stays silent for so long is given up
+SLOWEST = 4096  # bytes a second; one that is slower over all of its time (beyond the above) is given up, too
 # After a refusal what still comes is dropped, or the answer would be lost: for so long, and not beyond such a silence.
 DRAIN_SECONDS, DRAIN_SILENCE_SECONDS = 5.0, 0.5
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
@@ -43,7 +44,7 @@ class _Body:
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit
-        self._size = 0
+        self._size, self._waited = 0, 0.0
         self.done = False
         self.refused: _Refused | None = None
 
@@ -55,6 +56,9 @@ class _Body:
         limit = f"{self._limit / 2**20:.0f} MB" if self._limit >= 2**20 else f"{self._limit} bytes"
         return self._refuse(413, "file_too_large", "Request too large", f"got a larger body, expected at most {limit}")
 
+    def _too_slow(self, what: str) -> _Refused:
+        return self._refuse(408, "request_timeout", "Request too slow", f"{what}; send it again")
+
     def check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._limit:
@@ -63,12 +67,12 @@ class _Body:
     async def __call__(self) -> Message:
         if self.done:
             return await self._receive()
+        start = time.monotonic()
         try:
             message = await asyncio.wait_for(self._receive(), CHUNK_SECONDS)
         except TimeoutError:
             self.done = True  # nothing left to drop
-            detail = f"got nothing for {CHUNK_SECONDS:.0f} s; send it again"
-            raise self._refuse(408, "request_timeout", "Request too slow", detail) from None
+            raise self._too_slow(f"got nothing for {CHUNK_SECONDS:.0f} s") from None
         if message["type"] != "http.request":
             self.done = True
             return message
@@ -76,6 +80,9 @@ class _Body:
         self._size += len(message.get("body", b""))
         if self._size > self._limit:
             raise self._too_large()
+        self._waited += time.monotonic() - start
+        if not self.done and self._waited > CHUNK_SECONDS and self._size < SLOWEST * self._waited:
+            raise self._too_slow(f"got {self._size} bytes in {self._waited:.0f} s, expected {SLOWEST} a second")
         return message
 
     async def drain(self) -> None:

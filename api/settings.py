@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from matting_client import Limits, OptionError
 from matting_client.client import split_url
 
+MOST_PIXELS = 178_000_000  # Pillow refuses pictures beyond 178.9 million
+
 
 def default_workers() -> int:
     """Photos worked on at once: two more than cores, for some wait for the model; 8 bound the memory."""
@@ -53,7 +55,7 @@ class Settings:
         for name, value, low, high in (
             ("--port", self.port, 0, 65535),
             ("--max-upload-mb", self.max_upload_mb, 1, 1024),
-            ("--max-pixels", self.max_pixels, 1, 1_000_000_000),
+            ("--max-pixels", self.max_pixels, 1, MOST_PIXELS),
             ("--jobs", self.workers, 0, 256),
             ("--queue", self.waiting, 0, 10_000),
             ("--rate", self.rate, 0, 1_000_000),

@@ -23,7 +23,7 @@ def create_site(settings: Settings, folder: Path) -> Guard:
         folder,
         settings.model,
         settings.workers,
-        settings.limits.max_bytes,
+        settings.limits,
         service.status,
         auth=Logins(settings.logins) if settings.logins else None,
         mcp_url=f"http://{settings.local_address}" if settings.mcp else None,

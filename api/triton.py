@@ -9,6 +9,7 @@ from typing import Any, Self
 from matting_client import ServerUnavailable
 from matting_client.client import split_url
 from matting_client.engines.retry import translate
+from matting_client.engines.wire import grpc_settings
 
 READY_SECONDS = 2.0
 
@@ -87,4 +88,4 @@ def _open(protocol: str, address: str) -> Any:
         return http.InferenceServerClient(address, connection_timeout=READY_SECONDS, network_timeout=READY_SECONDS)
     import tritonclient.grpc as grpc
 
-    return grpc.InferenceServerClient(address)
+    return grpc.InferenceServerClient(address, channel_args=grpc_settings(address))

@@ -10,6 +10,7 @@ import http
 import time
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 from server.control import Control, Progress, TritonRefused
 from server.layout import Workspace
@@ -39,7 +40,8 @@ class Health:
         self._control = control
         self._workspace = workspace
         self._say = say
-        self._inputs = {model: control.inputs(model) for model in models}
+        self._models = models
+        self._inputs: dict[str, list[dict[str, Any]]] = {}
         self._last: dict[str, Progress] = {}
         self._proven = dict.fromkeys(models, time.monotonic())
 
@@ -55,7 +57,7 @@ class Health:
             progress = self._control.progress()
         except (OSError, TritonRefused):
             progress = {}
-        for model in self._inputs:
+        for model in self._models:
             verdict = self._judge(model, progress.get(model))
             now = time.monotonic()
             if verdict is Verdict.DEAD:
@@ -73,7 +75,7 @@ class Health:
             if last is not None and progress.success > last.success:
                 return Verdict.ALIVE
         try:
-            self._control.probe(model, self._inputs[model], PROBE_SECONDS)
+            self._probe(model)
         except TritonRefused as refusal:
             full = refusal.status == http.HTTPStatus.SERVICE_UNAVAILABLE
             return Verdict.BUSY if full else Verdict.DEAD
@@ -81,13 +83,18 @@ class Health:
             return Verdict.BUSY
         return Verdict.ALIVE
 
+    def _probe(self, model: str) -> None:
+        if model not in self._inputs:
+            self._inputs[model] = self._control.inputs(model)
+        self._control.probe(model, self._inputs[model], PROBE_SECONDS)
+
     def _revive(self, model: str) -> None:
         started = time.monotonic()
         self._last.pop(model, None)
         try:
             self._workspace.touch(model)
             self._control.load(model, LOAD_SECONDS)
-            self._control.probe(model, self._inputs[model], PROBE_SECONDS)
+            self._probe(model)
         except (OSError, TritonRefused):
             self._reload(model)
         self._say(f"{model}: its process had died; revived in {time.monotonic() - started:.1f} s")
@@ -97,6 +104,6 @@ class Health:
             self._control.unload(model, LOAD_SECONDS)
             time.sleep(UNLOAD_PAUSE_SECONDS)
             self._control.load(model, LOAD_SECONDS)
-            self._control.probe(model, self._inputs[model], PROBE_SECONDS)
+            self._probe(model)
         except (OSError, TritonRefused) as error:
             raise ServerBroken(f"{model} is dead and cannot be loaded again ({error})") from error

@@ -33,8 +33,9 @@ class Settings:
 
     @property
     def local_page_host(self) -> str:
-        """Address under which this machine itself reaches the page."""
-        return LOOPBACK if self.page_host in _ANY_ADDRESS else self.page_host
+        """Address under which this machine itself reaches the page, as it stands in a URL."""
+        host = LOOPBACK if self.page_host in _ANY_ADDRESS else self.page_host
+        return f"[{host}]" if ":" in host else host
 
     @property
     def ports(self) -> dict[str, tuple[str, int]]:

@@ -95,6 +95,11 @@ class Batch:
             self.items.pop(number, None)
         self.changed.set()
 
+    def holds(self, item: Item) -> bool:
+        """Whether the photo is still wanted."""
+        with self._lock:
+            return self.items.get(item.number) is item
+
     def clear(self) -> None:
         """Forget all photos."""
         with self._lock:

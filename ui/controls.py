@@ -110,7 +110,7 @@ def read_background(studio: Studio, background: str, colour: str, picture: str |
     if background == names.CUSTOM:
         return colour_text(colour)
     if background == names.FROM_PICTURE:
-        return studio.uploaded(picture) if picture else None
+        return studio.background(picture) if picture else None
     return names.BACKGROUNDS[background]
 
 

@@ -19,6 +19,7 @@ import gradio.mcp
 from anyio import to_thread
 from fastapi import FastAPI
 from gradio import routes
+from matting_client import Limits
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -92,7 +93,7 @@ def mount_page(
     folder: Path,
     model: str,
     workers: int,
-    max_upload_bytes: int,
+    limits: Limits,
     status: Callable[[], dict[str, Any]],
     auth: Callable[[str, str], bool] | None = None,
     mcp_url: str | None = None,
@@ -107,7 +108,7 @@ def mount_page(
     folder : private and existing; uploads and results lie there.
     model : name to show.
     workers : photos worked on at once.
-    max_upload_bytes : largest photo.
+    limits : largest accepted picture.
     status : asks the server how it does; see `Studio`.
     auth : whether a name and a password may use the page; None for everyone.
     mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
@@ -115,7 +116,7 @@ def mount_page(
     os.environ[FOLDER_VARIABLE] = str(folder)
     # Read from the environment when Gradio was imported, and made at once, in a place that others read.
     routes.DEFAULT_TEMP_DIR = gradio.mcp.DEFAULT_TEMP_DIR = str(folder)
-    page = build_page(Studio(cut, Store(STORE_BYTES, KEPT_SECONDS), folder, model, workers, status))
+    page = build_page(Studio(cut, Store(STORE_BYTES, KEPT_SECONDS), folder, model, workers, limits, status))
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
@@ -136,7 +137,7 @@ def mount_page(
         auth=auth,
         footer_links=[],
         run_history=False,
-        max_file_size=max_upload_bytes,
+        max_file_size=limits.max_bytes,
         show_error=False,
         ssr_mode=False,
         enable_monitoring=False,

@@ -10,7 +10,8 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from matting_client import Cutout, InputError, MattingError, Options
+from matting_client import Cutout, InputError, Limits, MattingError, Options
+from matting_client.decode import count_pixels
 from matting_client.encode import encode, write
 from numpy.typing import NDArray
 
@@ -34,6 +35,7 @@ class Studio:
     folder : private folder of uploads and results, Gradio's own.
     model : name to show.
     workers : photos worked on at once.
+    limits : largest accepted picture.
     status : asks the server how it does: "server" with its version and "batches" with its figures, both None when
         the model runs in this process; raises EngineError.
     """
@@ -43,6 +45,7 @@ class Studio:
     folder: Path
     model: str
     workers: int
+    limits: Limits
     status: Callable[[], dict[str, Any]]
 
     @property
@@ -85,6 +88,21 @@ class Studio:
         path = Path(place).resolve()
         if not path.is_relative_to(self.folder) or not path.is_file():
             raise InputError(f"{path.name}: got no uploaded file; it may have been removed, choose it again")
+        return path
+
+    def background(self, place: str) -> Path:
+        """The path of an uploaded picture to put behind a subject.
+
+        Raises
+        ------
+        InputError
+            As of `uploaded`, or it is too large.
+        """
+        path = self.uploaded(place)
+        pixels = count_pixels(path)
+        if pixels > self.limits.max_pixels:
+            found = f"{pixels / 1e6:.3g} million pixels, expected at most {self.limits.millions} million"
+            raise InputError(f"{path.name}: got {found}; make it smaller")
         return path
 
     def save_preview(self, picture: NDArray[np.uint8]) -> str:

@@ -79,9 +79,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--crop-margin", metavar="M", help="room around it, 1, 2 or 4 of 0..500px or 0..50%% of its size (default: 0)"
     )
-    p.add_argument(
-        "--scale", metavar="10%..100%", help="how much of the result the subject fills (default: original)"
-    )
+    p.add_argument("--scale", metavar="10%..100%", help="how much of the result the subject fills (default: original)")
     p.add_argument(
         "--position", metavar="P", help="original, center or 'X%% Y%%' (default: original; center with --scale)"
     )
@@ -284,7 +282,7 @@ def main(argv: list[str]) -> int:
     except OSError as error:  # a name that is too long, a folder that may not be read
         raise OptionError(f"{error.filename}: cannot be used ({error.strerror}); check the path") from None
     if given.skip_existing:
-        jobs = [job for job in jobs if not (job.target and job.target.exists())]
+        jobs = [job for job in jobs if job.clash or not (job.target and job.target.exists())]
     if not jobs:
         return 0
     if jobs[0].target is None and sys.stdout.isatty():

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import httpx
 import numpy as np
+import pytest
 import uvicorn
 from matting_client import Options, connect
 from numpy.typing import NDArray
@@ -122,3 +123,9 @@ def test_it_waits_for_triton_and_survives_its_end() -> None:
             assert gone.status_code == 503 and int(gone.headers["retry-after"]) > 0
     finally:
         server.stop()
+
+
+def test_a_proxy_that_is_set_for_other_machines_is_not_asked(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with api_of(served) as api:
+        assert api.get("/readyz").status_code == 200

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
-from matting_client import Cutout, InputError, OptionError, Options
+from matting_client import Cutout, InputError, Limits, OptionError, Options
+from PIL import Image
 from skimage import data
 
-from ui import controls
+from ui import controls, names
 from ui.batch import MOST, Batch, counts, manifest
 from ui.preview import Preview
 from ui.store import Kept, Store
@@ -28,7 +31,7 @@ def studio(tmp_path: Path) -> Studio:
     def cut(photo: bytes, options: Options, name: str) -> Cutout:
         raise InputError(f"{name}: got {len(photo)} bytes")
 
-    return Studio(cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, dict)
+    return Studio(cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict)
 
 
 def cutout() -> Cutout:
@@ -167,3 +170,35 @@ def test_every_text_has_both_languages() -> None:
     for key, text in EN.items():
         assert text.count("{") == ZH[key].count("{"), key
     assert [language(each) for each in ("zh-CN,zh;q=0.9", "en-US,zh;q=0.5", "")] == ["zh", "en", "en"]
+
+
+def test_photos_that_were_discarded_are_not_cut_out(tmp_path: Path) -> None:
+    asked, may_go_on = [], threading.Event()
+
+    def cut(photo: bytes, options: Options, name: str) -> Cutout:
+        asked.append(name)
+        may_go_on.wait(20)
+        return cutout()
+
+    studio = Studio(cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict)
+    photos = [tmp_path / f"{number}.jpg" for number in range(4)]
+    for photo in photos:
+        photo.write_bytes(b"x")
+    batch = Batch()
+    batch.add([(photo.name, str(photo), "") for photo in photos])
+    with ThreadPoolExecutor(1) as pool:
+        Handlers(studio, pool)._start(batch, batch.claim(Options()), Options(), None)
+        while not asked:
+            time.sleep(0.01)
+        batch.clear()
+        may_go_on.set()
+    assert asked == ["0.jpg"]
+
+
+def test_backgrounds_have_the_limits_of_photos(studio: Studio, tmp_path: Path) -> None:
+    picture = tmp_path / "wall.png"
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(picture)
+    assert studio.background(str(picture)) == picture.resolve()
+    small = replace(studio, limits=Limits(max_pixels=500))
+    with pytest.raises(InputError, match=r"wall\.png: got 0\.0006 million pixels, expected at most 0\.0005 million"):
+        controls.read_options(small, background=names.FROM_PICTURE, picture=str(picture))

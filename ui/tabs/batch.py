@@ -116,10 +116,12 @@ class Handlers:
     def _start(self, batch: Batch, items: list[Item], options: Options, request: gr.Request) -> None:
         code = code_of(request)
         for item in items:
-            self.pool.submit(self._one, item, options, code).add_done_callback(lambda _: batch.changed.set())
+            self.pool.submit(self._one, batch, item, options, code).add_done_callback(lambda _: batch.changed.set())
 
-    def _one(self, item: Item, options: Options, code: str) -> None:
+    def _one(self, batch: Batch, item: Item, options: Options, code: str) -> None:
         """Cut one photo out; runs in the pool. Whatever goes wrong stays with this photo."""
+        if not batch.holds(item):
+            return
         item.state = RUNNING
         try:
             if item.path is None:

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import gradio as gr
 import numpy as np
-from matting_client import Cutout, MattingError, OptionError, Options
+from matting_client import Cutout, Limits, MattingError, OptionError, Options
 from matting_client.decode import read
 from matting_client.encode import encode
 from matting_client.files import SUFFIX_OF_FORMAT
@@ -85,8 +85,8 @@ class Handlers:
         return self.studio.save_preview(picture), self._status(kept, pha, background, scene, request)
 
     def _background(self, place: str, side: int) -> Picture:
-        path = self.studio.uploaded(place)
-        return _reduced(path, side) if side == SIDE else _limited(read(path), side)
+        path, limits = self.studio.background(place), self.studio.limits
+        return _reduced(path, side, limits) if side == SIDE else _limited(read(path, limits), side)
 
     def _status(self, kept: Kept, pha: Picture, background: str, scene: Scene, request: gr.Request) -> str:
         words = words_of(request)
@@ -99,8 +99,8 @@ class Handlers:
 
 
 @lru_cache(maxsize=16)
-def _reduced(path: Path, side: int) -> Picture:
-    return _limited(read(path), side)
+def _reduced(path: Path, side: int, limits: Limits) -> Picture:
+    return _limited(read(path, limits), side)
 
 
 def _limited(picture: Picture, side: int) -> Picture:

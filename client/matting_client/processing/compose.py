@@ -34,10 +34,12 @@ def compose_colour(fgr: Picture, pha: Picture, colour: tuple[int, int, int]) -> 
 
 
 def compose_picture(fgr: Picture, pha: Picture, background: Picture) -> Picture:
-    """Subject on a picture (h, w, 3) of any size, scaled to cover the photo and cut to its middle, (H, W, 3)."""
+    """Subject on a picture (h, w, 3) of any size, cut to the photo's shape in its middle and scaled, (H, W, 3)."""
     height, width = pha.shape
     scale = max(height / background.shape[0], width / background.shape[1])
-    size = (max(width, round(background.shape[1] * scale)), max(height, round(background.shape[0] * scale)))
-    covering = cv2.resize(background, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    top, left = (size[1] - height) // 2, (size[0] - width) // 2
-    return _blend(fgr, pha, covering[top : top + height, left : left + width].astype(np.uint8, copy=False))
+    # Cut before it is scaled: a tall background scaled to a wide photo could need any amount of memory.
+    rows, columns = (max(1, round(side / scale)) for side in (height, width))
+    top, left = ((whole - part) // 2 for whole, part in zip(background.shape, (rows, columns), strict=False))
+    middle = background[max(0, top) :, max(0, left) :][:rows, :columns]
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return _blend(fgr, pha, cv2.resize(middle, (width, height), interpolation=how).astype(np.uint8, copy=False))

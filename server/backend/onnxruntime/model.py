@@ -117,6 +117,7 @@ class Queue:
         limit = config.get("parameters", {}).get(QUEUE_LIMIT, {}).get("string_value")
         self._limit, self._batch = int(limit or 0), config.get("max_batch_size") or 1
         self._url = os.environ.get("MATTING_METRICS_URL", "")
+        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # $http_proxy is for other machines
         self._pending = re.compile(rf'^nv_inference_pending_request_count{{model="{re.escape(model)}".*}} (\d+)', re.M)
         self.refusal = f"{model}: exceeds maximum queue size of {limit}"
 
@@ -125,7 +126,7 @@ class Queue:
         if not self._limit or taken < self._batch or not self._url:
             return False
         try:
-            with urllib.request.urlopen(self._url, timeout=1.0) as page:
+            with self._direct.open(self._url, timeout=1.0) as page:
                 found = self._pending.search(page.read().decode())
         except OSError:
             return False

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
 import socket
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -198,3 +201,16 @@ def test_the_example_works(api: httpx.Client) -> None:
 def test_head(api: httpx.Client) -> None:
     assert api.head("/livez").status_code == 200
     assert api.head("/readyz").status_code == 200
+
+
+def test_a_body_that_trickles_in_is_given_up(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "CHUNK_SECONDS", 0.5)
+    with connection(api) as link:
+        link.sendall(b"POST /v1/cutout HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n")
+        start = time.monotonic()
+        with contextlib.suppress(OSError):  # it may have been closed by then
+            while time.monotonic() < start + 2 and not select.select([link], [], [], 0.1)[0]:
+                link.sendall(b"x")
+        status, body = answer(link)
+    assert (status, json.loads(body)["errors"][0]["code"]) == (408, "request_timeout")
+    assert "expected 4096 a second" in json.loads(body)["errors"][0]["detail"]

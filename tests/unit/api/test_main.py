@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import httpx
 import pytest
 
 from api import folder
-from api.main import main
+from api.main import listen, main
 from tests.unit.api.conftest import pixels
 from tests.unit.api.test_gate import KEY
 from tests.unit.api.test_removebg import post
@@ -175,3 +176,10 @@ def test_folders_of_killed_processes_are_swept(tmp_path: Path, monkeypatch: pyte
         with folder.private_folder() as second:
             assert mine.is_dir() and second.is_dir()  # its process lives
     assert list(tmp_path.iterdir()) == [new]
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_all_addresses_are_those_of_both_protocols() -> None:
+    with listen("::", 0) as listener:
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, listener.getsockname()[1]), timeout=5).close()

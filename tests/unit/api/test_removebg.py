@@ -238,6 +238,7 @@ def test_accept_json(api: httpx.Client, portrait: bytes) -> None:
         (b"[" * 100_000, "application/json", 400, "invalid_json"),
         (b"[1]", "application/json", 400, "invalid_json"),
         (b"{}", "application/json", 400, "missing_source"),
+        (b'{"image_file_b64": "aGk=", "\\ud800": 1}', "application/json", 400, "unknown_parameter"),
         (b'{"image_file_b64": []}', "application/json", 400, "invalid_parameter"),
         (b'{"image_file_b64": "?!"}', "application/json", 400, "invalid_image_file_b64"),
         (b'{"image_file_b64": "aGk="}', "application/json", 400, "invalid_image"),

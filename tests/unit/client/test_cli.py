@@ -164,6 +164,9 @@ def test_skip_existing_goes_on_where_it_ended(matting: RunCommand, photo: Path, 
         "cutout", folder, "-o", "out", "--skip-existing", "--url", "127.0.0.1:1"
     )  # nothing to do, no server
     assert again.returncode == 0
+    (folder / "1.png").write_bytes(photo.read_bytes())  # would be the result of 1.jpg, and so was never made
+    clash = matting("cutout", folder, "-o", "out", "--skip-existing", *LOCAL)
+    assert clash.returncode == 1 and b"1.png" in clash.stderr
 
 
 def test_globs_and_jobs(matting: RunCommand, photo: Path, tmp_path: Path) -> None:

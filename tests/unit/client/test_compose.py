@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from matting_client.processing import compose_colour, compose_picture, cutout_rgba
@@ -47,3 +49,16 @@ def test_strips_join_without_a_seam() -> None:
     assert np.array_equal(
         compose_picture(fgr, alpha, fgr), fgr
     )  # a picture on itself is itself: a x + (255 - a) x = 255 x
+
+
+@pytest.mark.parametrize(("photo", "size"), [((1, 60_000), (60_000, 1)), ((300, 4000), (4000, 300))])
+def test_a_background_of_the_opposite_shape_needs_no_more_memory_than_the_photo(
+    photo: tuple[int, int], size: tuple[int, int]
+) -> None:
+    fgr, pha, background = (np.zeros(shape, np.uint8) for shape in ((*photo, 3), photo, (*size, 3)))
+    tracemalloc.start()
+    try:
+        assert compose_picture(fgr, pha, background).shape == (*photo, 3)
+        assert tracemalloc.get_traced_memory()[1] < 40 * pha.size
+    finally:
+        tracemalloc.stop()

@@ -145,3 +145,12 @@ def test_errors_carry_status_and_message(triton: Triton) -> None:
 
 def test_nobody_there_is_not_ready() -> None:
     assert Control("127.0.0.1", 9, "secret").ready() is False
+
+
+def test_a_server_that_dies_before_the_first_look_is_no_surprise(said: list[str], tmp_path: Path) -> None:
+    workspace = layout.create_workspace(tmp_path)
+    try:
+        Health(Control("127.0.0.1", 9, "secret"), workspace, [MODEL], said.append).check()
+    finally:
+        workspace.close()
+    assert said == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from server.main import main, parser
-from server.settings import DEFAULT_REPOSITORY
+from server.settings import DEFAULT_REPOSITORY, Settings
+from server.supervisor import _answers
 
 
 def test_defaults_stay_on_this_machine() -> None:
@@ -40,3 +43,30 @@ def test_same_port_twice_ends_before_anything_starts(capsys: pytest.CaptureFixtu
     assert main(["--http-port", "9000", "--grpc-port", "9000"]) == 2
     error = capsys.readouterr().err
     assert error == "matting serve: --grpc-port: got 9000, the same as --http-port; give each its own port\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("10.0.0.5", "10.0.0.5"),
+    ],
+)
+def test_the_page_is_asked_where_it_listens(host: str, local: str) -> None:
+    assert Settings(page_host=host).local_page_host == local
+
+
+def test_the_page_is_asked_directly_whatever_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        assert _answers(f"http://127.0.0.1:{server.server_address[1]}/")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
