@@ -116,11 +116,12 @@ def mount_page(
     os.environ[FOLDER_VARIABLE] = str(folder)
     # Read from the environment when Gradio was imported, and made at once, in a place that others read.
     routes.DEFAULT_TEMP_DIR = gradio.mcp.DEFAULT_TEMP_DIR = str(folder)
-    page = build_page(Studio(cut, Store(STORE_BYTES, KEPT_SECONDS), folder, model, workers, limits, status))
+    store = Store(STORE_BYTES, KEPT_SECONDS)
+    page = build_page(Studio(cut, store, folder, model, workers, limits, status))
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(keep_sweeping(folder, KEPT_SECONDS))
+        sweeping = asyncio.create_task(keep_sweeping(folder, store))
         yield
         sweeping.cancel()
         await to_thread.run_sync(close)

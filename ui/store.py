@@ -64,6 +64,11 @@ class Store:
         with self._lock:
             self._kept.pop(key or "", None)
 
+    def sweep(self) -> None:
+        """Drop what is past its time, though nobody asks."""
+        with self._lock:
+            self._trim()
+
     def _trim(self) -> None:
         oldest_allowed = time.monotonic() - self.seconds
         size = sum(kept.nbytes for _, kept in self._kept.values())

@@ -8,14 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from anyio import to_thread
+from matting_client.tuning import give_memory_back
 
-EVERY_SECONDS = 300.0
+from ui.store import Store
+
+EVERY_SECONDS = 60.0
 
 
-async def keep_sweeping(folder: Path, seconds: float) -> None:
-    """Sweep now and then, until cancelled."""
+async def keep_sweeping(folder: Path, store: Store) -> None:
+    """Remove files and kept cutouts past their time, and give free memory back, now and then, until cancelled."""
     while True:
-        await to_thread.run_sync(sweep, folder, seconds)
+        await to_thread.run_sync(sweep, folder, store.seconds)
+        await to_thread.run_sync(store.sweep)
+        await to_thread.run_sync(give_memory_back)
         await asyncio.sleep(EVERY_SECONDS)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -162,6 +164,19 @@ def test_the_store_forgets_the_oldest() -> None:
     assert [store.get(key) is not None for key in keys] == [False, True, True]
     store.drop(keys[1])
     assert store.get(keys[1]) is None and store.get(None) is None
+
+
+def test_the_store_lets_go_of_a_cutout_past_its_time_though_nobody_asks() -> None:
+    kept = Kept(cutout(), Preview(cutout()), "a")
+    alive = weakref.ref(kept.full)
+    store = Store(2 * kept.nbytes, 0.2)
+    store.put(kept)
+    del kept
+    time.sleep(0.3)
+    assert alive() is not None
+    store.sweep()
+    gc.collect()
+    assert alive() is None
 
 
 def test_every_text_has_both_languages() -> None:
