@@ -21,6 +21,7 @@ from skimage import data
 
 from api.app import create_app
 from api.settings import Settings
+from api.triton import TritonProbe
 from tests.protocol.serving import Served
 
 
@@ -127,5 +128,5 @@ def test_it_waits_for_triton_and_survives_its_end() -> None:
 
 def test_a_proxy_that_is_set_for_other_machines_is_not_asked(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with api_of(served) as api:
-        assert api.get("/readyz").status_code == 200
+    with TritonProbe(served.grpc, "matting_512") as probe:
+        probe.check_ready()
