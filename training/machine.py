@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import multiprocessing
+import os
+import threading
 
 import torch
 
@@ -28,3 +31,18 @@ def keep_memory() -> None:
         library.mallopt(M_MMAP_MAX, 0)
         library.mallopt(M_TRIM_THRESHOLD, KEPT_TOTAL)
         library.mallopt(M_TOP_PAD, GROWTH)
+
+
+def end_with_parent(_: int) -> None:
+    """For a loader's worker: end when the training ends, however it ends.
+
+    Torch's own watch looks at the parent's process id, which under a fork server is the server's.
+    """
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -26,7 +26,7 @@ from training.cache import cache_pairs, cache_pictures
 from training.checkpoint import load_state, load_weights, save_state, save_weights
 from training.config import TrainConfig, parse
 from training.losses import matting_loss
-from training.machine import autocast, keep_memory
+from training.machine import autocast, end_with_parent, keep_memory
 from training.model import MattingUNet, cost
 from training.pairs import DataError, Pair, check, find_pairs, pictures, read_rgb
 from training.plots import plot_losses
@@ -208,6 +208,7 @@ def batches(
         prefetch_factor=4 if config.workers else None,
         # A fork would keep all of this process's memory of the step before while the next one overwrites it.
         multiprocessing_context="forkserver" if config.workers else None,
+        worker_init_fn=end_with_parent if config.workers else None,
     )
 
 

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+# A parent with a worker under a fork server; it says the worker's number and hangs.
+PROGRAM = """
+import multiprocessing, sys, time
+from training.machine import end_with_parent
+
+def work():
+    end_with_parent(0)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("forkserver").Process(target=work)
+    worker.start()
+    print(worker.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_worker_ends_with_a_training_that_was_killed(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    root = Path(__file__).resolve().parents[3]
+    command = [sys.executable, str(program)]
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    with subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = Path("/proc") / parent.stdout.readline().strip()
+        time.sleep(3)  # it imports torch before it watches
+        assert worker.exists()
+        parent.kill()
+    end = time.monotonic() + 30
+    while worker.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not worker.exists()
