@@ -27,6 +27,7 @@ CANARY_SECONDS = 1.0  # two probes cost about 5 ms
 _TRITON_LINE = re.compile(r'([IWEF])\d{4} [\d:.]+ \d+ [^\]]*\] "?(.*?)"?$')
 _ENGINE = "engine of "
 _HARMLESS = {"CudaDriverHelper has not been initialized."}  # said on every machine without a GPU
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # $http_proxy is for other machines
 
 
 def say(line: str) -> None:
@@ -152,9 +153,8 @@ def _page_program(settings: Settings, workspace: layout.Workspace) -> Program:
 
 
 def _answers(url: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # $http_proxy is for other machines
     try:
-        with direct.open(url, timeout=1.0) as response:
+        with _DIRECT.open(url, timeout=1.0) as response:
             return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -128,8 +128,7 @@ class Trainer:
         if window is not None:
             pha = window.inner(pha)
             sides = [window.inner(side, window.side // side.shape[-1]) for side in sides]
-            whole = {name: batch[name] for name in ("pha", "fgr", "bgr")}
-            batch = batch | {name: window.inner(window.crop(picture)) for name, picture in whole.items()}
+            batch = batch | {name: window.inner(window.crop(batch[name])) for name in ("pha", "fgr", "bgr")}
         return matting_loss(pha, sides, batch)
 
     def _window(self, pha: Tensor) -> Window | None:

@@ -39,7 +39,7 @@ def compose_picture(fgr: Picture, pha: Picture, background: Picture) -> Picture:
     scale = max(height / background.shape[0], width / background.shape[1])
     # Cut before it is scaled: a tall background scaled to a wide photo could need any amount of memory.
     rows, columns = (max(1, round(side / scale)) for side in (height, width))
-    top, left = ((whole - part) // 2 for whole, part in zip(background.shape, (rows, columns), strict=False))
-    middle = background[max(0, top) :, max(0, left) :][:rows, :columns]
+    top, left = (background.shape[0] - rows) // 2, (background.shape[1] - columns) // 2
+    middle = background[top : top + rows, left : left + columns]
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return _blend(fgr, pha, cv2.resize(middle, (width, height), interpolation=how).astype(np.uint8, copy=False))
