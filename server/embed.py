@@ -103,6 +103,7 @@ def environment(runtime: Runtime, settings: Settings, workspace: Workspace) -> d
     env["MALLOC_ARENA_MAX"] = "2"  # the server's threads would each keep freed request buffers for themselves
     env[OWNER_VARIABLE] = str(workspace.root)
     env["MATTING_METRICS_URL"] = f"http://{settings.local_host}:{settings.metrics_port}/metrics"
+    env["MATTING_LIFE"] = str(workspace.life)
     env["MATTING_THREADS"] = str(settings.threads)
     env["MATTING_PRECISION"] = settings.precision
     return env

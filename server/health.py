@@ -1,5 +1,6 @@
 """Do the models really answer? Triton keeps calling a model ready whose process has died.
 
+A process that ends lets go of the lock on its file. Whether one that lives answers, a canary shows.
 The canary is a real request through the batcher into the model's process, marked so that no inference is spent on it.
 A model that has finished requests since the last look needs none.
 """
@@ -51,7 +52,8 @@ class Health:
         Raises
         ------
         ServerBroken
-            When a model hangs, or cannot be revived.
+            When a model hangs, cannot be revived, or died with answers that Triton now waits for: it tells their
+            clients only by ending.
         """
         try:
             progress = self._control.progress()
@@ -61,6 +63,8 @@ class Health:
             verdict = self._judge(model, progress.get(model))
             now = time.monotonic()
             if verdict is Verdict.DEAD:
+                if self._workspace.owes(model):
+                    raise ServerBroken(f"the process of {model} died in the middle of photos")
                 self._revive(model)
                 self._proven[model] = time.monotonic()
             elif verdict is Verdict.ALIVE:
@@ -69,6 +73,8 @@ class Health:
                 raise ServerBroken(f"{model} has not answered for {HANG_SECONDS:.0f} s")
 
     def _judge(self, model: str, progress: Progress | None) -> Verdict:
+        if self._workspace.has_died(model):
+            return Verdict.DEAD
         last = self._last.pop(model, None)
         if progress is not None:
             self._last[model] = progress

@@ -4,6 +4,7 @@
         backends/onnxruntime/             copies: Triton refuses links out of its backend directory
         models/<name>/config.pbtxt, configs/     copies
         models/<name>/<version>/...       links to the real files, plus `revived`, whose time says "load me again"
+        life/<name>                       locked as long as the model's process lives; holds how many photos it owes
         page/                             temporary files of the web page
 
 The user's repository is only ever read, and may be read-only.
@@ -48,6 +49,11 @@ class Workspace:
         return self.root / "models"
 
     @property
+    def life(self) -> Path:
+        """Where the processes of the models show that they live."""
+        return self.root / "life"
+
+    @property
     def page(self) -> Path:
         """Where the web page keeps its temporary files."""
         return self.root / "page"
@@ -61,6 +67,19 @@ class Workspace:
         """Make Triton see ``model`` as changed, so that the next load starts its process anew."""
         for version in _versions(self.models / model):
             (version / "revived").write_text(str(time.time_ns()))
+
+    def has_died(self, model: str) -> bool:
+        """Whether the process of ``model`` has ended; False, too, where none has shown that it lives."""
+        try:
+            with (self.life / model).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (FileNotFoundError, BlockingIOError):
+            return False
+        return True
+
+    def owes(self, model: str) -> bool:
+        """Whether requests wait for an answer that nobody but the process of ``model`` can give."""
+        return (self.life / model).exists() and any((self.life / model).read_bytes())
 
     def note_scratch(self, since: float) -> None:
         """Remember the scratch folders that appeared after ``since`` (Unix time), while the server was starting."""
@@ -86,7 +105,9 @@ def create_workspace(tmp: Path | None = None) -> Workspace:
     token = secrets.token_hex(TOKEN_BYTES)
     # Locked before it gets its name: another server that sweeps now cannot take it for an orphan.
     root = unborn.rename(tmp / f"{FOLDER_PREFIX}{token}")
-    return Workspace(root, token, secrets.token_urlsafe(24), lock)
+    workspace = Workspace(root, token, secrets.token_urlsafe(24), lock)
+    workspace.life.mkdir()
+    return workspace
 
 
 def fill_backends(workspace: Workspace, python_backend: Path, stub: Path) -> None:

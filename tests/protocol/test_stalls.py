@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tests.protocol.serving import Served
 
-PHOTOS = 150
+PHOTOS = 100
 
 
 def test_the_queue_is_never_left_waiting(served: Served, portraits: dict[str, NDArray[np.uint8]]) -> None:

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 from matting_client import Options, connect
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect
 
 from tests.ui.browser import MODEL, Site, Visit, changed, choose, download, open_tab, pick, picture, set_slider, shown
@@ -49,8 +49,10 @@ def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_pat
 
 
 def test_settings_need_no_inference(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    with Image.open(photos / "astronaut.jpg") as known:
+        ImageOps.mirror(known).save(tmp_path / "astronaut.jpg")  # one that the page has not kept
     before = site.model_seconds()
-    cut_out(page, photos)
+    cut_out(page, tmp_path)
     counted, spent, result = site.photos(), site.model_seconds(), shown(page, names.RESULT)
     for element, value in ((names.THRESHOLD, 20), (names.ERODE, 3), (names.THRESHOLD, 5)):
         result = changed(page, names.RESULT, result, lambda e=element, v=value: set_slider(page, e, v))
@@ -77,7 +79,7 @@ def test_settings_need_no_inference(page: Page, site: Site, photos: Path, tmp_pa
         crop_margin="20%",
     )
     with connect(url=site.server.grpc, model=MODEL) as client:
-        assert file.read_bytes() == client.cutout(photos / "astronaut.jpg", wanted).to_bytes()
+        assert file.read_bytes() == client.cutout(tmp_path / "astronaut.jpg", wanted).to_bytes()
 
 
 def test_presets_colours_and_pictures(page: Page, site: Site, photos: Path) -> None:

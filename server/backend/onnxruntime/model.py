@@ -6,6 +6,7 @@ NVIDIA's container. Triton's python backend hands `execute` all requests of one 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -50,6 +51,7 @@ class TritonPythonModel:
         # The first run in company compiles something; it happens before the model is called ready.
         self.engine.run(np.zeros((2, self.engine.size, self.engine.size, 3), np.uint8))
         self._unanswered, self._answer_sent = 0, threading.Condition()
+        self._owed = _sign_of_life(args["model_name"])
         self._queue = Queue(args["model_name"], config)
         pb_utils.Logger.log_info(f"engine of {args['model_name']}: {self.engine.description}")
 
@@ -57,7 +59,8 @@ class TritonPythonModel:
         """Answer every request: (n, S, S, 3) uint8 in, (n, S, S, 1) uint8 out; the engine gets all of them at once.
 
         Each is answered as soon as its own alpha is there. The next batch is taken when so few photos are left that a
-        stream of the engine would run dry.
+        stream of the engine would run dry. A photo alone has all threads and is waited for: Triton then knows how long
+        it took, and that it failed when this process dies.
         """
         waiting = []
         for request in requests:
@@ -84,6 +87,7 @@ class TritonPythonModel:
     def _run(self, waiting: list[tuple[Any, NDArray[np.uint8]]]) -> None:
         with self._answer_sent:
             self._unanswered += sum(len(image) for _, image in waiting)
+            full = self.engine.streams if self._unanswered > 1 else 1
         try:
             # Copies: some may still be read when `execute` has returned and Triton has taken their memory back.
             futures = self.engine.start([image.copy() for _, image in waiting])
@@ -92,7 +96,8 @@ class TritonPythonModel:
         for (request, image), future in zip(waiting, futures, strict=True):
             future.add_done_callback(partial(self._answer, request, len(image)))
         with self._answer_sent:
-            self._answer_sent.wait_for(lambda: self._unanswered < self.engine.streams)
+            self._answer_sent.wait_for(lambda: self._unanswered < full)
+            self._owed[0] = self._unanswered
 
     def _answer(self, request: Any, photos: int, future: Future[NDArray[np.uint8]]) -> None:
         error = future.exception()
@@ -104,6 +109,7 @@ class TritonPythonModel:
             _send(request, _failed(message, pb_utils.TritonError.INTERNAL))
         with self._answer_sent:
             self._unanswered -= photos
+            self._owed[0] = min(self._owed[0], self._unanswered)
             self._answer_sent.notify()
 
 
@@ -131,6 +137,22 @@ class Queue:
         except OSError:
             return False
         return found is not None and int(found[1]) > self._limit
+
+
+def _sign_of_life(model: str) -> NDArray[np.int64]:
+    """A file that is locked as long as this process lives, and that tells the supervisor one number when it does not.
+
+    That is how many photos `execute` has left to be answered later: Triton fails those that `execute` is at when the
+    process dies, but for these it waits for ever.
+    """
+    folder = os.environ.get("MATTING_LIFE")
+    if folder is None:
+        return np.zeros(1, np.int64)
+    unborn = Path(folder, f"{model}.{os.getpid()}")
+    owed = np.memmap(unborn, np.int64, "w+", shape=(1,))
+    fcntl.flock(os.open(unborn, os.O_RDONLY), fcntl.LOCK_EX)  # never closed
+    unborn.rename(Path(folder, model))
+    return owed
 
 
 def _broken(error: Exception) -> Future[NDArray[np.uint8]]:

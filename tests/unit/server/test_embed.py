@@ -62,6 +62,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     env = embed.environment(runtime, Settings(threads=3, precision="f32"), workspace)
     workspace.close()
     assert env["MATTING_WORKSPACE"] == str(workspace.root)
+    assert env["MATTING_LIFE"] == str(workspace.life)
     # The stub looks for its Python next to the first `python` on PATH.
     assert env["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
     assert env["LD_LIBRARY_PATH"].split(os.pathsep)[-2:] == [str(runtime.libraries), "/opt/lib"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -83,12 +85,23 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def health(triton: Triton, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Health]:
-    monkeypatch.setattr(health_module, "UNLOAD_PAUSE_SECONDS", 0.0)
+def workspace(tmp_path: Path) -> Iterator[layout.Workspace]:
     workspace = layout.create_workspace(tmp_path)
     (workspace.models / MODEL / "1").mkdir(parents=True)
-    yield Health(Control("127.0.0.1", triton.port, "secret"), workspace, [MODEL], said.append)
+    yield workspace
     workspace.close()
+
+
+@pytest.fixture
+def life(workspace: layout.Workspace) -> Path:
+    """What the model's process leaves for the supervisor; there is none before it has started."""
+    return workspace.life / MODEL
+
+
+@pytest.fixture
+def health(triton: Triton, said: list[str], workspace: layout.Workspace, monkeypatch: pytest.MonkeyPatch) -> Health:
+    monkeypatch.setattr(health_module, "UNLOAD_PAUSE_SECONDS", 0.0)
+    return Health(Control("127.0.0.1", triton.port, "secret"), workspace, [MODEL], said.append)
 
 
 def test_alive_is_left_alone(triton: Triton, health: Health, said: list[str]) -> None:
@@ -112,6 +125,28 @@ def test_dead_stub_is_revived(triton: Triton, health: Health, said: list[str]) -
     assert triton.asked == ["infer", "load", "infer"]
     assert triton.admin == ["secret"]
     assert said[0].startswith("matting_512: its process had died; revived in ")
+
+
+def test_a_process_that_lives_is_asked(triton: Triton, health: Health, life: Path) -> None:
+    life.write_bytes(bytes(8))
+    with life.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        health.check()
+    assert triton.asked == ["infer"]
+
+
+def test_a_process_that_ended_need_not_be_asked(triton: Triton, health: Health, life: Path, said: list[str]) -> None:
+    life.write_bytes(bytes(8))
+    health.check()
+    assert triton.asked == ["load", "infer"]
+    assert "revived" in said[0]
+
+
+def test_answers_that_nobody_can_give_need_a_restart(triton: Triton, health: Health, life: Path) -> None:
+    life.write_bytes((2).to_bytes(8, sys.byteorder))
+    with pytest.raises(ServerBroken, match="the process of matting_512 died in the middle of photos"):
+        health.check()
+    assert triton.asked == []
 
 
 def test_full_queue_is_not_death(triton: Triton, health: Health) -> None:
