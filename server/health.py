@@ -1,8 +1,8 @@
 """Do the models really answer? Triton keeps calling a model ready whose process has died.
 
-A process that ends lets go of the lock on its file. Whether one that lives answers, a canary shows.
-The canary is a real request through the batcher into the model's process, marked so that no inference is spent on it.
-A model that has finished requests since the last look needs none.
+A process that ends lets go of the lock on its file. Whether one that lives answers, a canary shows: a real request
+through the batcher into the model's process, marked so that no inference is spent on it. A model that has finished
+requests since the last look needs none.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Health:
             verdict = self._judge(model, progress.get(model))
             now = time.monotonic()
             if verdict is Verdict.DEAD:
-                if self._workspace.owes(model):
+                if self._workspace.lost(model):
                     raise ServerBroken(f"the process of {model} died in the middle of photos")
                 self._revive(model)
                 self._proven[model] = time.monotonic()
@@ -73,7 +73,7 @@ class Health:
                 raise ServerBroken(f"{model} has not answered for {HANG_SECONDS:.0f} s")
 
     def _judge(self, model: str, progress: Progress | None) -> Verdict:
-        if self._workspace.has_died(model):
+        if self._workspace.lost(model) is not None:
             return Verdict.DEAD
         last = self._last.pop(model, None)
         if progress is not None:

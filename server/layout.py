@@ -4,7 +4,7 @@
         backends/onnxruntime/             copies: Triton refuses links out of its backend directory
         models/<name>/config.pbtxt, configs/     copies
         models/<name>/<version>/...       links to the real files, plus `revived`, whose time says "load me again"
-        life/<name>                       locked as long as the model's process lives; holds how many photos it owes
+        life/<name>/<instance>            locked as long as its process lives; holds how many photos it owes
         page/                             temporary files of the web page
 
 The user's repository is only ever read, and may be read-only.
@@ -17,6 +17,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -68,18 +69,10 @@ class Workspace:
         for version in _versions(self.models / model):
             (version / "revived").write_text(str(time.time_ns()))
 
-    def has_died(self, model: str) -> bool:
-        """Whether the process of ``model`` has ended; False, too, where none has shown that it lives."""
-        try:
-            with (self.life / model).open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except (FileNotFoundError, BlockingIOError):
-            return False
-        return True
-
-    def owes(self, model: str) -> bool:
-        """Whether requests wait for an answer that nobody but the process of ``model`` can give."""
-        return (self.life / model).exists() and any((self.life / model).read_bytes())
+    def lost(self, model: str) -> int | None:
+        """How many photos the processes of ``model`` that have ended owed; None while all live that ever showed it."""
+        dead = [file for file in (self.life / model).glob("*") if _is_free(file)]
+        return sum(int.from_bytes(file.read_bytes(), sys.byteorder) for file in dead) if dead else None
 
     def note_scratch(self, since: float) -> None:
         """Remember the scratch folders that appeared after ``since`` (Unix time), while the server was starting."""
@@ -165,6 +158,16 @@ def without_queue_policy(config: str) -> str:
     limit = re.search(r"max_queue_size:\s*(\d+)", policy[0])
     parameter = f'parameters {{ key: "max_queue_size" value {{ string_value: "{limit[1]}" }} }}\n' if limit else ""
     return config.replace(policy[0], "").rstrip("\n") + "\n" + parameter
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nobody holds a lock on a file."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _versions(model: Path) -> list[Path]:

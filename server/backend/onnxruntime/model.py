@@ -51,7 +51,7 @@ class TritonPythonModel:
         # The first run in company compiles something; it happens before the model is called ready.
         self.engine.run(np.zeros((2, self.engine.size, self.engine.size, 3), np.uint8))
         self._unanswered, self._answer_sent = 0, threading.Condition()
-        self._owed = _sign_of_life(args["model_name"])
+        self._owed = _sign_of_life(args["model_name"], args["model_instance_name"])
         self._queue = Queue(args["model_name"], config)
         pb_utils.Logger.log_info(f"engine of {args['model_name']}: {self.engine.description}")
 
@@ -139,7 +139,7 @@ class Queue:
         return found is not None and int(found[1]) > self._limit
 
 
-def _sign_of_life(model: str) -> NDArray[np.int64]:
+def _sign_of_life(model: str, instance: str) -> NDArray[np.int64]:
     """A file that is locked as long as this process lives, and that tells the supervisor one number when it does not.
 
     That is how many photos `execute` has left to be answered later: Triton fails those that `execute` is at when the
@@ -148,10 +148,11 @@ def _sign_of_life(model: str) -> NDArray[np.int64]:
     folder = os.environ.get("MATTING_LIFE")
     if folder is None:
         return np.zeros(1, np.int64)
-    unborn = Path(folder, f"{model}.{os.getpid()}")
+    unborn = Path(folder, f"{instance}.{os.getpid()}")
     owed = np.memmap(unborn, np.int64, "w+", shape=(1,))
     fcntl.flock(os.open(unborn, os.O_RDONLY), fcntl.LOCK_EX)  # never closed
-    unborn.rename(Path(folder, model))
+    Path(folder, model).mkdir(exist_ok=True)
+    unborn.rename(Path(folder, model, instance))
     return owed
 
 

@@ -95,7 +95,8 @@ def workspace(tmp_path: Path) -> Iterator[layout.Workspace]:
 @pytest.fixture
 def life(workspace: layout.Workspace) -> Path:
     """What the model's process leaves for the supervisor; there is none before it has started."""
-    return workspace.life / MODEL
+    (workspace.life / MODEL).mkdir()
+    return workspace.life / MODEL / "matting_512_0_0"
 
 
 @pytest.fixture
@@ -147,6 +148,16 @@ def test_answers_that_nobody_can_give_need_a_restart(triton: Triton, health: Hea
     with pytest.raises(ServerBroken, match="the process of matting_512 died in the middle of photos"):
         health.check()
     assert triton.asked == []
+
+
+def test_only_what_the_dead_owe_counts(triton: Triton, health: Health, life: Path) -> None:
+    life.write_bytes(bytes(8))
+    other = life.with_name("matting_512_0_1")
+    other.write_bytes((2).to_bytes(8, sys.byteorder))
+    with other.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        health.check()
+    assert triton.asked == ["load", "infer"]
 
 
 def test_full_queue_is_not_death(triton: Triton, health: Health) -> None:
