@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Iterator
 
 import cv2
 
@@ -14,11 +13,10 @@ M_TRIM_THRESHOLD, KEPT_TOTAL = -1, 256 << 20
 M_ARENA_MAX, ARENAS = -8, 2  # each keeps freed blocks for itself, and by default every thread gets one
 
 
-@contextlib.contextmanager
-def _gnu_library() -> Iterator[ctypes.CDLL]:
-    """The C library; where it is another one than GNU's, what it lacks is passed over."""
+def _glibc(function: str, *arguments: int) -> None:
+    """Call a function of GNU's C library; nothing happens where there is another one."""
     with contextlib.suppress(OSError, AttributeError):
-        yield ctypes.CDLL(None)
+        getattr(ctypes.CDLL(None), function)(*arguments)
 
 
 def tune_for_many_photos() -> None:
@@ -29,13 +27,11 @@ def tune_for_many_photos() -> None:
     page and one thread at a time: a fifth of the work on a folder.
     """
     cv2.setNumThreads(1)
-    with _gnu_library() as library:
-        library.mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK)
-        library.mallopt(M_TRIM_THRESHOLD, KEPT_TOTAL)
-        library.mallopt(M_ARENA_MAX, ARENAS)
+    _glibc("mallopt", M_MMAP_THRESHOLD, KEPT_BLOCK)
+    _glibc("mallopt", M_TRIM_THRESHOLD, KEPT_TOTAL)
+    _glibc("mallopt", M_ARENA_MAX, ARENAS)
 
 
 def give_memory_back() -> None:
     """Hand to the kernel what is kept for the next photo, and what lies free between blocks in use; now and then."""
-    with _gnu_library() as library:
-        library.malloc_trim(0)
+    _glibc("malloc_trim", 0)
