@@ -98,9 +98,7 @@ def create_workspace(tmp: Path | None = None) -> Workspace:
     token = secrets.token_hex(TOKEN_BYTES)
     # Locked before it gets its name: another server that sweeps now cannot take it for an orphan.
     root = unborn.rename(tmp / f"{FOLDER_PREFIX}{token}")
-    workspace = Workspace(root, token, secrets.token_urlsafe(24), lock)
-    workspace.life.mkdir()
-    return workspace
+    return Workspace(root, token, secrets.token_urlsafe(24), lock)
 
 
 def fill_backends(workspace: Workspace, python_backend: Path, stub: Path) -> None:

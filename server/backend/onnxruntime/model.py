@@ -148,11 +148,12 @@ def _sign_of_life(model: str, instance: str) -> NDArray[np.int64]:
     folder = os.environ.get("MATTING_LIFE")
     if folder is None:
         return np.zeros(1, np.int64)
-    unborn = Path(folder, f"{instance}.{os.getpid()}")
+    home = Path(folder, model)
+    home.mkdir(parents=True, exist_ok=True)
+    unborn = home.with_name(f"{instance}.{os.getpid()}")
     owed = np.memmap(unborn, np.int64, "w+", shape=(1,))
     fcntl.flock(os.open(unborn, os.O_RDONLY), fcntl.LOCK_EX)  # never closed
-    Path(folder, model).mkdir(exist_ok=True)
-    unborn.rename(Path(folder, model, instance))
+    unborn.rename(home / instance)
     return owed
 
 

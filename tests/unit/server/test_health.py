@@ -95,8 +95,9 @@ def workspace(tmp_path: Path) -> Iterator[layout.Workspace]:
 @pytest.fixture
 def life(workspace: layout.Workspace) -> Path:
     """What the model's process leaves for the supervisor; there is none before it has started."""
-    (workspace.life / MODEL).mkdir()
-    return workspace.life / MODEL / "matting_512_0_0"
+    home = workspace.life / MODEL
+    home.mkdir(parents=True)
+    return home / "matting_512_0_0"
 
 
 @pytest.fixture
