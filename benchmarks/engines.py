@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from matting_client.engines.cpu import CpuModel, Precision, gated_int8
+from matting_client.engines.cuda import CudaModel, has_cuda
+from matting_client.engines.onnx import Model
 from matting_client.errors import ModelError
 from numpy.typing import NDArray
 
@@ -50,6 +52,8 @@ def compare_engines(path: Path, rounds: int) -> dict[str, Any]:
     precisions: list[Precision] = ["f32", "bf16", *(["int8"] if gated_int8(path) else [])]  # type: ignore[list-item]
     models = {precision: CpuModel(path, precision=precision) for precision in precisions}
     runs |= {f"OpenVINO {precision}": model.run for precision, model in models.items()}
+    if has_cuda():
+        runs["ONNX Runtime CUDA f32"] = CudaModel(path).run
     photo = squares(models["f32"].size, 1)
     samples: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
@@ -87,7 +91,7 @@ def against_gemm(path: Path, rounds: int, peak_seconds: float) -> dict[str, Any]
     return found
 
 
-def raw_rate(model: CpuModel, photos: Photos, duration: float) -> float:
+def raw_rate(model: Model, photos: Photos, duration: float) -> float:
     """Photos a second of the engine in this process, in the batches that a busy server would give it."""
     done, start = 0, time.perf_counter()
     while time.perf_counter() - start < duration:

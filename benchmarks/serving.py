@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 from matting_client.engines import GrpcEngine, HttpEngine
-from matting_client.engines.cpu import CpuModel
+from matting_client.engines.onnx import open_model
 
 from benchmarks.engines import Photos, raw_rate, squares
 from benchmarks.load import Load, drive
@@ -38,7 +38,7 @@ def transports(server: Server, repository: Path, rounds: int, duration: float) -
     Each served figure is divided by the mean of the raw ones right before and after it, which takes out the machine's
     slow drift; the result is the median of these.
     """
-    raw = CpuModel(repository / server.model / "1" / "model.onnx")
+    raw = open_model(repository / server.model / "1" / "model.onnx")
     photos = squares(raw.size)
     raw.run(photos)
     rates: dict[str, list[float]] = {name: [] for name in ("raw", *TRANSPORTS)}

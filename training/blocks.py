@@ -24,6 +24,21 @@ class ConvBnAct(nn.Sequential):
         )
 
 
+class Residual(nn.Module):
+    """Two 3x3 convolutions whose result is added to what they get, at first nothing. (B, C, H, W) -> (B, C, H, W)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.squeeze = ConvBnAct(channels, hidden)
+        self.expand = nn.Conv2d(hidden, channels, 3, padding=1)
+        nn.init.zeros_(self.expand.weight)
+        nn.init.zeros_(self.expand.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.expand(self.squeeze(x))
+        return out
+
+
 class CBAM(nn.Module):
     """Convolutional block attention: which channels, then which places, of a feature map matter.
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.pairs import Pair, process_pool, read_alpha, read_rgb
+from training.pairs import Pair, check, process_pool, read_alpha, read_rgb
 
 
 def _shrink(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
@@ -57,20 +57,26 @@ def _build_picture(job: tuple[Path, Path, int]) -> None:
     _save(_shrink(read_rgb(source), max_side), path)
 
 
-def cache_pairs(pairs: list[Pair], cache: Path, max_side: int, workers: int = 2) -> list[Path]:
+def cache_pairs(pairs: list[Pair], cache: Path, max_side: int, workers: int | None = None) -> list[Path]:
     """Make what is missing and return one .npy a pair: uint8 (2, H, W, 4), photo with alpha and foreground with alpha.
 
     Parameters
     ----------
-    pairs : photos and alphas, checked.
+    pairs : photos and alphas; those that are not cached are checked first, all of them.
     cache : folder of the arrays; made when missing. An interrupted run leaves only whole arrays.
     max_side : longest side in pixels; larger pictures are shrunk by area.
-    workers : processes.
+    workers : processes; None: one a core.
+
+    Raises
+    ------
+    DataError
+        As of `check`.
     """
     cache.mkdir(parents=True, exist_ok=True)
     paths = [cached_path((pair.image, pair.alpha), cache, max_side) for pair in pairs]
     jobs = [(pair, path, max_side) for pair, path in zip(pairs, paths, strict=True) if not path.exists()]
     if jobs:
+        check([pair for pair, _, _ in jobs], workers)
         with process_pool(workers) as pool:
             list(tqdm(pool.map(_build_pair, jobs, chunksize=4), total=len(jobs), desc="foregrounds", unit="photo"))
     return paths

@@ -69,7 +69,8 @@ def load_model(path: Path) -> MattingUNet:
             f"{path}: got a model with {', '.join(sorted(given))}, expected {', '.join(sorted(known))}; "
             "take weights of this version"
         )
-    model = MattingUNet(ModelConfig(**{**given, "decoder": tuple(given["decoder"])}))
+    shape: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    model = MattingUNet(ModelConfig(**shape))
     load_weights(model, path)
     return model.eval()
 

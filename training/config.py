@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class TrainConfig:
     weight_decay: float = 0.02
     ema: float = 0.998  # of the weights, a step
     clip: float = 1.0  # largest norm of the gradient
-    workers: int = 1
+    workers: int = max(1, (os.cpu_count() or 2) - 1)  # processes that make samples
     seed: int = 1
     device: str = "auto"  # auto, cpu or cuda
     compile: bool = False  # torch.compile; pays on CUDA, not on a CPU

@@ -7,7 +7,9 @@ import ctypes
 import multiprocessing
 import os
 import threading
+from multiprocessing.context import ForkServerContext
 
+import cv2
 import torch
 
 # Of the C library's `mallopt`; the sizes are the largest that it takes.
@@ -33,11 +35,28 @@ def keep_memory() -> None:
         library.mallopt(M_TOP_PAD, GROWTH)
 
 
-def end_with_parent(_: int) -> None:
-    """For a loader's worker: end when the training ends, however it ends.
+def fork_server() -> ForkServerContext:
+    """Where worker processes come from: they have neither this process's memory nor its locks, and torch at once.
+
+    The server imports torch for all of them; each for itself, sixteen would take over a minute.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["training.train"])
+    return context
+
+
+def work_on_one_core() -> None:
+    """For one of as many worker processes as there are cores."""
+    cv2.setNumThreads(1)
+    os.environ["NUMBA_NUM_THREADS"] = "1"  # read when pymatting is imported
+
+
+def start_worker(_: int) -> None:
+    """For a loader's worker: work on one core, and end when the training ends, however it ends.
 
     Torch's own watch looks at the parent's process id, which under a fork server is the server's.
     """
+    work_on_one_core()
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -7,7 +7,8 @@ src (3, S, S) ──encoder──> 1/2 ─ 1/4 ─ 1/8 ─ 1/16 ─ 1/32
          └──> pha (1, S, S)
 
 Above 512 pixels the deep levels (1/8 and further) see the photo at half its size: what a subject is was learnt at that
-scale, and only edges and strands gain from more pixels. The weights are the same.
+scale, and only edges and strands gain from more pixels. The weights are the same, but two blocks at 1/2 and full size
+see large photos alone: there is the budget for them, and there are the strands.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.blocks import ConvBnAct, DecoderStage, TransformerBlock, upsample2
+from training.blocks import ConvBnAct, DecoderStage, Residual, TransformerBlock, upsample2
 from training.encoder import CHANNELS, EfficientNetLite0
 from training.window import Window
 
@@ -37,6 +38,7 @@ class ModelConfig:
     bottleneck: int = 160  # channels at 1/32
     decoder: tuple[int, int, int, int] = (128, 80, 48, 32)  # channels at 1/16, 1/8, 1/4, 1/2
     detail: int = 16  # channels at full size
+    fine: tuple[int, int] = (24, 16)  # inner channels of the blocks for photos above 512 px, at 1/2 and full size
     cbam: bool = True  # attention in the skip connections
     transformer: int = 2  # blocks at 1/32; 0 switches it off
     deep_supervision: bool = True  # auxiliary alpha heads, training only
@@ -68,28 +70,36 @@ class MattingUNet(nn.Module):
         self.reduce = ConvBnAct(config.decoder[-1], config.detail, 1)
         self.detail = ConvBnAct(3, config.detail // 2)
         self.fuse = ConvBnAct(config.detail + config.detail // 2, config.detail)
+        self.fine = nn.ModuleList(
+            Residual(channels, hidden)
+            for channels, hidden in zip((config.decoder[-1], config.detail), config.fine, strict=True)
+        )
         self.head = nn.Conv2d(config.detail, 1, 3, padding=1)
         self.side_heads = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in config.decoder if config.deep_supervision)
 
     def forward(self, src: Tensor, window: Window | None = None) -> Tensor | tuple[Tensor, list[Tensor]]:
         x = (src - MEAN) / STD
+        large = x.shape[-1] > WHOLE_SIDE
         supervised = self.training and self.config.deep_supervision
         with nullcontext() if window is None else torch.no_grad():
-            y, skips, sides = self._deep(x, supervised and window is None)
+            y, skips, sides = self._deep(x, large, supervised and window is None)
         if window is not None:
             x, y = window.crop(x), window.crop(y, 2 ** (FINE_LEVELS + 1))
         for level in range(FINE_LEVELS, 0, -1):
             crop = None if window is None else partial(window.crop, stride=2**level)
             y = self.stages[-level](y, skips[level - 1], crop)  # 1/4: 48, 1/2: 32
+            if large and level == 1:
+                y = self.fine[0](y)
             if supervised:
                 sides.append(torch.sigmoid(self.side_heads[-level](y).float()))
         y = self.fuse(torch.cat([upsample2(self.reduce(y)), self.detail(x)], 1))  # full: 16
+        if large:
+            y = self.fine[1](y)
         pha = torch.sigmoid(self.head(y).float())
         return (pha, sides) if supervised else pha
 
-    def _deep(self, x: Tensor, supervised: bool) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    def _deep(self, x: Tensor, large: bool, supervised: bool) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """What the fine levels start from, at 1/8; the fine skips, finest first; the side alphas of the deep levels."""
-        large = x.shape[-1] > WHOLE_SIDE
         *skips, y = self.encoder(F.avg_pool2d(x, 2) if large else x)  # 1/2: 16, 1/4: 24, 1/8: 40, 1/16: 112; 1/32
         y = self.context(self.neck(y))  # 1/32: 160
         sides = []

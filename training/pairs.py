@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from training.machine import fork_server, work_on_one_core
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 
@@ -107,12 +108,12 @@ def _problem(pair: Pair) -> str | None:
     return None
 
 
-def process_pool(workers: int) -> ProcessPoolExecutor:
-    """Processes that start afresh: a fork would copy the locks of threads that torch and OpenCV have running."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+def process_pool(workers: int | None) -> ProcessPoolExecutor:
+    """So many processes of one core each; None: as many as there are cores."""
+    return ProcessPoolExecutor(workers, mp_context=fork_server(), initializer=work_on_one_core)
 
 
-def check(pairs: list[Pair], workers: int = 2) -> None:
+def check(pairs: list[Pair], workers: int | None = None) -> None:
     """Decode every pair once.
 
     Raises
@@ -120,6 +121,8 @@ def check(pairs: list[Pair], workers: int = 2) -> None:
     DataError
         Names every pair (up to ten) that cannot be read or does not fit.
     """
+    if not pairs:
+        return
     with process_pool(workers) as pool:
         problems = [p for p in pool.map(_problem, pairs, chunksize=32) if p]
     if problems:

@@ -26,7 +26,7 @@ from training.cache import cache_pairs, cache_pictures
 from training.checkpoint import load_state, load_weights, save_state, save_weights
 from training.config import TrainConfig, parse
 from training.losses import matting_loss
-from training.machine import autocast, end_with_parent, keep_memory
+from training.machine import autocast, fork_server, keep_memory, start_worker
 from training.model import MattingUNet, cost
 from training.pairs import DataError, Pair, check, find_pairs, pictures, read_rgb
 from training.plots import plot_losses
@@ -67,6 +67,7 @@ class Trainer:
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(auto if config.device == "auto" else config.device)
         torch.manual_seed(config.seed)
+        torch.backends.cudnn.benchmark = True  # of a few sizes, thousands of steps each
         self.model = MattingUNet(config.model, pretrained=config.start is None)
         if config.start is not None:
             load_weights(self.model, config.start)
@@ -176,9 +177,7 @@ def load_data(config: TrainConfig) -> tuple[list[Source], list[Path], list[Path]
     for entry in config.sets:
         name, *numbers = entry.split(":")
         pairs = find_pairs(config.data / name)
-        cache = config.cache / name
-        check(pairs)
-        paths = cache_pairs(pairs, cache, config.max_side)
+        paths = cache_pairs(pairs, config.cache / name, config.max_side)
         sources.append(Source(name, tuple(paths), *map(float, numbers)))
     found = pictures(config.data / "backgrounds")
     empty = [p for p in found if p.name.startswith(EMPTY_PREFIXES)] or found
@@ -206,8 +205,8 @@ def batches(
         pin_memory=pinned,
         prefetch_factor=4 if config.workers else None,
         # A fork would keep all of this process's memory of the step before while the next one overwrites it.
-        multiprocessing_context="forkserver" if config.workers else None,
-        worker_init_fn=end_with_parent if config.workers else None,
+        multiprocessing_context=fork_server() if config.workers else None,
+        worker_init_fn=start_worker if config.workers else None,
     )
 
 

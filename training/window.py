@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 STEP = 8  # corners are multiples of it, so that every level finds its own pixels
-MARGIN = 16  # pixels along a window's border that convolutions fill with zeros instead of the picture
+MARGIN = 24  # pixels along a window's border that convolutions fill with zeros instead of the picture
 
 
 @dataclass(frozen=True)

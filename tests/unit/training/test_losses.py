@@ -5,6 +5,7 @@ import torch
 
 from training.losses import (
     EDGE_WEIGHT,
+    GRADIENT_SQUARES,
     alpha_loss,
     composition_loss,
     edge_band,
@@ -93,10 +94,23 @@ def test_total_is_zero_for_a_perfect_matte() -> None:
 def test_gradient_loss_of_a_ramp_is_its_slope_and_of_a_shift_nothing() -> None:
     pha = torch.zeros(1, 1, 64, 64)
     pha[..., 32:] = 1
-    ramp = torch.arange(64.0).view(1, 1, 1, 64) * 0.01
-    assert float(gradient_loss(pha + ramp, pha)) == pytest.approx(0.01, rel=1e-3)
+    for slope in (0.01, 0.02):
+        ramp = torch.arange(64.0).view(1, 1, 1, 64) * slope
+        expected = slope + GRADIENT_SQUARES * slope**2
+        assert float(gradient_loss(pha + ramp, pha)) == pytest.approx(expected, rel=1e-3)
     assert float(gradient_loss(pha + 0.2, pha)) == pytest.approx(0, abs=1e-6)
     assert float(gradient_loss(pha.roll(3, 3), pha)) > 0.05
+
+
+def test_gradient_loss_is_of_exact_alphas_alone() -> None:
+    pha = torch.zeros(2, 1, 64, 64)
+    pha[..., 32:] = 1
+    pred = pha.clone()
+    pred[1] = pha[1].roll(3, 2)
+    exact = torch.tensor([True, False]).view(2, 1, 1, 1)
+    assert float(gradient_loss(pred, pha, exact)) == 0
+    assert float(gradient_loss(pred, pha, ~exact)) == pytest.approx(2 * float(gradient_loss(pred, pha)))
+    assert float(gradient_loss(pred, pha, torch.zeros_like(exact))) == 0
 
 
 def test_gradient_loss_without_an_edge_is_nothing() -> None:

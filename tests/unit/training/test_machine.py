@@ -9,10 +9,10 @@ from pathlib import Path
 # A parent with a worker under a fork server; it says the worker's number and hangs.
 PROGRAM = """
 import multiprocessing, sys, time
-from training.machine import end_with_parent
+from training.machine import start_worker
 
 def work():
-    end_with_parent(0)
+    start_worker(0)
     time.sleep(60)
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from training.blocks import Residual
 from training.checkpoint import load_model, load_weights, read_metadata, save_weights
 from training.encoder import CHANNELS, EfficientNetLite0
-from training.model import MattingUNet, ModelConfig, cost
+from training.model import WHOLE_SIDE, MattingUNet, ModelConfig, cost
 
 SWITCHES = [
     ModelConfig(),
@@ -29,14 +30,34 @@ def test_every_switch_gives_an_alpha_of_the_input_size(config: ModelConfig) -> N
     assert float(pha.min()) >= 0 and float(pha.max()) <= 1
 
 
+@pytest.mark.parametrize("size", [64, 576])
 @pytest.mark.parametrize("config", SWITCHES)
-def test_training_gives_side_alphas_and_every_parameter_learns(config: ModelConfig) -> None:
+def test_training_gives_side_alphas_and_every_parameter_learns(config: ModelConfig, size: int) -> None:
     model = MattingUNet(config).train()
-    out = model(torch.rand(2, 3, 64, 64) * 255)
+    out = model(torch.rand(2, 3, size, size) * 255)
     pha, sides = out if isinstance(out, tuple) else (out, [])
-    assert [side.shape[2] for side in sides] == ([4, 8, 16, 32] if config.deep_supervision else [])
+    deep = size // 2 if size > WHOLE_SIDE else size
+    expected = [deep // 16, deep // 8, size // 4, size // 2] if config.deep_supervision else []
+    assert [side.shape[2] for side in sides] == expected
     (pha.mean() + sum(side.mean() for side in sides)).backward()
-    assert not [name for name, p in model.named_parameters() if p.grad is None]
+    still = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is None}
+    assert still == (set() if size > WHOLE_SIDE else {"fine"})
+
+
+def test_the_blocks_for_large_photos_add_nothing_at_first_and_never_to_small_ones() -> None:
+    torch.manual_seed(2)
+    model, photos = MattingUNet().eval(), [torch.rand(1, 3, size, size) * 255 for size in (64, 576)]
+    with torch.no_grad():
+        fresh = [model(photo) for photo in photos]
+        for block in model.fine:
+            assert isinstance(block, Residual)
+            block.squeeze[0].weight.mul_(2)
+        assert all(torch.equal(model(photo), alpha) for photo, alpha in zip(photos, fresh, strict=True))
+        for block in model.fine:
+            assert isinstance(block, Residual)
+            torch.nn.init.normal_(block.expand.weight, std=0.1)
+        small, large = (model(photo) for photo in photos)
+    assert torch.equal(small, fresh[0]) and not torch.allclose(large, fresh[1], atol=1e-3)
 
 
 def test_above_512_pixels_the_deep_levels_see_half_the_size() -> None:

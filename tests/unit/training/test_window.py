@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.unit.training.test_train import config
+from training.blocks import Residual
 from training.checkpoint import load_model
 from training.config import TrainConfig
 from training.model import MattingUNet
@@ -41,6 +42,9 @@ def test_inside_its_margin_a_window_gets_what_the_whole_picture_gives_there(size
     torch.manual_seed(3)
     model = MattingUNet().train()
     keep_statistics(model)
+    for block in model.fine:
+        assert isinstance(block, Residual)
+        torch.nn.init.normal_(block.expand.weight, std=0.1)  # fresh ones add nothing
     src = torch.rand(2, 3, size, size) * 255
     window = Window(torch.tensor([[64, 32], [0, 128]]), 128)
     with torch.no_grad():
