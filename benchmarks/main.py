@@ -44,7 +44,7 @@ class Effort:
     memory: tuple[int, int]  # photos from, to
 
 
-QUICK = Effort(2, 0.7, (1, 2, 8), 12, (10, 30))
+QUICK = Effort(1, 0.4, (1, 8), 8, (5, 15))
 USUAL = Effort(5, 2.5, (1, 2, 4, 8, 16, 32, 64), 200, (100, 1000))
 LONG = Effort(5, 2.5, (1, 2, 4, 8, 16, 32, 64), 200, (500, 5000))
 
