@@ -58,10 +58,11 @@ def gallery(client: MattingClient, folder: Path) -> Array:
 
 def main() -> None:
     """Write `result.png`, and with a data folder `gallery.webp`."""
-    with connect("local", model="matting_1024") as client:
+    with connect("local") as client:
         row = triplet(client, data.astronaut(), COLOURS[0], SIDE)
         cv2.imwrite(str(HERE / "result.png"), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
-        if len(sys.argv) > 1:
+    if len(sys.argv) > 1:
+        with connect("local", model="matting_1024") as client:
             drawn = cv2.cvtColor(gallery(client, Path(sys.argv[1])), cv2.COLOR_RGB2BGR)
             cv2.imwrite(str(HERE / "gallery.webp"), drawn, [cv2.IMWRITE_WEBP_QUALITY, 85])
 

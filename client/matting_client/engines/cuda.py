@@ -1,7 +1,7 @@
 """The model on an NVIDIA GPU through ONNX Runtime, for the embedded server and `LocalEngine` where there is one.
 
 NVIDIA's container has faster ways (TensorRT, CUDA graphs); this one needs nothing but `pip install onnxruntime-gpu`.
-NOT RUN YET on a GPU: no machine at hand had one. What runs without one is tested.
+NOT RUN YET on a GPU: the only one at hand so far was needed for training. What runs without one is tested.
 """
 
 from __future__ import annotations
