@@ -1,4 +1,4 @@
-"""Decoded pictures with estimated foreground colours, kept on disk as arrays that training maps into memory.
+"""Checked and decoded pictures with estimated foreground colours, as arrays on disk that training maps into memory.
 
 Compositing a photo's own colours on a new background would teach the halo of the old one, so the foreground colours are
 estimated once (Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020, in pymatting).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,40 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.pairs import Pair, check, process_pool, read_alpha, read_rgb
+from training.machine import fork_server, work_on_one_core
+from training.pairs import DataError, Pair, read_alpha, read_rgb
+
+
+def _problem(pair: Pair) -> str | None:
+    try:
+        image, alpha = read_rgb(pair.image), read_alpha(pair.alpha)
+    except DataError as error:
+        return str(error)
+    if image.shape[:2] != alpha.shape:
+        return f"{pair.alpha}: got {alpha.shape}, expected the photo's {image.shape[:2]}; make them the same size"
+    return None
+
+
+def process_pool(workers: int | None) -> ProcessPoolExecutor:
+    """So many processes of one core each; None: as many as there are cores."""
+    return ProcessPoolExecutor(workers, mp_context=fork_server(), initializer=work_on_one_core)
+
+
+def check(pairs: list[Pair], workers: int | None = None) -> None:
+    """Decode every pair once.
+
+    Raises
+    ------
+    DataError
+        Names every pair (up to ten) that cannot be read or does not fit.
+    """
+    if not pairs:
+        return
+    with process_pool(workers) as pool:
+        problems = [p for p in pool.map(_problem, pairs, chunksize=32) if p]
+    if problems:
+        more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise DataError("\n".join(problems[:10]) + more)
 
 
 def _shrink(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:

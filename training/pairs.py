@@ -1,16 +1,13 @@
-"""The plain data layout, `<set>/images/*` with `<set>/alpha/*` of the same stem, checked before any work starts."""
+"""The plain data layout, `<set>/images/*` with `<set>/alpha/*` of the same stem, and how its pictures are read."""
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from training.machine import fork_server, work_on_one_core
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 
@@ -96,35 +93,3 @@ def read_alpha(path: Path) -> NDArray[np.uint8]:
         picture = np.round(picture / 257.0)
     alpha: NDArray[np.uint8] = picture.astype(np.uint8)
     return alpha
-
-
-def _problem(pair: Pair) -> str | None:
-    try:
-        image, alpha = read_rgb(pair.image), read_alpha(pair.alpha)
-    except DataError as error:
-        return str(error)
-    if image.shape[:2] != alpha.shape:
-        return f"{pair.alpha}: got {alpha.shape}, expected the photo's {image.shape[:2]}; make them the same size"
-    return None
-
-
-def process_pool(workers: int | None) -> ProcessPoolExecutor:
-    """So many processes of one core each; None: as many as there are cores."""
-    return ProcessPoolExecutor(workers, mp_context=fork_server(), initializer=work_on_one_core)
-
-
-def check(pairs: list[Pair], workers: int | None = None) -> None:
-    """Decode every pair once.
-
-    Raises
-    ------
-    DataError
-        Names every pair (up to ten) that cannot be read or does not fit.
-    """
-    if not pairs:
-        return
-    with process_pool(workers) as pool:
-        problems = [p for p in pool.map(_problem, pairs, chunksize=32) if p]
-    if problems:
-        more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise DataError("\n".join(problems[:10]) + more)

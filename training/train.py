@@ -22,13 +22,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from training.augment import finish
-from training.cache import cache_pairs, cache_pictures
+from training.cache import cache_pairs, cache_pictures, check
 from training.checkpoint import load_state, load_weights, save_state, save_weights
 from training.config import TrainConfig, parse
 from training.losses import matting_loss
 from training.machine import autocast, fork_server, keep_memory, start_worker
 from training.model import MattingUNet, cost
-from training.pairs import DataError, Pair, check, find_pairs, pictures, read_rgb
+from training.pairs import DataError, Pair, find_pairs, pictures, read_rgb
 from training.plots import plot_losses
 from training.stream import MattingStream, Source
 from training.validate import sheet, torch_predictor, validate_pairs

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from training.cache import cache_pairs, cache_pictures
-from training.pairs import DataError, check, find_pairs, pictures, read_alpha
+from training.cache import cache_pairs, cache_pictures, check
+from training.pairs import DataError, find_pairs, pictures, read_alpha
 
 
 def test_pairs_are_matched_by_stem(dataset: Path) -> None:
