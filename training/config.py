@@ -42,7 +42,7 @@ class TrainConfig:
     weight_decay: float = 0.02
     ema: float = 0.998  # of the weights, a step
     clip: float = 1.0  # largest norm of the gradient
-    workers: int = max(1, (os.cpu_count() or 2) - 1)  # processes that make samples
+    workers: int = min(15, max(1, (os.cpu_count() or 2) - 1))  # they make samples, each four batches ahead
     seed: int = 1
     device: str = "auto"  # auto, cpu or cuda
     compile: bool = False  # torch.compile; pays on CUDA, not on a CPU

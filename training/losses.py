@@ -81,7 +81,7 @@ def _derivative(sigma: float, reach: int = 4) -> tuple[list[float], list[float]]
     return [w / sum(gauss) for w in gauss], [-x * w / moment for x, w in zip(places, gauss, strict=True)]
 
 
-def gradient_loss(pred: Tensor, pha: Tensor, exact: Tensor | None = None) -> Tensor:
+def gradient_loss(pred: Tensor, pha: Tensor, exact: Tensor) -> Tensor:
     """Mean absolute and mean squared difference of the alphas' derivatives, over the edge band alone.
 
     Gaussian derivatives of the metric Grad's scale (sigma 1.4; Rhemann et al., CVPR 2009): strands and sharp edges,
@@ -91,12 +91,12 @@ def gradient_loss(pred: Tensor, pha: Tensor, exact: Tensor | None = None) -> Ten
     Parameters
     ----------
     pred, pha : (B, 1, H, W) in 0..1, H and W multiples of 4.
-    exact : (B, 1, 1, 1) bool, whose alpha is right to the strand; None: all of them. The others do not count.
+    exact : (B, 1, 1, 1) bool, whose alpha is right to the strand. The others do not count.
     """
     difference = F.pad(pred - pha, (4, 4, 4, 4), mode="replicate")
     smooth, slope = _derivative(GRADIENT_SIGMA)
     along, across = (_slide(_slide(difference, smooth, i), slope, 5 - i) for i in (2, 3))
-    band = edge_band(pha) if exact is None else edge_band(pha) * exact
+    band = edge_band(pha) * exact
     error = along.abs() + across.abs() + GRADIENT_SQUARES * (along.square() + across.square())
     return (band * error).sum() / band.sum().clamp_min(1.0)
 

@@ -36,9 +36,10 @@ def keep_memory() -> None:
 
 
 def fork_server() -> ForkServerContext:
-    """Where worker processes come from: they have neither this process's memory nor its locks, and torch at once.
+    """Where worker processes come from: they have neither this process's locks nor its memory, and torch at once.
 
-    The server imports torch for all of them; each for itself, sixteen would take over a minute.
+    A plain fork would keep the memory of one step while the next overwrites it. The server imports torch for all of
+    them; each for itself, sixteen would take over a minute.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["training.train"])

@@ -204,7 +204,6 @@ def batches(
         num_workers=config.workers,
         pin_memory=pinned,
         prefetch_factor=4 if config.workers else None,
-        # A fork would keep all of this process's memory of the step before while the next one overwrites it.
         multiprocessing_context=fork_server() if config.workers else None,
         worker_init_fn=start_worker if config.workers else None,
     )
