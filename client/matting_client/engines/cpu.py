@@ -124,6 +124,10 @@ class CpuModel:
         self._pool = ThreadPoolExecutor(self.streams)
         self.description = f"{engine} {wanted}, {threads} threads"
 
+    def warm_up(self) -> None:
+        """The first run in company compiles the streams."""
+        self.run(np.zeros((2, self.size, self.size, 3), np.uint8))
+
     def run(self, image: Image) -> Image:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8. Safe from several threads.
 

@@ -1,15 +1,16 @@
 """The model on an NVIDIA GPU through ONNX Runtime, for the embedded server and `LocalEngine` where there is one.
 
 NVIDIA's container has faster ways (TensorRT, CUDA graphs); this one needs nothing but `pip install onnxruntime-gpu`.
-NOT RUN YET on a GPU: the only one at hand so far was needed for training. What runs without one is tested.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,13 @@ from numpy.typing import NDArray
 from matting_client.engines.base import INPUT, check_batch, input_size
 from matting_client.errors import ModelError
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 Image = NDArray[np.uint8]
 PROVIDER = "CUDAExecutionProvider"
+OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}  # the default tries every algorithm, seconds for each batch size
+BATCH, LARGE_BATCH, BATCH_SIDE = 8, 2, 512  # photos of a run at most; above this side activations take much more memory
 LIBRARY = "capi/libonnxruntime_providers_cuda.so"  # in the package onnxruntime-gpu alone
 DEVICES = Path("/proc/driver/nvidia/gpus")
 
@@ -30,8 +36,17 @@ def has_cuda(devices: Path = DEVICES) -> bool:
     return bool(package and (package / LIBRARY).exists() and devices.is_dir() and any(devices.iterdir()))
 
 
+def portions(count: int, largest: int) -> list[int]:
+    """`count` photos as the fewest runs of 1, 2, 4 ... `largest` (a power of two) photos, the large ones first."""
+    full, rest = divmod(count, largest)
+    return [largest] * full + [1 << bit for bit in reversed(range(rest.bit_length())) if rest >> bit & 1]
+
+
 class CudaModel:
     """An ONNX file of the served contract on the first visible GPU; attributes as of `CpuModel`.
+
+    ONNX Runtime plans all convolutions anew whenever a session gets another batch size than the time before (a second
+    each time on an H200; microsoft/onnxruntime#23006). So each batch size has a session of its own.
 
     Raises
     ------
@@ -44,24 +59,45 @@ class CudaModel:
     def __init__(self, path: Path) -> None:
         import onnxruntime as ort
 
+        self._path, self._lock = path, threading.Lock()
+        self._sessions = {1: self._open()}
+        if PROVIDER not in self._sessions[1].get_providers():
+            raise ModelError(f"{path}: got no CUDA device that ONNX Runtime can use; check driver, CUDA and cuDNN")
+        self.size = input_size(path, {given.name: tuple(given.shape) for given in self._sessions[1].get_inputs()})
+        self._largest = BATCH if self.size <= BATCH_SIDE else LARGE_BATCH
+        self.description = f"ONNX Runtime {ort.__version__} CUDA f32"
+
+    def _open(self) -> InferenceSession:
+        import onnxruntime as ort
+
         options = ort.SessionOptions()
         options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=[PROVIDER, "CPUExecutionProvider"])
+            return ort.InferenceSession(str(self._path), options, providers=[(PROVIDER, OPTIONS)])
         except Exception as error:  # the runtime's exceptions share no base but Exception
-            raise ModelError(f"{path}: got no usable ONNX model ({error}); export it again") from None
-        if PROVIDER not in self._session.get_providers():
-            raise ModelError(f"{path}: got no CUDA device that ONNX Runtime can use; check driver, CUDA and cuDNN")
-        self.size = input_size(path, {given.name: tuple(given.shape) for given in self._session.get_inputs()})
-        self.description = f"ONNX Runtime {ort.__version__} CUDA f32"
+            raise ModelError(f"{self._path}: got no usable ONNX model ({error}); export it again") from None
+
+    def _session(self, photos: int) -> InferenceSession:
+        with self._lock:
+            if photos not in self._sessions:
+                self._sessions[photos] = self._open()
+            return self._sessions[photos]
+
+    def warm_up(self) -> None:
+        """Open and plan all batch sizes now."""
+        self.run(np.zeros((2 * self._largest - 1, self.size, self.size, 3), np.uint8))
 
     def run(self, image: Image) -> Image:
-        """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8, in one run: a GPU is faster with every photo of a batch."""
-        alpha: Image = self._session.run(None, {INPUT: check_batch(image, self.size)})[0]
-        return alpha
+        """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8, many photos in one run: a GPU is faster with each."""
+        parts, first = [], 0
+        image = check_batch(image, self.size)
+        for photos in portions(len(image), self._largest):
+            parts.append(self._session(photos).run(None, {INPUT: image[first : first + photos]})[0])
+            first += photos
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def start(self, images: Sequence[Image]) -> list[Future[Image]]:
-        """Several (N, S, S, 3) in one run, which is over when this returns."""
+        """Several (N, S, S, 3), as in one `run`, which is over when this returns."""
         alphas = self.run(images[0] if len(images) == 1 else np.concatenate(images))
         done: list[Future[Image]] = [Future() for _ in images]
         for future, alpha in zip(done, np.split(alphas, np.cumsum([len(image) for image in images])[:-1]), strict=True):

@@ -24,6 +24,9 @@ class Model(Protocol):
     streams: int  # photos that run at a time
     description: str
 
+    def warm_up(self) -> None:
+        """Do now what the first photos would wait for."""
+
     def run(self, image: Image) -> Image:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8."""
         ...

@@ -48,8 +48,7 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / file
         precision = cast(Precision, os.environ.get("MATTING_PRECISION", "auto"))
         self.engine = open_model(path, precision=precision, threads=_threads(config))
-        # The first run in company compiles something; it happens before the model is called ready.
-        self.engine.run(np.zeros((2, self.engine.size, self.engine.size, 3), np.uint8))
+        self.engine.warm_up()
         self._unanswered, self._answer_sent = 0, threading.Condition()
         self._owed = _sign_of_life(args["model_name"], args["model_instance_name"])
         self._queue = Queue(args["model_name"], config)

@@ -14,7 +14,7 @@ import onnx
 import pytest
 from matting_client.engines import Engine, LocalEngine
 from matting_client.engines.cpu import CpuModel, best_precision, cpu_flags, gated_int8, int8_kind
-from matting_client.engines.cuda import CudaModel, has_cuda
+from matting_client.engines.cuda import CudaModel, has_cuda, portions
 from matting_client.engines.local import model_repository
 from matting_client.engines.onnx import open_model
 from matting_client.errors import ModelError
@@ -199,6 +199,32 @@ def test_without_a_gpu_the_cpu_is_chosen(file: Path, tmp_path: Path) -> None:
     assert isinstance(open_model(file), CpuModel)
     with pytest.raises(ModelError, match=r"no CUDA device that ONNX Runtime can use|no usable ONNX model"):
         CudaModel(file)
+
+
+def test_photos_in_portions() -> None:
+    assert [portions(n, 8) for n in (0, 1, 3, 8, 13, 16)] == [[], [1], [2, 1], [8], [8, 4, 1], [8, 8]]
+    assert portions(3, 1) == [1, 1, 1]
+
+
+def test_every_batch_size_has_a_session_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same runtime's other provider: ONNX Runtime plans anew when a CUDA session gets another size."""
+    monkeypatch.setattr("matting_client.engines.cuda.PROVIDER", "CPUExecutionProvider")
+    monkeypatch.setattr("matting_client.engines.cuda.OPTIONS", {})
+    cuda = CudaModel(file)
+    given: dict[int, set[int]] = {}
+    session = cuda._session
+    monkeypatch.setattr(
+        cuda, "_session", lambda photos: given.setdefault(id(session(photos)), set()).add(photos) or session(photos)
+    )
+    cuda.warm_up()
+    assert sorted(given.values(), key=max) == [{1}, {2}, {4}, {8}]
+    alphas = [future.result() for future in cuda.start([PHOTOS[:1], PHOTOS[1:4], PHOTOS[4:7]])]
+    assert [len(alpha) for alpha in alphas] == [1, 3, 3]
+    assert sorted(given.values(), key=max) == [{1}, {2}, {4}, {8}]
+    cpu = CpuModel(file, precision="f32").run(PHOTOS[:7])
+    assert np.abs(np.concatenate(alphas).astype(int) - cpu.astype(int)).max() <= 1
+    with pytest.raises(ModelError):
+        cuda.run(PHOTOS[:1, 1:])
 
 
 def test_a_gpu_that_does_not_work_is_named_and_the_cpu_taken(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
