@@ -136,7 +136,7 @@ def test_gpus_only_where_they_are_wanted(services: dict[str, Any]) -> None:
 
 def test_triton_commands(services: dict[str, Any]) -> None:
     plain, gpu, tensorrt = (services[f"triton-{target}"]["command"] for target in TARGETS)
-    assert plain == gpu
+    assert gpu == [*plain, "--model-config-name=cuda"]
     assert tensorrt == [*plain, "--model-config-name=tensorrt"]
     # Whoever reaches the port must not be able to load code.
     assert "--model-control-mode=none" in plain

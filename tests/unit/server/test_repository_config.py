@@ -12,7 +12,7 @@ from tritonclient.grpc import model_config_pb2
 
 REPOSITORY = Path(__file__).resolve().parents[3] / "model_repository"
 SIZES = {"matting_512": 512, "matting_1024": 1024}
-VARIANTS = ("config.pbtxt", "configs/tensorrt.pbtxt")
+VARIANTS = ("config.pbtxt", "configs/cuda.pbtxt", "configs/tensorrt.pbtxt")
 REJECT = 0  # ModelQueuePolicy.TimeoutAction
 
 
@@ -34,7 +34,7 @@ def test_contract(model: str, variant: str) -> None:
         assert (tensor.name, tensor.data_type) == (name, model_config_pb2.TYPE_UINT8)
         # Without the batch axis: with it, or without max_batch_size, Triton forms no batches.
         assert list(tensor.dims) == [size, size, channels]
-    assert config.max_batch_size > 1
+    assert (config.max_batch_size == 1) == (variant == "configs/cuda.pbtxt")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -68,6 +68,14 @@ def test_default_config_fits_every_machine(model: str) -> None:
     (group,) = config.instance_group
     # No kind: NVIDIA's container takes the GPU where there is one, the CPU otherwise.
     assert (group.count, group.kind) == (1, model_config_pb2.ModelInstanceGroup.KIND_AUTO)
+
+
+@pytest.mark.parametrize("model", SIZES)
+def test_cuda_config_runs_one_size_of_batch(model: str) -> None:
+    config = _parse(model, "configs/cuda.pbtxt")
+    assert (config.backend, config.default_model_filename, config.max_batch_size) == ("onnxruntime", "", 1)
+    (group,) = config.instance_group
+    assert (group.count, group.kind) == (2, model_config_pb2.ModelInstanceGroup.KIND_GPU)
 
 
 @pytest.mark.parametrize("model", SIZES)
