@@ -6,26 +6,29 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-./run.sh --setup-only
-
 wanted() {
   cat pyproject.toml client/pyproject.toml constraints.txt | sha256sum
 }
 
+browser() {
+  if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+    root=()
+    [ "$(id -u)" = 0 ] || root=(sudo)
+    echo "Installing Chromium for the page's tests ..." >&2
+    { "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends chromium; } >/dev/null ||
+      echo "test.sh: Chromium could not be installed; the page's tests will fail until it is" >&2
+  fi
+}
+
+browser & # at the same time as the packages
+./run.sh --setup-only
 if [ "$(cat .venv/installed-dev 2>/dev/null)" != "$(wanted)" ] || ! .venv/bin/python -m pytest --version >/dev/null 2>&1; then
   echo "Installing what the tests need, once; torch and TensorRT take a few minutes ..." >&2
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+  .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt \
     -e './client[local]' -e '.[dev]'
   wanted >.venv/installed-dev
 fi
-
-if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
-  root=()
-  [ "$(id -u)" = 0 ] || root=(sudo)
-  echo "Installing Chromium for the page's tests ..." >&2
-  { "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends chromium; } >/dev/null ||
-    echo "test.sh: Chromium could not be installed; the page's tests will fail until it is" >&2
-fi
+wait
 
 if [ $# = 0 ]; then
   .venv/bin/ruff check .
