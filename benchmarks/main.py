@@ -15,7 +15,7 @@ from typing import Any
 
 from matting_client import MattingClient
 from matting_client.engines.local import model_repository
-from matting_client.errors import OptionError
+from matting_client.errors import MattingError, OptionError
 
 from benchmarks import engines, machine, photo, report, serving
 from benchmarks.peer import is_isnet, open_peer
@@ -93,7 +93,8 @@ def main(argv: list[str]) -> int:
     given.output.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     found = {"command": shlex.join(["matting", "bench", *argv]), "model": given.model}
-    found |= measure(given, repository, effort, files)
+    program = fetch(Path("cache/perf_analyzer").absolute()) if given.perf_analyzer else None
+    found |= measure(given, repository, effort, files, program)
     found["minutes"] = (time.monotonic() - start) / 60
     (given.output / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     text = report.markdown(found)
@@ -104,8 +105,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def measure(given: argparse.Namespace, repository: Path, effort: Effort, files: list[bytes]) -> dict[str, Any]:
-    """Everything, one part after the other, with `ratios` on top."""
+def measure(
+    given: argparse.Namespace, repository: Path, effort: Effort, files: list[bytes], program: Path | None
+) -> dict[str, Any]:
+    """Everything, one part after the other, with `ratios` on top. `program` is perf_analyzer, where it is wanted."""
     path = repository / given.model / "1" / "model.onnx"
     found: dict[str, Any] = {"ratios": {}, "machine": machine.describe()}
     _say("engines")
@@ -124,9 +127,8 @@ def measure(given: argparse.Namespace, repository: Path, effort: Effort, files: 
         _say("load")
         found["sweep"] = serving.sweep(server, list(effort.callers), effort.duration)
         found["perf_analyzer"] = None
-        if given.perf_analyzer:
-            program = fetch(Path("cache/perf_analyzer").absolute())
-            found["perf_analyzer"] = agreement(program, server, effort.duration, min(3, effort.rounds))
+        if program is not None:
+            found["perf_analyzer"] = _agreement(program, server, effort)
         _say("folder")
         found["folder"] = photo.folder_over_serial(server, files, effort.folder, 2 if effort.rounds > 2 else 1)
     _say("instances")
@@ -137,6 +139,14 @@ def measure(given: argparse.Namespace, repository: Path, effort: Effort, files: 
         found["memory"] = serving.memory(server, lambda: cut(next(photos)), *effort.memory)
     found["ratios"] = _ratios(found)
     return found
+
+
+def _agreement(program: Path, server: Server, effort: Effort) -> dict[str, Any] | None:
+    try:
+        return agreement(program, server, effort.duration, min(3, effort.rounds))
+    except MattingError as error:  # it gives up on a machine that is not idle; the rest is worth having
+        _say(f"{error}; going on without it")
+        return None
 
 
 def _peer(path: Path | None, files: list[bytes], effort: Effort, ours: float) -> dict[str, Any] | None:

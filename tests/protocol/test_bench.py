@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from benchmarks.load import drive
+from benchmarks.main import QUICK, _agreement
 from benchmarks.report import BARS
+from benchmarks.served import Server
 from tests.protocol.serving import ROOT
 
 PARTS = {"engines", "gemm", "cold_start", "split", "client", "transports", "sweep", "folder", "instances", "memory"}
@@ -48,6 +51,15 @@ def test_wrong_usage_says_what_to_do(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "got no such file, expected an ONNX model" in done.stderr
+
+
+def test_a_perf_analyzer_that_gives_up_costs_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "perf_analyzer"
+    program.write_text("#!/bin/sh\necho Failed to obtain stable measurement. >&2\nexit 1\n")
+    program.chmod(0o755)
+    with Server(ROOT / "model_repository", "matting_512") as server:
+        assert _agreement(program, server, QUICK) is None
+    assert "Failed to obtain stable measurement.; going on without it" in capsys.readouterr().err
 
 
 def test_a_load_counts_what_was_done() -> None:

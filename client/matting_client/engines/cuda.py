@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 PROVIDER = "CUDAExecutionProvider"
-OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}  # the default tries every algorithm, seconds for each batch size
+OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}  # the default tries every algorithm at first use
 BATCH, LARGE_BATCH, BATCH_SIDE = 8, 2, 512  # photos of a run at most; above this side activations take much more memory
 LIBRARY = "capi/libonnxruntime_providers_cuda.so"  # in the package onnxruntime-gpu alone
 DEVICES = Path("/proc/driver/nvidia/gpus")
