@@ -24,14 +24,15 @@ from training.pairs import DataError
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 SIDE = 512
 CPU = "amx"
+HEAD = cv2.resize(data.astronaut()[:260, 80:340], (SIDE, SIDE))
 
 
 def make_set(folder: Path, count: int) -> Path:
-    """Views of the astronaut, with an alpha that has an edge."""
+    """Views of the astronaut's head, with an alpha that has an edge. Of her black helmet int8 is not sure."""
     for name in ("images", "alpha"):
         (folder / name).mkdir(parents=True)
     for index in range(count):
-        photo = np.roll((data.astronaut() * (1 - 0.03 * index)).astype(np.uint8), 2 * index, 1)
+        photo = np.roll((HEAD * (1 - 0.03 * index)).astype(np.uint8), 2 * index, 1)
         cv2.imwrite(str(folder / "images" / f"{index:02}.png"), photo[..., ::-1])
         alpha = cv2.circle(np.zeros(photo.shape[:2], np.uint8), (256, 256), 150 + index, 255, -1, cv2.LINE_AA)
         cv2.imwrite(str(folder / "alpha" / f"{index:02}.png"), alpha)
@@ -93,7 +94,7 @@ def test_published_file_is_int8_close_and_vouched_for(
     assert contract["int8"]["mean"] == found.mean <= 0.03
     assert contract["int8"]["cpu"] == int8_kind(cpu_flags())
     assert gated_int8(model) == int8
-    image = cv2.resize(data.astronaut(), (SIDE, SIDE))[None]
+    image = HEAD[None]
     quick, full = CpuModel(model, precision="int8", threads=1), CpuModel(model, precision="f32", threads=1)
     difference = np.abs(quick.run(image).astype(int) - full.run(image))
     assert 0 < difference.mean() < 0.03 * 255 * 2  # another computation, and nearly the same alpha
