@@ -31,8 +31,10 @@ fi
 wait
 
 if [ $# = 0 ]; then
+  .venv/bin/python -c "import pymatting" & # compiles itself for a minute, once
   .venv/bin/ruff check .
   .venv/bin/ruff format --check .
   .venv/bin/mypy
+  wait
 fi
 exec .venv/bin/python -m pytest "$@"
