@@ -90,10 +90,10 @@ def main(argv: list[str]) -> int:
         raise OptionError(f"--model: got {given.model}, expected {repository / given.model / '1' / 'model.onnx'}")
     effort = QUICK if given.quick else LONG if given.long else USUAL
     files = jpegs(given.photos, 8)
+    program = fetch(Path("cache/perf_analyzer").absolute()) if given.perf_analyzer else None
     given.output.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     found = {"command": shlex.join(["matting", "bench", *argv]), "model": given.model}
-    program = fetch(Path("cache/perf_analyzer").absolute()) if given.perf_analyzer else None
     found |= measure(given, repository, effort, files, program)
     found["minutes"] = (time.monotonic() - start) / 60
     (given.output / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ COMPOSITION_WEIGHT = 0.5
 LAPLACIAN_WEIGHT = 1.0
 GRADIENT_WEIGHT = 4.0
 GRADIENT_SQUARES = 4.0  # a slope of 0.25 a pixel missed costs as much by its square as by its size
-GRADIENT_LENGTHS = 12.0
+GRADIENT_LENGTHS = 12.0  # of the squared differences of the slopes' lengths
 EDGE_WEIGHT = 4.0
 GRADIENT_SIGMA = 1.4
 
@@ -89,6 +89,11 @@ def _slopes(x: Tensor) -> tuple[Tensor, Tensor]:
     return _slide(_slide(x, smooth, 2), slope, 3), _slide(_slide(x, smooth, 3), slope, 2)
 
 
+def _length(x: Tensor, y: Tensor) -> Tensor:
+    """Length of the vectors (x, y), a little more than 0 at least, where the root has no slope."""
+    return torch.sqrt(x.square() + y.square() + 1e-6)
+
+
 def gradient_loss(pred: Tensor, pha: Tensor, exact: Tensor) -> Tensor:
     """How far the alphas' derivatives are apart, mean over the edge band alone.
 
@@ -104,9 +109,8 @@ def gradient_loss(pred: Tensor, pha: Tensor, exact: Tensor) -> Tensor:
     """
     (px, py), (ax, ay) = _slopes(pred), _slopes(pha)
     dx, dy = px - ax, py - ay
-    lengths = [torch.sqrt(x.square() + y.square() + 1e-6) for x, y in ((px, py), (ax, ay))]
-    error = dx.abs() + dy.abs() + GRADIENT_SQUARES * (dx.square() + dy.square())
-    error = error + GRADIENT_LENGTHS * (lengths[0] - lengths[1]).square()
+    length = _length(px, py) - _length(ax, ay)
+    error = dx.abs() + dy.abs() + GRADIENT_SQUARES * (dx.square() + dy.square()) + GRADIENT_LENGTHS * length.square()
     band = edge_band(pha) * exact
     return (band * error).sum() / band.sum().clamp_min(1.0)
 

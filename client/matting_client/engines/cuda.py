@@ -60,10 +60,11 @@ class CudaModel:
         import onnxruntime as ort
 
         self._path, self._lock = path, threading.Lock()
-        self._sessions = {1: self._open()}
-        if PROVIDER not in self._sessions[1].get_providers():
+        self._sessions: dict[int, InferenceSession] = {}  # by the number of photos
+        session = self._session(1)
+        if PROVIDER not in session.get_providers():
             raise ModelError(f"{path}: got no CUDA device that ONNX Runtime can use; check driver, CUDA and cuDNN")
-        self.size = input_size(path, {given.name: tuple(given.shape) for given in self._sessions[1].get_inputs()})
+        self.size = input_size(path, {given.name: tuple(given.shape) for given in session.get_inputs()})
         self._largest = BATCH if self.size <= BATCH_SIDE else LARGE_BATCH
         self.description = f"ONNX Runtime {ort.__version__} CUDA f32"
 

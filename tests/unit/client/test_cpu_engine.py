@@ -8,6 +8,7 @@ import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -206,21 +207,38 @@ def test_photos_in_portions() -> None:
     assert portions(3, 1) == [1, 1, 1]
 
 
+class Watched:
+    """A session that remembers which batch sizes it was given."""
+
+    def __init__(self, session: Any) -> None:
+        self.session, self.given = session, set[int]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
+
+    def run(self, outputs: None, inputs: dict[str, Any]) -> Any:
+        self.given.add(len(inputs["image"]))
+        return self.session.run(outputs, inputs)
+
+
 def test_every_batch_size_has_a_session_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the same runtime's other provider: ONNX Runtime plans anew when a CUDA session gets another size."""
     monkeypatch.setattr("matting_client.engines.cuda.PROVIDER", "CPUExecutionProvider")
     monkeypatch.setattr("matting_client.engines.cuda.OPTIONS", {})
+    opened: list[Watched] = []
+    plain = CudaModel._open
+
+    def watched(cuda: CudaModel) -> Watched:
+        opened.append(Watched(plain(cuda)))
+        return opened[-1]
+
+    monkeypatch.setattr(CudaModel, "_open", watched)
     cuda = CudaModel(file)
-    given: dict[int, set[int]] = {}
-    session = cuda._session
-    monkeypatch.setattr(
-        cuda, "_session", lambda photos: given.setdefault(id(session(photos)), set()).add(photos) or session(photos)
-    )
     cuda.warm_up()
-    assert sorted(given.values(), key=max) == [{1}, {2}, {4}, {8}]
+    assert sorted([session.given for session in opened], key=max) == [{1}, {2}, {4}, {8}]
     alphas = [future.result() for future in cuda.start([PHOTOS[:1], PHOTOS[1:4], PHOTOS[4:7]])]
     assert [len(alpha) for alpha in alphas] == [1, 3, 3]
-    assert sorted(given.values(), key=max) == [{1}, {2}, {4}, {8}]
+    assert sorted([session.given for session in opened], key=max) == [{1}, {2}, {4}, {8}]
     cpu = CpuModel(file, precision="f32").run(PHOTOS[:7])
     assert np.abs(np.concatenate(alphas).astype(int) - cpu.astype(int)).max() <= 1
     with pytest.raises(ModelError):
