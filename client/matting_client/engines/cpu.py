@@ -84,7 +84,6 @@ class CpuModel:
     Attributes
     ----------
     size : side S of the input in pixels.
-    streams : how many photos run at a time.
     description : engine, version, precision and threads, for logs.
 
     Raises
@@ -111,17 +110,17 @@ class CpuModel:
             compile_model = _openvino(path, "bf16" if wanted == "bf16" else "f32", threads)
             self._alone, self.size, engine = compile_model(1)
             self._compile = compile_model
-            self.streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1
+            self._streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1
         except ImportError:
             if precision in ("int8", "bf16"):
                 raise ModelError(
                     f"{path}: {precision} needs OpenVINO; pip install openvino, or use precision f32"
                 ) from None
-            wanted, self.streams = "f32", 1
+            wanted, self._streams = "f32", 1
             self._alone, self.size, engine = _onnxruntime(path, threads)
         self._lock, self._running = threading.Lock(), 0
         self._together: RunOne | None = None
-        self._pool = ThreadPoolExecutor(self.streams)
+        self._pool = ThreadPoolExecutor(self._streams)
         self.description = f"{engine} {wanted}, {threads} threads"
 
     def warm_up(self) -> None:
@@ -141,9 +140,13 @@ class CpuModel:
         self._run_one(image, alpha)
         return alpha
 
+    def refill(self, photos: int) -> int:
+        """See `Model`: a stream for every photo that is left."""
+        return self._streams
+
     def start(self, images: Sequence[Image]) -> list[Future[Image]]:
-        """Begin with several (N, S, S, 3) at once; `streams` photos run at a time, in this order."""
-        batches = [check_batch(image, self.size) for image in images]
+        """Begin with copies of several (N, S, S, 3); as many run at a time as there are streams, in this order."""
+        batches = [check_batch(image, self.size).copy() for image in images]
         in_company = sum(map(len, batches)) > 1
         return [self._start_one(image, in_company) for image in batches]
 
@@ -168,8 +171,8 @@ class CpuModel:
         with self._lock:
             self._running += 1
             run = self._alone
-            if (in_company or self._running > 1) and self.streams > 1:
-                self._together = self._together or self._compile(self.streams)[0]
+            if (in_company or self._running > 1) and self._streams > 1:
+                self._together = self._together or self._compile(self._streams)[0]
                 run = self._together
         try:
             run(image if image.flags.writeable else image.copy(), alpha)  # OpenVINO shares no read-only memory

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 PROVIDER = "CUDAExecutionProvider"
-OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}  # the default tries every algorithm at first use
+# The default tries every algorithm at first use; with channels last photos are a tenth faster on an H200.
+OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "prefer_nhwc": "1"}
 BATCH, LARGE_BATCH, BATCH_SIDE = 8, 2, 512  # photos of a run at most; above this side activations take much more memory
 LIBRARY = "capi/libonnxruntime_providers_cuda.so"  # in the package onnxruntime-gpu alone
 DEVICES = Path("/proc/driver/nvidia/gpus")
@@ -54,8 +55,6 @@ class CudaModel:
         The file is no such model, or the provider finds no device that it can use.
     """
 
-    streams = 1  # all photos are in one run
-
     def __init__(self, path: Path) -> None:
         import onnxruntime as ort
 
@@ -66,6 +65,7 @@ class CudaModel:
             raise ModelError(f"{path}: got no CUDA device that ONNX Runtime can use; check driver, CUDA and cuDNN")
         self.size = input_size(path, {given.name: tuple(given.shape) for given in session.get_inputs()})
         self._largest = BATCH if self.size <= BATCH_SIDE else LARGE_BATCH
+        self._pool = ThreadPoolExecutor(2)  # one run's copies and answers go on while the device computes the other
         self.description = f"ONNX Runtime {ort.__version__} CUDA f32"
 
     def _open(self) -> InferenceSession:
@@ -97,10 +97,23 @@ class CudaModel:
             first += photos
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def refill(self, photos: int) -> int:
+        """See `Model`: as soon as the last run alone is left."""
+        return photos + 1
+
     def start(self, images: Sequence[Image]) -> list[Future[Image]]:
-        """Several (N, S, S, 3), as in one `run`, which is over when this returns."""
-        alphas = self.run(images[0] if len(images) == 1 else np.concatenate(images))
+        """Begin with several (N, S, S, 3), all in one run."""
+        sizes = [len(check_batch(image, self.size)) for image in images]
         done: list[Future[Image]] = [Future() for _ in images]
-        for future, alpha in zip(done, np.split(alphas, np.cumsum([len(image) for image in images])[:-1]), strict=True):
-            future.set_result(alpha)
+        self._pool.submit(self._run_for, done, sizes, np.concatenate(images))
         return done
+
+    def _run_for(self, done: list[Future[Image]], sizes: list[int], image: Image) -> None:
+        try:
+            alphas = np.split(self.run(image), np.cumsum(sizes)[:-1])
+        except Exception as error:  # whatever it is belongs to those who wait
+            for future in done:
+                future.set_exception(error)
+        else:
+            for future, alpha in zip(done, alphas, strict=True):
+                future.set_result(alpha)

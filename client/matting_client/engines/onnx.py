@@ -21,7 +21,6 @@ class Model(Protocol):
     """A loaded model."""
 
     size: int
-    streams: int  # photos that run at a time
     description: str
 
     def warm_up(self) -> None:
@@ -31,8 +30,12 @@ class Model(Protocol):
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8."""
         ...
 
+    def refill(self, photos: int) -> int:
+        """With fewer photos left than this, it would soon have nothing to do; `photos` came with the last `start`."""
+        ...
+
     def start(self, images: Sequence[Image]) -> list[Future[Image]]:
-        """Begin with several (N, S, S, 3), in this order."""
+        """Begin with several (N, S, S, 3), in this order; they may change when this has returned."""
         ...
 
 

@@ -57,8 +57,8 @@ class TritonPythonModel:
     def execute(self, requests: list[Any]) -> list[None]:
         """Answer every request: (n, S, S, 3) uint8 in, (n, S, S, 1) uint8 out; the engine gets all of them at once.
 
-        Each is answered as soon as its own alpha is there. The next batch is taken when so few photos are left that a
-        stream of the engine would run dry. A photo alone has all threads and is waited for: Triton then knows how long
+        Each is answered as soon as its own alpha is there. The next batch is taken when so few photos are left that the
+        engine would run dry. A photo alone has all threads and is waited for: Triton then knows how long
         it took, and that it failed when this process dies.
         """
         waiting = []
@@ -85,11 +85,11 @@ class TritonPythonModel:
 
     def _run(self, waiting: list[tuple[Any, NDArray[np.uint8]]]) -> None:
         with self._answer_sent:
-            self._unanswered += sum(len(image) for _, image in waiting)
-            full = self.engine.streams if self._unanswered > 1 else 1
+            photos = sum(len(image) for _, image in waiting)
+            self._unanswered += photos
+            full = self.engine.refill(photos) if self._unanswered > 1 else 1
         try:
-            # Copies: some may still be read when `execute` has returned and Triton has taken their memory back.
-            futures = self.engine.start([image.copy() for _, image in waiting])
+            futures = self.engine.start([image for _, image in waiting])  # Triton takes their memory back after it
         except Exception as error:  # whatever it is, each request must be answered and the process must live
             futures = [_broken(error) for _ in waiting]
         for (request, image), future in zip(waiting, futures, strict=True):

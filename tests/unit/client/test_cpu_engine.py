@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,11 @@ def test_company_gives_the_same_bytes_in_order(file: Path, engine: str) -> None:
     """Alone all threads, together in streams: one, two and three photos to a request, as Triton hands them over."""
     model = CpuModel(file, precision="f32", threads=3)
     requests = [PHOTOS[:1], PHOTOS[1:3], PHOTOS[3:6], PHOTOS[6:7]]
-    alphas = [future.result() for future in model.start(requests)]
+    given = [request.copy() for request in requests]
+    futures = model.start(given)
+    for image in given:
+        image[:] = 0  # Triton takes its memory back
+    alphas = [future.result() for future in futures]
     for request, alpha in zip(requests, alphas, strict=True):
         assert np.array_equal(alpha, np.concatenate([model.run(photo[None]) for photo in request]))
     with pytest.raises(ModelError):
@@ -241,8 +246,36 @@ def test_every_batch_size_has_a_session_of_its_own(file: Path, monkeypatch: pyte
     assert sorted([session.given for session in opened], key=max) == [{1}, {2}, {4}, {8}]
     cpu = CpuModel(file, precision="f32").run(PHOTOS[:7])
     assert np.abs(np.concatenate(alphas).astype(int) - cpu.astype(int)).max() <= 1
-    with pytest.raises(ModelError):
-        cuda.run(PHOTOS[:1, 1:])
+    for refuse in (cuda.run, lambda image: cuda.start([PHOTOS[:1], image])):
+        with pytest.raises(ModelError):
+            refuse(PHOTOS[:1, 1:])
+
+
+def test_a_gpu_computes_one_batch_while_the_next_is_handed_over(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is handed over may change at once; a run that fails tells everyone in it, and nobody else."""
+    monkeypatch.setattr("matting_client.engines.cuda.PROVIDER", "CPUExecutionProvider")
+    monkeypatch.setattr("matting_client.engines.cuda.OPTIONS", {})
+    cuda, gate, plain = CudaModel(file), threading.Event(), CudaModel.run
+
+    def slow(self: CudaModel, image: U8) -> U8:
+        if len(image) == 5:
+            raise RuntimeError("out of memory")
+        assert len(image) != 3 or gate.wait(20)
+        return plain(self, image)
+
+    monkeypatch.setattr(CudaModel, "run", slow)
+    photos = PHOTOS[:3].copy()
+    first = cuda.start([photos[:1], photos[1:]])
+    photos[:] = 0
+    second = cuda.start([PHOTOS[3:4]])
+    failed = cuda.start([PHOTOS[:4], PHOTOS[:1]])
+    assert np.abs(second[0].result(20).astype(int) - expected(PHOTOS[3:4])).max() <= 1
+    assert [str(future.exception(20)) for future in failed] == ["out of memory"] * 2
+    assert not any(future.done() for future in first)
+    assert cuda.refill(3) == 4  # the next when these three alone are left
+    gate.set()
+    alphas = np.concatenate([future.result(20) for future in first])
+    assert np.abs(alphas.astype(int) - expected(PHOTOS[:3])).max() <= 1
 
 
 def test_a_gpu_that_does_not_work_is_named_and_the_cpu_taken(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
