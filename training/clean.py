@@ -1,9 +1,10 @@
 """Clean a set's labels with a trained model: `python -m training.clean SET OUT`.
 
 Every photo is seen twice, once mirrored. Where both views are sure of the subject, well away from any edge they see,
-and the label says otherwise, the label is wrong (a grey shirt lost before a grey wall): `--repair` puts that right. The
-opposite is left alone: there the label may know single hairs that the model does not. A pair in which label and model
-still differ in whole patches, more than `--drop` of the subject's area together, is left out. Hairs make no patches.
+and the label says otherwise, the label is wrong (a grey shirt lost before a grey wall): `--repair` puts that right,
+with the edge of a patch that was lost as a whole. The opposite is left alone: there the label may know single hairs
+that the model does not. A pair in which label and model still differ in whole patches, more than `--drop` of the
+subject's area together, is left out. Hairs make no patches.
 OUT is a set in the plain layout again: links to what stays as it is, new files for repaired alphas, and `cleaned.csv`.
 """
 
@@ -58,10 +59,13 @@ def judge(label: Array, views: tuple[Array, Array], repair: bool) -> Verdict:
     deep = cv2.erode((low >= 255 - SURE).astype(np.uint8), _disc(side * MARGIN), borderValue=1).view(np.bool_)
     lost = deep & (label < 255 - SURE)
     better = label
+    mean = (low.astype(np.int16) + high) // 2
     if repair:
         better = label.copy()
         better[lost] = 255
-    mean = (low.astype(np.int16) + high) // 2
+        # A patch lost as a whole has lost its edge, too, which lies beyond the margin.
+        rim = cv2.dilate((lost & (label < 128)).astype(np.uint8), _disc(2 * side * MARGIN)).view(np.bool_)
+        better[rim] = np.maximum(better, mean)[rim]
     wrong = (np.abs(mean - better) > 127).astype(np.uint8)
     patches = cv2.morphologyEx(wrong, cv2.MORPH_OPEN, _disc(side * PATCH))
     return Verdict(better, int((better != label).sum()), float(patches.sum() / max(1.0, better.sum() / 255)))

@@ -27,6 +27,14 @@ def test_a_hole_that_both_views_fill_is_repaired_and_hairs_stay() -> None:
     assert (verdict.label[100:130, 80:120] == 255).all() and (verdict.label[10:60, 20] == 255).all()
 
 
+def test_a_shoulder_lost_up_to_its_edge_gets_its_edge_back() -> None:
+    truth, label = square(), square()
+    label[120:, 100:] = 0
+    label[100:120, 30:40] = 90  # haze elsewhere, which the model does not see
+    expected = np.maximum(truth, label)
+    assert np.array_equal(judge(label, (truth, truth), repair=True).label, expected)
+
+
 def test_without_repair_the_patch_counts_as_difference() -> None:
     truth, label = square(), square()
     label[100:130, 80:120] = 0
