@@ -37,4 +37,5 @@ if [ $# = 0 ]; then
   .venv/bin/mypy
   wait
 fi
+[ $# != 0 ] || set -- -n 2 --dist loadgroup # the units beside what waits for servers and browsers
 exec .venv/bin/python -m pytest "$@"

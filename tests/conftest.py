@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import pytest
 
 # A shell that starts the tests behind `&`, or nohup, has SIGINT and SIGHUP ignored, and our servers and commands would
 # inherit that; a handler of any kind is the default again in a process that starts.
@@ -10,3 +13,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes (`-n 2 --dist loadgroup`) share no fixture and start no second server: one has the units."""
+    units = Path(__file__).parent / "unit"
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("units" if units in item.path.parents else "servers"))
