@@ -55,7 +55,9 @@ class CBAM(nn.Module):
         self.spatial = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        mean, peak = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+        # A sum over 256x256 places leaves fp16's range (65,504).
+        mean = x.float().mean((2, 3), keepdim=True).to(x.dtype)
+        peak = x.amax((2, 3), keepdim=True)
         x = x * torch.sigmoid(self.channel(mean) + self.channel(peak))
         places = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
         return x * torch.sigmoid(self.spatial(places))
