@@ -30,12 +30,14 @@ if [ "$(cat .venv/installed-dev 2>/dev/null)" != "$(wanted)" ] || ! .venv/bin/py
 fi
 wait
 
-if [ $# = 0 ]; then
-  .venv/bin/python -c "import pymatting" & # compiles itself for a minute, once
-  .venv/bin/ruff check .
-  .venv/bin/ruff format --check .
-  .venv/bin/mypy
-  wait
-fi
-[ $# != 0 ] || set -- -n 2 --dist loadgroup # the units beside what waits for servers and browsers
-exec .venv/bin/python -m pytest "$@"
+[ $# = 0 ] || exec .venv/bin/python -m pytest "$@"
+
+.venv/bin/python -c "import pymatting" & # compiles itself for a minute, once
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+wait
+failed=0
+.venv/bin/python -m pytest -n 2 --dist loadgroup tests/unit tests/ui || failed=$?
+.venv/bin/python -m pytest tests/protocol || failed=$? # alone: they watch the clock, and what is left behind on the machine
+exit $failed

@@ -16,7 +16,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes (`-n 2 --dist loadgroup`) share no fixture and start no second server: one has the units."""
-    units = Path(__file__).parent / "unit"
+    """With `-n 2 --dist loadgroup` one has all that needs servers, the other the rest; no fixture is made twice."""
+    root = Path(__file__).parent
+    servers = {root / "protocol", root / "ui", root / "unit" / "api"}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("units" if units in item.path.parents else "servers"))
+        item.add_marker(pytest.mark.xdist_group("servers" if servers.intersection(item.path.parents) else "units"))
