@@ -22,10 +22,10 @@ HEIGHT = 200  # of the gallery's
 COLOURS = ("#7c5cff", "#2f80ed", "#1fa97a", "#f2994a")
 GALLERY = {  # a file of DATA, or a picture of scikit-image
     "curly hair": "portraits/images/usgov_18f_rachel_harrison-gordon_0_1.webp",
-    "glasses": "val_natural/images/house_randy-feenstra_1.webp",
+    "two together": "portraits/images/usgov_18f_ericronne_4.webp",
     "beard": "portraits/images/usgov_18f_mark-trammell_1.webp",
     "full body outdoors": "camera",
-    "dark on dark": "portraits/images/usgov_18f_brad_1.webp",
+    "dark on dark, glasses": "portraits/images/usgov_18f_brad_1.webp",
     "light hair": "val_natural/images/senate_marsha-blackburn_1.webp",
     "busy background": "astronaut",
     "product": "val_product/images/shoes_802451d1.webp",
