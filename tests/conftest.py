@@ -16,7 +16,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup` one has all that needs servers, the other the rest; no fixture is made twice."""
+    """Two processes (`-n 2 --dist loadgroup`): one for all that starts servers, so that none is started twice."""
     root = Path(__file__).parent
     servers = {root / "protocol", root / "ui", root / "unit" / "api"}
     for item in items:

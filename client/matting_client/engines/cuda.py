@@ -103,14 +103,15 @@ class CudaModel:
 
     def start(self, images: Sequence[Image]) -> list[Future[Image]]:
         """Begin with several (N, S, S, 3), all in one run."""
-        sizes = [len(check_batch(image, self.size)) for image in images]
+        batches = [check_batch(image, self.size) for image in images]
         done: list[Future[Image]] = [Future() for _ in images]
-        self._pool.submit(self._run_for, done, sizes, np.concatenate(images))
+        ends = np.cumsum([len(batch) for batch in batches])
+        self._pool.submit(self._run_for, done, ends, np.concatenate(batches))
         return done
 
-    def _run_for(self, done: list[Future[Image]], sizes: list[int], image: Image) -> None:
+    def _run_for(self, done: list[Future[Image]], ends: NDArray[np.int_], image: Image) -> None:
         try:
-            alphas = np.split(self.run(image), np.cumsum(sizes)[:-1])
+            alphas = np.split(self.run(image), ends[:-1])
         except Exception as error:  # whatever it is belongs to those who wait
             for future in done:
                 future.set_exception(error)

@@ -226,10 +226,16 @@ class Watched:
         return self.session.run(outputs, inputs)
 
 
-def test_every_batch_size_has_a_session_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the same runtime's other provider: ONNX Runtime plans anew when a CUDA session gets another size."""
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`CudaModel` by the same runtime's other provider."""
     monkeypatch.setattr("matting_client.engines.cuda.PROVIDER", "CPUExecutionProvider")
     monkeypatch.setattr("matting_client.engines.cuda.OPTIONS", {})
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_every_batch_size_has_a_session_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime plans anew when a CUDA session gets another size."""
     opened: list[Watched] = []
     plain = CudaModel._open
 
@@ -251,10 +257,9 @@ def test_every_batch_size_has_a_session_of_its_own(file: Path, monkeypatch: pyte
             refuse(PHOTOS[:1, 1:])
 
 
+@pytest.mark.usefixtures("without_gpu")
 def test_a_gpu_computes_one_batch_while_the_next_is_handed_over(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is handed over may change at once; a run that fails tells everyone in it, and nobody else."""
-    monkeypatch.setattr("matting_client.engines.cuda.PROVIDER", "CPUExecutionProvider")
-    monkeypatch.setattr("matting_client.engines.cuda.OPTIONS", {})
     cuda, gate, plain = CudaModel(file), threading.Event(), CudaModel.run
 
     def slow(self: CudaModel, image: U8) -> U8:
