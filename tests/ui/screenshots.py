@@ -1,4 +1,4 @@
-"""Makes the pictures of the page in docs/: `python -m tests.ui.screenshots`; two need a Chinese font (fonts-wqy-microhei)."""
+"""Makes the pictures of the page in docs/: `python -m tests.ui.screenshots`; needs a Chinese font, as wqy-microhei."""
 
 from __future__ import annotations
 
