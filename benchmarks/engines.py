@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matting_client.engines.cpu import CpuModel, Precision, gated_int8
+from matting_client.engines.cpu import CpuModel
 from matting_client.engines.cuda import CudaModel, has_cuda
 from matting_client.engines.onnx import Model
+from matting_client.engines.precision import Precision, gated_int8
 from matting_client.errors import ModelError
 from numpy.typing import NDArray
 

@@ -85,19 +85,6 @@ def store_weights_as_half(proto: onnx.ModelProto) -> None:
     proto.graph.node.extend([nodes[0], *casts, *nodes[1:]])  # the first node stays the photo's Cast
 
 
-def store_weights_as_float(proto: onnx.ModelProto) -> None:
-    """Undo `store_weights_as_half`, in place: the same numbers as fp32 initialisers, without Casts."""
-    stored = {tensor.name: tensor for tensor in proto.graph.initializer}
-    casts = [node for node in proto.graph.node if node.op_type == "Cast" and node.input[0] in stored]
-    for node in casts:
-        tensor = stored.pop(node.input[0])
-        array = numpy_helper.to_array(tensor).astype(np.float32)
-        stored[node.output[0]] = numpy_helper.from_array(array, node.output[0])
-        proto.graph.node.remove(node)
-    del proto.graph.initializer[:]
-    proto.graph.initializer.extend(stored.values())
-
-
 def _strip(proto: onnx.ModelProto) -> None:
     """Drop the exporter's stack traces: half of the file's text, and paths of the machine that made it."""
     proto.doc_string = proto.graph.doc_string = ""

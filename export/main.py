@@ -26,7 +26,7 @@ EXAMPLES = """examples:
   python -m export publish --photos photos/             weights -> model_repository/, when parity holds
   python -m export publish --photos photos/ --fp16      the fp16 file as well, for TensorRT
   python -m export verify --photos photos/              measure what is in the repository
-  python -m export int8 --photos data                   model.int8.onnx for CPUs, when it passes its gates
+  python -m export int8 --photos data                   model.int8.xml for CPUs, when it passes its gates
   python -m export tensorrt --photos photos/            on a GPU machine: build, check, time and publish the plans
 """
 

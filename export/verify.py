@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matting_client.engines.cpu import CpuModel, cpu_flags
+from matting_client.engines.cpu import CpuModel
+from matting_client.engines.precision import cpu_flags
 from numpy.typing import NDArray
 
 from export.fold import fold

@@ -20,7 +20,7 @@ import torch
 from matting_client import MattingClient, MattingError
 from matting_client.client import open_engine
 from matting_client.engines import Engine, LocalEngine
-from matting_client.engines.cpu import Precision
+from matting_client.engines.precision import Precision
 from numpy.typing import NDArray
 
 from training.checkpoint import load_model

@@ -2,71 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matting_client.engines.base import INPUT, check_batch, input_size
 from matting_client.engines.packed import pack_last_layers
+from matting_client.engines.precision import INT8_FILE, Precision, best_precision, cpu_flags, gated_int8
 from matting_client.errors import ModelError
 
 Image = NDArray[np.uint8]
-Precision = Literal["auto", "int8", "bf16", "f32"]
-INT8_FILE, CONTRACT_FILE = "model.int8.onnx", "contract.json"
-CPUINFO = Path("/proc/cpuinfo")
 # Streams at most, and the largest input that gets more than one: each holds the activations of one photo, and those of
 # 1024 px would take the server beyond 1.2 GB for a tenth more photos a second.
 STREAMS, STREAMS_SIDE = 4, 512
 RunOne = Callable[[Image, Image], None]  # one photo (1, S, S, 3), and the alpha (1, S, S, 1) to fill
-
-
-def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """What the CPU calls its features; empty where that cannot be told."""
-    try:
-        with cpuinfo.open(encoding="ascii", errors="replace") as lines:
-            line = next((line for line in lines if line.startswith("flags")), "")
-    except OSError:
-        return frozenset()
-    return frozenset(line.partition(":")[2].split())
-
-
-def best_precision(flags: frozenset[str], has_int8: bool) -> Literal["int8", "bf16", "f32"]:
-    """The precision for a CPU with these flags, by measurement (benchmarks/README.md).
-
-    On AMX, bf16 is 2.7 times as fast as fp32 and int8 3.1 times, but bf16 costs nothing of the alpha and int8 a few per
-    cent of the edge's precision. Without AMX, bf16 is slower than fp32, and int8 is 2.3 times as fast where VNNI is.
-    """
-    if "amx_bf16" in flags:
-        return "bf16"
-    return "int8" if has_int8 and flags & {"avx512_vnni", "avx_vnni"} else "f32"
-
-
-def int8_kind(flags: frozenset[str]) -> Literal["amx", "other"]:
-    """The kind of CPU that an int8 file is for: OpenVINO computes the same file differently on AMX and elsewhere."""
-    return "amx" if "amx_int8" in flags else "other"
-
-
-def gated_int8(path: Path) -> Path | None:
-    """The int8 file beside a model, where the repository's contract vouches for it on this kind of CPU; else None.
-
-    `python -m export int8` writes both once the file has passed its gates; publishing other weights ends the promise.
-    """
-    file = path.with_name(INT8_FILE)
-    try:
-        contract = json.loads((path.resolve().parents[1] / CONTRACT_FILE).read_text(encoding="utf-8"))
-        promise = contract["int8"]
-        same = hashlib.sha256(file.read_bytes()).hexdigest() == promise["sha256"]
-        return file if same and promise["cpu"] == int8_kind(cpu_flags()) else None
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
 
 
 class CpuModel:
@@ -77,7 +32,7 @@ class CpuModel:
 
     Parameters
     ----------
-    path : the .onnx file. For int8, `model.int8.onnx` beside it is taken.
+    path : the .onnx file. For int8, `model.int8.xml` beside it is taken.
     precision : "int8", "bf16" or "f32" force one; "auto" follows the CPU.
     threads : 0 takes all cores this process may use.
 

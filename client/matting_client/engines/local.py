@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matting_client.engines.base import check_batch
-from matting_client.engines.cpu import Precision
 from matting_client.engines.onnx import open_model
+from matting_client.engines.precision import Precision
 from matting_client.errors import ModelError
 
 REPOSITORY_VARIABLE = "MATTING_MODEL_REPOSITORY"

@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.engines.cpu import CpuModel, Precision
+from matting_client.engines.cpu import CpuModel
 from matting_client.engines.cuda import CudaModel, has_cuda
+from matting_client.engines.precision import Precision
 from matting_client.errors import ModelError
 
 Image = NDArray[np.uint8]

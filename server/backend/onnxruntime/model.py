@@ -19,8 +19,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from matting_client.engines.cpu import Precision
 from matting_client.engines.onnx import open_model
+from matting_client.engines.precision import Precision
 from numpy.typing import NDArray
 
 INPUT, OUTPUT = "image", "alpha"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -13,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import openvino as ov
 import pytest
 from matting_client.engines import Engine, LocalEngine
-from matting_client.engines.cpu import CpuModel, best_precision, cpu_flags, gated_int8, int8_kind
+from matting_client.engines.cpu import CpuModel
 from matting_client.engines.cuda import CudaModel, has_cuda, portions
 from matting_client.engines.local import model_repository
 from matting_client.engines.onnx import open_model
+from matting_client.engines.precision import best_precision, cpu_flags, gated_int8, int8_digest, int8_kind
 from matting_client.errors import ModelError
 
 from tests.unit.client.conftest import SIDE, tiny_model
@@ -146,8 +147,9 @@ def test_flags_are_read_from_the_kernel(tmp_path: Path) -> None:
         ("avx512f avx512_vnni avx512_bf16", True, "int8"),
         ("avx512f avx512_vnni avx512_bf16", False, "f32"),
         ("avx2 avx_vnni", True, "int8"),
-        ("avx2", True, "f32"),
-        ("", True, "f32"),
+        ("avx2", True, "int8"),
+        ("avx2", False, "f32"),
+        ("", False, "f32"),
     ],
 )
 def test_the_precision_follows_the_cpu(flags: str, has_int8: bool, expected: str) -> None:
@@ -158,16 +160,16 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(tmp_path: Path,
     model = tmp_path / "matting_512" / "1" / "model.onnx"
     model.parent.mkdir(parents=True)
     shutil.copy(file, model)
-    int8, contract = model.with_name("model.int8.onnx"), model.parents[1] / "contract.json"
+    int8, contract = model.with_name("model.int8.xml"), model.parents[1] / "contract.json"
     assert gated_int8(model) is None
-    shutil.copy(file, int8)
+    ov.save_model(ov.Core().read_model(file), int8)
     for text in ("", "[]", "{}", '{"int8": null}', '{"int8": {"sha256": "0"}}', '{"int8": {"sha256": 7}}'):
         contract.write_text(text)
         assert gated_int8(model) is None, text
-        with pytest.raises(ModelError, match=r"no model\.int8\.onnx beside it that has passed"):
+        with pytest.raises(ModelError, match=r"no model\.int8\.xml beside it that has passed"):
             CpuModel(model, precision="int8")
     kind = int8_kind(cpu_flags())
-    promise = {"sha256": hashlib.sha256(int8.read_bytes()).hexdigest(), "cpu": "amx" if kind == "other" else "other"}
+    promise = {"sha256": int8_digest(int8), "cpu": "amx" if kind == "other" else "other"}
     contract.write_text(json.dumps({"int8": promise}))
     assert gated_int8(model) is None  # vouched for on another kind of CPU
     contract.write_text(json.dumps({"int8": {**promise, "cpu": kind}}))
@@ -177,10 +179,25 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(tmp_path: Path,
     seen = tmp_path / "view" / "model.onnx"
     seen.parent.mkdir()
     seen.symlink_to(model)
-    seen.with_name("model.int8.onnx").symlink_to(int8)
-    assert gated_int8(seen) == seen.with_name("model.int8.onnx")
-    int8.write_bytes(int8.read_bytes() + b"\0")
+    for part in (int8, int8.with_suffix(".bin")):
+        seen.with_name(part.name).symlink_to(part)
+    assert gated_int8(seen) == seen.with_name("model.int8.xml")
+    assert " int8, " in CpuModel(seen, precision="int8").description
+    for part in (int8, int8.with_suffix(".bin")):
+        whole = part.read_bytes()
+        part.write_bytes(whole + b"\0")
+        assert gated_int8(model) is None
+        part.write_bytes(whole)
+        assert gated_int8(model) == int8
+    int8.with_suffix(".bin").unlink()
     assert gated_int8(model) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind"), [("avx2", "other"), ("avx2 avx_vnni", "vnni"), ("avx512_vnni amx_int8", "amx"), ("", "other")]
+)
+def test_kinds_of_cpu_that_int8_passes_on_apart(flags: str, kind: str) -> None:
+    assert int8_kind(frozenset(flags.split())) == kind
 
 
 def test_company_gives_the_same_bytes_in_order(file: Path, engine: str) -> None:
