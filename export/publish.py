@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from matting_client.engines.precision import INT8_FILE
 from numpy.typing import NDArray
 
 from export.contract import SIZES, Contract, commit, sha256
@@ -46,7 +47,9 @@ def publish_model(
     annotate(proto, contract.metadata())
     _write(proto, repository / name / "1" / ("model.fp16.onnx" if half else "model.onnx"))
     if not half:
-        contract.write(repository / name)
+        contract.write(repository / name)  # without a promise for an int8 model, which is of the weights before
+        for stale in (repository / name / "1").glob(Path(INT8_FILE).with_suffix(".*").name):
+            stale.unlink()
     return contract
 
 

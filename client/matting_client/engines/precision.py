@@ -35,11 +35,13 @@ def best_precision(flags: frozenset[str], has_int8: bool) -> Literal["int8", "bf
     return "int8" if has_int8 else "f32"
 
 
-def int8_kind(flags: frozenset[str]) -> Literal["amx", "vnni", "other"]:
+def int8_kind(flags: frozenset[str]) -> Literal["amx", "vnni", "avx2", "other"]:
     """The kind of CPU that an int8 model has passed on: OpenVINO has other code for each."""
     if "amx_int8" in flags:
         return "amx"
-    return "vnni" if flags & VNNI else "other"
+    if flags & VNNI:
+        return "vnni"
+    return "avx2" if "avx2" in flags else "other"
 
 
 def int8_digest(file: Path) -> str:

@@ -12,12 +12,12 @@ import onnx
 import openvino as ov
 import pytest
 from matting_client.engines.cpu import CpuModel
-from matting_client.engines.precision import cpu_flags, gated_int8, int8_kind
+from matting_client.engines.precision import INT8_FILE, cpu_flags, gated_int8, int8_digest, int8_kind
 from skimage import data
 
 from export.contract import SIZES
 from export.gates import ParityError
-from export.int8 import CHECKED, Gated, _behind_convolutions, publish_int8, split
+from export.int8 import CHECKED, LARGEST_MEAN, Gated, _behind_convolutions, publish_int8, split
 from export.main import ROOT, main
 from training.pairs import DataError
 
@@ -138,6 +138,22 @@ def test_a_file_that_does_not_pass_leaves_everything_as_it_was(
     with pytest.raises(ParityError, match="not published"):
         publish_int8(copy / "matting_512" / "1" / "model.onnx", photos)
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_int8_of_the_repository_is_what_passed(name: str) -> None:
+    folder = ROOT / "model_repository" / name
+    promise = json.loads((folder / "contract.json").read_text())["int8"]
+    assert int8_digest(folder / "1" / INT8_FILE) == promise.pop("sha256")
+    Gated(**promise).check(name)
+
+
+def test_int8_of_the_repository_is_close_to_fp32_here() -> None:
+    model = ROOT / "model_repository" / "matting_512" / "1" / "model.onnx"
+    if gated_int8(model) is None:
+        pytest.skip("not taken on this kind of CPU")
+    alphas = [CpuModel(model, precision=precision).run(HEAD[None]).astype(int) for precision in ("int8", "f32")]
+    assert 0 < np.abs(alphas[0] - alphas[1]).mean() <= LARGEST_MEAN * 255
 
 
 def test_int8_without_photos_is_an_error_not_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
