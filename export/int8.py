@@ -110,6 +110,7 @@ def quantise(path: Path, photos: list[Array]) -> ov.Model:
 
     model = ov.Core().read_model(path)
     model.reshape({INPUT: [*photos[0].shape]})
+    # The reader keeps the names of ONNX's nodes.
     kept = {node.get_friendly_name() for node in model.get_ops()} & set(_behind_convolutions(onnx.load(path)))
     quantised: ov.Model = nncf.quantize(
         model,

@@ -50,7 +50,8 @@ def test_training_uses_only_the_processing_of_the_client(file: Path) -> None:
 @pytest.mark.parametrize("file", files(ROOT / "server"), ids=lambda path: path.name)
 def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
     names = {name for name in imported(file) if name.startswith("matting_client")}
-    assert all(name.startswith(("matting_client.engines.cpu.", "matting_client.engines.onnx.")) for name in names)
+    allowed = tuple(f"matting_client.engines.{module}." for module in ("cpu", "onnx", "precision"))
+    assert all(name.startswith(allowed) for name in names)
 
 
 def loaded_by(*modules: str) -> set[str]:
