@@ -55,14 +55,13 @@ class CpuModel:
         threads = threads or _cores()
         int8 = gated_int8(path) if precision in ("auto", "int8") else None
         wanted = best_precision(cpu_flags(), int8 is not None) if precision == "auto" else precision
-        if wanted == "int8":
-            if int8 is None:
-                raise ModelError(
-                    f"{path}: got no {INT8_FILE} beside it that has passed on such a CPU; run python -m export int8"
-                )
-            path = int8
+        if wanted == "int8" and int8 is None:
+            raise ModelError(
+                f"{path}: got no {INT8_FILE} beside it that has passed on such a CPU; run python -m export int8"
+            )
         try:
-            compile_model = _openvino(path, "bf16" if wanted == "bf16" else "f32", threads)
+            file = int8 if int8 and wanted == "int8" else path
+            compile_model = _openvino(file, "bf16" if wanted == "bf16" else "f32", threads)
             self._alone, self.size, engine = compile_model(1)
             self._compile = compile_model
             self._streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1

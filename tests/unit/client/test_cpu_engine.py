@@ -156,7 +156,9 @@ def test_the_precision_follows_the_cpu(flags: str, has_int8: bool, expected: str
     assert best_precision(frozenset(flags.split()), has_int8) == expected
 
 
-def test_int8_counts_only_when_the_contract_names_just_that_file(tmp_path: Path, file: Path) -> None:
+def test_int8_counts_only_when_the_contract_names_just_that_file(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = tmp_path / "matting_512" / "1" / "model.onnx"
     model.parent.mkdir(parents=True)
     shutil.copy(file, model)
@@ -175,6 +177,12 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(tmp_path: Path,
     contract.write_text(json.dumps({"int8": {**promise, "cpu": kind}}))
     assert gated_int8(model) == int8
     assert " int8, " in CpuModel(model, precision="int8").description
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "openvino", None)
+        without.setattr("matting_client.engines.cpu.best_precision", lambda flags, has_int8: "int8")
+        assert CpuModel(model).description.startswith("ONNX Runtime")  # cannot read it, and takes the fp32 model
+        with pytest.raises(ModelError, match="int8 needs OpenVINO"):
+            CpuModel(model, precision="int8")
     # As the server sees it: through links, with the contract beside the real file.
     seen = tmp_path / "view" / "model.onnx"
     seen.parent.mkdir()
