@@ -39,10 +39,13 @@ def test_wrong_usage(argv: list[str], what: str, capsys: pytest.CaptureFixture[s
     assert what in capsys.readouterr().err
 
 
-def test_same_port_twice_ends_before_anything_starts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_same_port_twice_ends_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # away from what killed servers left on this machine
     assert main(["--http-port", "9000", "--grpc-port", "9000"]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]  # before it, what killed servers have left on this machine
-    assert error == "matting serve: --grpc-port: got 9000, the same as --http-port; give each its own port"
+    error = capsys.readouterr().err
+    assert error == "matting serve: --grpc-port: got 9000, the same as --http-port; give each its own port\n"
 
 
 @pytest.mark.parametrize(
