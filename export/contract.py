@@ -55,7 +55,14 @@ class Contract:
 
     def write(self, folder: Path) -> None:
         """Write `contract.json`."""
-        (folder / "contract.json").write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        write_contract(folder / "contract.json", self.to_dict())
+
+
+def write_contract(file: Path, fields: dict[str, Any]) -> None:
+    """Write a `contract.json`, whole or not at all."""
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+    part.replace(file)
 
 
 def sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from matting_client.processing import edge_band, letterbox
 from matting_client.processing.letterbox import inner
 from numpy.typing import NDArray
 
-from export.contract import INPUT
+from export.contract import INPUT, write_contract
 from export.gates import ParityError
 from training.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
 
@@ -38,9 +39,7 @@ class Gated:
     edge_int8: float
     whole_fp32: float  # to the truth, everywhere: a haze shows here and not in the band
     whole_int8: float
-    checked: int
-    calibrated: int
-    cpu: str  # the kind of CPU that it was made and measured on
+    checked: int  # photos
 
     def check(self, name: str) -> None:
         """Refuse what does not pass.
@@ -136,7 +135,7 @@ def _behind_convolutions(proto: onnx.ModelProto) -> list[str]:
     return list(found)
 
 
-def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair], calibrated: int, cpu: str) -> Gated:
+def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair]) -> Gated:
     """Both models on photos whose alpha is known, at the model's size and without its padding."""
     means, edges, wholes = [], [], []
     for pair in pairs:
@@ -152,7 +151,7 @@ def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair], calibrated: int, 
     if not edges:
         raise DataError(f"{pairs[0].alpha.parent}: got no alpha with an edge, expected subjects; choose other photos")
     edge, whole = (np.mean(found, axis=0).tolist() for found in (edges, wholes))
-    return Gated(float(np.mean(means)), edge[0], edge[1], whole[0], whole[1], len(pairs), calibrated, cpu)
+    return Gated(float(np.mean(means)), edge[0], edge[1], whole[0], whole[1], len(pairs))
 
 
 def _mean(a: Array, b: Array) -> float:
@@ -161,6 +160,8 @@ def _mean(a: Array, b: Array) -> float:
 
 def publish_int8(model: Path, folder: Path) -> Gated:
     """Put `model.int8.xml`, `.bin` beside `model` (<name>/1/model.onnx), and a promise into the contract, if it passes.
+
+    The promise holds for this kind of CPU; `check_int8` extends it to others.
 
     Raises
     ------
@@ -175,14 +176,42 @@ def publish_int8(model: Path, folder: Path) -> Gated:
     with tempfile.TemporaryDirectory(dir=model.parent, prefix=".int8-") as trial_folder:
         trial = Path(trial_folder) / INT8_FILE
         ov.save_model(quantised, trial, compress_to_fp16=False)
-        found = measure(fp32, CpuModel(trial, precision="f32"), check, len(learn), int8_kind(cpu_flags()))
+        found = measure(fp32, CpuModel(trial, precision="f32"), check)
         found.check(str(model.with_name(INT8_FILE)))
         for file in (trial.with_suffix(".bin"), trial):
             file.replace(model.with_name(file.name))
-    promise = model.parents[1] / CONTRACT_FILE
-    contract = json.loads(promise.read_text(encoding="utf-8"))
-    contract["int8"] = {"sha256": int8_digest(model.with_name(INT8_FILE)), **asdict(found)}
-    part = promise.with_suffix(".part")
-    part.write_text(json.dumps(contract, indent=2) + "\n", encoding="utf-8")
-    part.replace(promise)
+    _promise(model, {int8_kind(cpu_flags()): asdict(found)}, len(learn))
     return found
+
+
+def check_int8(model: Path, folder: Path) -> Gated:
+    """Measure the int8 file that lies beside `model` on this CPU, and have the contract vouch for it here if it passes.
+
+    Raises
+    ------
+    ParityError
+        It does not: the contract vouches for it on this kind of CPU no longer.
+    DataError
+        The photos cannot be used, or there is no such file that the contract knows.
+    """
+    file, kind = model.with_name(INT8_FILE), int8_kind(cpu_flags())
+    promise = json.loads((model.parents[1] / CONTRACT_FILE).read_text(encoding="utf-8")).get("int8", {})
+    if not file.is_file() or promise.get("sha256") != int8_digest(file):
+        raise DataError(f"{file}: got no int8 model that the contract knows; run python -m export int8 without --check")
+    found = measure(CpuModel(model, precision="f32"), CpuModel(file, precision="f32"), split(folder)[1])
+    others = {cpu: row for cpu, row in promise["cpus"].items() if cpu != kind}
+    try:
+        found.check(str(file))
+    except ParityError:
+        _promise(model, others, promise["calibrated"])
+        raise
+    _promise(model, {**others, kind: asdict(found)}, promise["calibrated"])
+    return found
+
+
+def _promise(model: Path, cpus: dict[str, Any], calibrated: int) -> None:
+    file = model.parents[1] / CONTRACT_FILE
+    contract = json.loads(file.read_text(encoding="utf-8"))
+    digest = int8_digest(model.with_name(INT8_FILE))
+    contract["int8"] = {"sha256": digest, "calibrated": calibrated, "cpus": cpus}
+    write_contract(file, contract)

@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   python -m export publish --photos photos/ --fp16      the fp16 file as well, for TensorRT
   python -m export verify --photos photos/              measure what is in the repository
   python -m export int8 --photos data                   model.int8.xml for CPUs, when it passes its gates
+  python -m export int8 --photos data --check           let those of the repository pass them on this kind of CPU too
   python -m export tensorrt --photos photos/            on a GPU machine: build, check, time and publish the plans
 """
 
@@ -64,12 +65,13 @@ def _verify(given: argparse.Namespace) -> None:
 
 
 def _int8(given: argparse.Namespace) -> None:
-    from export.int8 import publish_int8
+    from export.int8 import check_int8, publish_int8
 
     if given.photos is None:
         raise DataError("got no --photos, expected a folder with images/ and alpha/, or with several such sets")
+    work = check_int8 if given.check else publish_int8
     for name in given.models:
-        print(f"{name} int8: {publish_int8(given.repository / name / '1' / 'model.onnx', given.photos)}")
+        print(f"{name} int8: {work(given.repository / name / '1' / 'model.onnx', given.photos)}")
 
 
 def _tensorrt(given: argparse.Namespace) -> None:
@@ -103,6 +105,7 @@ def main(argv: list[str] | None = None) -> int:
         help="folder of real photos for the parity check (default: one portrait); for int8, sets with alphas",
     )
     parser.add_argument("--fp16", action="store_true", help="publish model.fp16.onnx too")
+    parser.add_argument("--check", action="store_true", help="for int8: measure the files that are there, make none")
     given = parser.parse_args(argv)
     os.environ.setdefault("TORCH_LOGS", "-all")
     try:

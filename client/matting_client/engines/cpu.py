@@ -95,8 +95,8 @@ class CpuModel:
         return alpha
 
     def refill(self, photos: int) -> int:
-        """See `Model`: a stream for every photo that is left."""
-        return self._streams
+        """See `Model`: with all streams busy, one photo more has to wait, so that none waits for the next batch."""
+        return self._streams + 1
 
     def start(self, images: Sequence[Image]) -> list[Future[Image]]:
         """Begin with copies of several (N, S, S, 3); as many run at a time as there are streams, in this order."""

@@ -38,9 +38,12 @@ def has_cuda(devices: Path = DEVICES) -> bool:
 
 
 def portions(count: int, largest: int) -> list[int]:
-    """`count` photos as the fewest runs of 1, 2, 4 ... `largest` (a power of two) photos, the large ones first."""
+    """`count` photos as runs of `largest` (a power of two), and one of 1, 2, 4 ... that holds the rest.
+
+    The last may have places left: on an H100 a run of eight takes 10.6 ms, one of four and one alone 12.
+    """
     full, rest = divmod(count, largest)
-    return [largest] * full + [1 << bit for bit in reversed(range(rest.bit_length())) if rest >> bit & 1]
+    return [largest] * full + [1 << (rest - 1).bit_length()] * (rest > 0)
 
 
 class CudaModel:
@@ -86,16 +89,21 @@ class CudaModel:
 
     def warm_up(self) -> None:
         """Open and plan all batch sizes now."""
-        self.run(np.zeros((2 * self._largest - 1, self.size, self.size, 3), np.uint8))
+        for bit in range(self._largest.bit_length()):
+            self.run(np.zeros((1 << bit, self.size, self.size, 3), np.uint8))
 
     def run(self, image: Image) -> Image:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8, many photos in one run: a GPU is faster with each."""
-        parts, first = [], 0
         image = check_batch(image, self.size)
-        for photos in portions(len(image), self._largest):
+        count, runs = len(image), portions(len(image), self._largest)
+        if sum(runs) > count:
+            image = np.concatenate([image, np.zeros((sum(runs) - count, *image.shape[1:]), np.uint8)])
+        parts, first = [], 0
+        for photos in runs:
             parts.append(self._session(photos).run(None, {INPUT: image[first : first + photos]})[0])
             first += photos
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        alpha: Image = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return alpha[:count]
 
     def refill(self, photos: int) -> int:
         """See `Model`: as soon as the last run alone is left."""

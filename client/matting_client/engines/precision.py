@@ -66,7 +66,7 @@ def gated_int8(path: Path) -> Path | None:
     try:
         contract = json.loads((path.resolve().parents[1] / CONTRACT_FILE).read_text(encoding="utf-8"))
         promise = contract["int8"]
-        same = promise["cpu"] == int8_kind(cpu_flags()) and int8_digest(file) == promise["sha256"]
+        same = int8_kind(cpu_flags()) in promise["cpus"] and int8_digest(file) == promise["sha256"]
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return file if same else None

@@ -171,10 +171,10 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(
         with pytest.raises(ModelError, match=r"no model\.int8\.xml beside it that has passed"):
             CpuModel(model, precision="int8")
     kind = int8_kind(cpu_flags())
-    promise = {"sha256": int8_digest(int8), "cpu": "amx" if kind == "other" else "other"}
+    promise = {"sha256": int8_digest(int8), "cpus": {"amx" if kind == "other" else "other": {}}}
     contract.write_text(json.dumps({"int8": promise}))
     assert gated_int8(model) is None  # vouched for on another kind of CPU
-    contract.write_text(json.dumps({"int8": {**promise, "cpu": kind}}))
+    contract.write_text(json.dumps({"int8": {**promise, "cpus": {**promise["cpus"], kind: {}}}}))
     assert gated_int8(model) == int8
     assert " int8, " in CpuModel(model, precision="int8").description
     with monkeypatch.context() as without:
@@ -233,7 +233,9 @@ def test_without_a_gpu_the_cpu_is_chosen(file: Path, tmp_path: Path) -> None:
 
 
 def test_photos_in_portions() -> None:
-    assert [portions(n, 8) for n in (0, 1, 3, 8, 13, 16)] == [[], [1], [2, 1], [8], [8, 4, 1], [8, 8]]
+    assert [portions(n, 8) for n in (0, 1, 2, 3, 5, 8, 9, 13, 16)] == [
+        *([], [1], [2], [4], [8], [8], [8, 1], [8, 8], [8, 8]),
+    ]
     assert portions(3, 1) == [1, 1, 1]
 
 
