@@ -73,7 +73,7 @@ class TritonPythonModel:
             image = pb_utils.get_input_tensor_by_name(request, INPUT).as_numpy()  # a view of shared memory
             if _is_probe(request):
                 answers[i] = _answered(np.zeros((*image.shape[:3], 1), np.uint8))
-            elif busy and request.is_cancelled():  # asked only where it may have waited: Triton has to be asked
+            elif busy and request.is_cancelled():  # asked under load only: it costs a question to Triton
                 answers[i] = _failed("cancelled by the client", pb_utils.TritonError.CANCELLED)
             else:
                 waiting.append((i, image))
