@@ -199,13 +199,12 @@ def check_int8(model: Path, folder: Path) -> Gated:
     if not file.is_file() or promise.get("sha256") != int8_digest(file):
         raise DataError(f"{file}: got no int8 model that the contract knows; run python -m export int8 without --check")
     found = measure(CpuModel(model, precision="f32"), CpuModel(file, precision="f32"), split(folder)[1])
-    others = {cpu: row for cpu, row in promise.get("cpus", {}).items() if cpu != kind}
+    cpus = {cpu: row for cpu, row in promise.get("cpus", {}).items() if cpu != kind}
     try:
         found.check(str(file))
-    except ParityError:
-        _promise(model, others, promise["calibrated"])
-        raise
-    _promise(model, {**others, kind: asdict(found)}, promise["calibrated"])
+        cpus[kind] = asdict(found)
+    finally:
+        _promise(model, cpus, promise["calibrated"])
     return found
 
 
