@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from anyio import to_thread
 from fastapi import FastAPI
 from starlette.datastructures import Headers
+from starlette.types import ASGIApp
 
 from api import errors, health, paths, photos, schema
 from api.fetch import Fetcher
 from api.form import MAX_TEXT_BYTES, content_type
 from api.gate import Gate
 from api.guard import Guard
+from api.hosts import Hosts
 from api.service import Service
 from api.settings import Settings
 from api.turns import Turns
@@ -69,4 +72,10 @@ def create_app(settings: Settings, fetcher: Fetcher | None = None) -> Guard:
     """The API alone, with its guard: for tests and for those who need no page."""
     service = Service(settings)
     api = create_api(settings, service, fetcher)
-    return Guard(api, lambda path, headers: body_limit(settings, path, headers), service.metrics.answered)
+    return guard(api, settings, service)
+
+
+def guard(app: ASGIApp, settings: Settings, service: Service) -> Guard:
+    """The outermost layer around everything that answers on the port."""
+    limit = partial(body_limit, settings)
+    return Guard(app, limit, service.metrics.answered, Hosts(settings.host, settings.allowed_hosts))

@@ -1,4 +1,4 @@
-"""The outermost layer: sizes and speed of request bodies, and headers of every answer.
+"""The outermost layer: who may send at all, sizes and speed of request bodies, and headers of every answer.
 
 Bodies are counted while they come in, so that a request that is too large never fills memory or disk, whether or not it
 tells its length.
@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
+from api.hosts import Hosts
 
 CHUNK_SECONDS = 30.0  # a body that stays silent for so long is given up
 SLOWEST = 4096  # bytes a second; one that is slower over all of its time (beyond the above) is given up, too
@@ -58,6 +59,11 @@ class _Body:
 
     def _too_slow(self, what: str) -> _Refused:
         return self._refuse(408, "request_timeout", "Request too slow", f"{what}; send it again")
+
+    def check_sender(self, error: errors.ApiError | None) -> None:
+        if error is not None:
+            self.refused = _Refused(error)
+            raise self.refused
 
     def check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "")
@@ -105,6 +111,7 @@ class Guard:
     app : what answers.
     limit : largest body in bytes, by path and headers.
     answered : told the path, status and error code of every answer.
+    hosts : refuses what other websites send.
     """
 
     def __init__(
@@ -112,8 +119,9 @@ class Guard:
         app: ASGIApp,
         limit: Callable[[str, Headers], int],
         answered: Callable[[str, int, str | None], None],
+        hosts: Hosts,
     ) -> None:
-        self._app, self._limit, self._answered = app, limit, answered
+        self._app, self._limit, self._answered, self._hosts = app, limit, answered, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -131,6 +139,7 @@ class Guard:
         answer = _Answer(send, body, request_id)
         state = scope.setdefault("state", {})  # where the code of an error is noted
         try:
+            body.check_sender(self._hosts.check(scope["method"], path, headers))
             body.check_length(headers)
             await self._app(scope, body, answer)
         except ClientDisconnect:

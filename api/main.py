@@ -17,6 +17,7 @@ from matting_client import OptionError
 from matting_client.tuning import tune_for_many_photos
 
 from api.gate import load_keys, read_keys
+from api.hosts import read_hosts
 from api.logins import load_logins
 from api.settings import Settings
 
@@ -35,6 +36,8 @@ environment, for matting serve --page too:
   MATTING_API_KEYS        API keys, with spaces or commas between them
   MATTING_API_KEYS_FILE, MATTING_API_RATE, MATTING_API_QUOTA, MATTING_API_QUEUE
                           as --keys-file, --rate, --quota, --queue
+  MATTING_API_ALLOWED_HOSTS
+                          as --allowed-hosts
   MATTING_API_URLS=1      as --urls
   MATTING_API_LOGINS_FILE, MATTING_API_MCP=1
                           as --logins-file, --mcp
@@ -58,6 +61,13 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--host", default=Settings.host, help="address to listen on (default: %(default)s, this machine only)")
     add("--port", type=int, default=Settings.port, help="default: %(default)s; 0 takes a free one")
+    add(
+        "--allowed-hosts",
+        metavar="NAMES",
+        default=_environment("ALLOWED_HOSTS", ""),
+        help="further names under which browsers may open it, such as photos.example.com or *.example.com; commas or "
+        "spaces between them (default: localhost and the address it listens on)",
+    )
     add("--url", default=Settings.url, help="of Triton: grpc://host:port or http://host:port (default: %(default)s)")
     add("--model", default=Settings.model, help="matting_512 or matting_1024 (default: %(default)s)")
     add("--engine", default=Settings.engine, metavar="triton|local", help="a server, or this process (default: triton)")
@@ -149,10 +159,11 @@ def read_settings(given: argparse.Namespace) -> Settings:
     values = vars(given)
     path, listed = values.pop("keys_file"), os.environ.get("MATTING_API_KEYS", "")
     who = values.pop("logins_file")
+    hosts = read_hosts(values.pop("allowed_hosts"))
     keys = load_keys(path) if path else frozenset[str]()
     if listed:
         keys |= read_keys(listed, "$MATTING_API_KEYS")
-    return Settings(**values, keys=keys, logins=load_logins(who) if who else {})
+    return Settings(**values, keys=keys, allowed_hosts=hosts, logins=load_logins(who) if who else {})
 
 
 def main(argv: list[str]) -> int:

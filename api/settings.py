@@ -31,6 +31,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 7860
+    allowed_hosts: tuple[str, ...] = ()  # names beside loopback's and `host`; see `api.hosts`
     engine: str = "triton"  # triton or local
     url: str = "127.0.0.1:8001"
     model: str = "matting_512"

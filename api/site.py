@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.app import body_limit, create_api
+from api.app import create_api, guard
 from api.guard import Guard
 from api.logins import Logins
 from api.service import Service
@@ -28,4 +28,4 @@ def create_site(settings: Settings, folder: Path) -> Guard:
         auth=Logins(settings.logins) if settings.logins else None,
         mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
     )
-    return Guard(site, lambda path, headers: body_limit(settings, path, headers), service.metrics.answered)
+    return guard(site, settings, service)

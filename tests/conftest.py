@@ -18,6 +18,6 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes (`-n 2 --dist loadgroup`): one for all that starts servers, so that none is started twice."""
     root = Path(__file__).parent
-    servers = {root / "protocol", root / "ui", root / "unit" / "api"}
+    servers = {root / "protocol", root / "ui", root / "unit" / "api", root / "attack"}
     for item in items:
         item.add_marker(pytest.mark.xdist_group("servers" if servers.intersection(item.path.parents) else "units"))

@@ -42,6 +42,7 @@ class Served:
 
     arguments: list[str] = field(default_factory=list)
     ports: list[int] = field(default_factory=lambda: free_ports(3))
+    environment: dict[str, str] = field(default_factory=dict)  # beside the test's own
 
     def __post_init__(self) -> None:
         self.log_file = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the server
@@ -51,6 +52,7 @@ class Served:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "server.main", *ports, *self.arguments],
             cwd=ROOT,
+            env={**os.environ, **self.environment},
             stdout=self.log_file,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -81,7 +81,10 @@ class Site:
 
 def start_site() -> Site:
     (port,) = free_ports(1)
-    return Site(Served(["--page", "--page-port", str(port)]).wait_ready(), port)
+    return Site(
+        Served(["--page", "--page-port", str(port)], environment={"MATTING_API_ALLOWED_HOSTS": FAR_HOST}).wait_ready(),
+        port,
+    )
 
 
 @dataclass

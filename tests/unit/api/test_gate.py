@@ -43,7 +43,7 @@ def test_nothing_is_read_without_a_key(serve: Serve) -> None:
     api = serve(keys=frozenset({KEY}))
     for path in PHOTO_PATHS:
         with connection(api) as link:
-            link.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {MB}\r\n\r\n".encode())
+            link.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MB}\r\n\r\n".encode())
             status, body = answer(link)
         assert (status, json.loads(body)["errors"][0]["code"]) == (403, "auth_failed")
 

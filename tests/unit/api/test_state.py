@@ -59,7 +59,7 @@ def test_refusals_of_the_guard_are_counted(serve: Serve) -> None:
 def test_the_queue_is_shown(serve: Serve) -> None:
     api = serve(workers=1)
     with connection(api) as link:
-        link.sendall(b"POST /v1/alpha HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+        link.sendall(b"POST /v1/alpha HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc")
         wait_until(lambda: metrics(api)["matting_queue", "waiting"] == 1)
         assert api.get("/v2/health").json()["queue"]["waiting"] == 1
     wait_until(lambda: metrics(api)["matting_queue", "waiting"] == 0)

@@ -1,0 +1,128 @@
+"""Which hosts and origins are answered."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from matting_client import OptionError
+from starlette.datastructures import Headers
+
+from api.hosts import Hosts, read_hosts
+from tests.unit.api.conftest import Serve, error
+
+LINK = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+def refused(hosts: Hosts, method: str = "POST", path: str = "/v1/alpha", **headers: str) -> int | None:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    found = hosts.check(method, path, Headers(named))
+    return found.status if found else None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST:7860", "localhost.", "127.0.0.1", "127.9.9.9:1", "[::1]:7860", "[::ffff:127.0.0.1]", ""],
+)
+def test_loopback_is_always_known(host: str) -> None:
+    assert refused(Hosts("192.168.1.5"), host=host) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:7860", "localhost.evil.example", "127.0.0.1.evil.example", "a.localhost"),
+        *("127.1", "192.168.1.6", "0x7f000001", "localhost@evil.example", "localhost:1:2", "[::1", "http://localhost"),
+    ],
+)
+def test_other_hosts_are_unknown(host: str) -> None:
+    assert refused(Hosts("192.168.1.5", ("photos.example",)), host=host) == 421
+
+
+def test_the_bound_address_and_the_allowed_names_are_known() -> None:
+    assert refused(Hosts("192.168.1.5"), host="192.168.1.5:7860") is None
+    assert refused(Hosts("Matting"), host="matting:7860") is None
+    for everywhere in ("0.0.0.0", "::", ""):
+        assert refused(Hosts(everywhere), host="192.168.1.5:7860") is None
+        assert refused(Hosts(everywhere), host="[2001:db8::1]") is None
+        assert refused(Hosts(everywhere), host="evil.example") == 421
+    hosts = Hosts("127.0.0.1", read_hosts("Photos.example, shop.example:8443 *.lan"))
+    for known in ("photos.example", "photos.example:99", "shop.example", "shop.example:8443", "a.lan", "a.b.lan:1"):
+        assert refused(hosts, host=known) is None
+    for unknown in ("lan", "xphotos.example", "a.photos.example"):
+        assert refused(hosts, host=unknown) == 421
+    assert refused(Hosts("127.0.0.1", ("*",)), host="anything.example") is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("http://evil.example", "null", "", "http://localhost:3000", "http://127.0.0.1:7860", "https://localhost"),
+        *("chrome-extension://localhost:7860", "file://", "localhost:7860", "http://localhost:7860.evil.example"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_foreign_origins(origin: str, method: str) -> None:
+    for hosts in (Hosts("127.0.0.1"), Hosts("127.0.0.1", ("*",))):
+        assert refused(hosts, method, "/", host="localhost:7860", origin=origin) == 403
+
+
+def test_own_origins() -> None:
+    assert refused(Hosts("127.0.0.1"), host="localhost:7860", origin="http://localhost:7860") is None
+    assert refused(Hosts("127.0.0.1"), host="[::1]:7860", origin="http://[::1]:7860") is None
+    # Behind a proxy that does not hand on the name by which it was called.
+    behind = Hosts("127.0.0.1", ("photos.example", "shop.example:8443"))
+    for origin in ("https://photos.example", "https://Shop.example:8443"):
+        assert refused(behind, host="127.0.0.1:7860", origin=origin) is None
+    for origin in ("https://photos.example:8443", "https://shop.example"):
+        assert refused(behind, host="127.0.0.1:7860", origin=origin) == 403
+
+
+def test_without_an_origin() -> None:
+    hosts = Hosts("127.0.0.1")
+    for path in ("/", "/metrics", "/v1/alpha"):
+        assert refused(hosts, "GET", path, host="localhost") is None  # a program
+        for site in ("same-origin", "none"):
+            assert refused(hosts, "GET", path, host="localhost", sec_fetch_site=site) is None
+        for site in ("cross-site", "same-site", "new-kind"):
+            assert refused(hosts, "GET", path, host="localhost", sec_fetch_site=site) == 403
+            link = Headers({"host": "localhost", "sec-fetch-site": site, **LINK})
+            assert (hosts.check("GET", path, link) is None) == (path == "/")
+            assert hosts.check("POST", path, link) is not None
+    frame = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
+    assert hosts.check("GET", "/", Headers({"host": "localhost", **frame})) is not None
+
+
+@pytest.mark.parametrize("path", ["/logout", "/logout/"])
+def test_nobody_is_logged_out_by_others(path: str) -> None:
+    hosts = Hosts("0.0.0.0", ("box.lan",))
+    own = "http://box.lan:7860/"
+    assert refused(hosts, "GET", path, host="box.lan:7860", referer=own) is None
+    assert refused(hosts, "GET", path, host="localhost", sec_fetch_site="same-origin") is None
+    for referer in ({}, {"referer": "http://evil.example/box.lan:7860"}):
+        assert refused(hosts, "GET", path, host="box.lan:7860", **referer) == 403
+
+
+@pytest.mark.parametrize("text", ["http://a.example", "a/b", "a..b", "*a", "*.*", "a:b", "a b;c", "é.example"])
+def test_what_is_no_host(text: str) -> None:
+    with pytest.raises(OptionError, match="--allowed-hosts"):
+        read_hosts(text)
+    assert read_hosts("") == ()
+
+
+@pytest.mark.parametrize("path", ["/v1.0/removebg", "/v1/cutout", "/metrics", "/readyz", "/nowhere"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
+def test_everything_is_guarded(api: httpx.Client, path: str, method: str) -> None:
+    foreign = api.request(method, path, headers={"Origin": "https://evil.example"})
+    assert (foreign.status_code, error(foreign)["code"]) == (403, "foreign_origin")
+    rebound = api.request(method, path, headers={"Host": "evil.example"})
+    assert (rebound.status_code, error(rebound)["code"]) == (421, "misdirected_request")
+    assert "access-control-allow-origin" not in foreign.headers
+
+
+def test_the_option(serve: Serve) -> None:
+    api = serve(allowed_hosts=("photos.example",))
+    headers = {"Host": "photos.example", "Origin": "https://photos.example"}
+    assert api.get("/livez", headers=headers).status_code == 200
+    assert 'code="misdirected_request"' not in api.get("/metrics").text
+    api.get("/livez", headers={"Host": "evil.example"})
+    assert 'matting_failures_total{code="misdirected_request"} 1.0' in api.get("/metrics").text
