@@ -79,9 +79,9 @@ _OWN: Json = {
     },
     "erode": {
         "type": "number",
-        "minimum": 0,
+        "minimum": -MAX_ERODE,
         "maximum": MAX_ERODE,
-        "description": "Pull the edge in, in px at a 1024 px long side.",
+        "description": "Pull the edge in, in px at a 1024 px short side; negative dilates.",
     },
     "feather": {**_FLAG, "description": "Soften the edge."},
     "foreground": {**_FLAG, "default": True, "description": "The subject's own colours at the edge."},

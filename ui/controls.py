@@ -39,11 +39,13 @@ def format_choice(i18n: gr.I18n, elem_id: str) -> Any:
 
 
 def edge_knobs(i18n: gr.I18n) -> dict[str, Any]:
-    """Threshold, erode and feather."""
+    """Threshold, erode (which dilates, too) and feather."""
     threshold = gr.Slider(
         0, MAX_THRESHOLD, 0, step=1, label=i18n("threshold"), info=i18n("threshold_info"), elem_id=names.THRESHOLD
     )
-    erode = gr.Slider(0, MAX_ERODE, 0, step=0.5, label=i18n("erode"), info=i18n("erode_info"), elem_id=names.ERODE)
+    erode = gr.Slider(
+        -MAX_ERODE, MAX_ERODE, 0, step=0.5, label=i18n("erode"), info=i18n("erode_info"), elem_id=names.ERODE
+    )
     feather = gr.Checkbox(False, label=i18n("feather"), elem_id=names.FEATHER)
     return {"threshold": threshold, "erode": erode, "feather": feather}
 

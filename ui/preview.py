@@ -7,6 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from matting_client import Cutout, Options, processing
+from matting_client.options import MAX_ERODE
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
@@ -56,7 +57,8 @@ class Preview:
         kept = self._colours
         if kept is None or kept[0] != level:
             cleared = processing.threshold(self.raw, level)
-            widest = np.maximum(cleared, processing.feather(cleared))
+            widest = processing.feather(processing.erode(cleared, -MAX_ERODE))
+            widest = np.maximum(cleared, widest)
             kept = self._colours = level, processing.estimate_foreground(self.rgb, cleared, widest)
         return kept[1]
 

@@ -61,7 +61,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--alpha-only", action="store_true", help="write the alpha as an 8-bit grey PNG")
     p.add_argument("--alpha-threshold", type=int, metavar=f"0..{MAX_THRESHOLD}", help="alpha below it becomes 0")
     p.add_argument(
-        "--erode", type=float, metavar=f"0..{MAX_ERODE}", help="pull the edge in, in px at a 1024 px long side"
+        "--erode",
+        type=float,
+        metavar=f"-{MAX_ERODE}..{MAX_ERODE}",
+        help="pull the edge in, in px at a 1024 px short side; negative dilates",
     )
     p.add_argument("--feather", action=argparse.BooleanOptionalAction, help="soften the edge")
     p.add_argument(

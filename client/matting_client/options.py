@@ -39,7 +39,7 @@ class Options:
     quality : of JPEG and WebP, 1..100; 100 makes WebP lossless.
     alpha_only : the alpha itself, as an 8-bit grey PNG.
     alpha_threshold : 0..50, in 1/255: alpha below it becomes 0 and the rest is stretched back to 0..255.
-    erode : 0..5 px at a 1024 px long side, scaled with the photo: pulls the edge inwards.
+    erode : -5..5 px at a 1024 px short side, scaled with the photo: pulls the edge inwards; negative dilates.
     feather : soften the edge a little.
     foreground : give the edge the subject's own colours, without the old background's.
     refine : follow the photo's own edges when it is larger than the model's input.
@@ -80,7 +80,7 @@ class Options:
         object.__setattr__(self, "format", FORMATS[self.format])
         self._in_range("quality", 1, 100)
         self._in_range("alpha_threshold", 0, MAX_THRESHOLD)
-        self._in_range("erode", 0, MAX_ERODE)
+        self._in_range("erode", -MAX_ERODE, MAX_ERODE)
         if isinstance(self.background, str):
             parse_colour(self.background)
         if self.alpha_only and self.format != "png":

@@ -48,6 +48,7 @@ def cutout() -> Cutout:
     [
         Options(),
         Options(alpha_threshold=30, erode=3, feather=True),
+        Options(erode=-5, feather=True),
         Options(background="#123456", crop=True, crop_margin="10%", feather=True),
     ],
 )

@@ -16,7 +16,7 @@ from matting_client.processing.edge import pixels
 
 Picture = NDArray[np.uint8]
 Float = NDArray[np.float32]
-MAX_BLUR = 40.0  # sigma in pixels at a 1024 px long side
+MAX_BLUR = 40.0  # sigma in pixels at a 1024 px short side
 # How far the scene may move the subject's brightness and each of its colours, so that a face stays a face.
 MOST_EXPOSURE, MOST_CAST = 1.6, 1.3
 NORM = 4  # of the mean that tells the light's colour: between the plain mean, 1, and the brightest pixel, infinity
@@ -35,7 +35,7 @@ class Scene:
     x : 0..1 of the background's width, the middle of the subject.
     y : 0..1.5 of the background's height, the lowest point of the subject.
     scale : 0.05..2 of the background's height, the height of the subject.
-    blur : 0..40 px at a 1024 px long side: sigma of a Gaussian over the background.
+    blur : 0..40 px at a 1024 px short side: sigma of a Gaussian over the background.
     light : 0..1, how much the subject takes on the scene's brightness and colour.
     shadow : 0..1, how dark its shadow on the ground is; a subject that the photo cuts off below stands on no ground.
 
@@ -93,7 +93,7 @@ def compose_scene(fgr: Picture, pha: Picture, background: Picture, scene: Scene)
 
 
 def blur(picture: Picture, amount: float) -> Picture:
-    """Gaussian of `amount` pixels at a 1024 px long side, as of a lens that is focused on the subject."""
+    """Gaussian of `amount` pixels at a 1024 px short side, as of a lens that is focused on the subject."""
     sigma = pixels(amount, picture.shape)
     if sigma < 0.3:
         return picture

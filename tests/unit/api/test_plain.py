@@ -94,6 +94,7 @@ def test_alpha(api: httpx.Client, portrait: bytes, expected: Any) -> None:
     ("query", "code"),
     [
         ("erode=6", "invalid_parameter"),
+        ("erode=-5.1", "invalid_parameter"),
         ("erode=nan", "invalid_parameter"),
         ("erode=much", "invalid_parameter"),
         ("alpha_threshold=1.5", "invalid_parameter"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
+import cv2
 import numpy as np
 import pytest
 from matting_client.processing import edge_band, erode, feather, threshold
-from matting_client.processing.edge import pixels
+from matting_client.processing.edge import _disc, pixels
 
 from tests.unit.client.pictures import U8, hair
 
@@ -37,7 +40,7 @@ def test_threshold_keeps_the_order_and_stays_soft(level: int) -> None:
 
 @pytest.mark.parametrize(("side", "expected"), [(1024, 3.0), (2048, 6.0), (512, 1.5)])
 def test_amounts_scale_with_the_photo(side: int, expected: float) -> None:
-    assert pixels(3, (side // 2, side)) == pixels(3, (side, side // 3)) == expected
+    assert pixels(3, (side, 2 * side)) == pixels(3, (3 * side, side)) == expected
 
 
 def test_erode_by_hand() -> None:
@@ -51,11 +54,57 @@ def test_erode_by_hand() -> None:
 
 def test_erode_moves_smoothly() -> None:
     """Every tenth of a pixel takes a little more, on small photos and large ones."""
-    for side in (300, 1024):
-        areas = [int(erode(disc(side, side / 4), amount / 10).sum()) for amount in range(51)]
+    for side, first in ((300, 0), (800, 0), (1400, 34)):  # the last: from discs to octagons
+        areas = [int(erode(disc(side, side / 4), amount / 10).sum()) for amount in range(first, 51)]
         steps = -np.diff(areas) / areas[0]
         assert (steps > 0).all()
         assert steps.max() < 4 * steps.mean()
+
+
+@pytest.mark.parametrize("amount", [0.3, 1, 2.5, 5])
+def test_a_negative_amount_dilates(amount: float) -> None:
+    alpha = disc(1024, 200)
+    assert np.abs(erode(alpha, -amount) - (255.0 - erode(255 - alpha, amount))).max() <= 1  # rounding
+    assert np.sqrt(erode(alpha, -amount).sum() / 255 / np.pi) == pytest.approx(200 + amount, abs=0.6)
+
+
+@pytest.mark.parametrize("radius", [6, 7, 8, 13, 26, 38])
+def test_large_radii_are_close_to_a_disc(radius: int) -> None:
+    point = np.zeros((101, 101), np.uint8)
+    point[50, 50] = 255
+    for element in _disc(radius):
+        point = cv2.dilate(point, element)
+    ys, xs = np.nonzero(point)
+    reach = np.hypot(ys - 50, xs - 50)
+    assert ((xs - 50) ** 2 + (ys - 50) ** 2 <= (1.12 * radius) ** 2).all()  # an octagon's corners are 8 % further out
+    assert len(reach) == pytest.approx(np.pi * (radius + 0.5) ** 2, rel=0.1)  # pixels have a width
+    assert np.array_equal(point, point.T) and np.array_equal(point, point[::-1])
+
+
+def test_a_large_radius_costs_hardly_more() -> None:
+    """CPU time of 24 megapixels: two discs of one piece with 30 px took 100 times as long as with 3 px."""
+    alpha = cv2.resize(disc(1024, 300), (6144, 4096))
+
+    def cost(amount: float) -> float:
+        start = time.thread_time()
+        erode(alpha, amount)
+        return time.thread_time() - start
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # so that this thread's time is all of it
+    try:
+        assert min(cost(5) for _ in range(3)) < 5 * min(cost(0.5) for _ in range(3))
+    finally:
+        cv2.setNumThreads(threads)
+
+
+@pytest.mark.parametrize("shape", [(400, 6000), (400, 20000), (6000, 400)])
+def test_a_panorama_keeps_its_people(shape: tuple[int, int]) -> None:
+    """The amount follows the short side, which bounds how wide a person can be."""
+    alpha = np.zeros(shape, np.uint8)
+    middle = shape[1] // 2, shape[0] // 2
+    cv2.ellipse(alpha, middle, (60, 180), 0, 0, 360, 255, -1, cv2.LINE_AA)
+    assert erode(alpha, 5).sum() > 0.95 * alpha.sum()
 
 
 def test_half_a_pixel_is_half_the_way() -> None:
@@ -67,7 +116,7 @@ def test_half_a_pixel_is_half_the_way() -> None:
 def test_erode_takes_the_same_width_from_a_disc_of_any_size() -> None:
     for side in (512, 1024, 2048):
         radius = np.sqrt(erode(disc(side, side / 4), 4).sum() / 255 / np.pi)
-        assert side / 4 - radius == pytest.approx(pixels(4, (side,)), abs=0.6)
+        assert side / 4 - radius == pytest.approx(pixels(4, (side, side)), abs=0.6)
 
 
 def test_feather_softens_the_edge_and_nothing_else() -> None:

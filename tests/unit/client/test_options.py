@@ -21,7 +21,7 @@ BAD: list[dict[str, Any]] = [
     {"alpha_threshold": -1},
     {"alpha_threshold": 51},
     {"alpha_threshold": True},
-    {"erode": -0.1},
+    {"erode": -5.1},
     {"erode": 5.1},
     {"erode": float("nan")},
     {"erode": float("inf")},
@@ -59,6 +59,7 @@ def test_bad_values(values: dict[str, Any]) -> None:
         {"alpha_threshold": 50},
         {"erode": 5},
         {"erode": 0.5},
+        {"erode": -5},
         {"roi": "0 0 1px 100%"},
         {"crop_margin": "500px 50%"},
         {"crop_margin": "0 1px 2% 3"},
@@ -121,6 +122,25 @@ def test_presets_are_complete_and_valid() -> None:
             assert all(text.values())
         options = Options.from_preset(name)
         assert all(getattr(options, key) == value for key, value in preset.options.items())
+
+
+PUBLISHED = {  # the settings by purpose that users of this kind of tool are told: format, threshold, erode, feather
+    "id-photo": ("jpeg", "#ffffff", (15, 20), (2, 3), None),
+    "product": ("png", None, (10, 10), (1, 1), True),
+    "avatar": (None, None, (5, 10), (0, 1), True),
+    "complex-background": (None, None, (20, 30), (2, 3), None),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_presets_are_what_users_know(name: str) -> None:
+    options = Options.from_preset(name)
+    format, background, threshold, erode, feather = PUBLISHED[name]
+    assert format in (None, options.format)
+    assert options.background == background
+    assert threshold[0] <= options.alpha_threshold <= threshold[1]
+    assert erode[0] <= options.erode <= erode[1]
+    assert feather in (None, options.feather)
 
 
 def test_no_two_presets_are_the_same() -> None:

@@ -70,7 +70,7 @@ def test_a_wide_subject_needs_no_more_memory(grey: U8) -> None:
 
 @pytest.mark.parametrize("amount", [1.0, 12.0, 40.0])
 def test_blur_is_a_gaussian_of_the_given_width(amount: float) -> None:
-    step = np.zeros((256, 1024, 3), np.uint8)
+    step = np.zeros((1024, 1024, 3), np.uint8)
     step[:, 512:] = 255
     soft = scenes.blur(step, amount)[128, :, 0].astype(float) / 255
     place = np.arange(1024) - 511.5
