@@ -1,4 +1,4 @@
-# Builds the TensorRT plans and publishes those that pass: the image that serves them, with `python -m export` for it.
+# Builds the TensorRT plans and publishes those that pass: the image that serves them, with `matting export` for it.
 # Build from the root of the repository: docker build -f deploy/plans.Dockerfile -t unet-matting-plans .
 ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:26.07-py3
 # The version of the serving image's own Python, which runs what is installed here.

@@ -1,7 +1,7 @@
 """Make the pictures of README.md by the published model: `python docs/pictures.py [DATA]`.
 
 `result.png` comes from the astronaut that scikit-image ships; `gallery.webp` also needs the photos of `DATA`
-(training/weights/README.md names the sets), whose licences allow showing them.
+(training/matting_training/weights/README.md names the sets), whose licences allow showing them.
 """
 
 from __future__ import annotations

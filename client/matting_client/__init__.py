@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         open_engine,
     )
     from matting_client.cutout import Cutout
-    from matting_client.decode import Limits
     from matting_client.errors import (
         EngineError,
         InputError,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         ServerBusy,
         ServerUnavailable,
     )
+    from matting_client.imaging.decode import Limits
     from matting_client.options import Options, Preset, presets
 
 __version__ = "0.1.0"

@@ -13,13 +13,13 @@ import numpy as np
 
 from matting_client import processing
 from matting_client.cutout import Cutout, Picture
-from matting_client.decode import Limits, decode, read
-from matting_client.engines.aio import AsyncGrpcEngine, AsyncHttpEngine
-from matting_client.engines.base import AsyncEngine, Engine
-from matting_client.engines.local import LocalEngine
-from matting_client.engines.triton import GrpcEngine, HttpEngine
+from matting_client.engine import AsyncEngine, Engine
 from matting_client.errors import InputError, OptionError
+from matting_client.imaging.decode import Limits, decode, read
 from matting_client.options import Options
+from matting_client.runtime.local import LocalEngine
+from matting_client.triton.aio import AsyncGrpcEngine, AsyncHttpEngine
+from matting_client.triton.sync import GrpcEngine, HttpEngine
 
 Photo = Picture | bytes | bytearray | memoryview | Path | str | BinaryIO
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matting_client import processing
-from matting_client.decode import read
-from matting_client.encode import encode, write
-from matting_client.measures import parse_margins, parse_position, parse_scale, parse_size, region_box
+from matting_client.imaging.decode import read
+from matting_client.imaging.encode import encode, write
+from matting_client.lengths import parse_margins, parse_position, parse_scale, parse_size, region_box
 from matting_client.options import Options, parse_colour
 
 Picture = NDArray[np.uint8]

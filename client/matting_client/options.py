@@ -14,7 +14,7 @@ from typing import Any, Self
 from PIL import ImageColor
 
 from matting_client.errors import OptionError
-from matting_client.measures import parse_margins, parse_position, parse_region, parse_scale, parse_size
+from matting_client.lengths import parse_margins, parse_position, parse_region, parse_scale, parse_size
 
 FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 MAX_THRESHOLD, MAX_ERODE = 50, 5

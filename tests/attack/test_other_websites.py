@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from matting_ui import ids
 from playwright.sync_api import Browser, Page, expect
 
 from tests.attack.conftest import EVIL, HOME, REBOUND, Victim
-from ui import names
 
 PATHS = (
     *("/", "/config", "/login", "/logout", "/livez", "/readyz", "/v2/health", "/metrics", "/openapi.json", "/nowhere"),
@@ -87,7 +87,7 @@ def test_a_link_opens_the_page_and_nothing_else(victim: Victim, website: int, pa
     page.goto(f"http://{EVIL}:{website}/")
     page.set_content(f"<a id=page href='{victim.url}/?__theme=dark'>page</a>")
     page.click("#page")
-    expect(page.locator(f"#{names.PHOTO} input[type=file]")).to_be_attached()
+    expect(page.locator(f"#{ids.PHOTO} input[type=file]")).to_be_attached()
     for path in ("/logout", "/metrics", "/config"):
         page.goto(f"http://{EVIL}:{website}/")
         page.set_content(f"<a id=other href='{victim.url}{path}'>other</a>")
@@ -108,7 +108,7 @@ def test_a_name_that_was_made_to_lead_here_is_unknown(victim: Victim, page: Page
 def test_the_page_itself_works(victim: Victim, page: Page, host: str) -> None:
     """Under every name that it may have, one without the headers that browsers send to trusted addresses among them."""
     page.goto(f"http://{host}:{victim.port}/")
-    expect(page.locator(f"#{names.PHOTO} input[type=file]")).to_be_attached()
+    expect(page.locator(f"#{ids.PHOTO} input[type=file]")).to_be_attached()
     upload = """async () => {
         const form = new FormData();
         form.append("files", new Blob(["x"]), "a.png");

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from matting_client.engines import shm
+from matting_client.triton import shm
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 90.0  # generous: the machine may be busy with something else
@@ -50,7 +50,7 @@ class Served:
         ports = [text for flag, port in zip(flags, self.ports, strict=True) for text in (flag, str(port))]
         # A terminal's Ctrl-C meant for pytest must not reach it: pytest ends it itself.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "server.main", *ports, *self.arguments],
+            [sys.executable, "-m", "matting_server.main", *ports, *self.arguments],
             cwd=ROOT,
             env={**os.environ, **self.environment},
             stdout=self.log_file,

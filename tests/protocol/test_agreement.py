@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from matting_client.engines import AsyncGrpcEngine, AsyncHttpEngine, GrpcEngine, HttpEngine, LocalEngine
-from matting_client.engines.retry import Retry
 from matting_client.errors import ServerBusy
+from matting_client.triton.retry import Retry
 from numpy.typing import NDArray
 
 from tests.protocol.serving import ROOT, SIZES, Served

@@ -14,14 +14,14 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from matting_api.app import create_app
+from matting_api.settings import Settings
+from matting_api.triton_probe import TritonProbe
 from matting_client import Options, connect
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from api.app import create_app
-from api.settings import Settings
-from api.triton import TritonProbe
 from tests.protocol.serving import Served
 
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matting_bench.load import drive
+from matting_bench.main import QUICK, _agreement
+from matting_bench.report import BARS
+from matting_bench.server_process import Server
 from PIL import Image
 
-from benchmarks.load import drive
-from benchmarks.main import QUICK, _agreement
-from benchmarks.report import BARS
-from benchmarks.served import Server
 from tests.protocol.serving import ROOT
 
 PARTS = {"engines", "gemm", "cold_start", "split", "client", "transports", "sweep", "folder", "instances", "memory"}
 
 
 def test_quick_bench_is_complete(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.main", "--quick", "-o", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "matting_bench.main", "--quick", "-o", str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "out" / "bench.json").read_text())
@@ -47,7 +47,15 @@ def test_quick_bench_is_complete(tmp_path: Path) -> None:
 
 
 def test_wrong_usage_says_what_to_do(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "matting_client.cli", "bench", "--quick", "--peer", str(tmp_path / "none.onnx")]
+    command = [
+        sys.executable,
+        "-m",
+        "matting_client.cli.main",
+        "bench",
+        "--quick",
+        "--peer",
+        str(tmp_path / "none.onnx"),
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "got no such file, expected an ONNX model" in done.stderr

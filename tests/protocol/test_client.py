@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matting_client.engines import AsyncGrpcEngine, AsyncHttpEngine, GrpcEngine, HttpEngine, shm
-from matting_client.engines.retry import Retry
+from matting_client.engines import AsyncGrpcEngine, AsyncHttpEngine, GrpcEngine, HttpEngine
 from matting_client.errors import EngineError, ModelError, ServerUnavailable
+from matting_client.triton import shm
+from matting_client.triton.retry import Retry
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
@@ -148,7 +149,7 @@ def test_a_server_that_dies_in_the_middle_of_a_folder(tmp_path: Path) -> None:
     served = Served().wait_ready()
     try:
         command = ["cutout", str(photos), "-o", str(out), "--url", served.grpc, "--jobs", "2"]
-        process = subprocess.Popen([sys.executable, "-m", "matting_client.cli", *command], stderr=subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, "-m", "matting_client.cli.main", *command], stderr=subprocess.PIPE)
         deadline = time.monotonic() + 60
         while not (out.is_dir() and len(list(out.glob("*.png"))) >= 3):
             assert process.poll() is None

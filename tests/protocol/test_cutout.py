@@ -116,7 +116,7 @@ def test_async_errors_name_the_photo(served: Served) -> None:
 
 
 def matting(*arguments: str | Path, photo: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-W", "error", "-m", "matting_client.cli", *map(str, arguments)]
+    command = [sys.executable, "-W", "error", "-m", "matting_client.cli.main", *map(str, arguments)]
     return subprocess.run(command, input=photo, capture_output=True, timeout=300)
 
 
@@ -167,7 +167,17 @@ def test_an_interruption_does_not_wait_for_a_server_that_hangs(served: Served, p
     folder.mkdir()
     for index in range(200):
         (folder / f"{index:03}.jpg").write_bytes(photo.read_bytes())
-    command = [sys.executable, "-m", "matting_client.cli", "cutout", str(folder), "-o", str(out), "--url", served.grpc]
+    command = [
+        sys.executable,
+        "-m",
+        "matting_client.cli.main",
+        "cutout",
+        str(folder),
+        "-o",
+        str(out),
+        "--url",
+        served.grpc,
+    ]
     triton = served.triton()
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60

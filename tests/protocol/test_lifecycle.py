@@ -164,7 +164,11 @@ def test_other_machines_are_warned_about(start: Callable[..., Served]) -> None:
 
 def test_help_shows_examples() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "server.main", "--help"], cwd=ROOT, capture_output=True, text=True, env=os.environ
+        [sys.executable, "-m", "matting_server.main", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ,
     )
     assert done.returncode == 0
     assert "matting serve --page" in done.stdout

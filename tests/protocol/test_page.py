@@ -64,4 +64,4 @@ def _status(server: Served, port: int) -> int | None:
 
 def _page_process(server: Served) -> psutil.Process:
     children = psutil.Process(server.process.pid).children()
-    return next(each for each in children if any("api.main" in part for part in each.cmdline()))
+    return next(each for each in children if any("matting_api.main" in part for part in each.cmdline()))

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import psutil
+from matting_ui import ids
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from skimage import data
 
 from tests.protocol.serving import Served, free_ports
-from ui import names
 
 FAR_HOST = "photos.test"  # as another machine sees it: plain http under a name, which browsers do not trust
 ARGUMENTS = [
@@ -70,7 +70,9 @@ class Site:
     def folder(self) -> Path:
         """Where this page keeps uploads and results."""
         processes = psutil.Process(self.server.process.pid).children(recursive=True)
-        places = [Path(each.environ()["TMPDIR"]) for each in processes if "api.main" in " ".join(each.cmdline())]
+        places = [
+            Path(each.environ()["TMPDIR"]) for each in processes if "matting_api.main" in " ".join(each.cmdline())
+        ]
         (found,) = places[0].glob("unet-matting-page-*")
         return found
 
@@ -108,7 +110,7 @@ class Visit:
         page.set_default_timeout(SECONDS)
         self.watch(page)
         page.goto(url or self.site.url)
-        expect(page.locator(f"#{names.PHOTO} input[type=file]")).to_be_attached()
+        expect(page.locator(f"#{ids.PHOTO} input[type=file]")).to_be_attached()
         return page
 
     def watch(self, page: Page) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from matting_ui import ids
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -25,7 +26,6 @@ from tests.ui.browser import (
     start_site,
     write_photos,
 )
-from ui import names
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SCREEN, PHONE = (1440, 1000), (412, 900)
@@ -35,43 +35,43 @@ SETTLE_MS = 700.0  # for pictures to be drawn
 
 
 def single(page: Page, photos: Path) -> None:
-    choose(page, names.PHOTO, photos / "astronaut.jpg")
-    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
-    pick(page, names.PRESET, "avatar")
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
+    pick(page, ids.PRESET, "avatar")
 
 
 def id_photo(page: Page, photos: Path) -> None:
-    open_tab(page, names.TAB_IDPHOTO)
-    choose(page, names.ID_PHOTO, photos / "astronaut.jpg")
-    expect(page.locator(f"#{names.ID_STATUS}")).to_contain_text("295 × 413")
+    open_tab(page, ids.TAB_IDPHOTO)
+    choose(page, ids.ID_PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.ID_STATUS}")).to_contain_text("295 × 413")
 
 
 def batch(page: Page, photos: Path) -> None:
-    open_tab(page, names.TAB_BATCH)
-    choose(page, names.BATCH_DROP, *sorted((photos / "many").iterdir()))
-    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text("20 photos")
-    page.locator(f"#{names.BATCH_START}").click()
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, *sorted((photos / "many").iterdir()))
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("20 photos")
+    page.locator(f"#{ids.BATCH_START}").click()
     page.wait_for_function("() => document.querySelectorAll('.card.done').length >= 12")
 
 
 def background(page: Page, photos: Path) -> None:
-    open_tab(page, names.TAB_SCENE)
-    choose(page, names.SCENE_PHOTO, photos / "astronaut.jpg")
-    choose(page, names.SCENE_BACKGROUND, photos / "rocket.jpg")
-    expect(page.locator(f"#{names.SCENE_STATUS}")).to_contain_text("1280 × 854")
+    open_tab(page, ids.TAB_SCENE)
+    choose(page, ids.SCENE_PHOTO, photos / "astronaut.jpg")
+    choose(page, ids.SCENE_BACKGROUND, photos / "rocket.jpg")
+    expect(page.locator(f"#{ids.SCENE_STATUS}")).to_contain_text("1280 × 854")
     for element, value in (
-        (names.SCENE_X, 34),
-        (names.SCENE_BLUR, 2),
-        (names.SCENE_LIGHT, 70),
-        (names.SCENE_SHADOW, 0),
+        (ids.SCENE_X, 34),
+        (ids.SCENE_BLUR, 2),
+        (ids.SCENE_LIGHT, 70),
+        (ids.SCENE_SHADOW, 0),
     ):
         set_slider(page, element, value)
 
 
 def about(page: Page, photos: Path) -> None:
-    open_tab(page, names.TAB_ABOUT)
-    page.locator(f"#{names.ABOUT_REFRESH}").click()
-    expect(page.locator(f"#{names.ABOUT_SERVER}")).to_contain_text("Triton 2.")
+    open_tab(page, ids.TAB_ABOUT)
+    page.locator(f"#{ids.ABOUT_REFRESH}").click()
+    expect(page.locator(f"#{ids.ABOUT_SERVER}")).to_contain_text("Triton 2.")
 
 
 PICTURES: dict[str, tuple[Callable[[Page, Path], None], tuple[int, int], str]] = {

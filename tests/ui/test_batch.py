@@ -9,31 +9,31 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from matting_ui import ids
+from matting_ui.batch_state import COLUMNS, MOST
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.ui.browser import Site, choose, download, open_tab, pick
-from ui import names
-from ui.batch import COLUMNS, MOST
 
 BROKEN = ("photo-broken.jpg", "words.png")
 
 
 def card(page: Page, name: str) -> Locator:
-    return page.locator(f"#{names.BATCH_BOARD} .card[data-name='{name}']")
+    return page.locator(f"#{ids.BATCH_BOARD} .card[data-name='{name}']")
 
 
 def test_twenty_with_two_broken_ones_and_a_retry(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
     files = sorted((photos / "many").iterdir())
     assert len(files) == 20
     images, batches = site.images_and_batches()
-    open_tab(page, names.TAB_BATCH)
-    choose(page, names.BATCH_DROP, *files)
-    status = page.locator(f"#{names.BATCH_STATUS}")
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, *files)
+    status = page.locator(f"#{ids.BATCH_STATUS}")
     expect(status).to_contain_text("20 photos: 20 waiting")
-    pick(page, names.BATCH_BACKGROUND, "white")
-    pick(page, names.BATCH_FORMAT, "jpeg")
-    page.locator(f"#{names.BATCH_START}").click()
+    pick(page, ids.BATCH_BACKGROUND, "white")
+    pick(page, ids.BATCH_FORMAT, "jpeg")
+    page.locator(f"#{ids.BATCH_START}").click()
     expect(page.locator(".card.running").first).to_be_visible()
     expect(page.locator(".card.done img").first).to_be_visible()
     assert page.locator(".card.done").count() < 18  # each appears when it is done, not all in the end
@@ -53,7 +53,7 @@ def test_twenty_with_two_broken_ones_and_a_retry(page: Page, site: Site, photos:
     assert site.photos() == counted + 1
     card(page, "photo-17.jpg").get_by_text("Discard").click()
     expect(status).to_contain_text("19 photos: 0 waiting, 0 running, 18 done, 1 failed")
-    _check_archive(download(page, names.BATCH_ZIP, tmp_path))
+    _check_archive(download(page, ids.BATCH_ZIP, tmp_path))
 
 
 def _mean_batch(site: Site, images: int, batches: int) -> float:
@@ -80,16 +80,16 @@ def _check_archive(path: Path) -> None:
 
 
 def test_one_photo_is_retried_or_discarded_without_starting_the_others(page: Page, site: Site, photos: Path) -> None:
-    open_tab(page, names.TAB_BATCH)
-    choose(page, names.BATCH_DROP, photos / "notes.png", photos / "rocket.jpg")
-    status = page.locator(f"#{names.BATCH_STATUS}")
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, photos / "notes.png", photos / "rocket.jpg")
+    status = page.locator(f"#{ids.BATCH_STATUS}")
     expect(status).to_contain_text("2 photos: 2 waiting")
     card(page, "rocket.jpg").get_by_text("Discard").click()
     expect(status).to_contain_text("1 photos: 1 waiting, 0 running")
-    page.locator(f"#{names.BATCH_START}").click()
+    page.locator(f"#{ids.BATCH_START}").click()
     expect(status).to_contain_text("0 waiting, 0 running, 0 done, 1 failed")
     counted = site.photos()
-    choose(page, names.BATCH_DROP, photos / "rocket.jpg")
+    choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
     expect(status).to_contain_text("2 photos: 1 waiting, 0 running, 0 done, 1 failed")
     shutil.copy(photos / "astronaut.jpg", site.upload("notes.png"))
     card(page, "notes.png").get_by_text("Retry").click()
@@ -101,25 +101,25 @@ def test_the_51st_is_refused(page: Page, photos: Path, tmp_path: Path) -> None:
     files = [tmp_path / f"copy-{index}.jpg" for index in range(MOST + 1)]
     for index, file in enumerate(files):
         Image.new("RGB", (8, 8), (index, 0, 0)).save(file)
-    open_tab(page, names.TAB_BATCH)
-    choose(page, names.BATCH_DROP, *files)
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, *files)
     expect(page.locator(".toast-body")).to_contain_text(f"A batch holds {MOST} photos: 1 more were not taken")
-    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text(f"{MOST} photos: {MOST} waiting")
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text(f"{MOST} photos: {MOST} waiting")
     page.locator(".toast-close").click()
     expect(page.locator(".toast-body")).to_have_count(0)
-    choose(page, names.BATCH_DROP, photos / "astronaut.jpg")
+    choose(page, ids.BATCH_DROP, photos / "astronaut.jpg")
     expect(page.locator(".toast-body")).to_contain_text("1 more were not taken")
-    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text(f"{MOST} photos: {MOST} waiting")
-    page.locator(f"#{names.BATCH_CLEAR}").click()
-    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text("No photos yet")
-    choose(page, names.BATCH_DROP, photos / "astronaut.jpg")
-    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text("1 photos: 1 waiting")
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text(f"{MOST} photos: {MOST} waiting")
+    page.locator(f"#{ids.BATCH_CLEAR}").click()
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("No photos yet")
+    choose(page, ids.BATCH_DROP, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("1 photos: 1 waiting")
 
 
 def test_a_name_cannot_do_harm(page: Page, photos: Path, tmp_path: Path) -> None:
     evil = tmp_path / "<img src=x onerror=alert(1)>.jpg"
     shutil.copy(photos / "many" / "photo-00.jpg", evil)
-    open_tab(page, names.TAB_BATCH)
-    choose(page, names.BATCH_DROP, evil)
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, evil)
     expect(page.locator(".card .name")).to_have_text(evil.name)
     assert page.locator(".card .name img").count() == 0

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from gradio_client import Client, handle_file
 from gradio_client.utils import QueueError, Status
+from matting_ui import ids
+from matting_ui.page import QUEUE_SIZE
 from PIL import Image
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect
 
 from tests.ui.browser import MODEL, Site, Visit, choose
-from ui import names
-from ui.page import QUEUE_SIZE
 
 
 def test_visitors_are_told_their_place_and_those_too_many_are_refused(
@@ -32,16 +32,16 @@ def test_visitors_are_told_their_place_and_those_too_many_are_refused(
     assert uploaded
     others = [client.submit(photo=handle_file(str(large)), api_name="/cutout") for _ in range(QUEUE_SIZE // 2)]
     _wait_until(lambda: sum(job.status().code is Status.IN_QUEUE for job in others) > QUEUE_SIZE // 4)
-    choose(page, names.PHOTO, photos / "astronaut.jpg")
-    expect(page.locator(f"#{names.STATUS}")).to_contain_text(re.compile(r"Busy: place \d+ in the queue"))
-    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(re.compile(r"Busy: place \d+ in the queue"))
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
 
     refused = page.locator(".toast-body")
     for _ in range(4):  # places may fall free while the page sends its photo: fill the queue again
         more = [client.submit(photo=handle_file(str(large)), api_name="/cutout") for _ in range(QUEUE_SIZE + 12)]
         others += more
         _wait_until(lambda more=more: any(job.done() and job.exception() is not None for job in more))
-        choose(page, names.PHOTO, photos / "astronaut.jpg")
+        choose(page, ids.PHOTO, photos / "astronaut.jpg")
         with contextlib.suppress(PlaywrightTimeout):
             refused.first.wait_for(timeout=5_000)
             break

@@ -15,17 +15,16 @@ import gradio as gr
 import numpy as np
 import pytest
 from matting_client import Cutout, InputError, Limits, OptionError, Options
+from matting_ui import controls, ids
+from matting_ui.batch_state import MOST, Batch, counts, manifest
+from matting_ui.context import Studio
+from matting_ui.i18n import EN, ZH, language
+from matting_ui.preview import Preview
+from matting_ui.store import Kept, Store
+from matting_ui.sweep import sweep
+from matting_ui.tabs.batch import Handlers
 from PIL import Image
 from skimage import data
-
-from ui import controls, names
-from ui.batch import MOST, Batch, counts, manifest
-from ui.preview import Preview
-from ui.store import Kept, Store
-from ui.studio import Studio
-from ui.sweep import sweep
-from ui.tabs.batch import Handlers
-from ui.texts import EN, ZH, language
 
 
 @pytest.fixture
@@ -217,4 +216,4 @@ def test_backgrounds_have_the_limits_of_photos(studio: Studio, tmp_path: Path) -
     assert studio.background(str(picture)) == picture.resolve()
     small = replace(studio, limits=Limits(max_pixels=500))
     with pytest.raises(InputError, match=r"wall\.png: got 0\.0006 million pixels, expected at most 0\.0005 million"):
-        controls.read_options(small, background=names.FROM_PICTURE, picture=str(picture))
+        controls.read_options(small, background=ids.FROM_PICTURE, picture=str(picture))

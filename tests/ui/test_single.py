@@ -9,16 +9,16 @@ import httpx
 import numpy as np
 import pytest
 from matting_client import Options, connect
+from matting_ui import ids
 from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect
 
 from tests.ui.browser import MODEL, Site, Visit, changed, choose, download, open_tab, pick, picture, set_slider, shown
-from ui import names
 
 
 def cut_out(page: Page, photos: Path) -> None:
-    choose(page, names.PHOTO, photos / "astronaut.jpg")
-    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
 
 
 def loaded(page: Page, element: str, index: int = -1) -> np.ndarray:
@@ -31,20 +31,20 @@ def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_pat
     before = site.photos()
     cut_out(page, photos)
     assert site.photos() == before + 1
-    status = page.locator(f"#{names.STATUS}").inner_text()
+    status = page.locator(f"#{ids.STATUS}").inner_text()
     assert all(word in status for word in ("1024 × 1024", "queue", "model", "in all"))
-    photo, result = loaded(page, names.RESULT, 0), loaded(page, names.RESULT, 1)
-    alpha = loaded(page, names.ALPHA)
+    photo, result = loaded(page, ids.RESULT, 0), loaded(page, ids.RESULT, 1)
+    alpha = loaded(page, ids.ALPHA)
     assert photo.shape == result.shape == (*alpha.shape, 3)
     sky, suit = (slice(0, 40), slice(700, 760)), (slice(700, 740), slice(300, 340))
     assert alpha[sky].max() == 0 and alpha[suit].min() == 255
     assert np.abs(photo[suit].astype(int) - result[suit]).mean() < 6
     assert set(np.unique(result[sky] // 16)) <= {13, 15}  # squares
-    file = download(page, names.DOWNLOAD, tmp_path)
+    file = download(page, ids.DOWNLOAD, tmp_path)
     assert file.name == "astronaut-cutout.png"
     with connect(url=site.server.grpc, model=MODEL) as client:
         assert file.read_bytes() == client.cutout(photos / "astronaut.jpg", Options()).to_bytes()
-    with Image.open(download(page, names.DOWNLOAD_ALPHA, tmp_path)) as grey:
+    with Image.open(download(page, ids.DOWNLOAD_ALPHA, tmp_path)) as grey:
         assert (grey.mode, grey.size) == ("L", (1024, 1024))
 
 
@@ -53,21 +53,21 @@ def test_settings_need_no_inference(page: Page, site: Site, photos: Path, tmp_pa
         ImageOps.mirror(known).save(tmp_path / "astronaut.jpg")  # one that the page has not kept
     before = site.model_seconds()
     cut_out(page, tmp_path)
-    counted, spent, result = site.photos(), site.model_seconds(), shown(page, names.RESULT)
-    for element, value in ((names.THRESHOLD, 20), (names.ERODE, 3), (names.THRESHOLD, 5)):
-        result = changed(page, names.RESULT, result, lambda e=element, v=value: set_slider(page, e, v))
-    result = changed(page, names.RESULT, result, lambda: page.locator(f"#{names.FEATHER} input").check())
-    result = changed(page, names.RESULT, result, lambda: pick(page, names.BACKGROUND, "blue"))
-    assert np.abs(loaded(page, names.RESULT)[5, 600].astype(int) - (0x43, 0x8E, 0xDB)).max() < 6
-    page.locator(f"#{names.OUTPUT} button").first.click()
-    result = changed(page, names.RESULT, result, lambda: page.locator(f"#{names.CROP} input").check())
-    expect(page.locator(f"#{names.MARGIN}")).to_be_visible()
-    result = changed(page, names.RESULT, result, lambda: set_slider(page, names.MARGIN, 20))
-    result = changed(page, names.RESULT, result, lambda: pick(page, names.FORMAT, "webp"))
-    changed(page, names.RESULT, result, lambda: set_slider(page, names.QUALITY, 60))
+    counted, spent, result = site.photos(), site.model_seconds(), shown(page, ids.RESULT)
+    for element, value in ((ids.THRESHOLD, 20), (ids.ERODE, 3), (ids.THRESHOLD, 5)):
+        result = changed(page, ids.RESULT, result, lambda e=element, v=value: set_slider(page, e, v))
+    result = changed(page, ids.RESULT, result, lambda: page.locator(f"#{ids.FEATHER} input").check())
+    result = changed(page, ids.RESULT, result, lambda: pick(page, ids.BACKGROUND, "blue"))
+    assert np.abs(loaded(page, ids.RESULT)[5, 600].astype(int) - (0x43, 0x8E, 0xDB)).max() < 6
+    page.locator(f"#{ids.OUTPUT} button").first.click()
+    result = changed(page, ids.RESULT, result, lambda: page.locator(f"#{ids.CROP} input").check())
+    expect(page.locator(f"#{ids.MARGIN}")).to_be_visible()
+    result = changed(page, ids.RESULT, result, lambda: set_slider(page, ids.MARGIN, 20))
+    result = changed(page, ids.RESULT, result, lambda: pick(page, ids.FORMAT, "webp"))
+    changed(page, ids.RESULT, result, lambda: set_slider(page, ids.QUALITY, 60))
     assert site.photos() == counted
     assert site.model_seconds() - spent < spent - before  # of nine changes; the checks take far less
-    file = download(page, names.DOWNLOAD, tmp_path)
+    file = download(page, ids.DOWNLOAD, tmp_path)
     wanted = Options(
         background="#438edb",
         format="webp",
@@ -84,27 +84,27 @@ def test_settings_need_no_inference(page: Page, site: Site, photos: Path, tmp_pa
 
 def test_presets_colours_and_pictures(page: Page, site: Site, photos: Path) -> None:
     cut_out(page, photos)
-    counted, result = site.photos(), shown(page, names.RESULT)
-    result = changed(page, names.RESULT, result, lambda: pick(page, names.PRESET, "id-photo"))
-    assert loaded(page, names.RESULT)[5, 600].min() > 250
-    expect(page.locator(f"#{names.PRESET}")).to_contain_text("plain white")
-    expect(page.locator(f"#{names.FORMAT} input[value=jpeg]")).to_be_checked()
-    expect(page.locator(f"#{names.QUALITY}")).to_be_visible()
-    result = changed(page, names.RESULT, result, lambda: pick(page, names.BACKGROUND, "custom"))
-    expect(page.locator(f"#{names.COLOUR}")).to_be_visible()
-    result = changed(page, names.RESULT, result, lambda: pick(page, names.BACKGROUND, "picture"))
-    changed(page, names.RESULT, result, lambda: choose(page, names.PICTURE, photos / "rocket.jpg"))
-    assert np.ptp(loaded(page, names.RESULT)[:200, 600:].astype(int)) > 60
+    counted, result = site.photos(), shown(page, ids.RESULT)
+    result = changed(page, ids.RESULT, result, lambda: pick(page, ids.PRESET, "id-photo"))
+    assert loaded(page, ids.RESULT)[5, 600].min() > 250
+    expect(page.locator(f"#{ids.PRESET}")).to_contain_text("plain white")
+    expect(page.locator(f"#{ids.FORMAT} input[value=jpeg]")).to_be_checked()
+    expect(page.locator(f"#{ids.QUALITY}")).to_be_visible()
+    result = changed(page, ids.RESULT, result, lambda: pick(page, ids.BACKGROUND, "custom"))
+    expect(page.locator(f"#{ids.COLOUR}")).to_be_visible()
+    result = changed(page, ids.RESULT, result, lambda: pick(page, ids.BACKGROUND, "picture"))
+    changed(page, ids.RESULT, result, lambda: choose(page, ids.PICTURE, photos / "rocket.jpg"))
+    assert np.ptp(loaded(page, ids.RESULT)[:200, 600:].astype(int)) > 60
     assert site.photos() == counted
 
 
 def test_quick_changes_are_all_followed(page: Page, photos: Path) -> None:
     """Each made in the moment when the answer to the one before comes, and so the end of the stream of answers."""
     cut_out(page, photos)
-    result = shown(page, names.RESULT)
+    result = shown(page, ids.RESULT)
     for index in range(20):
         colour = ("white", "blue", "red")[index % 3]
-        result = changed(page, names.RESULT, result, lambda c=colour: pick(page, names.BACKGROUND, c))
+        result = changed(page, ids.RESULT, result, lambda c=colour: pick(page, ids.BACKGROUND, c))
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["localhost", "plain http"])
@@ -122,11 +122,11 @@ def test_paste(visit: Visit, site: Site, far: bool) -> None:
     if far:
         page = visit(site.far_url)
         assert page.evaluate("[window.isSecureContext, typeof navigator.clipboard]") == [False, "undefined"]
-    status = page.locator(f"#{names.STATUS}")
+    status = page.locator(f"#{ids.STATUS}")
     page.keyboard.press("Control+V")
     expect(status).to_contain_text("321 × 234")
-    first = shown(page, names.RESULT)
-    changed(page, names.RESULT, first, lambda: page.keyboard.press("Control+V"))  # in place of the one that is there
+    first = shown(page, ids.RESULT)
+    changed(page, ids.RESULT, first, lambda: page.keyboard.press("Control+V"))  # in place of the one that is there
     expect(status).to_contain_text("321 × 234")
 
 
@@ -139,8 +139,8 @@ def test_drop(page: Page, photos: Path) -> None:
         }""",
         _data_url(photos / "astronaut.jpg"),
     )
-    page.locator(f"#{names.PHOTO} button:has(input[type=file])").first.dispatch_event("drop", {"dataTransfer": handle})
-    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    page.locator(f"#{ids.PHOTO} button:has(input[type=file])").first.dispatch_event("drop", {"dataTransfer": handle})
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
 
 
 def _data_url(path: Path) -> str:
@@ -151,26 +151,26 @@ def _data_url(path: Path) -> str:
 
 def test_webcam(visit: Visit) -> None:
     page = visit(permissions=["camera"])
-    photo = page.locator(f"#{names.PHOTO}")
+    photo = page.locator(f"#{ids.PHOTO}")
     photo.get_by_label("Capture from camera").click()
     photo.get_by_text("Click to Access Webcam").click()
     photo.locator("video").wait_for()
     page.wait_for_function("() => document.querySelector('#photo video')?.videoWidth > 0")
     photo.locator("button[aria-label='capture photo']").click()
-    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
 
 
 def test_a_broken_file_is_explained(page: Page, photos: Path) -> None:
-    choose(page, names.PHOTO, photos / "notes.png")
+    choose(page, ids.PHOTO, photos / "notes.png")
     expect(page.locator(".toast-body")).to_contain_text("notes.png: got no known picture format")
-    open_tab(page, names.TAB_SINGLE)
+    open_tab(page, ids.TAB_SINGLE)
 
 
 def test_slider_follows_the_keyboard(page: Page, photos: Path) -> None:
     cut_out(page, photos)
-    result = picture(page, names.RESULT)
+    result = picture(page, ids.RESULT)
     expect(result).to_have_attribute("style", _containing("50%"))
-    page.locator(f"#{names.RESULT}").focus()
+    page.locator(f"#{ids.RESULT}").focus()
     page.keyboard.press("ArrowLeft")
     expect(result).not_to_have_attribute("style", _containing("50%"))
 

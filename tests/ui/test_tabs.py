@@ -10,6 +10,8 @@ import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from matting_ui import ids
+from matting_ui.i18n import EN
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -25,8 +27,6 @@ from tests.ui.browser import (
     set_slider,
     shown,
 )
-from ui import names
-from ui.texts import EN
 
 
 def size_of(address: str) -> tuple[int, int]:
@@ -35,66 +35,66 @@ def size_of(address: str) -> tuple[int, int]:
 
 
 def test_id_photo(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
-    open_tab(page, names.TAB_IDPHOTO)
+    open_tab(page, ids.TAB_IDPHOTO)
     counted = site.photos()
-    choose(page, names.ID_PHOTO, photos / "astronaut.jpg")
-    expect(page.locator(f"#{names.ID_STATUS}")).to_contain_text("1 inch · 295 × 413 px · 12 on a sheet")
-    result = shown(page, names.ID_RESULT)
+    choose(page, ids.ID_PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.ID_STATUS}")).to_contain_text("1 inch · 295 × 413 px · 12 on a sheet")
+    result = shown(page, ids.ID_RESULT)
     assert size_of(result) == (295, 413)
-    page.locator(f"#{names.ID_SIZE} input").click()
+    page.locator(f"#{ids.ID_SIZE} input").click()
     page.get_by_role("option", name=re.compile("Visa and passport, USA")).click()
-    expect(page.locator(f"#{names.ID_STATUS}")).to_contain_text("600 × 600 px · 2 on a sheet")
-    result = changed(page, names.ID_RESULT, result, lambda: pick(page, names.ID_BACKGROUND, "blue"))
-    result = changed(page, names.ID_RESULT, result, lambda: set_slider(page, names.ID_ZOOM, 1.2))
-    changed(page, names.ID_RESULT, result, lambda: set_slider(page, names.ID_SHIFT, 5))
+    expect(page.locator(f"#{ids.ID_STATUS}")).to_contain_text("600 × 600 px · 2 on a sheet")
+    result = changed(page, ids.ID_RESULT, result, lambda: pick(page, ids.ID_BACKGROUND, "blue"))
+    result = changed(page, ids.ID_RESULT, result, lambda: set_slider(page, ids.ID_ZOOM, 1.2))
+    changed(page, ids.ID_RESULT, result, lambda: set_slider(page, ids.ID_SHIFT, 5))
     assert site.photos() == counted + 1
-    file = download(page, names.ID_DOWNLOAD, tmp_path)
+    file = download(page, ids.ID_DOWNLOAD, tmp_path)
     assert file.name == "astronaut-us-visa.jpg"
     with Image.open(file) as picture:
         assert picture.size == (600, 600) and picture.info["dpi"][0] == pytest.approx(299, abs=1)
         assert np.abs(np.asarray(picture)[:8, :8].astype(int) - (0x43, 0x8E, 0xDB)).max() < 8
-    with Image.open(download(page, names.ID_DOWNLOAD_SHEET, tmp_path)) as sheet:
+    with Image.open(download(page, ids.ID_DOWNLOAD_SHEET, tmp_path)) as sheet:
         assert sorted(sheet.size) == [1200, 1800] and sheet.info["dpi"] == (300, 300)
-    pick(page, names.ID_FORMAT, "pdf")
-    pdf = download(page, names.ID_DOWNLOAD_SHEET, tmp_path)
+    pick(page, ids.ID_FORMAT, "pdf")
+    pdf = download(page, ids.ID_DOWNLOAD_SHEET, tmp_path)
     assert pdf.suffix == ".pdf" and pdf.read_bytes().startswith(b"%PDF")
 
 
 def test_background(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
-    open_tab(page, names.TAB_SCENE)
+    open_tab(page, ids.TAB_SCENE)
     counted = site.photos()
-    choose(page, names.SCENE_PHOTO, photos / "astronaut.jpg")
-    choose(page, names.SCENE_BACKGROUND, photos / "rocket.jpg")
-    status = page.locator(f"#{names.SCENE_STATUS}")
+    choose(page, ids.SCENE_PHOTO, photos / "astronaut.jpg")
+    choose(page, ids.SCENE_BACKGROUND, photos / "rocket.jpg")
+    status = page.locator(f"#{ids.SCENE_STATUS}")
     expect(status).to_contain_text(f"1280 × 854 px · {MODEL}")
     expect(status).to_contain_text("cut off below")
-    result = shown(page, names.SCENE_RESULT)
+    result = shown(page, ids.SCENE_RESULT)
     sliders = {
-        names.SCENE_X: 30,
-        names.SCENE_SCALE: 60,
-        names.SCENE_Y: 110,
-        names.SCENE_BLUR: 8,
-        names.SCENE_LIGHT: 90,
-        names.SCENE_SHADOW: 0,
+        ids.SCENE_X: 30,
+        ids.SCENE_SCALE: 60,
+        ids.SCENE_Y: 110,
+        ids.SCENE_BLUR: 8,
+        ids.SCENE_LIGHT: 90,
+        ids.SCENE_SHADOW: 0,
     }
     for element, value in sliders.items():
-        result = changed(page, names.SCENE_RESULT, result, lambda e=element, v=value: set_slider(page, e, v))
+        result = changed(page, ids.SCENE_RESULT, result, lambda e=element, v=value: set_slider(page, e, v))
     assert site.photos() == counted + 1
-    pick(page, names.SCENE_FORMAT, "jpeg")
-    with Image.open(download(page, names.SCENE_DOWNLOAD, tmp_path)) as picture:
+    pick(page, ids.SCENE_FORMAT, "jpeg")
+    with Image.open(download(page, ids.SCENE_DOWNLOAD, tmp_path)) as picture:
         assert (picture.format, picture.size) == ("JPEG", (1280, 854))
 
 
 def test_about(page: Page) -> None:
-    open_tab(page, names.TAB_ABOUT)
-    card = page.locator(f"#{names.ABOUT_CARD}")
+    open_tab(page, ids.TAB_ABOUT)
+    card = page.locator(f"#{ids.ABOUT_CARD}")
     for text in (MODEL, "Apache-2.0", "Portraits with measured alpha", "SAD", "gradio"):
         expect(card).to_contain_text(text)
-    server = page.locator(f"#{names.ABOUT_SERVER}")
+    server = page.locator(f"#{ids.ABOUT_SERVER}")
     expect(server).to_contain_text("Triton 2.")
     before = server.inner_text()
     page.wait_for_timeout(1500)
-    page.locator(f"#{names.ABOUT_REFRESH}").click()
+    page.locator(f"#{ids.ABOUT_REFRESH}").click()
     expect(server).not_to_have_text(before)
 
 
@@ -104,18 +104,18 @@ def test_about(page: Page) -> None:
 def test_language_follows_the_browser(visit: Visit, photos: Path, locale: str, title: str, tab: str) -> None:
     page = visit(locale=locale)
     expect(page.locator("#hero")).to_contain_text(title)
-    open_tab(page, names.TAB_BATCH)
-    expect(page.locator(f"#tab-{names.TAB_BATCH}-button")).to_have_text(tab)
-    choose(page, names.BATCH_DROP, photos / "notes.png")
-    expect(page.locator(f"#{names.BATCH_STATUS}")).to_contain_text("等待 1" if locale == "zh-CN" else "1 waiting")
+    open_tab(page, ids.TAB_BATCH)
+    expect(page.locator(f"#tab-{ids.TAB_BATCH}-button")).to_have_text(tab)
+    choose(page, ids.BATCH_DROP, photos / "notes.png")
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("等待 1" if locale == "zh-CN" else "1 waiting")
 
 
 @pytest.mark.parametrize("size", [(360, 740), (3840, 2160)], ids=["phone", "4K"])
 def test_every_tab_fits_the_screen(visit: Visit, photos: Path, size: tuple[int, int]) -> None:
     page = visit(size=size, has_touch=size[0] < 500)
-    choose(page, names.PHOTO, photos / "astronaut.jpg")
-    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
-    for tab in (names.TAB_SINGLE, names.TAB_IDPHOTO, names.TAB_BATCH, names.TAB_SCENE, names.TAB_ABOUT):
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
+    for tab in (ids.TAB_SINGLE, ids.TAB_IDPHOTO, ids.TAB_BATCH, ids.TAB_SCENE, ids.TAB_ABOUT):
         _show_tab(page, tab)
         wide = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         assert wide[0] <= wide[1], tab
@@ -132,16 +132,16 @@ def _show_tab(page: Page, tab: str) -> None:
 
 
 def test_everything_is_reached_with_the_keyboard(page: Page, photos: Path) -> None:
-    choose(page, names.PHOTO, photos / "astronaut.jpg")
-    expect(page.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
     reached: set[str] = set()
     for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(
             page.evaluate("() => document.activeElement.id || document.activeElement.closest('[id]')?.id || ''")
         )
-    wanted = (names.RESULT, names.DOWNLOAD, names.DOWNLOAD_ALPHA, names.PRESET, names.BACKGROUND, names.FORMAT)
-    wanted += (names.THRESHOLD, names.ERODE, names.FEATHER)
+    wanted = (ids.RESULT, ids.DOWNLOAD, ids.DOWNLOAD_ALPHA, ids.PRESET, ids.BACKGROUND, ids.FORMAT)
+    wanted += (ids.THRESHOLD, ids.ERODE, ids.FEATHER)
     missing = [name for name in wanted if not any(name in each for each in reached)]
     assert missing == []
 
@@ -168,30 +168,30 @@ def test_programs_can_call_it(client: Client, photos: Path) -> None:
 
 
 _FUNCTIONS = (
-    names.API_CUTOUT,
-    names.API_RECOMPOSE,
-    names.API_FILE,
-    names.API_ALPHA,
-    names.API_PRESET,
-    names.API_ID,
-    names.API_ID_AGAIN,
-    names.API_ID_FILE,
-    names.API_ID_SHEET,
-    names.API_SCENE,
-    names.API_SCENE_AGAIN,
-    names.API_SCENE_FILE,
-    names.API_ONE,
-    names.API_BATCH,
-    names.API_ABOUT,
+    ids.API_CUTOUT,
+    ids.API_RECOMPOSE,
+    ids.API_FILE,
+    ids.API_ALPHA,
+    ids.API_PRESET,
+    ids.API_ID,
+    ids.API_ID_AGAIN,
+    ids.API_ID_FILE,
+    ids.API_ID_SHEET,
+    ids.API_SCENE,
+    ids.API_SCENE_AGAIN,
+    ids.API_SCENE_FILE,
+    ids.API_ONE,
+    ids.API_BATCH,
+    ids.API_ABOUT,
 )
 
 
 def test_another_visitor_sees_nothing(visit: Visit, photos: Path, site: Site) -> None:
     first, second = visit(), visit()
-    choose(first, names.PHOTO, photos / "astronaut.jpg")
-    expect(first.locator(f"#{names.STATUS}")).to_contain_text(MODEL)
-    expect(second.locator(f"#{names.STATUS}")).to_contain_text("Drop a photo")
-    assert second.locator(f"#{names.RESULT} img").count() == 0
+    choose(first, ids.PHOTO, photos / "astronaut.jpg")
+    expect(first.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
+    expect(second.locator(f"#{ids.STATUS}")).to_contain_text("Drop a photo")
+    assert second.locator(f"#{ids.RESULT} img").count() == 0
     folder = site.folder()
     assert folder.stat().st_mode & 0o777 == 0o700
     for path in (folder, f"{folder}/", f"{folder}/nothing.png"):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.processing.sample import chosen, sample, shrink
+from matting_client.processing.sampling import chosen, sample, shrink
 
 Float = NDArray[np.float32]
 # Long sides at which the smooth colour fields are estimated, and the radii of the passes there, in pixels. Windows of

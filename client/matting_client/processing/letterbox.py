@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.processing.sample import shrink
+from matting_client.processing.sampling import shrink
 
 PAD_RGB = (127, 127, 127)  # zero once the model has normalised it
 

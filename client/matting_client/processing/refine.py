@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matting_client.processing.letterbox import Letterbox, inner, unletterbox
-from matting_client.processing.sample import chosen, sample
+from matting_client.processing.sampling import chosen, sample
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.uint8]  # 0 or 1

@@ -16,14 +16,13 @@ import numpy as np
 import onnx
 import pytest
 import uvicorn
+from matting_api.app import create_app
+from matting_api.request.fetch import Fetcher
+from matting_api.settings import Settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
 from skimage import data, draw
-
-from api.app import create_app
-from api.fetch import Fetcher
-from api.settings import Settings
 
 SIDE = 64
 Serve = Callable[..., httpx.Client]

@@ -16,10 +16,10 @@ import httpx
 import numpy as np
 import pytest
 import trustme
+from matting_api.errors import ApiError
+from matting_api.request import fetch
+from matting_api.request.fetch import Address, Fetcher, is_public
 
-from api import fetch
-from api.errors import ApiError
-from api.fetch import Address, Fetcher, is_public
 from tests.unit.api.conftest import Serve, encode, error, pixels
 from tests.unit.api.test_removebg import PATH
 

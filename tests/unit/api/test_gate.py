@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from matting_api import main as command
+from matting_api.middleware.rate_limit import Allowance, Keys, load_keys, read_keys
 from matting_client import OptionError
 from starlette.datastructures import Headers
 
-from api import main as command
-from api.gate import Allowance, Keys, load_keys, read_keys
 from tests.unit.api.conftest import Serve, error
 from tests.unit.api.test_limits import MB, answer, connection
 from tests.unit.api.test_removebg import PATH, post

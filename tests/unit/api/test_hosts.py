@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from matting_api.hosts import Hosts, read_hosts
 from matting_client import OptionError
 from starlette.datastructures import Headers
 
-from api.hosts import Hosts, read_hosts
 from tests.unit.api.conftest import Serve, error
 
 LINK = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from matting_api.middleware import body_limits
 
-from api import guard
 from tests.unit.api.conftest import Serve, encode, error, pixels, wait_until
 from tests.unit.api.test_removebg import PATH, post
 
@@ -90,7 +90,7 @@ def test_other_paths_take_little(api: httpx.Client) -> None:
 
 
 def test_silent_sender_is_given_up(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "CHUNK_SECONDS", 0.3)
+    monkeypatch.setattr(body_limits, "CHUNK_SECONDS", 0.3)
     with connection(api) as link:
         head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         link.sendall(f"{head}Content-Length: 1000\r\n\r\n--b".encode())
@@ -204,7 +204,7 @@ def test_head(api: httpx.Client) -> None:
 
 
 def test_a_body_that_trickles_in_is_given_up(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "CHUNK_SECONDS", 0.5)
+    monkeypatch.setattr(body_limits, "CHUNK_SECONDS", 0.5)
     with connection(api) as link:
         link.sendall(
             b"POST /v1/cutout HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"

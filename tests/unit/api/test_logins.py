@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 from gradio_client import Client, handle_file
+from matting_api.middleware.logins import Logins, load_logins
 from matting_client import OptionError
 from PIL import Image
 
-from api.logins import Logins, load_logins
 from tests.unit.api.test_main import START_SECONDS, process
 
 PASSWORD = "correct horse: battery"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from matting_api import tempdir
+from matting_api.main import listen, main
 
-from api import folder
-from api.main import listen, main
 from tests.unit.api.conftest import pixels
 from tests.unit.api.test_gate import KEY
 from tests.unit.api.test_removebg import post
@@ -31,7 +31,7 @@ def process(tmp_path: Path, repository: Path, *arguments: str) -> Iterator[tuple
     """A running `matting ui` and its address."""
     env = {**os.environ, "TMPDIR": str(tmp_path), "MATTING_MODEL_REPOSITORY": str(repository)}
     with subprocess.Popen(
-        [sys.executable, "-m", "api.main", "--port", "0", *arguments],
+        [sys.executable, "-m", "matting_api.main", "--port", "0", *arguments],
         cwd=ROOT,
         env=env,
         stderr=subprocess.PIPE,
@@ -55,7 +55,7 @@ def test_it_starts_cuts_out_and_ends_without_a_trace(
         with httpx.Client(base_url=url, timeout=START_SECONDS) as client:
             assert pixels(post(client, portrait).content).shape == (400, 512, 4)
             assert client.get("/").headers["content-type"].startswith("text/html")
-            (private,) = tmp_path.glob(f"{folder.PREFIX}*")
+            (private,) = tmp_path.glob(f"{tempdir.PREFIX}*")
             assert private.stat().st_mode & 0o777 == 0o700
         running.send_signal(end)
         assert running.wait(20) == 0
@@ -112,7 +112,7 @@ def test_gradio_shows_only_what_the_page_needs(tmp_path: Path, repository: Path)
         assert "access-control-allow-origin" not in page.headers
         assert client.get("/", headers={"Origin": "https://example.com"}).status_code == 403
         assert "default-src 'self'" in page.headers["content-security-policy"]
-        (private,) = tmp_path.glob(f"{folder.PREFIX}*")
+        (private,) = tmp_path.glob(f"{tempdir.PREFIX}*")
         assert client.get(f"/gradio_api/file={private}/../secret").status_code in (403, 404)
         assert client.post("/gradio_api/upload", files={"files": ("a.png", bytes(70 * 2**20))}).status_code == 413
         refused = _run_with_address(client)
@@ -166,15 +166,15 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_folders_of_killed_processes_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder.tempfile, "gettempdir", lambda: str(tmp_path))
-    old, new = tmp_path / f"{folder.PREFIX}old", tmp_path / f"{folder.PREFIX}new"
+    monkeypatch.setattr(tempdir.tempfile, "gettempdir", lambda: str(tmp_path))
+    old, new = tmp_path / f"{tempdir.PREFIX}old", tmp_path / f"{tempdir.PREFIX}new"
     old.mkdir()
     new.mkdir()
     os.utime(old, (0, 0))
-    with folder.private_folder() as mine:
+    with tempdir.private_folder() as mine:
         os.utime(mine, (0, 0))
         assert not old.exists() and new.exists()
-        with folder.private_folder() as second:
+        with tempdir.private_folder() as second:
             assert mine.is_dir() and second.is_dir()  # its process lives
     assert list(tmp_path.iterdir()) == [new]
 

@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from matting_api.settings import Settings
 from matting_client import OptionError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
-from api.settings import Settings
 from tests.unit.api.test_main import START_SECONDS, process
 
 Ask = Callable[[ClientSession], Awaitable[Any]]

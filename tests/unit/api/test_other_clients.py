@@ -10,10 +10,10 @@ import httpx
 import numpy as np
 import pytest
 import requests
+from matting_api.request.fetch import Fetcher
 from PIL import Image
 from removebg.removebg import RemoveBg
 
-from api.fetch import Fetcher
 from tests.unit.api.conftest import Serve, encode, pixels
 from tests.unit.api.test_fetch import HERE, LIMIT, Host, only_here, run
 from tests.unit.api.test_removebg import PATH, post

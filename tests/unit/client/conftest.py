@@ -68,7 +68,7 @@ def matting(environment: dict[str, str], tmp_path: Path) -> RunCommand:
     """Run `matting ARGUMENTS...` in `tmp_path`."""
 
     def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "matting_client.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "matting_client.cli.main", *map(str, arguments)]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, **options)
 
     return run

@@ -64,15 +64,20 @@ def loaded_by(*modules: str) -> set[str]:
 
 CLIENT_MODULES = [
     "matting_client.client",
-    "matting_client.cli",
-    "matting_client.engines.aio",
-    "matting_client.engines.cpu",
+    "matting_client.cli.main",
+    "matting_client.triton.aio",
+    "matting_client.runtime.cpu",
 ]
 
 
 @pytest.mark.parametrize(
     "modules",
-    [CLIENT_MODULES, ["server.main"], ["api.main", "api.app"], ["ui.page", "ui.mount"]],
+    [
+        CLIENT_MODULES,
+        ["matting_server.main"],
+        ["matting_api.main", "matting_api.app"],
+        ["matting_ui.page", "matting_ui.app"],
+    ],
     ids=lambda names: names[0],
 )
 def test_nothing_that_serves_loads_torch(modules: list[str]) -> None:
@@ -83,7 +88,7 @@ def test_nothing_that_serves_loads_torch(modules: list[str]) -> None:
     assert "torch" not in loaded_by(*modules)
 
 
-@pytest.mark.parametrize("module", ["matting_client.engines.onnx", "matting_client.processing"])
+@pytest.mark.parametrize("module", ["matting_client.runtime.loader", "matting_client.processing"])
 def test_what_training_and_the_server_use_needs_no_triton_client(module: str) -> None:
     assert not loaded_by(module) & {"tritonclient", "grpc", "gevent", "PIL"}
 

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from matting_client import cli, cutout_command
-from matting_client.decode import decode
+from matting_client.cli import cutout, main
 from matting_client.errors import OptionError
+from matting_client.imaging.decode import decode
 
 from tests.unit.client.conftest import RunCommand
 from tests.unit.client.pictures import astronaut, file_of
@@ -121,7 +121,7 @@ def test_standard_input_that_is_no_picture(matting: RunCommand) -> None:
 def test_a_reader_that_goes_away(environment: dict[str, str], photo: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "matting_client.cli", "cutout", str(photo), "-o", "-", *LOCAL]
+    command = [sys.executable, "-m", "matting_client.cli.main", "cutout", str(photo), "-o", "-", *LOCAL]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=environment, timeout=120, check=False)
     os.close(write)
     assert done.returncode == 1
@@ -135,7 +135,18 @@ def test_interruption(environment: dict[str, str], tmp_path: Path, number: signa
     (folder / "000.jpg").write_bytes(file_of(astronaut(1200, 1600), "JPEG"))
     for index in range(1, 300):  # more than are done before the signal, also where this test has to wait for its turn
         (folder / f"{index:03}.jpg").hardlink_to(folder / "000.jpg")
-    command = [sys.executable, "-m", "matting_client.cli", "cutout", str(folder), "-o", str(out), "--jobs", "2", *LOCAL]
+    command = [
+        sys.executable,
+        "-m",
+        "matting_client.cli.main",
+        "cutout",
+        str(folder),
+        "-o",
+        str(out),
+        "--jobs",
+        "2",
+        *LOCAL,
+    ]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while not (out.exists() and any(path.suffix == ".png" for path in out.iterdir())):
@@ -156,9 +167,9 @@ def test_interruption(environment: dict[str, str], tmp_path: Path, number: signa
 
 def test_in_process_the_handlers_are_put_back(local: Path, photo: Path, tmp_path: Path) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    assert cutout_command.main([str(photo), "-o", str(tmp_path / "o.png"), *LOCAL]) == 0
+    assert cutout.main([str(photo), "-o", str(tmp_path / "o.png"), *LOCAL]) == 0
     with pytest.raises(OptionError):
-        cutout_command.main([str(photo), "--erode", "9"])
+        cutout.main([str(photo), "--erode", "9"])
     assert {number: signal.getsignal(number) for number in before} == before
 
 
@@ -183,8 +194,8 @@ def test_version(matting: RunCommand) -> None:
 def test_commands_of_the_application_are_named_where_it_is_missing(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_plugins", dict)
+    monkeypatch.setattr(main, "_plugins", dict)
     with pytest.raises(SystemExit) as ended:
-        cli.main([name])
+        main.main([name])
     assert ended.value.code == 2
     assert "comes with the application" in capsys.readouterr().err

@@ -15,12 +15,12 @@ import onnx
 import openvino as ov
 import pytest
 from matting_client.engines import Engine, LocalEngine
-from matting_client.engines.cpu import CpuModel
-from matting_client.engines.cuda import CudaModel, has_cuda, portions
-from matting_client.engines.local import model_repository
-from matting_client.engines.onnx import open_model
-from matting_client.engines.precision import best_precision, cpu_flags, gated_int8, int8_digest, int8_kind
 from matting_client.errors import ModelError
+from matting_client.runtime.cpu import CpuModel
+from matting_client.runtime.cuda import CudaModel, has_cuda, portions
+from matting_client.runtime.loader import open_model
+from matting_client.runtime.local import model_repository
+from matting_client.runtime.precision import best_precision, cpu_flags, gated_int8, int8_digest, int8_kind
 
 from tests.unit.client.conftest import SIDE, tiny_model
 from tests.unit.client.pictures import U8, astronaut
@@ -179,7 +179,7 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(
     assert " int8, " in CpuModel(model, precision="int8").description
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "openvino", None)
-        without.setattr("matting_client.engines.cpu.best_precision", lambda flags, has_int8: "int8")
+        without.setattr("matting_client.runtime.cpu.best_precision", lambda flags, has_int8: "int8")
         assert CpuModel(model).description.startswith("ONNX Runtime")  # cannot read it, and takes the fp32 model
         with pytest.raises(ModelError, match="int8 needs OpenVINO"):
             CpuModel(model, precision="int8")
@@ -255,8 +255,8 @@ class Watched:
 @pytest.fixture
 def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """`CudaModel` by the same runtime's other provider."""
-    monkeypatch.setattr("matting_client.engines.cuda.PROVIDER", "CPUExecutionProvider")
-    monkeypatch.setattr("matting_client.engines.cuda.OPTIONS", {})
+    monkeypatch.setattr("matting_client.runtime.cuda.PROVIDER", "CPUExecutionProvider")
+    monkeypatch.setattr("matting_client.runtime.cuda.OPTIONS", {})
 
 
 @pytest.mark.usefixtures("without_gpu")
@@ -310,7 +310,7 @@ def test_a_gpu_computes_one_batch_while_the_next_is_handed_over(file: Path, monk
 
 
 def test_a_gpu_that_does_not_work_is_named_and_the_cpu_taken(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matting_client.engines.onnx.has_cuda", lambda: True)
+    monkeypatch.setattr("matting_client.runtime.loader.has_cuda", lambda: True)
     model = open_model(file)
     assert isinstance(model, CpuModel)
     assert "not the GPU" in model.description

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matting_client.decode import decode, read
+from matting_client.imaging.decode import decode, read
 from PIL import Image, ImageCms, PngImagePlugin
 
 from tests.unit.client.pictures import U8, astronaut, file_of

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from matting_client.decode import Limits, decode, read
 from matting_client.errors import InputError
+from matting_client.imaging.decode import Limits, decode, read
 from PIL import Image
 
 from tests.unit.client.pictures import astronaut, file_of

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from matting_client.encode import encode, write
 from matting_client.errors import OutputError
+from matting_client.imaging.encode import encode, write
 from PIL import Image
 
 from tests.unit.client.pictures import U8, astronaut, hair

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from matting_client.cli.inputs import Job, output_format, plan
 from matting_client.errors import OptionError
-from matting_client.files import Job, output_format, plan
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matting_client import Options
+from matting_client.cli.cutout import run_all
+from matting_client.cli.inputs import plan
 from matting_client.client import MattingClient
-from matting_client.cutout_command import run_all
-from matting_client.decode import count_pixels
 from matting_client.engines import LocalEngine
-from matting_client.files import plan
+from matting_client.imaging.decode import count_pixels
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -95,7 +95,7 @@ class Counted:
 def test_few_large_photos_at_once(
     local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: int, most: int
 ) -> None:
-    monkeypatch.setattr("matting_client.cutout_command.PIXELS", pixels)
+    monkeypatch.setattr("matting_client.cli.cutout.PIXELS", pixels)
     for index in range(4):
         Image.fromarray(astronaut(100, 100)).save(tmp_path / f"{index}.png")
     engine = Counted(LocalEngine())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matting_client.processing import letterbox, refine, unletterbox
 from matting_client.processing.refine import slope
-from matting_client.processing.sample import PIECE, chosen, sample, shrink
+from matting_client.processing.sampling import PIECE, chosen, sample, shrink
 
 from tests.unit.client.pictures import U8, astronaut, blend, grad, hair, sad
 

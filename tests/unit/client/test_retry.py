@@ -9,9 +9,9 @@ import pytest
 from matting_client import connect, connect_async
 from matting_client.client import split_url
 from matting_client.engines import GrpcEngine, HttpEngine
-from matting_client.engines.retry import Retry, has_forgotten, is_in_use, translate
-from matting_client.engines.wire import input_side, is_loopback
 from matting_client.errors import EngineError, MattingError, ModelError, OptionError, ServerBusy, ServerUnavailable
+from matting_client.triton.protocol import input_side, is_loopback
+from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
 from tritonclient.utils import InferenceServerException
 
 

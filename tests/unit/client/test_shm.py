@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matting_client.engines import shm
-from matting_client.engines.shm import FOLDER, PREFIX, Region, Regions
+from matting_client.triton import shm
+from matting_client.triton.shm import FOLDER, PREFIX, Region, Regions
 from tritonclient.utils import InferenceServerException
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="needs Linux's /dev/shm")

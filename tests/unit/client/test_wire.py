@@ -10,9 +10,9 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 from matting_client.client import split_url
-from matting_client.engines.shm import Region
-from matting_client.engines.wire import alpha_shape, grpc_settings, input_side, is_loopback, tensors, was_answered
 from matting_client.errors import ModelError, OptionError, ServerBusy, ServerUnavailable
+from matting_client.triton.protocol import alpha_shape, grpc_settings, input_side, is_loopback, tensors, was_answered
+from matting_client.triton.shm import Region
 
 
 @pytest.mark.parametrize(

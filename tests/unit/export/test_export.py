@@ -7,16 +7,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from matting_export.fold import fold
+from matting_export.graph import Served, build
+from matting_export.main import ROOT, WEIGHTS, main
+from matting_export.metadata import INPUT, OPSET, OUTPUT, SIZES, sha256
+from matting_export.tolerances import GATES, Gate, ParityError, compare, photos
+from matting_export.verify import onnxruntime_run, torch_run, verify
+from matting_training.checkpoint import load_model
+from matting_training.model.unet import MattingUNet
 from skimage import data
-
-from export.contract import INPUT, OPSET, OUTPUT, SIZES, sha256
-from export.fold import fold
-from export.gates import GATES, Gate, ParityError, compare, photos
-from export.graph import Served, build
-from export.main import ROOT, WEIGHTS, main
-from export.verify import onnxruntime_run, torch_run, verify
-from training.checkpoint import load_model
-from training.model import MattingUNet
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 SIDE = 128

@@ -12,15 +12,14 @@ import numpy as np
 import onnx
 import openvino as ov
 import pytest
-from matting_client.engines.cpu import CpuModel
-from matting_client.engines.precision import INT8_FILE, cpu_flags, gated_int8, int8_digest, int8_kind
+from matting_client.runtime.cpu import CpuModel
+from matting_client.runtime.precision import INT8_FILE, cpu_flags, gated_int8, int8_digest, int8_kind
+from matting_export.int8 import CHECKED, LARGEST_MEAN, Gated, _behind_convolutions, check_int8, publish_int8, split
+from matting_export.main import ROOT, main
+from matting_export.metadata import SIZES
+from matting_export.tolerances import ParityError
+from matting_training.data.pairs import DataError
 from skimage import data
-
-from export.contract import SIZES
-from export.gates import ParityError
-from export.int8 import CHECKED, LARGEST_MEAN, Gated, _behind_convolutions, check_int8, publish_int8, split
-from export.main import ROOT, main
-from training.pairs import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 SIDE = 512
@@ -84,8 +83,8 @@ def test_published_file_is_int8_close_and_vouched_for(
     repository: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Views of one portrait are too few to calibrate with: a wider gate, so that what follows it can be seen.
-    monkeypatch.setattr("export.int8.LARGEST_MEAN", 0.03)
-    monkeypatch.setattr("export.int8.LARGEST_LOSS", 1.0)
+    monkeypatch.setattr("matting_export.int8.LARGEST_MEAN", 0.03)
+    monkeypatch.setattr("matting_export.int8.LARGEST_LOSS", 1.0)
     model = repository / "matting_512" / "1" / "model.onnx"
     found = publish_int8(model, photos)
     int8 = model.with_name("model.int8.xml")
@@ -142,7 +141,7 @@ def test_a_file_that_does_not_pass_leaves_everything_as_it_was(
     copy = tmp_path / "repository"
     shutil.copytree(repository, copy)
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    monkeypatch.setattr("export.int8.LARGEST_MEAN", 0.0)
+    monkeypatch.setattr("matting_export.int8.LARGEST_MEAN", 0.0)
     with pytest.raises(ParityError, match="not published"):
         publish_int8(copy / "matting_512" / "1" / "model.onnx", photos)
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
@@ -161,13 +160,13 @@ def test_the_file_that_is_there_is_vouched_for_on_this_cpu_as_long_as_it_passes(
     assert elsewhere
     assert gated_int8(model) is None
     with monkeypatch.context() as wider:  # of her helmet int8 is not sure
-        wider.setattr("export.int8.LARGEST_MEAN", 0.03)
-        wider.setattr("export.int8.LARGEST_LOSS", 1.0)
+        wider.setattr("matting_export.int8.LARGEST_MEAN", 0.03)
+        wider.setattr("matting_export.int8.LARGEST_LOSS", 1.0)
         found = check_int8(model, photos)
     assert json.loads(contract.read_text())["int8"]["cpus"] == {**elsewhere, kind: asdict(found)}
     assert gated_int8(model) is not None
     with monkeypatch.context() as narrower:
-        narrower.setattr("export.int8.LARGEST_MEAN", 0.0)
+        narrower.setattr("matting_export.int8.LARGEST_MEAN", 0.0)
         with pytest.raises(ParityError, match="mean difference"):
             check_int8(model, photos)
     assert json.loads(contract.read_text()) == {**written, "int8": {**written["int8"], "cpus": elsewhere}}

@@ -13,13 +13,9 @@ import onnx
 import pytest
 import yaml
 from google.protobuf import text_format
-from skimage import data
-from tritonclient.grpc import model_config_pb2
-
-from export.contract import SIZES
-from export.gates import ParityError
-from export.main import ROOT
-from export.tensorrt import (
+from matting_export.main import ROOT
+from matting_export.metadata import SIZES
+from matting_export.tensorrt import (
     BEST_BATCH,
     FP16,
     FP32,
@@ -31,6 +27,10 @@ from export.tensorrt import (
     read_output,
     trtexec,
 )
+from matting_export.tolerances import ParityError
+from skimage import data
+from tritonclient.grpc import model_config_pb2
+
 from tests.unit.client.conftest import tiny_model
 
 SIDE = 512
@@ -102,7 +102,7 @@ def test_inside_the_container_docker_is_not_needed(
 ) -> None:
     program = tmp_path_factory.mktemp("tensorrt") / "trtexec"
     program.touch()
-    monkeypatch.setattr("export.tensorrt.TRTEXEC", program)
+    monkeypatch.setattr("matting_export.tensorrt.TRTEXEC", program)
     shutil.copy(repository / "matting_512" / "1" / FP32, repository / "matting_512" / "1" / FP16)
     calls: list[list[str]] = []
     run = container(repository, 0, calls, str(repository))

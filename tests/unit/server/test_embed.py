@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from server import embed, layout
-from server.errors import SetupError
-from server.settings import Settings
+from matting_server import tritonserver
+from matting_server.errors import SetupError
+from matting_server.settings import Settings
+from matting_server.workspace import create_workspace
 
 
 def test_runtime_of_this_machine() -> None:
-    runtime = embed.find_runtime()
+    runtime = tritonserver.find_runtime()
     assert os.access(runtime.binary, os.X_OK)
     assert os.access(runtime.stub, os.X_OK)
     assert f"{sys.version_info.major}.{sys.version_info.minor}" in runtime.stub.parts
@@ -33,33 +33,33 @@ def test_runtime_of_this_machine() -> None:
 )
 def test_platform(system: str, machine: str, python: tuple[int, int], what: str) -> None:
     with pytest.raises(SetupError, match=what):
-        embed.check_platform(system, machine, python)
+        tritonserver.check_platform(system, machine, python)
 
 
 @pytest.mark.parametrize("python", [(3, 11), (3, 12)])
 def test_platforms_that_work(python: tuple[int, int]) -> None:
-    embed.check_platform("linux", "x86_64", python)
+    tritonserver.check_platform("linux", "x86_64", python)
 
 
 def test_numpy_2_is_refused() -> None:
-    embed.check_numpy("1.26.4")
+    tritonserver.check_numpy("1.26.4")
     with pytest.raises(SetupError, match=r"got numpy 2\.1\.0, the embedded Triton needs numpy below 2"):
-        embed.check_numpy("2.1.0")
+        tritonserver.check_numpy("2.1.0")
 
 
 def test_missing_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SetupError, match=r"nvidia-pytriton.* is not installed: run \./run\.sh --setup-only"):
-        embed.find_runtime()
+        tritonserver.find_runtime()
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/lib")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    runtime = embed.find_runtime()
-    workspace = layout.create_workspace(tmp_path)
-    env = embed.environment(runtime, Settings(threads=3, precision="f32"), workspace)
+    runtime = tritonserver.find_runtime()
+    workspace = create_workspace(tmp_path)
+    env = tritonserver.environment(runtime, Settings(threads=3, precision="f32"), workspace)
     workspace.close()
     assert env["MATTING_WORKSPACE"] == str(workspace.root)
     assert env["MATTING_LIFE"] == str(workspace.life)
@@ -73,9 +73,9 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_command_line_listens_where_it_was_told(tmp_path: Path) -> None:
-    workspace = layout.create_workspace(tmp_path)
+    workspace = create_workspace(tmp_path)
     settings = Settings(host="127.0.0.1", http_port=1, grpc_port=2, metrics_port=3)
-    command = embed.command_line(embed.find_runtime(), settings, workspace)
+    command = tritonserver.command_line(tritonserver.find_runtime(), settings, workspace)
     for kind, port in (("http", 1), ("grpc", 2), ("metrics", 3)):
         assert f"--{kind}-address=127.0.0.1" in command
         assert f"--{kind}-port={port}" in command

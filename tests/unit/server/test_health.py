@@ -12,11 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-from server import health as health_module
-from server import layout
-from server.control import Control, TritonRefused
-from server.health import Health, ServerBroken
+from matting_server import health as health_module
+from matting_server.health import Health, ServerBroken
+from matting_server.triton_control import Control, TritonRefused
+from matting_server.workspace import Workspace, create_workspace
 
 MODEL = "matting_512"
 UNHEALTHY = (500, {"error": "Stub process 'matting_512_0_0' is not healthy."})
@@ -85,15 +84,15 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[layout.Workspace]:
-    workspace = layout.create_workspace(tmp_path)
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    workspace = create_workspace(tmp_path)
     (workspace.models / MODEL / "1").mkdir(parents=True)
     yield workspace
     workspace.close()
 
 
 @pytest.fixture
-def life(workspace: layout.Workspace) -> Path:
+def life(workspace: Workspace) -> Path:
     """What the model's process leaves for the supervisor; there is none before it has started."""
     home = workspace.life / MODEL
     home.mkdir(parents=True)
@@ -101,7 +100,7 @@ def life(workspace: layout.Workspace) -> Path:
 
 
 @pytest.fixture
-def health(triton: Triton, said: list[str], workspace: layout.Workspace, monkeypatch: pytest.MonkeyPatch) -> Health:
+def health(triton: Triton, said: list[str], workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Health:
     monkeypatch.setattr(health_module, "UNLOAD_PAUSE_SECONDS", 0.0)
     return Health(Control("127.0.0.1", triton.port, "secret"), workspace, [MODEL], said.append)
 
@@ -195,7 +194,7 @@ def test_nobody_there_is_not_ready() -> None:
 
 
 def test_a_server_that_dies_before_the_first_look_is_no_surprise(said: list[str], tmp_path: Path) -> None:
-    workspace = layout.create_workspace(tmp_path)
+    workspace = create_workspace(tmp_path)
     try:
         Health(Control("127.0.0.1", 9, "secret"), workspace, [MODEL], said.append).check()
     finally:

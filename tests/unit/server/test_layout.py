@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
+from matting_server.errors import SetupError
+from matting_server.orphans import SHM
+from matting_server.workspace import create_workspace, fill_backends, fill_models, without_queue_policy
 from tritonclient.grpc import model_config_pb2
-
-from server import layout
-from server.errors import SetupError
-from server.remains import SHM
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,7 +29,7 @@ def _repository(folder: Path, model: bytes | None = b"onnx") -> Path:
 
 
 def test_workspace_is_private_and_goes_away(tmp_path: Path) -> None:
-    workspace = layout.create_workspace(tmp_path)
+    workspace = create_workspace(tmp_path)
     assert stat.S_IMODE(workspace.root.stat().st_mode) == 0o700
     assert [workspace.root] == list(tmp_path.iterdir())
     region = SHM / f"{workspace.shm_prefix}test"
@@ -41,7 +40,7 @@ def test_workspace_is_private_and_goes_away(tmp_path: Path) -> None:
 
 
 def test_two_workspaces_never_share_a_name(tmp_path: Path) -> None:
-    one, two = layout.create_workspace(tmp_path), layout.create_workspace(tmp_path)
+    one, two = create_workspace(tmp_path), create_workspace(tmp_path)
     assert one.root != two.root
     assert one.shm_prefix != two.shm_prefix
     assert one.admin_token != two.admin_token
@@ -51,8 +50,8 @@ def test_two_workspaces_never_share_a_name(tmp_path: Path) -> None:
 
 def test_models_are_a_view(tmp_path: Path) -> None:
     repository = _repository(tmp_path / "repository")
-    workspace = layout.create_workspace(tmp_path)
-    assert layout.fill_models(workspace, repository) == ["matting_512"]
+    workspace = create_workspace(tmp_path)
+    assert fill_models(workspace, repository) == ["matting_512"]
     view = workspace.models / "matting_512"
     assert (view / "1" / "model.onnx").resolve() == (repository / "matting_512" / "1" / "model.onnx").resolve()
     assert (view / "configs" / "tensorrt.pbtxt").read_text() == 'platform: "tensorrt_plan"'
@@ -68,9 +67,9 @@ def test_models_are_a_view(tmp_path: Path) -> None:
 )
 def test_missing_model_is_named(tmp_path: Path, model: bytes | None, what: str) -> None:
     repository = _repository(tmp_path / "repository", model)
-    workspace = layout.create_workspace(tmp_path)
+    workspace = create_workspace(tmp_path)
     with pytest.raises(SetupError, match=what) as raised:
-        layout.fill_models(workspace, repository)
+        fill_models(workspace, repository)
     assert str(repository / "matting_512" / "1") in str(raised.value)
     workspace.close()
 
@@ -79,7 +78,7 @@ def test_missing_model_is_named(tmp_path: Path, model: bytes | None, what: str) 
 def test_the_limit_of_the_queue_moves_to_our_backend(name: str) -> None:
     before = (ROOT / "model_repository" / name / "config.pbtxt").read_text()
     old = text_format.Parse(before, model_config_pb2.ModelConfig())
-    new = text_format.Parse(layout.without_queue_policy(before), model_config_pb2.ModelConfig())
+    new = text_format.Parse(without_queue_policy(before), model_config_pb2.ModelConfig())
     limit = old.dynamic_batching.default_queue_policy.max_queue_size
     assert limit > 0
     assert new.HasField("dynamic_batching")
@@ -93,15 +92,15 @@ def test_the_limit_of_the_queue_moves_to_our_backend(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["", 'name: "x"\n', "dynamic_batching { }\n"])
 def test_a_config_without_a_limit_stays(text: str) -> None:
-    assert layout.without_queue_policy(text) == text
+    assert without_queue_policy(text) == text
 
 
 def test_missing_version_folder_is_named(tmp_path: Path) -> None:
     repository = _repository(tmp_path / "repository")
     shutil.rmtree(repository / "matting_512" / "1")
-    workspace = layout.create_workspace(tmp_path)
+    workspace = create_workspace(tmp_path)
     with pytest.raises(SetupError, match=r"matting_512/1/model\.onnx is missing"):
-        layout.fill_models(workspace, repository)
+        fill_models(workspace, repository)
     workspace.close()
 
 
@@ -110,9 +109,9 @@ def test_missing_repository_is_named(tmp_path: Path, make: bool, what: str) -> N
     repository = tmp_path / "repository"
     if make:
         repository.mkdir()
-    workspace = layout.create_workspace(tmp_path)
+    workspace = create_workspace(tmp_path)
     with pytest.raises(SetupError, match=what) as raised:
-        layout.fill_models(workspace, repository)
+        fill_models(workspace, repository)
     assert str(repository) in str(raised.value)
     workspace.close()
 
@@ -125,8 +124,8 @@ def test_backend_is_made_of_copies(tmp_path: Path) -> None:
     stub = tmp_path / "stub"
     stub.write_text("#!")
     stub.chmod(0o755)
-    workspace = layout.create_workspace(tmp_path)
-    layout.fill_backends(workspace, source, stub)
+    workspace = create_workspace(tmp_path)
+    fill_backends(workspace, source, stub)
     backend = workspace.backends / "onnxruntime"
     assert {path.name for path in backend.iterdir()} == {"libtriton_python.so", "stub", "model.py"}
     assert not any(path.is_symlink() for path in backend.iterdir())
@@ -135,7 +134,7 @@ def test_backend_is_made_of_copies(tmp_path: Path) -> None:
 
 
 def test_the_lock_ends_with_the_workspace(tmp_path: Path) -> None:
-    workspace = layout.create_workspace(tmp_path)
+    workspace = create_workspace(tmp_path)
     descriptor = os.open(workspace.root, os.O_RDONLY)
     with pytest.raises(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 
 import pytest
-
-from server.errors import SetupError
-from server.ports import check_ports
-from server.settings import Settings
+from matting_server.errors import SetupError
+from matting_server.ports import check_ports
+from matting_server.settings import Settings
 
 
 def test_taken_port_is_named() -> None:

@@ -11,28 +11,28 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from server import layout, remains
+from matting_server import orphans
+from matting_server.workspace import create_workspace
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_sweep_spares_the_living_and_takes_the_dead(tmp_path: Path) -> None:
-    living = layout.create_workspace(tmp_path)
+    living = create_workspace(tmp_path)
     code = f"""
 import os, pathlib, sys
 from server import layout, remains
-workspace = layout.create_workspace(pathlib.Path({str(tmp_path)!r}))
-(remains.SHM / (workspace.shm_prefix + "region")).write_bytes(b"x")
+workspace = create_workspace(pathlib.Path({str(tmp_path)!r}))
+(orphans.SHM / (workspace.shm_prefix + "region")).write_bytes(b"x")
 print(workspace.root, flush=True)
 os.kill(os.getpid(), 9)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     dead = Path(done.stdout.strip())
-    region = remains.SHM / f"{dead.name.replace('-', '_')}_region"
+    region = orphans.SHM / f"{dead.name.replace('-', '_')}_region"
     assert dead.is_dir()
     assert region.exists()
-    assert remains.sweep(tmp_path) == [dead]
+    assert orphans.sweep(tmp_path) == [dead]
     assert not dead.exists()
     assert not region.exists()
     assert living.root.is_dir()
@@ -44,7 +44,7 @@ def test_sweep_leaves_what_is_just_being_made(tmp_path: Path) -> None:
     young.mkdir()
     old.mkdir()
     os.utime(old, (time.time() - 3600, time.time() - 3600))
-    assert remains.sweep(tmp_path) == [old]
+    assert orphans.sweep(tmp_path) == [old]
     assert young.is_dir()
 
 
@@ -52,23 +52,23 @@ def test_sweep_follows_no_link(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (tmp_path / "unet-matting-12345678").symlink_to(precious)
-    assert remains.sweep(tmp_path) == []
+    assert orphans.sweep(tmp_path) == []
     assert precious.is_dir()
 
 
 def test_sweep_leaves_folders_of_others(tmp_path: Path) -> None:
     for name in ("unet-matting-page-abc123", "unet-matting-", "unet-matting-1234567", "unet-matting-notatoken"):
         (tmp_path / name).mkdir()
-    assert remains.sweep(tmp_path) == []
+    assert orphans.sweep(tmp_path) == []
     assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_scratch_folders_of_a_dead_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    monkeypatch.setattr(remains, "_SCRATCH", scratch)
+    monkeypatch.setattr(orphans, "_SCRATCH", scratch)
     (scratch / "python_env_before").mkdir()
-    workspace = layout.create_workspace(tmp_path)
+    workspace = create_workspace(tmp_path)
     time.sleep(0.05)
     since = time.time()
     time.sleep(0.05)
@@ -83,7 +83,7 @@ def test_scratch_folders_of_a_dead_server(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_processes_of_a_dead_server_are_killed(tmp_path: Path) -> None:
-    dead, living = tmp_path / "unet-matting-aaaaaaaa", layout.create_workspace(tmp_path)
+    dead, living = tmp_path / "unet-matting-aaaaaaaa", create_workspace(tmp_path)
     dead.mkdir()
     children = [
         psutil.Popen(["/bin/sleep", "60"], env={"MATTING_WORKSPACE": str(folder)}) for folder in (dead, living.root)
@@ -92,7 +92,7 @@ def test_processes_of_a_dead_server_are_killed(tmp_path: Path) -> None:
         for child in children:  # until it is `sleep`, with its own environment
             while child.name() != "sleep":
                 time.sleep(0.01)
-        assert remains.sweep(tmp_path) == [dead]
+        assert orphans.sweep(tmp_path) == [dead]
         assert children[0].wait(5) == -9
         assert children[1].poll() is None
     finally:

@@ -7,10 +7,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-from server.main import main, parser
-from server.settings import DEFAULT_REPOSITORY, Settings
-from server.supervisor import _answers
+from matting_server.main import main, parser
+from matting_server.settings import DEFAULT_REPOSITORY, Settings
+from matting_server.supervisor import _answers
 
 
 def test_defaults_stay_on_this_machine() -> None:

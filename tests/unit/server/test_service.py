@@ -12,11 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from server import service as service_module
-from server.child import Child
-from server.errors import ServeError
-from server.service import Program, Service
+from matting_server import managed_process as service_module
+from matting_server.errors import ServeError
+from matting_server.managed_process import Program, Service
+from matting_server.process import Child
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-from training.clean import judge, main
+from matting_training.clean import judge, main
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-from training.cache import cache_pairs, cache_pictures, check
-from training.pairs import DataError, find_pairs, pictures, read_alpha
+from matting_training.data.cache import cache_pairs, cache_pictures, check
+from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha
 
 
 def test_pairs_are_matched_by_stem(dataset: Path) -> None:

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from matting_client import MattingClient
-
-from training.evaluate import Predict, TorchEngine, evaluate, main, means
-from training.metrics import METRICS
+from matting_training.evaluate import Predict, TorchEngine, evaluate, main, means
+from matting_training.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS = ROOT / "training" / "weights" / "matting.safetensors"

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from training.losses import (
+from matting_training.losses import (
     EDGE_WEIGHT,
     GRADIENT_LENGTHS,
     GRADIENT_SQUARES,

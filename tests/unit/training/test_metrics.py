@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from matting_training.metrics import conn, grad, gradient, mad, mse, sad, score
 from scipy import ndimage
-
-from training.metrics import conn, grad, gradient, mad, mse, sad, score
 
 
 def mattes(seed: int = 0, size: int = 40) -> tuple[np.ndarray, np.ndarray]:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from matting_training.checkpoint import load_model, load_weights, read_metadata, save_weights
+from matting_training.model.blocks import Residual
+from matting_training.model.encoder import CHANNELS, EfficientNetLite0
+from matting_training.model.unet import WHOLE_SIDE, MattingUNet, ModelConfig, cost
 from safetensors.torch import load_file, save_file
-
-from training.blocks import Residual
-from training.checkpoint import load_model, load_weights, read_metadata, save_weights
-from training.encoder import CHANNELS, EfficientNetLite0
-from training.model import WHOLE_SIDE, MattingUNet, ModelConfig, cost
 
 SWITCHES = [
     ModelConfig(),

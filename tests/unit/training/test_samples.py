@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 from matting_client.processing import PAD_RGB
+from matting_training.data.augment import blur, camera, compose, finish, jitter_colour, jpeg, luminance
+from matting_training.data.cache import cache_pairs, cache_pictures
+from matting_training.data.pairs import find_pairs, pictures
+from matting_training.data.stream import MattingStream, Source, place, touched_borders
 from torch import Generator
-
-from training.augment import blur, camera, compose, finish, jitter_colour, jpeg, luminance
-from training.cache import cache_pairs, cache_pictures
-from training.pairs import find_pairs, pictures
-from training.stream import MattingStream, Source, place, touched_borders
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from matting_training.data.hair import cut_gaps, draw_lines, draw_strands
 from numpy.random import Generator
-
-from training.strands import cut_gaps, draw_lines, draw_strands
 
 
 def subject(size: int = 128) -> np.ndarray:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from training.checkpoint import load_model, load_state
-from training.config import TrainConfig, parse
-from training.machine import autocast
-from training.train import main, run
+from matting_training.checkpoint import load_model, load_state
+from matting_training.config import TrainConfig, parse
+from matting_training.process import autocast
+from matting_training.train import main, run
 
 
 def config(dataset: Path, folder: Path, **changes: object) -> TrainConfig:

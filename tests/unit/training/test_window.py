@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from matting_training.checkpoint import load_model
+from matting_training.config import TrainConfig
+from matting_training.model.blocks import Residual
+from matting_training.model.crops import MARGIN, STEP, Window, choose
+from matting_training.model.unet import MattingUNet
+from matting_training.train import keep_statistics, run
 
 from tests.unit.training.test_train import config
-from training.blocks import Residual
-from training.checkpoint import load_model
-from training.config import TrainConfig
-from training.model import MattingUNet
-from training.train import keep_statistics, run
-from training.window import MARGIN, STEP, Window, choose
 
 
 def strand(size: int, row: int, column: int) -> torch.Tensor:

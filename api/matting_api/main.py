@@ -1,0 +1,264 @@
+"""`matting ui`: the web page and the REST API on one port."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matting_client import OptionError
+from matting_client.system import tune_for_many_photos
+
+from matting_api.hosts import read_hosts
+from matting_api.middleware.logins import load_logins
+from matting_api.middleware.rate_limit import load_keys, read_keys
+from matting_api.settings import Settings
+
+if TYPE_CHECKING:
+    from matting_api.middleware.body_limits import Guard
+
+EXAMPLES = """\
+examples:
+  matting ui                                   page and API on http://127.0.0.1:7860, through Triton on 127.0.0.1:8001
+  matting ui --url 192.168.1.5:8001 --port 8080
+  matting ui --engine local                    without a server: the model runs in this process
+
+  curl -F image_file=@photo.jpg -o cutout.png http://127.0.0.1:7860/v1.0/removebg
+
+environment, for matting serve --page too:
+  MATTING_API_KEYS        API keys, with spaces or commas between them
+  MATTING_API_KEYS_FILE, MATTING_API_RATE, MATTING_API_QUOTA, MATTING_API_QUEUE
+                          as --keys-file, --rate, --quota, --queue
+  MATTING_API_ALLOWED_HOSTS
+                          as --allowed-hosts
+  MATTING_API_URLS=1      as --urls
+  MATTING_API_LOGINS_FILE, MATTING_API_MCP=1
+                          as --logins-file, --mcp
+
+exit code: 0 ended by Ctrl-C or a signal, 2 wrong usage (a port is taken, a value cannot be)
+"""
+USAGE = 2
+GRACE_SECONDS = 3  # for requests still running when it is asked to end
+BACKLOG = 256
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of `matting ui`."""
+    result = argparse.ArgumentParser(
+        prog="matting ui",
+        description="Serve the web page and the REST API.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = result.add_argument
+    add("--host", default=Settings.host, help="address to listen on (default: %(default)s, this machine only)")
+    add("--port", type=int, default=Settings.port, help="default: %(default)s; 0 takes a free one")
+    add(
+        "--allowed-hosts",
+        metavar="NAMES",
+        default=_environment("ALLOWED_HOSTS", ""),
+        help="further names under which browsers may open it, such as photos.example.com or *.example.com; commas or "
+        "spaces between them (default: localhost and the address it listens on)",
+    )
+    add("--url", default=Settings.url, help="of Triton: grpc://host:port or http://host:port (default: %(default)s)")
+    add("--model", default=Settings.model, help="matting_512 or matting_1024 (default: %(default)s)")
+    add("--engine", default=Settings.engine, metavar="triton|local", help="a server, or this process (default: triton)")
+    add(
+        "--max-upload-mb",
+        type=int,
+        default=Settings.max_upload_mb,
+        metavar="N",
+        help="largest file (default: %(default)s)",
+    )
+    add("--max-pixels", type=int, default=Settings.max_pixels, metavar="N", help="largest photo (default: %(default)s)")
+    add(
+        "--jobs",
+        type=int,
+        default=0,
+        metavar="N",
+        dest="workers",
+        help="photos at once (default: cores + 2, at most 8)",
+    )
+    _add_limits(result)
+    return result
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Who may use the API, and how much of it; all but --page can be set in the environment."""
+    add = parser.add_argument
+    add(
+        "--queue",
+        type=int,
+        metavar="N",
+        dest="waiting",
+        default=_environment("QUEUE", Settings.waiting),
+        help="further requests that may wait; more are refused with 503 (default: %(default)s)",
+    )
+    add(
+        "--rate",
+        type=int,
+        metavar="N",
+        default=_environment("RATE", Settings.rate),
+        help="API requests a minute of one key, or of one address without keys; 0 for no limit (default: %(default)s)",
+    )
+    add(
+        "--quota",
+        type=int,
+        metavar="N",
+        default=_environment("QUOTA", Settings.quota),
+        help="the same a day (default: %(default)s)",
+    )
+    add(
+        "--keys-file",
+        type=Path,
+        metavar="FILE",
+        default=_environment("KEYS_FILE", None),
+        help="API keys, one a line; without keys the API is open",
+    )
+    add(
+        "--urls",
+        action=argparse.BooleanOptionalAction,
+        default=_environment("URLS", "0") == "1",
+        help="let the API fetch image_url and bg_image_url from public addresses (default: off)",
+    )
+    add("--page", action=argparse.BooleanOptionalAction, default=True, help="the web page, which asks for no key")
+    add(
+        "--logins-file",
+        type=Path,
+        metavar="FILE",
+        default=_environment("LOGINS_FILE", None),
+        help="who may use the page, as name:password, one a line; without it the page is open",
+    )
+    add(
+        "--mcp",
+        action=argparse.BooleanOptionalAction,
+        default=_environment("MCP", "0") == "1",
+        help="offer the page's functions as tools of the Model Context Protocol at /gradio_api/mcp/ (default: off)",
+    )
+
+
+def _environment(name: str, default: object) -> Any:
+    return os.environ.get(f"MATTING_API_{name}") or default
+
+
+def read_settings(given: argparse.Namespace) -> Settings:
+    """Settings from the command line and the environment.
+
+    Raises
+    ------
+    OptionError
+    """
+    values = vars(given)
+    path, listed = values.pop("keys_file"), os.environ.get("MATTING_API_KEYS", "")
+    who = values.pop("logins_file")
+    hosts = read_hosts(values.pop("allowed_hosts"))
+    keys = load_keys(path) if path else frozenset[str]()
+    if listed:
+        keys |= read_keys(listed, "$MATTING_API_KEYS")
+    return Settings(**values, keys=keys, allowed_hosts=hosts, logins=load_logins(who) if who else {})
+
+
+def main(argv: list[str]) -> int:
+    """Run `matting ui` with `argv` (without the command's name); returns the exit code."""
+    given = parser().parse_args(argv)
+    try:
+        settings = read_settings(given)
+        listener = listen(settings.host, settings.port)
+    except OptionError as error:
+        say(str(error))
+        return USAGE
+    opened = _opened(settings)
+    if opened and not settings.is_loopback:
+        say(
+            f"warning: {settings.host} opens {opened} to other machines, without passwords; use --logins-file and "
+            "--keys-file behind a proxy with TLS, or stay on 127.0.0.1"
+        )
+    # Covers the time of loading, before there is a server that can be told to end.
+    for number in STOP_SIGNALS:
+        signal.signal(number, _leave)
+    with listener, contextlib.suppress(_Leave):
+        serve(settings, listener)
+    return 0
+
+
+def _opened(settings: Settings) -> str:
+    """What anyone may use."""
+    parts = {"the page": settings.page and not settings.logins, "the API": not settings.keys}
+    return " and ".join(part for part, is_open in parts.items() if is_open)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises
+    ------
+    OptionError
+        The address cannot be had.
+    """
+    try:
+        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        both = host == "::" and socket.has_dualstack_ipv6()  # all of the machine's addresses, IPv4 among them
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+    except OSError as error:
+        raise OptionError(f"--port {port}: cannot listen on {host} ({error.strerror}); choose another") from None
+
+
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve until a signal asks for the end."""
+    import uvicorn  # with the page below, the slow part of starting
+
+    from matting_api.app import create_app
+    from matting_api.tempdir import private_folder
+
+    tune_for_many_photos()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    host, port = listener.getsockname()[:2]
+    settings = replace(settings, port=port)  # which the page's tools call, when a free one was asked for
+    with private_folder() as folder:
+        config = uvicorn.Config(
+            _site(settings, folder) if settings.page else create_app(settings),
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        # From here on a signal is noted, as uvicorn itself does when it runs: raised then, it could cut its start.
+        for number in STOP_SIGNALS:
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+        what = "page and REST API" if settings.page else "REST API"
+        say(f"{what} on http://{f'[{host}]' if ':' in host else host}:{port}")
+        server.run(sockets=[listener])
+
+
+def _site(settings: Settings, folder: Path) -> Guard:
+    from matting_api.site import create_site
+
+    return create_site(settings, folder)
+
+
+def say(line: str) -> None:
+    """Write one line for people."""
+    print(f"matting ui: {line}", file=sys.stderr, flush=True)
+
+
+class _Leave(BaseException):
+    """A signal asked for the end."""
+
+
+def _leave(*_: object) -> None:
+    raise _Leave
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""What /metrics tells, in Prometheus' text form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from matting_api import paths
+from matting_api.concurrency import Turns
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+
+class Metrics:
+    """Counters of one process; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter(
+            "matting_http_requests", "Answers by path and status.", ["path", "status"], registry=registry
+        )
+        self._failures = Counter(
+            "matting_failures", "Answers that are errors, by their code.", ["code"], registry=registry
+        )
+        self._photos = Counter("matting_photos", "Photos cut out, by the page and the API.", registry=registry)
+        self._seconds = Histogram(
+            "matting_step_seconds", "Seconds of each step of a photo.", ["step"], buckets=BUCKETS, registry=registry
+        )
+        self._queue = Gauge(
+            "matting_queue", "API requests in the house, by what they do.", ["state"], registry=registry
+        )
+
+    def watch(self, turns: Turns) -> None:
+        """Show a queue."""
+        self._queue.labels("working").set_function(lambda: turns.working)
+        self._queue.labels("waiting").set_function(lambda: turns.waiting)
+
+    def answered(self, path: str, status: int, code: str | None) -> None:
+        """Count an answer; paths that are not the API's, the page's among them, are counted together."""
+        self._requests.labels(path if path in paths.ALL else "other", str(status)).inc()
+        if code is not None:
+            self._failures.labels(code).inc()
+
+    def cut_out(self) -> None:
+        """Count a photo."""
+        self._photos.inc()
+
+    def spent(self, seconds: Mapping[str, float]) -> None:
+        """Count the seconds of steps, by their names."""
+        for step, spent in seconds.items():
+            self._seconds.labels(step).observe(spent)
+
+    def text(self) -> bytes:
+        """Everything, of the type `CONTENT_TYPE`."""
+        return generate_latest(self._registry)

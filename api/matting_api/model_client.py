@@ -1,0 +1,137 @@
+"""The client of the model: connected when first needed, replaced after the server was gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from matting_client import Cutout, MattingClient, Options, ServerUnavailable, open_engine
+from matting_client.client import split_url
+from matting_client.engines import Engine, GrpcEngine, HttpEngine
+from matting_client.triton.retry import Retry
+
+from matting_api.metrics import Metrics
+from matting_api.settings import Settings
+from matting_api.triton_probe import TritonProbe
+
+
+@dataclass
+class _Connection:
+    client: MattingClient
+    users: int = 0
+    stale: bool = False
+
+
+class Service:
+    """Cuts photos out through one engine; safe to use from several threads.
+
+    Nothing is opened before it is needed, so that it can start before the server does.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.metrics = settings, Metrics()
+        self._lock = threading.Lock()
+        self._current: _Connection | None = None
+
+    def cutout(self, photo: bytes, options: Options | None = None, name: str = "photo") -> Cutout:
+        """Cut the subject out of a file's bytes; blocks, call it from a thread.
+
+        Raises
+        ------
+        InputError, EngineError
+        """
+        with self._client() as client:
+            cutout = client.cutout(photo, options, name)
+        self.metrics.cut_out()
+        self.metrics.spent(cutout.seconds)
+        return cutout
+
+    def check_ready(self) -> None:
+        """Return when the model can answer now.
+
+        Raises
+        ------
+        EngineError
+            It cannot; says why.
+        """
+        if self.settings.engine == "local":
+            with self._client():
+                return
+        # A connection of its own: an existing one may be waiting out its pause between attempts to connect again.
+        with TritonProbe(self.settings.url, self.settings.model) as probe:
+            probe.check_ready()
+
+    def status(self) -> dict[str, Any]:
+        """Which server answers, and the batches it has formed: "server" and "batches".
+
+        Raises
+        ------
+        EngineError
+            The model cannot answer now.
+        """
+        if self.settings.engine == "local":
+            self.check_ready()
+            return {"server": None, "batches": None}  # photos go through this process one by one
+        with TritonProbe(self.settings.url, self.settings.model) as probe:
+            probe.check_ready()
+            return {"server": probe.server(), "batches": probe.batches()}
+
+    def close(self) -> None:
+        """Close the connection, after whoever uses it."""
+        with self._lock:
+            connection, self._current = self._current, None
+        if connection is not None:
+            self._retire(connection)
+
+    @contextmanager
+    def _client(self) -> Iterator[MattingClient]:
+        connection = self._take()
+        try:
+            yield connection.client
+        except ServerUnavailable:
+            # The next request opens a new connection at once, where this one would wait longer and longer.
+            self._retire(connection)
+            raise
+        finally:
+            with self._lock:
+                connection.users -= 1
+                last = connection.stale and connection.users == 0
+            if last:
+                connection.client.close()
+
+    def _take(self) -> _Connection:
+        with self._lock:
+            if self._current is not None:
+                self._current.users += 1
+                return self._current
+        opened = _Connection(MattingClient(self._open(), self.settings.limits))
+        with self._lock:
+            if self._current is None:
+                self._current = opened
+            chosen = self._current
+            chosen.users += 1
+        if chosen is not opened:
+            opened.client.close()
+        return chosen
+
+    def _retire(self, connection: _Connection) -> None:
+        with self._lock:
+            if self._current is connection:
+                self._current = None
+            close = not connection.stale and connection.users == 0
+            connection.stale = True
+        if close:
+            connection.client.close()
+
+    def _open(self) -> Engine:
+        settings = self.settings
+        if settings.engine == "local":
+            return open_engine("local", model=settings.model)
+        protocol, address = split_url(settings.url)
+        retry = Retry(budget=settings.retry_seconds)
+        if protocol == "http":
+            return HttpEngine(address, settings.model, retry=retry)
+        return GrpcEngine(address, settings.model, retry=retry)

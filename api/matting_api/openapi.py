@@ -1,0 +1,233 @@
+"""What /openapi.json says of the endpoints, which read their requests by themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matting_client import presets
+from matting_client.options import MAX_ERODE, MAX_THRESHOLD
+
+from matting_api.request.parameters import ALPHA_FIELDS, CHANNELS, CUTOUT_FIELDS, FIXED, FORMATS, SIZES, TYPES
+
+Json = dict[str, Any]
+ABOUT = 'Cuts people and products out of photos. Every error is `{"errors": [{"title", "code", "detail"}]}`.'
+# A photo of 2 x 2 pixels, small enough to be read here.
+TINY = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR42mP89eEOAwMDEwMDAwMDAwAhkALKPoT4swAAAABJRU5ErkJggg=="
+_TEXT: Json = {"type": "string"}
+_FLAG: Json = {"type": "boolean"}
+_LENGTH = r"\d{1,3}(px|%)?"
+
+
+def _text(about: str, example: str, pattern: str | None = None, **more: Any) -> Json:
+    return {**_TEXT, "description": about, "example": example, **({"pattern": pattern} if pattern else {}), **more}
+
+
+def _choice(about: str, values: Any, **more: Any) -> Json:
+    return {**_TEXT, "enum": list(values), "description": about, **more}
+
+
+_FRAMING: Json = {
+    "roi": _text(
+        "Left, top, right and bottom of the part of the photo that counts, in px or %.",
+        "0% 0% 100% 100%",
+        rf"^{_LENGTH} {_LENGTH} {_LENGTH} {_LENGTH}$",
+    ),
+    "crop": {**_FLAG, "default": False, "description": "Cut the result to what can be seen of the subject."},
+    "crop_margin": _text(
+        "Room around a cropped subject: one, two (top and bottom, left and right) or four (top, right, bottom, left) "
+        "of 0..500px or 0..50% of the subject's size.",
+        "10%",
+        rf"^{_LENGTH}( {_LENGTH}( {_LENGTH} {_LENGTH})?)?$",
+    ),
+    "scale": _text("`original`, or how much of the result the subject fills.", "80%", r"^(original|\d{2,3}%)$"),
+    "position": _text(
+        "`original`, `center`, or how the room beside the subject is divided, across and down. center with a scale.",
+        "50% 100%",
+        r"^(original|center|\d{1,3}%( \d{1,3}%)?)$",
+    ),
+}
+_REMOVEBG: Json = {
+    "image_url": _text("The photo's address, where the server may fetch it.", "https://example.com/photo.jpg"),
+    "size": _choice(
+        "The largest result: preview, small and regular 0.25 megapixels, medium 1.5, hd 4, 4k 10; else as the photo.",
+        SIZES,
+        default="auto",
+    ),
+    "type": _choice("Accepted; one model serves them all.", TYPES, default="auto"),
+    "format": _choice(
+        "auto: JPEG with a background, PNG without. A JPEG without a background stands on white. zip: color.jpg and "
+        "alpha.png.",
+        FORMATS,
+        default="auto",
+    ),
+    "channels": _choice("alpha: an 8-bit grey PNG.", CHANNELS, default="rgba"),
+    **_FRAMING,
+    "bg_color": _text("Hex with or without #, or a CSS colour name; opaque.", "81d4fa"),
+    "bg_image_url": _text("Address of a picture to put behind.", "https://example.com/wall.jpg"),
+    **{name: _choice("Accepted for compatibility.", values) for name, values in FIXED.items()},
+}
+_OWN: Json = {
+    "preset": _choice("A set of options; others win over it.", presets()),
+    "background": _text("A colour to put behind: hex, or a CSS colour name.", "#ffffff"),
+    "format": _choice("A JPEG without a background stands on white.", ("png", "jpeg", "jpg", "webp"), default="png"),
+    "quality": {"type": "integer", "minimum": 1, "maximum": 100, "default": 92, "description": "Of JPEG and WebP."},
+    "alpha_threshold": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MAX_THRESHOLD,
+        "description": "Alpha below it, of 255, becomes 0.",
+    },
+    "erode": {
+        "type": "number",
+        "minimum": -MAX_ERODE,
+        "maximum": MAX_ERODE,
+        "description": "Pull the edge in, in px at a 1024 px short side; negative dilates.",
+    },
+    "feather": {**_FLAG, "description": "Soften the edge."},
+    "foreground": {**_FLAG, "default": True, "description": "The subject's own colours at the edge."},
+    "refine": {**_FLAG, "default": True, "description": "Follow the edges of large photos."},
+    **_FRAMING,
+    "size": _text(
+        "`original`, or the largest result: a longest side or an area.", "1080px", r"^(original|\d{1,4}px|\d{1,2}MP)$"
+    ),
+}
+_FILE = {**_TEXT, "format": "binary", "description": "JPEG, PNG, WebP, TIFF or BMP."}
+_BEHIND = {**_TEXT, "format": "binary", "description": "A picture to put behind, instead of a colour."}
+_BASE64 = _text("The photo in base64, instead of image_file.", TINY, format="byte")
+_PICTURE: Json = {"schema": {**_TEXT, "format": "binary"}}
+_ERROR: Json = {
+    "type": "object",
+    "required": ["errors"],
+    "properties": {
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["title", "code", "detail"],
+                "properties": {"title": _TEXT, "code": _TEXT, "detail": _TEXT},
+            },
+        }
+    },
+}
+_ERRORS = {
+    "400": ("The photo or a parameter cannot be used.", "invalid_parameter", "scale: got '5%', expected 10%..100%"),
+    "402": ("The key's quota of the day is used up; Retry-After.", "insufficient_credits", "got more than 100 a day"),
+    "403": ("The server wants a key, and this is none.", "auth_failed", "expected a valid key in X-Api-Key"),
+    "408": ("The body came too slowly.", "request_timeout", "got nothing for 30 s; send it again"),
+    "413": ("The photo is too large, in bytes or pixels.", "file_too_large", "got 9000x9000 pixels, expected fewer"),
+    "415": ("The body is no form and no JSON.", "unsupported_media_type", "got text/plain, expected a form"),
+    "429": ("More requests in a minute than allowed; Retry-After.", "rate_limit_exceeded", "got more than 60"),
+    "503": ("The server is busy, starting or gone; Retry-After.", "server_busy", "got 53 requests at once; try later"),
+}
+_HEADERS = {
+    "X-Width": "Width of the result in pixels.",
+    "X-Height": "Height of the result in pixels.",
+    "X-Type": "The type that was asked for; other for auto.",
+    "X-Credits-Charged": "Always 0.",
+    "Server-Timing": "Milliseconds of each step.",
+    "X-RateLimit-Limit": "Requests a minute, where the server limits them.",
+    "X-RateLimit-Remaining": "What is left of them.",
+    "X-RateLimit-Reset": "Unix time at which the count begins anew.",
+}
+
+
+def _error(about: str, code: str, detail: str) -> Json:
+    shown = {"errors": [{"title": about.partition(";")[0], "code": code, "detail": detail}]}
+    return {"description": about, "content": {"application/json": {"schema": _ERROR, "example": shown}}}
+
+
+def _answers(*kinds: str) -> Json:
+    as_json = {
+        "type": "object",
+        "properties": {"data": {"type": "object", "properties": {"result_b64": _TEXT}}},
+    }
+    content = dict.fromkeys(kinds, _PICTURE)
+    return {
+        "200": {
+            "description": "The result. With `Accept: application/json` it comes as base64 in data.result_b64.",
+            "headers": {name: {"schema": _TEXT, "description": text} for name, text in _HEADERS.items()},
+            "content": {**content, "application/json": {"schema": as_json}},
+        },
+        **{status: _error(*told) for status, told in _ERRORS.items()},
+    }
+
+
+def _object(properties: Json, *required: str) -> Json:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def _own(names: tuple[str, ...], files: Json, *kinds: str) -> Json:
+    """An endpoint that takes a photo as its body, with its fields in the query, or a form."""
+    fields = {name: _OWN[name] for name in names}
+    query = [
+        {
+            "name": name,
+            "in": "query",
+            "description": field["description"],
+            "schema": {key: value for key, value in field.items() if key not in ("description", "example")},
+            **({"example": field["example"]} if "example" in field else {}),
+        }
+        for name, field in fields.items()
+    ]
+    content = {
+        "image/jpeg": _PICTURE,
+        "image/png": _PICTURE,
+        "multipart/form-data": {"schema": _object({**files, **fields}, "image_file")},
+    }
+    return {
+        "parameters": query,
+        "requestBody": {"required": True, "content": content},
+        "responses": _answers(*kinds),
+    }
+
+
+def example(value: Json) -> Json:
+    """An endpoint that answers with JSON such as this."""
+    content = {"application/json": {"schema": {"type": "object"}, "example": value}}
+    return {"responses": {"200": {"description": "Successful Response", "content": content}}}
+
+
+_WITHOUT_FILE = {
+    **_object({"image_file_b64": _BASE64, **_REMOVEBG}),
+    "anyOf": [{"required": ["image_file_b64"]}, {"required": ["image_url"]}],
+}
+# One of image_file, image_file_b64 and image_url is needed, which no list of required names can say.
+_WITH_FILE = _object({"image_file": _FILE, "bg_image_file": _BEHIND, **_WITHOUT_FILE["properties"]})
+_SAMPLE = {"image_file_b64": TINY, "size": "auto", "crop": True, "crop_margin": "10%", "bg_color": "81d4fa"}
+_PICTURES = ("image/png", "image/jpeg", "image/webp")
+REMOVEBG: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": _WITH_FILE},
+            "application/x-www-form-urlencoded": {"schema": _WITHOUT_FILE},
+            "application/json": {"schema": _WITHOUT_FILE, "example": _SAMPLE},
+        },
+    },
+    "responses": _answers(*_PICTURES, "application/zip"),
+}
+CUTOUT = _own(CUTOUT_FIELDS, {"image_file": _FILE, "bg_image_file": _BEHIND}, *_PICTURES)
+ALPHA = _own(ALPHA_FIELDS, {"image_file": _FILE}, "image/png")
+READY: Json = {
+    "responses": {
+        **example({"status": "ready", "model": "matting_512"})["responses"],
+        "503": _error("The model does not answer; Retry-After.", "not_ready", "127.0.0.1:8001: no server answers"),
+    }
+}
+HEALTH: Json = {
+    "status": "ready",
+    "server": {"name": "triton", "version": "2.55.0"},
+    "batches": {"images": 64, "batches": 16, "mean_batch": 4.0, "queue_ms": 12.5, "infer_ms": 80.1},
+    "version": "0.1.0",
+    "model": "matting_512",
+    "engine": "triton",
+    "queue": {"working": 1, "waiting": 0, "workers": 4, "places": 48},
+}
+METRICS: Json = {
+    "responses": {
+        "200": {
+            "description": "Prometheus' text form.",
+            "content": {"text/plain": {"schema": _TEXT, "example": "matting_photos_total 64.0\n"}},
+        }
+    }
+}

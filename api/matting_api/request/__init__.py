@@ -1,0 +1,1 @@
+"""What came: bodies, parameters, photos by address."""

@@ -1,0 +1,165 @@
+"""Pictures from other hosts, without reaching anything that only this machine or its network can reach.
+
+The name of a host is resolved here, every address is checked, and the connection goes to an address that was checked:
+a name that changes its mind in between gains nothing. Each redirect is treated in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import BinaryIO, cast
+
+import anyio
+import httpx
+from starlette.datastructures import UploadFile
+
+from matting_api.errors import ApiError, bad
+
+Address = IPv4Address | IPv6Address
+MAX_REDIRECTS = 5
+MAX_URL = 2048
+TOTAL_SECONDS, STEP_SECONDS = 20.0, 5.0  # for the whole picture with its redirects, and for each wait within
+SPOOL_BYTES = 2**20  # what is larger lies on disk
+# Address ranges that carry an IPv4 address inside, which may be a private one.
+_WRAPPED = tuple(IPv6Network(net) for net in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the public internet: no loopback, private, link-local, multicast or reserved one."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address.is_site_local or any(address in net for net in _WRAPPED):
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def new_file() -> UploadFile:
+    """An empty file, on disk when it grows."""
+    return UploadFile(cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)))
+
+
+class Fetcher:
+    """Fetches pictures by their address.
+
+    Parameters
+    ----------
+    max_bytes : largest accepted file.
+    is_allowed : which addresses may be connected to.
+    """
+
+    def __init__(self, max_bytes: int, is_allowed: Callable[[Address], bool] = is_public) -> None:
+        self._max_bytes, self._is_allowed = max_bytes, is_allowed
+
+    async def fetch(self, url: str, field: str) -> UploadFile:
+        """The file at an http or https address, at its beginning; the caller closes it.
+
+        Raises
+        ------
+        ApiError
+            The address is none or refused, the file is too large or too slow, or does not come. Errors name `field`.
+        """
+        try:
+            with anyio.fail_after(TOTAL_SECONDS):
+                return await self._follow(url, field)
+        except TimeoutError:
+            raise _failed(field, f"it did not come within {TOTAL_SECONDS:.0f} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # hosts may answer anything
+            raise _failed(field, f"the transfer failed ({type(error).__name__})") from None
+
+    async def _follow(self, url: str, field: str) -> UploadFile:
+        place = _parse(url, field)
+        for _ in range(MAX_REDIRECTS + 1):
+            address = await self._resolve(place, field)
+            settings = httpx.Timeout(STEP_SECONDS)
+            # A client for each hop, which keeps no connection and no cookie; no proxy of the environment either.
+            async with (
+                httpx.AsyncClient(verify=_trust(), timeout=settings, trust_env=False) as client,
+                client.stream(
+                    "GET",
+                    place.copy_with(host=str(address)),
+                    headers={"Host": place.netloc.decode(), "Accept": "image/*", "Accept-Encoding": "identity"},
+                    extensions={"sni_hostname": place.host},
+                ) as response,
+            ):
+                if not response.has_redirect_location:
+                    return await self._receive(response, field)
+                place = _parse(_target(place, response), field)
+        raise _failed(field, f"got more than {MAX_REDIRECTS} redirects")
+
+    async def _resolve(self, place: httpx.URL, field: str) -> Address:
+        port = place.port or (443 if place.scheme == "https" else 80)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(place.host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise _failed(field, "the host is not known") from None
+        addresses = [ip_address(entry[4][0]) for entry in found]
+        if not addresses or not all(self._is_allowed(address) for address in addresses):
+            detail = f"{field}: got an address of this server's own network, expected one of the public internet"
+            raise bad(f"{field}_refused", f"{field} is refused", detail)
+        return addresses[0]
+
+    async def _receive(self, response: httpx.Response, field: str) -> UploadFile:
+        if response.status_code != 200:
+            raise _failed(field, f"the host answered with {response.status_code}")
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise _failed(field, "the host sent it compressed")
+        length = response.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._max_bytes:
+            raise self._too_large(field)
+        file = new_file()
+        size = 0
+        try:
+            async for part in response.aiter_raw():
+                size += len(part)
+                if size > self._max_bytes:
+                    raise self._too_large(field)
+                await file.write(part)
+            await file.seek(0)
+        except BaseException:
+            await file.close()
+            raise
+        return file
+
+    def _too_large(self, field: str) -> ApiError:
+        detail = f"{field}: got a larger file, expected at most {self._max_bytes / 2**20:.0f} MB; make it smaller"
+        return ApiError(413, "file_too_large", "Image too large", detail)
+
+
+def _parse(text: str, field: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text.strip()) if len(text) <= MAX_URL else None
+    except (httpx.InvalidURL, ValueError):
+        url = None
+    if url is None or url.scheme not in ("http", "https") or not url.host or url.userinfo or not _is_port(url.port):
+        # What came is not repeated: it may hold a password.
+        detail = f"{field}: got no usable address, expected one such as https://host/photo.jpg"
+        raise bad(f"invalid_{field}", f"Invalid {field}", detail)
+    return url
+
+
+def _is_port(port: int | None) -> bool:
+    return port is None or 0 < port < 65536
+
+
+def _target(place: httpx.URL, response: httpx.Response) -> str:
+    try:
+        return str(place.join(response.headers["location"]))
+    except (httpx.InvalidURL, ValueError):
+        return ""
+
+
+def _failed(field: str, reason: str) -> ApiError:
+    detail = f"{field}: the picture cannot be fetched, {reason}; send it as a file instead"
+    return bad(f"{field}_failed", f"{field} cannot be fetched", detail)
+
+
+@lru_cache
+def _trust() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)

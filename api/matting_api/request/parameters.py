@@ -1,0 +1,179 @@
+"""What a request asks for, in remove.bg's parameters or in our own, as options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matting_client import OptionError, Options
+from matting_client.options import parse_colour
+
+from matting_api.errors import ApiError, bad
+
+# remove.bg's names, and the largest result they stand for. auto and full are the photo's own size.
+SIZES = {
+    "auto": "original",
+    "full": "original",
+    "preview": "0.25MP",
+    "small": "0.25MP",
+    "regular": "0.25MP",
+    "medium": "1.5MP",
+    "hd": "4MP",
+    "4k": "10MP",
+    "50MP": "50MP",
+}
+TYPES = ("auto", "person", "product", "animal", "car", "transportation", "graphic", "other")
+FORMATS = {"auto": "", "png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp", "zip": "jpeg"}
+CHANNELS = ("rgba", "alpha")
+FLAGS = {"": False, "false": False, "0": False, "no": False, "true": True, "1": True, "yes": True}
+FRAMING = ("roi", "crop_margin", "scale", "position")  # the same text as in `Options`
+# Parameters of remove.bg that this server knows no other value of: the ones that change nothing.
+FIXED = {
+    "type_level": ("none", "1", "2", "latest", ""),
+    "add_shadow": ("false", ""),
+    "shadow_type": ("none", ""),
+    "semitransparency": ("true", "false", ""),
+}
+# Our own parameters, by how their text is read.
+_NUMBERS: dict[str, type[int] | type[float]] = {"quality": int, "alpha_threshold": int, "erode": float}
+_SWITCHES = ("feather", "foreground", "refine", "crop")
+_TEXTS = (*FRAMING, "size", "format", "background")
+CUTOUT_FIELDS = ("preset", *_NUMBERS, *_SWITCHES, *_TEXTS)
+ALPHA_FIELDS = tuple(name for name in CUTOUT_FIELDS if name not in ("quality", "foreground", "format", "background"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for."""
+
+    options: Options
+    type: str = "other"
+    as_zip: bool = False
+
+
+def read_removebg(fields: Mapping[str, str], has_background: bool) -> Asked:
+    """Options from the text fields of remove.bg.
+
+    Without a format a result with a background is a JPEG, another one a PNG.
+
+    Raises
+    ------
+    ApiError
+        An unknown parameter, or a value it cannot have.
+    """
+    _refuse_unknown(fields, {"size", "type", "format", "channels", "bg_color", "crop", *FRAMING, *FIXED})
+    for name, values in FIXED.items():
+        if fields.get(name, values[0]) not in values:
+            expected = " or ".join(value for value in values if value) or "nothing"
+            detail = f"{name}: got {fields[name][:50]!r}, this server supports only {expected}"
+            raise bad("unsupported_parameter", "Unsupported parameter", detail)
+    size = SIZES[_choice(fields, "size", SIZES)]
+    kind = _choice(fields, "type", TYPES)
+    alpha_only = _choice(fields, "channels", CHANNELS) == "alpha"
+    background = _colour("bg_color", fields.get("bg_color", ""))
+    if background and has_background:
+        raise bad("invalid_parameter", "Two backgrounds", "bg_color: got a colour and a picture, expected one of them")
+    format = _choice(fields, "format", FORMATS)
+    behind = bool(background) or has_background
+    if format == "zip" and (alpha_only or behind):
+        detail = "format: got zip, which holds the subject's colours and alpha; leave out bg_* and channels"
+        raise bad("invalid_parameter", "Invalid format", detail)
+    options = _options(
+        background=background,
+        format=FORMATS[format] or ("jpeg" if behind and not alpha_only else "png"),
+        alpha_only=alpha_only,
+        size=size,
+        crop=_flag("crop", fields.get("crop", "")),
+        **{name: fields[name] for name in FRAMING if fields.get(name)},
+    )
+    return Asked(options, "other" if kind == "auto" else kind, format == "zip")
+
+
+def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
+    """Options from fields named as those of `Options`, and `preset`.
+
+    Raises
+    ------
+    ApiError
+        As of `read_removebg`.
+    """
+    _refuse_unknown(fields, CUTOUT_FIELDS)
+    changes = _changes(fields)
+    if changes.get("background") and has_background:
+        raise bad("invalid_parameter", "Two backgrounds", "background: got a colour and a picture, expected one")
+    return Asked(_options(fields.get("preset"), **changes))
+
+
+def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
+    """Options of an alpha from fields named as those of `Options`, and `preset`.
+
+    Raises
+    ------
+    ApiError
+        As of `read_removebg`, or there is a picture to put behind it.
+    """
+    _refuse_unknown(fields, ALPHA_FIELDS)
+    if has_background:
+        raise bad("unsupported_parameter", "Unsupported parameter", "got a background, expected none for an alpha")
+    changes = _changes(fields)
+    return Asked(_options(fields.get("preset"), **{**changes, "alpha_only": True, "format": "png", "background": None}))
+
+
+def _changes(fields: Mapping[str, str]) -> dict[str, Any]:
+    changes: dict[str, Any] = {name: fields[name] for name in _TEXTS if fields.get(name)}
+    if "background" in changes:
+        changes["background"] = _colour("background", changes["background"])
+    for name, kind in _NUMBERS.items():
+        if fields.get(name):
+            changes[name] = _number(name, fields[name], kind)
+    return changes | {name: _flag(name, fields[name]) for name in _SWITCHES if fields.get(name)}
+
+
+def _options(preset: str | None = None, **values: Any) -> Options:
+    try:
+        return Options.from_preset(preset, **values) if preset else Options(**values)
+    except OptionError as error:
+        raise _invalid(str(error).partition(":")[0], str(error)) from None
+
+
+def _refuse_unknown(fields: Mapping[str, str], known: Collection[str]) -> None:
+    for name in fields:
+        if name not in known:
+            detail = f"{name[:50]}: got an unknown parameter, expected one of {', '.join(sorted(known))}"
+            raise bad("unknown_parameter", "Unknown parameter", detail)
+
+
+def _choice(fields: Mapping[str, str], name: str, values: Collection[str]) -> str:
+    value = fields.get(name) or next(iter(values))
+    if value not in values:
+        raise _invalid(name, f"{name}: got {value[:50]!r}, expected {', '.join(values)}")
+    return value
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.lower() not in FLAGS:
+        raise _invalid(name, f"{name}: got {text[:50]!r}, expected true or false")
+    return FLAGS[text.lower()]
+
+
+def _number(name: str, text: str, kind: Callable[[str], float]) -> float:
+    try:
+        return kind(text[:50])
+    except ValueError:
+        raise _invalid(name, f"{name}: got {text[:50]!r}, expected a number") from None
+
+
+def _colour(name: str, text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        red, green, blue = parse_colour(text[:50])
+    except OptionError:
+        expected = "hex such as 81d4fa or #fff, or a colour name; opaque ones only"
+        raise _invalid(name, f"{name}: got {text[:50]!r}, expected {expected}") from None
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _invalid(name: str, detail: str) -> ApiError:
+    return bad("invalid_parameter", f"Invalid {name[:30]}", detail)

@@ -1,0 +1,74 @@
+"""The endpoints that take a photo: `/v1.0/removebg`, `/v1/cutout` and `/v1/alpha`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Request, Security
+from fastapi.responses import Response
+from fastapi.security import APIKeyHeader
+
+from matting_api import openapi
+from matting_api.concurrency import Turns
+from matting_api.model_client import Service
+from matting_api.paths import ALPHA, CUTOUT, REMOVEBG
+from matting_api.request.body import Source, read_form
+from matting_api.request.fetch import Fetcher
+from matting_api.request.parameters import Asked, read_alpha, read_cutout, read_removebg
+from matting_api.routes.answer import answer
+
+CLIENT_GONE = 499  # nobody reads it
+Read = Callable[[Mapping[str, str], bool], Asked]
+
+
+def router(service: Service, turns: Turns, fetcher: Fetcher | None, with_keys: bool) -> APIRouter:
+    """The endpoints.
+
+    Parameters
+    ----------
+    service : cuts out.
+    turns : bounds how many requests are in the house.
+    fetcher : fetches pictures by address; None refuses to.
+    with_keys : tell in the API's description that a key is needed; `Gate` checks it.
+    """
+    threads = CapacityLimiter(service.settings.workers)
+    needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
+    routes = APIRouter(default_response_class=Response, dependencies=needs)
+
+    async def serve(request: Request, read: Read, takes_photo: bool) -> Response:
+        async with turns.enter(), read_form(request, takes_photo) as form:
+            asked = read(form.fields, form.background is not None)
+            for source in (form.photo, form.background):
+                if source is not None:
+                    await source.fetch(fetcher)
+            start = time.perf_counter()
+            async with turns.work():
+                waited = time.perf_counter() - start
+                if await request.is_disconnected():
+                    return Response(status_code=CLIENT_GONE)
+                photo = await _load(form.photo)
+                background = await _load(form.background) if form.background else None
+                accept = request.headers.get("accept", "")
+                job = partial(answer, service, photo, background, asked, accept, waited)
+                return await to_thread.run_sync(job, limiter=threads)
+
+    @routes.post(REMOVEBG, openapi_extra=openapi.REMOVEBG, summary="Cut a subject out, as remove.bg does")
+    async def removebg(request: Request) -> Response:
+        return await serve(request, read_removebg, False)
+
+    @routes.post(CUTOUT, openapi_extra=openapi.CUTOUT, summary="Cut a subject out")
+    async def cutout(request: Request) -> Response:
+        return await serve(request, read_cutout, True)
+
+    @routes.post(ALPHA, openapi_extra=openapi.ALPHA, summary="The alpha of a photo")
+    async def alpha(request: Request) -> Response:
+        return await serve(request, read_alpha, True)
+
+    return routes
+
+
+async def _load(source: Source) -> tuple[bytes, str]:
+    return await source.read(), source.name

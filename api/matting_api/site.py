@@ -1,0 +1,32 @@
+"""The API and the page together, behind one guard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matting_ui.app import mount_page
+
+from matting_api.app import create_api, guard
+from matting_api.middleware.body_limits import Guard
+from matting_api.middleware.logins import Logins
+from matting_api.model_client import Service
+from matting_api.settings import Settings
+
+
+def create_site(settings: Settings, folder: Path) -> Guard:
+    """Everything that answers on the port; uploads and results of the page lie in `folder`."""
+    service = Service(settings)
+    api = create_api(settings, service)
+    site = mount_page(
+        api,
+        service.close,
+        service.cutout,
+        folder,
+        settings.model,
+        settings.workers,
+        settings.limits,
+        service.status,
+        auth=Logins(settings.logins) if settings.logins else None,
+        mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
+    )
+    return guard(site, settings, service)

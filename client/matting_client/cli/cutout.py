@@ -1,0 +1,319 @@
+"""`matting cutout`: photos in, cutouts out, several at once so that the server forms batches."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from matting_client.cli.inputs import Job, output_format, plan
+from matting_client.cli.parser import Parser
+from matting_client.client import MattingClient, connect
+from matting_client.errors import MattingError, OptionError, OutputError, ServerUnavailable
+from matting_client.imaging.decode import Limits, count_pixels, read
+from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
+from matting_client.system import tune_for_many_photos
+from matting_client.triton import shm
+
+PIXELS = 50_000_000  # worked on at once; each costs about 20 bytes of memory
+GRACE = 5.0  # seconds an interrupted command waits for photos in work
+INTERRUPTED = 130
+EXAMPLES = """examples:
+  matting cutout photo.jpg -o cutout.png                    transparent PNG of the photo's size
+  matting cutout photo.jpg -o white.jpg --background white
+  matting cutout photo.jpg -o shop.jpg --background white --crop --crop-margin 5% --size 1080px
+  matting cutout photos/ -o cutouts/ --preset product       cutouts/<name>.png for every picture
+  matting cutout 'shop/*.jpg' --alpha-only                  outputs/<name>.png, the alpha in grey
+  matting cutout - < photo.jpg > cutout.png
+  matting cutout photo.jpg -o cutout.png --engine local     without a server
+
+exit code: 0 all done; 1 some photos failed, each named, the others written; 2 wrong usage or no server;
+130 interrupted, with nothing half-written.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command; unset ones stay out, so that a preset's values hold."""
+    p = Parser(
+        prog="matting cutout",
+        description="Cut the subject out of photos.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    names = "; ".join(f"{preset.name}: {preset.description['en'].rstrip('.')}" for preset in presets().values())
+    p.add_argument("files", nargs="+", metavar="FILE", help="photo, folder, glob, or - for standard input")
+    p.add_argument("-o", "--output", default=None, metavar="OUT", help="file, folder, or - (default: outputs/)")
+    p.add_argument("--preset", metavar="NAME", default=None, help=f"a set of options. {names}")
+    p.add_argument(
+        "--background", metavar="COLOUR|FILE", help="'#ffffff', a colour name, or a picture (default: transparent)"
+    )
+    p.add_argument("--format", metavar="FORMAT", help="png, jpeg or webp (default: the suffix of -o, else png)")
+    p.add_argument("--quality", type=int, metavar="1..100", help="of JPEG and WebP (default: 92)")
+    p.add_argument("--alpha-only", action="store_true", help="write the alpha as an 8-bit grey PNG")
+    p.add_argument("--alpha-threshold", type=int, metavar=f"0..{MAX_THRESHOLD}", help="alpha below it becomes 0")
+    p.add_argument(
+        "--erode",
+        type=float,
+        metavar=f"-{MAX_ERODE}..{MAX_ERODE}",
+        help="pull the edge in, in px at a 1024 px short side; negative dilates",
+    )
+    p.add_argument("--feather", action=argparse.BooleanOptionalAction, help="soften the edge")
+    p.add_argument(
+        "--foreground",
+        action=argparse.BooleanOptionalAction,
+        help="the subject's own colours at the edge (default: on)",
+    )
+    p.add_argument(
+        "--refine", action=argparse.BooleanOptionalAction, help="follow the edges of large photos (default: on)"
+    )
+    p.add_argument(
+        "--roi", metavar="'X1 Y1 X2 Y2'", help="only this part of the photo counts, in px or %%: '0%% 0%% 50%% 100%%'"
+    )
+    p.add_argument("--crop", action=argparse.BooleanOptionalAction, help="cut the result to the subject")
+    p.add_argument(
+        "--crop-margin", metavar="M", help="room around it, 1, 2 or 4 of 0..500px or 0..50%% of its size (default: 0)"
+    )
+    p.add_argument("--scale", metavar="10%..100%", help="how much of the result the subject fills (default: original)")
+    p.add_argument(
+        "--position", metavar="P", help="original, center or 'X%% Y%%' (default: original; center with --scale)"
+    )
+    p.add_argument(
+        "--size", metavar="S", help="largest result: a longest side such as 1080px, or an area such as 0.25MP"
+    )
+    p.add_argument(
+        "--engine", default="triton", metavar="triton|local", help="a server, or this process (default: triton)"
+    )
+    p.add_argument(
+        "--url", default="127.0.0.1:8001", help="grpc://host:port or http://host:port (default: %(default)s)"
+    )
+    p.add_argument("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
+    p.add_argument(
+        "--jobs", type=int, default=0, metavar="N", help="photos at once (default: the cores and two more, at most 8)"
+    )
+    p.add_argument(
+        "--skip-existing",
+        action="store_true",
+        default=False,
+        help="leave results that exist; goes on after an interruption",
+    )
+    return p
+
+
+def read_options(given: argparse.Namespace) -> Options:
+    """Options from the preset, the suffix of -o and what the command line says, in rising order of weight.
+
+    Raises
+    ------
+    OptionError
+    """
+    names = {each.name for each in fields(Options)} - {"background"}
+    changes = {name: value for name, value in vars(given).items() if name in names}
+    single = len(given.files) == 1 and not Path(given.files[0]).is_dir()
+    suffix = output_format(given.output, single)
+    if suffix and changes.get("format", suffix) not in (suffix, "jpg" if suffix == "jpeg" else suffix):
+        raise OptionError(
+            f"--format {changes['format']}: got -o {given.output}, expected the same format; leave one out"
+        )
+    if suffix:
+        changes["format"] = suffix
+    if hasattr(given, "background"):
+        changes["background"] = _background(given.background)
+    if changes.get("alpha_only"):
+        changes.setdefault("format", "png")
+    return Options.from_preset(given.preset, **changes) if given.preset else Options(**changes)
+
+
+def _background(text: str) -> str | Path:
+    path = Path(text)
+    if path.is_file():
+        read(path)  # a bad picture is known before any photo is worked on
+        return path
+    parse_colour(text)
+    return text
+
+
+class Progress:
+    """A line on a terminal's standard error: done, speed, time left; nothing elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.start = total, 0, time.monotonic()
+        self.shown = sys.stderr.isatty() and total > 1
+
+    def step(self) -> None:
+        """Count one photo."""
+        self.done += 1
+        if self.shown:
+            spent = time.monotonic() - self.start
+            left = spent / self.done * (self.total - self.done)
+            print(
+                f"\r{self.done}/{self.total}  {self.done / spent:.1f}/s  {left:.0f} s left \033[K",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def say(self, line: str) -> None:
+        """Print a line above the progress."""
+        print(("\r\033[K" if self.shown else "") + line, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self.shown:
+            print(file=sys.stderr)
+
+
+@dataclass
+class State:
+    """What the photos of one command have in common."""
+
+    gone: threading.Event = field(default_factory=threading.Event)  # the server does not answer any more
+    interrupted: threading.Event = field(default_factory=threading.Event)
+
+
+def run_job(client: MattingClient, job: Job, options: Options, state: State) -> None:
+    """Make and write one cutout.
+
+    Raises
+    ------
+    MattingError
+    """
+    if job.clash:
+        raise OptionError(f"{job.name}: {job.clash}")
+    if state.gone.is_set():
+        raise ServerUnavailable(
+            f"{job.name}: not done, the server is gone; start it and run again with --skip-existing"
+        )
+    photo = job.source if job.source else sys.stdin.buffer.read(Limits().max_bytes + 1)
+    try:
+        cutout = client.cutout(photo, options, job.name)
+    except ServerUnavailable as error:
+        state.gone.set()
+        raise ServerUnavailable(f"{job.name}: {error}") from None
+    if state.interrupted.is_set():  # from then on nothing is written
+        return
+    if job.target:
+        cutout.save(job.target)
+    else:
+        _to_standard_output(cutout.to_bytes())
+
+
+def _to_standard_output(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # Nobody reads any more: what is left in the buffer must not fail once again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"standard output: cannot be written ({error.strerror}); write to a file with -o") from None
+
+
+def run_all(client: MattingClient, jobs: Iterable[Job], options: Options, workers: int) -> int:
+    """Work on all jobs, `workers` at once; failures are named on standard error. Returns how many failed.
+
+    Fewer at once when photos are large: together they stay below `PIXELS`.
+    """
+    todo = list(jobs)
+    progress, failed, state = Progress(len(todo)), 0, State()
+    pool = ThreadPoolExecutor(workers)
+    waiting: dict[Future[None], tuple[Job, int]] = {}
+    try:
+        # Few are handed out at a time, so that an interruption ends soon.
+        while todo or waiting:
+            while todo and len(waiting) < workers:
+                pixels = count_pixels(todo[0].source) if todo[0].source else 0
+                if waiting and pixels + sum(other for _, other in waiting.values()) > PIXELS:
+                    break
+                job = todo.pop(0)
+                waiting[pool.submit(run_job, client, job, options, state)] = job, pixels
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                job, _ = waiting.pop(future)
+                failed += _report(future, job, progress)
+    except KeyboardInterrupt:
+        state.interrupted.set()
+        _wait_or_leave(waiting, progress)
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        progress.end()
+    return failed
+
+
+def _wait_or_leave(running: Iterable[Future[None]], progress: Progress) -> None:
+    """Let results that are being written become complete; then leave, even from a server that hangs."""
+    with contextlib.suppress(KeyboardInterrupt):
+        wait(running, timeout=GRACE)
+    if not all(future.done() for future in running):
+        progress.say("matting cutout: interrupted")
+        # Python would wait for the threads, and they for the server.
+        shm.unlink_all()
+        os._exit(INTERRUPTED)
+
+
+def _report(future: Future[None], job: Job, progress: Progress) -> int:
+    progress.step()
+    error = future.exception()
+    if error is None:
+        return 0
+    line = str(error) if isinstance(error, MattingError) else f"{type(error).__name__}: {error}"
+    progress.say(f"matting cutout: {line if job.name in line else f'{job.name}: {line}'}")
+    return 1
+
+
+def main(argv: list[str]) -> int:
+    """Run `matting cutout`; returns its exit code.
+
+    Raises
+    ------
+    OptionError, EngineError
+        Nothing was begun: wrong usage, or no server.
+    """
+    given = parser().parse_args(argv)
+    if given.jobs < 0:
+        raise OptionError(f"--jobs: got {given.jobs}, expected 1 or more")
+    try:
+        options = read_options(given)
+        jobs = plan(given.files, given.output, options.format)
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        raise OptionError(f"{error.filename}: cannot be used ({error.strerror}); check the path") from None
+    if given.skip_existing:
+        jobs = [job for job in jobs if job.clash or not (job.target and job.target.exists())]
+    if not jobs:
+        return 0
+    if jobs[0].target is None and sys.stdout.isatty():
+        raise OptionError("standard output: got a terminal, expected a file or a pipe; add > cutout.png")
+    try:
+        client = connect(given.engine, given.url, given.model)
+    except ServerUnavailable as error:
+        raise ServerUnavailable(f"{error}, or use --engine local") from None
+    if len(jobs) > 1:
+        tune_for_many_photos()
+    with client, _ended_by_sigterm():
+        failed = run_all(client, jobs, options, given.jobs or min(8, _cores() + 2))
+    return 1 if failed else 0
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only; it respects containers and taskset
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does, with nothing half-written."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # also where SIGINT is ignored, as behind `&`
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

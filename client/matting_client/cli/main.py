@@ -1,0 +1,84 @@
+"""The `matting` command: `cutout` here, further commands from whatever registers under `matting_client.commands`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+
+import matting_client
+from matting_client.cli import cutout
+from matting_client.cli.parser import Parser
+from matting_client.errors import MattingError
+
+GROUP = "matting_client.commands"
+APPLICATION = ("serve", "ui", "bench")  # installed with the application, named here so that a bare client can say so
+USAGE = 2
+EXAMPLES = """examples:
+  matting cutout photo.jpg -o cutout.png
+  matting cutout photos/ -o cutouts/ --preset product
+  matting serve
+  matting cutout --help
+"""
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _parser(plugins: dict[str, EntryPoint]) -> argparse.ArgumentParser:
+    names = ", ".join(["cutout", *sorted(plugins)])
+    parser = Parser(
+        prog="matting",
+        description="Cut people and products out of photos.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"matting {matting_client.__version__}")
+    parser.add_argument("command", help=f"one of: {names}")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see matting COMMAND --help")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line.
+
+    Returns
+    -------
+    0 all done, 1 some files failed, 2 wrong usage or no server, 130 interrupted.
+    """
+    plugins = _plugins()
+    parser = _parser(plugins)
+    given = parser.parse_args(argv)
+    try:
+        return _command(given.command, plugins, parser)(given.arguments)
+    except MattingError as error:
+        print(f"matting {given.command}: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print(f"matting {given.command}: interrupted", file=sys.stderr)
+        return cutout.INTERRUPTED
+
+
+def _remedy(name: str) -> str:
+    extra = {"bench": ".venv/bin/pip install -c constraints.txt -e '.[bench]'"}  # what ./run.sh does not install
+    return f"run {extra.get(name, './run.sh --setup-only')}"
+
+
+def _command(name: str, plugins: dict[str, EntryPoint], parser: argparse.ArgumentParser) -> Callable[[list[str]], int]:
+    if name == "cutout":
+        return cutout.main
+    if name in plugins:
+        try:
+            loaded: Callable[[list[str]], int] = plugins[name].load()
+        except ImportError as error:
+            parser.error(f"{name} lacks {error.name or error}: {_remedy(name)} in the application's folder")
+        return loaded
+    if name in APPLICATION:
+        parser.error(f"{name} comes with the application: run ./run.sh --setup-only in its folder")
+    return parser.error(f"got the command {name!r}, expected one of {', '.join(['cutout', *sorted(plugins)])}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Ways to run the model: on a Triton server over gRPC, HTTP or shared memory, or in this process.
+
+The names below are loaded when first used: `engines.onnx` alone needs no Triton client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matting_client.engine import AsyncEngine, Engine
+    from matting_client.runtime.local import LocalEngine
+    from matting_client.triton.aio import AsyncGrpcEngine, AsyncHttpEngine
+    from matting_client.triton.retry import Retry
+    from matting_client.triton.sync import GrpcEngine, HttpEngine
+
+__all__ = [
+    "AsyncEngine",
+    "AsyncGrpcEngine",
+    "AsyncHttpEngine",
+    "Engine",
+    "GrpcEngine",
+    "HttpEngine",
+    "LocalEngine",
+    "Retry",
+]
+
+_HOME = {
+    "AsyncEngine": "base",
+    "AsyncGrpcEngine": "aio",
+    "AsyncHttpEngine": "aio",
+    "Engine": "base",
+    "GrpcEngine": "triton",
+    "HttpEngine": "triton",
+    "LocalEngine": "local",
+    "Retry": "retry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

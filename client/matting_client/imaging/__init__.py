@@ -1,0 +1,1 @@
+"""Pictures from bytes and to bytes."""

@@ -1,0 +1,1 @@
+"""The model inside this process: engines, precision, and what makes them fast."""

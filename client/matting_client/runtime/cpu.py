@@ -1,0 +1,210 @@
+"""The model on this machine's CPU: which engine, which precision, how many threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client.engine import INPUT, check_batch, input_size
+from matting_client.errors import ModelError
+from matting_client.runtime.precision import INT8_FILE, Precision, best_precision, cpu_flags, gated_int8
+from matting_client.runtime.space_to_depth import pack_last_layers
+
+Image = NDArray[np.uint8]
+# Streams at most, and the largest input that gets more than one: each holds the activations of one photo, and those of
+# 1024 px would take the server beyond 1.2 GB for a tenth more photos a second.
+STREAMS, STREAMS_SIDE = 4, 512
+RunOne = Callable[[Image, Image], None]  # one photo (1, S, S, 3), and the alpha (1, S, S, 1) to fill
+
+
+class CpuModel:
+    """An ONNX file of the served contract, ready to run on the CPU.
+
+    OpenVINO where it is installed, ONNX Runtime in fp32 otherwise. A photo that comes alone gets all threads; photos
+    that come together share them in streams, which is slower for each and faster for all.
+
+    Parameters
+    ----------
+    path : the .onnx file. For int8, `model.int8.xml` beside it is taken.
+    precision : "int8", "bf16" or "f32" force one; "auto" follows the CPU.
+    threads : 0 takes all cores this process may use.
+
+    Attributes
+    ----------
+    size : side S of the input in pixels.
+    description : engine, version, precision and threads, for logs.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or is not such a model, or no engine is installed.
+    """
+
+    def __init__(self, path: Path, *, precision: Precision = "auto", threads: int = 0) -> None:
+        if not path.is_file():
+            raise ModelError(f"{path}: got no such file, expected an ONNX model; check the model repository")
+        if precision not in get_args(Precision):
+            raise ModelError(f"precision: got {precision!r}, expected auto, int8, bf16 or f32")
+        threads = threads or _cores()
+        int8 = gated_int8(path) if precision in ("auto", "int8") else None
+        wanted = best_precision(cpu_flags(), int8 is not None) if precision == "auto" else precision
+        if wanted == "int8" and int8 is None:
+            raise ModelError(
+                f"{path}: got no {INT8_FILE} beside it that has passed on such a CPU; run matting export int8"
+            )
+        try:
+            file = int8 if int8 and wanted == "int8" else path
+            compile_model = _openvino(file, "bf16" if wanted == "bf16" else "f32", threads)
+            self._alone, self.size, engine = compile_model(1)
+            self._compile = compile_model
+            self._streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1
+        except ImportError:
+            if precision in ("int8", "bf16"):
+                raise ModelError(
+                    f"{path}: {precision} needs OpenVINO; pip install openvino, or use precision f32"
+                ) from None
+            wanted, self._streams = "f32", 1
+            self._alone, self.size, engine = _onnxruntime(path, threads)
+        self._lock, self._running = threading.Lock(), 0
+        self._together: RunOne | None = None
+        self._pool = ThreadPoolExecutor(self._streams)
+        self.description = f"{engine} {wanted}, {threads} threads"
+
+    def warm_up(self) -> None:
+        """The first run in company compiles the streams."""
+        self.run(np.zeros((2, self.size, self.size, 3), np.uint8))
+
+    def run(self, image: Image) -> Image:
+        """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8. Safe from several threads.
+
+        Inside, every photo is a run of its own: on a CPU a batch is no faster per photo, but its activations take
+        memory with every photo (8 of 512 px: 740 MB instead of 250), and the bytes never depend on the company.
+        """
+        image = check_batch(image, self.size)
+        if len(image) > 1:
+            return self.start([image])[0].result()
+        alpha = np.empty((*image.shape[:3], 1), np.uint8)
+        self._run_one(image, alpha)
+        return alpha
+
+    def refill(self, photos: int) -> int:
+        """See `Model`: with all streams busy, one photo more has to wait, so that none waits for the next batch."""
+        return self._streams + 1
+
+    def start(self, images: Sequence[Image]) -> list[Future[Image]]:
+        """Begin with copies of several (N, S, S, 3); as many run at a time as there are streams, in this order."""
+        batches = [check_batch(image, self.size).copy() for image in images]
+        in_company = sum(map(len, batches)) > 1
+        return [self._start_one(image, in_company) for image in batches]
+
+    def _start_one(self, image: Image, in_company: bool) -> Future[Image]:
+        alpha = np.empty((*image.shape[:3], 1), np.uint8)
+        whole: Future[Image] = Future()
+        left = iter(range(len(image) - 1, -1, -1))  # `next` of an iterator is atomic, counting down is not
+
+        def done(part: Future[None]) -> None:
+            error = part.exception()
+            if next(left) == 0 and not whole.done():
+                whole.set_exception(error) if error else whole.set_result(alpha)
+            elif error and not whole.done():
+                whole.set_exception(error)
+
+        for i in range(len(image)):
+            part = self._pool.submit(self._run_one, image[i : i + 1], alpha[i : i + 1], in_company)
+            part.add_done_callback(done)
+        return whole
+
+    def _run_one(self, image: Image, alpha: Image, in_company: bool = False) -> None:
+        with self._lock:
+            self._running += 1
+            run = self._alone
+            if (in_company or self._running > 1) and self._streams > 1:
+                self._together = self._together or self._compile(self._streams)[0]
+                run = self._together
+        try:
+            run(image if image.flags.writeable else image.copy(), alpha)  # OpenVINO shares no read-only memory
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only; it respects containers and taskset
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return ModelError(f"{path}: got no usable ONNX model ({reason}); export it again")
+
+
+def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple[RunOne, int, str]]:
+    """What compiles the model for a number of streams: that many photos at once, each with its share of the threads."""
+    import openvino as ov
+
+    core = ov.Core()
+    try:
+        model = core.read_model(path)
+        shape = model.input(INPUT).partial_shape
+        size = input_size(path, {INPUT: tuple(None if d.is_dynamic else d.get_length() for d in shape)})
+        model.reshape({INPUT: [1, size, size, 3]})  # a fixed shape is planned better than a dynamic batch
+    except RuntimeError as error:
+        raise _unreadable(path, error) from None
+    if precision == "bf16":
+        pack_last_layers(model)
+
+    def compile_model(streams: int) -> tuple[RunOne, int, str]:
+        config = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+        }
+        try:
+            compiled = core.compile_model(model, "CPU", config)
+        except RuntimeError as error:
+            raise _unreadable(path, error) from None
+        pool = [compiled.create_infer_request()]
+
+        def run_one(image: Image, alpha: Image) -> None:
+            # Requests hold the activations: they are reused, and as many exist as calls ever ran at once.
+            try:
+                request = pool.pop()
+            except IndexError:
+                request = compiled.create_infer_request()
+            try:
+                request.set_input_tensor(ov.Tensor(image, shared_memory=True))
+                request.set_output_tensor(ov.Tensor(alpha, shared_memory=True))
+                request.infer()
+            finally:
+                pool.append(request)
+
+        return run_one, size, f"OpenVINO {ov.__version__.split('-')[0]}"
+
+    return compile_model
+
+
+def _onnxruntime(path: Path, threads: int) -> tuple[RunOne, int, str]:
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        raise ModelError(f"{path}: no engine is installed; pip install openvino or onnxruntime") from None
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's exceptions share no base but Exception
+        raise _unreadable(path, error) from None
+    size = input_size(path, {given.name: tuple(given.shape) for given in session.get_inputs()})
+
+    def run_one(image: Image, alpha: Image) -> None:
+        alpha[:] = session.run(None, {INPUT: image})[0]
+
+    return run_one, size, f"ONNX Runtime {ort.__version__}"

@@ -1,0 +1,57 @@
+"""An ONNX file on the best this machine has: the one choice that `LocalEngine` and the server share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client.errors import ModelError
+from matting_client.runtime.cpu import CpuModel
+from matting_client.runtime.cuda import CudaModel, has_cuda
+from matting_client.runtime.precision import Precision
+
+Image = NDArray[np.uint8]
+
+
+class Model(Protocol):
+    """A loaded model."""
+
+    size: int
+    description: str
+
+    def warm_up(self) -> None:
+        """Do now what the first photos would wait for."""
+
+    def run(self, image: Image) -> Image:
+        """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8."""
+        ...
+
+    def refill(self, photos: int) -> int:
+        """With fewer photos left than this, it would soon have nothing to do; `photos` came with the last `start`."""
+        ...
+
+    def start(self, images: Sequence[Image]) -> list[Future[Image]]:
+        """Begin with several (N, S, S, 3), in this order; they may change when this has returned."""
+        ...
+
+
+def open_model(path: Path, *, precision: Precision = "auto", threads: int = 0) -> Model:
+    """A GPU where ONNX Runtime can use one and no precision is forced, else the CPU; arguments as of `CpuModel`.
+
+    Raises
+    ------
+    ModelError
+    """
+    if precision == "auto" and has_cuda():
+        try:
+            return CudaModel(path)
+        except ModelError as error:
+            cpu = CpuModel(path, threads=threads)
+            cpu.description += f" (not the GPU: {error})"
+            return cpu
+    return CpuModel(path, precision=precision, threads=threads)

@@ -1,0 +1,1 @@
+"""The model on a Triton server, over gRPC or HTTP, with or without shared memory."""

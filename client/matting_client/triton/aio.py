@@ -1,0 +1,262 @@
+"""The model on a Triton server for asyncio: awaitable twins of the engines in `triton`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from matting_client.engine import OUTPUT, check_batch
+from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
+from matting_client.triton.protocol import (
+    UNREGISTERING,
+    Image,
+    alpha_shape,
+    grpc_settings,
+    input_side,
+    is_loopback,
+    may_have_arrived,
+    tensors,
+    was_answered,
+)
+from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
+from matting_client.triton.shm import Region, Regions
+
+CONNECTIONS = 64  # HTTP connections kept; more requests than this wait for one
+
+
+class _AsyncEngine:
+    """Shared body of the asynchronous engines. `size` is known after the first `connect` or `infer`."""
+
+    module: ModuleType
+
+    def __init__(
+        self,
+        url: str,
+        model: str = "matting_512",
+        *,
+        shared_memory: bool | None = None,
+        timeout: float = 30.0,
+        retry: Retry | None = None,
+    ) -> None:
+        self.url, self.model, self.timeout = url, model, timeout
+        self.retry = retry or Retry()
+        self.size = 0
+        self._client: Any = None
+        self._regions = Regions()
+        self._share = is_loopback(url) if shared_memory is None else shared_memory
+        self._must_share = shared_memory is True
+
+    def _open(self) -> Any:
+        raise NotImplementedError
+
+    async def _metadata(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _options(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _status_options(self) -> dict[str, Any]:
+        return self._options()
+
+    @property
+    def transport(self) -> str:
+        """How the pixels travel: "shared memory" or the protocol's name."""
+        name = type(self).__name__.removeprefix("Async").removesuffix("Engine").lower()
+        return "shared memory" if self._share else name
+
+    async def connect(self) -> Self:
+        """Open the connection and learn the model's size.
+
+        Raises
+        ------
+        EngineError
+            No such server or model.
+        """
+        if self._client is None:
+            self._client = self._open()
+        try:
+            self.size = input_side(self.model, self.url, await self._metadata())
+        except EngineError:
+            raise
+        except Exception as error:  # aiohttp, grpc and tritonclient raise unrelated types
+            raise translate(error, self.url, self.model) from None
+        return self
+
+    async def infer(self, image: Image) -> Image:
+        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8; retries and errors as of the synchronous engines."""
+        if not self.size:
+            await self.connect()
+        image = check_batch(image, self.size)
+        waits = None
+        while True:
+            try:
+                return await self._once(image)
+            except (ServerBusy, ServerUnavailable):
+                waits = waits or self.retry.waits()
+                wait = next(waits, None)
+                if wait is None:
+                    raise
+            await asyncio.sleep(wait)
+
+    async def _once(self, image: Image) -> Image:
+        try:
+            while self._share:
+                alpha = await self._shared(image)
+                if alpha is not None:
+                    return alpha
+            answer = await self._infer(image)
+            return np.array(answer.as_numpy(OUTPUT))
+        except Exception as error:  # as above
+            raise translate(error, self.url, self.model) from None
+
+    async def _infer(self, image: Image, region: Region | None = None) -> Any:
+        given, wanted = tensors(self.module, image, region)
+        return await self._client.infer(self.model, given, outputs=wanted, **self._options())
+
+    async def _shared(self, image: Image) -> Image | None:
+        """One attempt through shared memory; None when it must be made again, or in another way."""
+        await self._unregister(self._regions.due())
+        region = self._regions.take(image.nbytes)
+        if region is None:
+            await self._unregister(self._regions.outgrown())
+            region = await self._new_region(image)
+        if region is None:
+            return None
+        try:
+            region.write(image)
+            await self._infer(image, region)
+            alpha = region.read(alpha_shape(image))
+        except Exception as error:  # as above
+            if has_forgotten(error):  # the server has restarted: all regions are unknown to it
+                for stale in [region, *self._regions.drain()]:
+                    stale.close()
+                return None
+            if was_answered(translate(error, self.url, self.model)):
+                await self._unregister([region])
+            else:
+                self._regions.retire(region)
+            raise
+        except BaseException:  # cancelled: the server may still write to it
+            self._regions.retire(region)
+            raise
+        self._regions.give(region)
+        return alpha
+
+    async def _new_region(self, image: Image) -> Region | None:
+        """A region that the server knows; None, and no shared memory from now on, where that cannot be."""
+        region = None
+        try:
+            region = Region(image.nbytes, image.nbytes // 3)
+            await region.register_async(self._client, **self._options())
+        except BaseException as error:
+            if region is not None and may_have_arrived(error, self.url, self.model):
+                self._regions.retire(region)
+                raise
+            if region is not None:
+                region.close()
+            if self._must_share or not isinstance(error, Exception):
+                raise
+            # The address is local but the memory is not, as with a container: send the pixels instead.
+            self._share = False
+            return None
+        return region
+
+    async def _unregister(self, regions: list[Region]) -> None:
+        waits, pending = UNREGISTERING.waits(), list(regions)
+        try:
+            while pending:
+                with contextlib.suppress(Exception):  # a server that is gone has forgotten it
+                    while await self._unregistering(pending[-1].name) and (wait := next(waits, None)) is not None:
+                        await asyncio.sleep(wait)
+                pending.pop().close()
+        finally:  # cancelled: the rest is for later
+            for region in pending:
+                self._regions.retire(region)
+
+    async def _unregistering(self, name: str) -> bool:
+        """Ask for a region to be unregistered; whether the server still has it."""
+        try:
+            await self._client.unregister_system_shared_memory(name, **self._options())
+        except Exception as error:
+            if is_in_use(error):
+                return True
+            raise
+        return bool(await self._client.get_system_shared_memory_status(name, **self._status_options()))
+
+    async def close(self) -> None:
+        """Unregister and unlink shared memory and close the connection; harmless when repeated."""
+        if self._client is not None:
+            await self._unregister(self._regions.drain())
+            client, self._client = self._client, None
+            await client.close()
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await self.connect()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class AsyncGrpcEngine(_AsyncEngine):
+    """Over gRPC, awaitable; parameters and errors as of `GrpcEngine`, raised by `connect`."""
+
+    def __init__(self, url: str = "127.0.0.1:8001", model: str = "matting_512", **options: Any) -> None:
+        import tritonclient.grpc.aio as module
+
+        self.module = module
+        super().__init__(url, model, **options)
+
+    def _open(self) -> Any:
+        return self.module.InferenceServerClient(self.url, channel_args=grpc_settings(self.url))
+
+    async def _metadata(self) -> dict[str, Any]:
+        found: dict[str, Any] = await self._client.get_model_metadata(
+            self.model, as_json=True, client_timeout=self.timeout
+        )
+        return found
+
+    def _options(self) -> dict[str, Any]:
+        return {"client_timeout": self.timeout}
+
+    def _status_options(self) -> dict[str, Any]:
+        return {"as_json": True, **self._options()}
+
+
+class AsyncHttpEngine(_AsyncEngine):
+    """Over HTTP, awaitable; parameters and errors as of `GrpcEngine`, raised by `connect`."""
+
+    def __init__(self, url: str = "127.0.0.1:8000", model: str = "matting_512", **options: Any) -> None:
+        import tritonclient.http.aio as module
+
+        self.module = module
+        super().__init__(url, model, **options)
+
+    def _open(self) -> Any:
+        client = self.module.InferenceServerClient(self.url, conn_limit=CONNECTIONS, conn_timeout=self.timeout)
+        send = client._post
+
+        async def post(request_uri: str, request_body: Any, headers: Any, query_params: Any) -> Any:
+            # aiohttp warns of bodies above 1 MiB that are handed over as bytes.
+            body = io.BytesIO(request_body) if isinstance(request_body, bytes) else request_body
+            return await send(request_uri, body, headers, query_params)
+
+        client._post = post
+        return client
+
+    async def _metadata(self) -> dict[str, Any]:
+        found: dict[str, Any] = await self._client.get_model_metadata(self.model)
+        return found
+
+    def _options(self) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,91 @@
+"""What the synchronous and asynchronous Triton engines share: addresses, tensors, connection settings."""
+
+from __future__ import annotations
+
+import ipaddress
+from http.client import HTTPException
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.utils import InferenceServerException
+
+from matting_client.engine import INPUT, OUTPUT
+from matting_client.errors import EngineError, ModelError, ServerBusy, ServerUnavailable
+from matting_client.triton.retry import Retry, translate
+from matting_client.triton.shm import Region
+
+Image = NDArray[np.uint8]
+# What the synchronous transports raise; HTTPException comes when a server dies in the middle of an HTTP answer.
+TRANSPORT_ERRORS = (InferenceServerException, OSError, HTTPException)
+# A photo is answered before the rest of its batch, and until that is done its region stays registered: the server
+# refuses to unregister it, or takes note and forgets it again, so the wish is repeated for as long as a batch may take.
+UNREGISTERING = Retry(budget=30.0, first=0.02)
+DEAD_STUB = "is not healthy"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether host:port names this machine's loopback interface."""
+    host = url.rsplit(":", 1)[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def grpc_settings(url: str) -> list[tuple[str, int]]:
+    """Settings of a gRPC channel: messages of any size, quick reconnection, no proxy for this very machine."""
+    settings = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+    ]
+    return [*settings, ("grpc.enable_http_proxy", 0)] if is_loopback(url) else settings
+
+
+def input_side(model: str, url: str, metadata: dict[str, Any]) -> int:
+    """Side S of a model's input from its KServe metadata.
+
+    Raises
+    ------
+    ModelError
+        The model is not one of ours.
+    """
+    shapes = {entry["name"]: [int(n) for n in entry["shape"]] for entry in metadata.get("inputs", [])}
+    shape = shapes.get(INPUT, [])
+    if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or shape[1] <= 0:
+        raise ModelError(
+            f"{url}: {model} has inputs {shapes}, expected {INPUT} (batch, S, S, 3); choose a matting model"
+        )
+    return shape[1]
+
+
+def tensors(module: ModuleType, image: Image, region: Region | None = None) -> tuple[list[Any], list[Any]]:
+    """Input and requested output of one request, carrying pixels or pointing into a region."""
+    given = module.InferInput(INPUT, list(image.shape), "UINT8")
+    wanted = module.InferRequestedOutput(OUTPUT)
+    if region is None:
+        given.set_data_from_numpy(image)
+    else:
+        given.set_shared_memory(region.name, image.nbytes)
+        wanted.set_shared_memory(region.name, image.nbytes // 3, offset=region.image_bytes)
+    return [given], [wanted]
+
+
+def alpha_shape(image: Image) -> tuple[int, ...]:
+    """Shape of the answer to a batch."""
+    return (*image.shape[:3], 1)
+
+
+def was_answered(failure: EngineError) -> bool:
+    """Whether the server has ended the failed request, so that it will not touch its memory any more."""
+    return isinstance(failure, ModelError | ServerBusy) or DEAD_STUB in str(failure)
+
+
+def may_have_arrived(error: BaseException, url: str, model: str) -> bool:
+    """Whether the server may have done what a failed call asked: no answer came, or nobody waited for it any more."""
+    if not isinstance(error, Exception):
+        return True
+    return isinstance(translate(error, url, model), ServerBusy | ServerUnavailable)

@@ -1,0 +1,279 @@
+"""The model on a Triton server, over gRPC or HTTP, with shared memory on the same machine.
+
+The two classes differ in the tritonclient module they speak through; everything else is shared. `aio` has their twins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import weakref
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from matting_client.engine import OUTPUT, check_batch
+from matting_client.errors import ServerBusy, ServerUnavailable
+from matting_client.triton.protocol import (
+    TRANSPORT_ERRORS,
+    UNREGISTERING,
+    Image,
+    alpha_shape,
+    grpc_settings,
+    input_side,
+    is_loopback,
+    may_have_arrived,
+    tensors,
+    was_answered,
+)
+from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
+from matting_client.triton.shm import Region, Regions
+
+
+class _SyncEngine:
+    """Shared body of the synchronous engines; safe to use from several threads."""
+
+    module: ModuleType
+
+    def __init__(
+        self,
+        url: str,
+        model: str = "matting_512",
+        *,
+        shared_memory: bool | None = None,
+        timeout: float = 30.0,
+        retry: Retry | None = None,
+    ) -> None:
+        self.url, self.model, self.timeout = url, model, timeout
+        self.retry = retry or Retry()
+        self._regions = Regions()
+        self._share = is_loopback(url) if shared_memory is None else shared_memory
+        self._must_share = shared_memory is True
+        try:
+            self.size = input_side(model, url, self._metadata())
+        except TRANSPORT_ERRORS as error:
+            self.close()
+            raise translate(error, url, model) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _connection(self) -> Any:
+        """The tritonclient client that this thread may use."""
+        raise NotImplementedError
+
+    def _disconnect(self) -> None:
+        raise NotImplementedError
+
+    def _metadata(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _options(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _status_options(self) -> dict[str, Any]:
+        return self._options()
+
+    @property
+    def transport(self) -> str:
+        """How the pixels travel: "shared memory" or the protocol's name."""
+        return "shared memory" if self._share else type(self).__name__.removesuffix("Engine").lower()
+
+    def infer(self, image: Image) -> Image:
+        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8; retries while the server is busy or comes back.
+
+        Raises
+        ------
+        ModelError
+            The request is wrong.
+        ServerBusy, ServerUnavailable
+            Still so when the retry budget was spent.
+        """
+        image = check_batch(image, self.size)
+        waits = None
+        while True:
+            try:
+                return self._once(image)
+            except (ServerBusy, ServerUnavailable):
+                waits = waits or self.retry.waits()
+                wait = next(waits, None)
+                if wait is None:
+                    raise
+                time.sleep(wait)
+
+    def _once(self, image: Image) -> Image:
+        try:
+            while self._share:
+                alpha = self._shared(image)
+                if alpha is not None:
+                    return alpha
+            answer = self._infer(image)
+            return np.array(answer.as_numpy(OUTPUT))
+        except TRANSPORT_ERRORS as error:
+            raise translate(error, self.url, self.model) from None
+
+    def _infer(self, image: Image, region: Region | None = None) -> Any:
+        given, wanted = tensors(self.module, image, region)
+        return self._connection().infer(self.model, given, outputs=wanted, **self._options())
+
+    def _shared(self, image: Image) -> Image | None:
+        """One attempt through shared memory; None when it must be made again, or in another way."""
+        self._unregister(self._regions.due())
+        region = self._regions.take(image.nbytes)
+        if region is None:
+            self._unregister(self._regions.outgrown())
+            region = self._new_region(image)
+        if region is None:
+            return None
+        try:
+            region.write(image)
+            self._infer(image, region)
+            alpha = region.read(alpha_shape(image))
+        except TRANSPORT_ERRORS as error:
+            if has_forgotten(error):  # the server has restarted: all regions are unknown to it
+                for stale in [region, *self._regions.drain()]:
+                    stale.close()
+                return None
+            if was_answered(translate(error, self.url, self.model)):
+                self._unregister([region])
+            else:
+                self._regions.retire(region)
+            raise
+        except BaseException:
+            self._regions.retire(region)
+            raise
+        self._regions.give(region)
+        return alpha
+
+    def _new_region(self, image: Image) -> Region | None:
+        """A region that the server knows; None, and no shared memory from now on, where that cannot be."""
+        region = None
+        try:
+            region = Region(image.nbytes, image.nbytes // 3)
+            region.register(self._connection(), **self._options())
+        except BaseException as error:
+            if region is not None and may_have_arrived(error, self.url, self.model):
+                self._regions.retire(region)
+                raise
+            if region is not None:
+                region.close()
+            if self._must_share or not isinstance(error, TRANSPORT_ERRORS):
+                raise
+            # The address is local but the memory is not, as with a container: send the pixels instead.
+            self._share = False
+            return None
+        return region
+
+    def _unregister(self, regions: list[Region]) -> None:
+        waits, pending = UNREGISTERING.waits(), list(regions)
+        try:
+            while pending:
+                with contextlib.suppress(*TRANSPORT_ERRORS):  # a server that is gone has forgotten it
+                    while self._unregistering(pending[-1].name) and (wait := next(waits, None)) is not None:
+                        time.sleep(wait)
+                pending.pop().close()
+        finally:  # interrupted: the rest is for later
+            for region in pending:
+                self._regions.retire(region)
+
+    def _unregistering(self, name: str) -> bool:
+        """Ask for a region to be unregistered; whether the server still has it."""
+        try:
+            self._connection().unregister_system_shared_memory(name, **self._options())
+        except TRANSPORT_ERRORS as error:
+            if is_in_use(error):
+                return True
+            raise
+        return bool(self._connection().get_system_shared_memory_status(name, **self._status_options()))
+
+    def close(self) -> None:
+        """Unregister and unlink shared memory and close the connection; harmless when repeated."""
+        self._unregister(self._regions.drain())
+        self._disconnect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class GrpcEngine(_SyncEngine):
+    """Over gRPC.
+
+    Parameters
+    ----------
+    url : host:port.
+    model : name in the repository.
+    shared_memory : pass pixels through system shared memory; None does so on loopback addresses, where it works.
+    timeout : seconds for one attempt.
+    retry : waits between attempts.
+
+    Raises
+    ------
+    ServerUnavailable
+        No server answers.
+    ModelError
+        The server has no such matting model.
+    """
+
+    def __init__(self, url: str = "127.0.0.1:8001", model: str = "matting_512", **options: Any) -> None:
+        import tritonclient.grpc as module
+
+        self.module = module
+        self._client = module.InferenceServerClient(url, channel_args=grpc_settings(url))
+        super().__init__(url, model, **options)
+
+    def _connection(self) -> Any:
+        return self._client
+
+    def _disconnect(self) -> None:
+        self._client.close()
+
+    def _metadata(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._client.get_model_metadata(self.model, as_json=True, client_timeout=self.timeout)
+        return found
+
+    def _options(self) -> dict[str, Any]:
+        return {"client_timeout": self.timeout}
+
+    def _status_options(self) -> dict[str, Any]:
+        return {"as_json": True, **self._options()}
+
+
+class HttpEngine(_SyncEngine):
+    """Over HTTP; parameters and errors as of `GrpcEngine`."""
+
+    CONNECT_SECONDS = 5.0
+
+    def __init__(self, url: str = "127.0.0.1:8000", model: str = "matting_512", **options: Any) -> None:
+        import tritonclient.http as module
+
+        self.module = module
+        # Its HTTP client runs on gevent, whose locks belong to one thread: every thread gets a client of its own.
+        self._own = threading.local()
+        self._clients: weakref.WeakSet[Any] = weakref.WeakSet()
+        super().__init__(url, model, **options)
+
+    def _connection(self) -> Any:
+        if not hasattr(self._own, "client"):
+            self._own.client = self.module.InferenceServerClient(
+                self.url, connection_timeout=self.CONNECT_SECONDS, network_timeout=self.timeout
+            )
+            self._clients.add(self._own.client)
+        return self._own.client
+
+    def _disconnect(self) -> None:
+        for client in list(self._clients):
+            client.close()
+
+    def _metadata(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._connection().get_model_metadata(self.model)
+        return found
+
+    def _options(self) -> dict[str, Any]:
+        return {}

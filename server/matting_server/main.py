@@ -1,0 +1,87 @@
+"""`matting serve`: the embedded Triton on this machine, supervised."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import sys
+from pathlib import Path
+
+from matting_server.errors import ServeError
+from matting_server.settings import DEFAULT_REPOSITORY, Settings
+from matting_server.supervisor import say, serve
+
+_EXAMPLES = """\
+examples:
+  matting serve                                     Triton on 127.0.0.1:8000 (HTTP), 8001 (gRPC), 8002 (metrics)
+  matting serve --page                              and the web page with the REST API on 127.0.0.1:7860
+  matting serve --threads 4 --precision f32         four threads for each model, no bf16
+  matting serve --http-port 9000 --grpc-port 9001 --metrics-port 9002
+
+exit code: 0 ended by Ctrl-C or a signal, 1 the server failed, 2 wrong usage (a port is taken, a file is missing)
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of `matting serve`."""
+    defaults = Settings()
+    result = argparse.ArgumentParser(
+        prog="matting serve",
+        description="Start the embedded Triton server with the models of a repository, and keep it running.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = result.add_argument
+    add("--host", default=defaults.host, help="address Triton listens on (default: %(default)s, this machine only)")
+    add("--http-port", type=_port, default=defaults.http_port, metavar="PORT", help="default: %(default)s")
+    add("--grpc-port", type=_port, default=defaults.grpc_port, metavar="PORT", help="default: %(default)s")
+    add("--metrics-port", type=_port, default=defaults.metrics_port, metavar="PORT", help="default: %(default)s")
+    add("--model-repository", type=Path, default=DEFAULT_REPOSITORY, metavar="DIR", help="default: %(default)s")
+    add("--threads", type=_count, default=0, metavar="N", help="threads for each model (default: one per core)")
+    add("--precision", choices=("auto", "int8", "bf16", "f32"), default="auto", help="default: %(default)s")
+    add("--log-verbose", type=_count, default=0, metavar="N", help="show Triton's own log, at this level")
+    add("--page", action="store_true", help="also run the web page and the REST API (matting ui)")
+    add("--page-host", default=defaults.page_host, metavar="HOST", help="default: %(default)s, this machine only")
+    add("--page-port", type=_port, default=defaults.page_port, metavar="PORT", help="default: %(default)s")
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Run `matting serve` with ``argv`` (without the command's name); returns the exit code."""
+    options = vars(parser().parse_args(argv))
+    settings = Settings(repository=options.pop("model_repository"), **options)
+    if not _is_loopback(settings.host):
+        say(
+            f"warning: {settings.host} opens Triton to other machines. It has no passwords and no limits on what is "
+            "sent to it; show people the page or the REST API instead, and keep Triton on 127.0.0.1"
+        )
+    try:
+        serve(settings)
+    except ServeError as error:
+        say(f"matting serve: {error}")
+        return error.exit_code
+    return 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _port(text: str) -> int:
+    value = _count(text)
+    if not 1 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a port from 1 to 65535")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, 0 or more")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,172 @@
+"""The private temporary folder a server runs from; `remains` sweeps those of servers that were killed.
+
+    <tmp>/unet-matting-<token>/           locked (flock) as long as its supervisor lives
+        backends/onnxruntime/             copies: Triton refuses links out of its backend directory
+        models/<name>/config.pbtxt, configs/     copies
+        models/<name>/<version>/...       links to the real files, plus `revived`, whose time says "load me again"
+        life/<name>/<instance>            locked as long as its process lives; holds how many photos it owes
+        page/                             temporary files of the web page
+
+The user's repository is only ever read, and may be read-only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from matting_server.errors import SetupError
+from matting_server.orphans import FOLDER_PREFIX, SHM_PREFIX, TOKEN_BYTES, UNBORN_PREFIX, clean_up, note_scratch
+
+MODEL_FILE = "model.onnx"
+_BACKEND_SOURCE = Path(__file__).parent / "backend" / "onnxruntime"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One locked private folder."""
+
+    root: Path
+    token: str
+    admin_token: str
+    lock: int  # descriptor of the folder, holding the lock
+
+    @property
+    def backends(self) -> Path:
+        """Backend directory for Triton."""
+        return self.root / "backends"
+
+    @property
+    def models(self) -> Path:
+        """Model repository for Triton: a view of the user's."""
+        return self.root / "models"
+
+    @property
+    def life(self) -> Path:
+        """Where the processes of the models show that they live."""
+        return self.root / "life"
+
+    @property
+    def page(self) -> Path:
+        """Where the web page keeps its temporary files."""
+        return self.root / "page"
+
+    @property
+    def shm_prefix(self) -> str:
+        """Start of the name of every shared-memory region of this server."""
+        return f"{SHM_PREFIX}{self.token}_"
+
+    def touch(self, model: str) -> None:
+        """Make Triton see ``model`` as changed, so that the next load starts its process anew."""
+        for version in _versions(self.models / model):
+            (version / "revived").write_text(str(time.time_ns()))
+
+    def lost(self, model: str) -> int | None:
+        """How many photos the processes of ``model`` that have ended owed; None while all live that ever showed it."""
+        dead = [file for file in (self.life / model).glob("*") if _is_free(file)]
+        return sum(int.from_bytes(file.read_bytes(), sys.byteorder) for file in dead) if dead else None
+
+    def note_scratch(self, since: float) -> None:
+        """Remember the scratch folders that appeared after ``since`` (Unix time), while the server was starting."""
+        note_scratch(self.root, since)
+
+    def clean_up(self) -> None:
+        """Remove what a server that died could not: its shared memory and its scratch folders."""
+        clean_up(self.root)
+
+    def close(self) -> None:
+        """Remove the folder and everything that belongs to it; only when none of its processes lives."""
+        self.clean_up()
+        shutil.rmtree(self.root, ignore_errors=True)
+        os.close(self.lock)
+
+
+def create_workspace(tmp: Path | None = None) -> Workspace:
+    """Make and lock an empty private folder (mode 0700) under ``tmp``, default the system's."""
+    tmp = tmp or Path(tempfile.gettempdir())
+    unborn = Path(tempfile.mkdtemp(prefix=UNBORN_PREFIX, dir=tmp))
+    lock = os.open(unborn, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    token = secrets.token_hex(TOKEN_BYTES)
+    # Locked before it gets its name: another server that sweeps now cannot take it for an orphan.
+    root = unborn.rename(tmp / f"{FOLDER_PREFIX}{token}")
+    return Workspace(root, token, secrets.token_urlsafe(24), lock)
+
+
+def fill_backends(workspace: Workspace, python_backend: Path, stub: Path) -> None:
+    """Build the backend `onnxruntime`: the wheel's python backend, its stub and our model.py."""
+    target = workspace.backends / "onnxruntime"
+    target.mkdir(parents=True)
+    for source in (*sorted(python_backend.iterdir()), stub, _BACKEND_SOURCE / "model.py"):
+        if source.is_file():
+            shutil.copy(source, target)
+
+
+def fill_models(workspace: Workspace, repository: Path) -> list[str]:
+    """Mirror ``repository`` into the workspace; returns the names of its models.
+
+    Raises
+    ------
+    SetupError
+        When the repository, all its models, or a model's ONNX file is missing.
+    """
+    if not repository.is_dir():
+        raise SetupError(f"{repository}: no such folder; give the model repository with --model-repository")
+    sources = sorted(path.parent for path in repository.glob("*/config.pbtxt"))
+    if not sources:
+        raise SetupError(f"{repository}: no model in it, expected <model>/config.pbtxt and <model>/1/{MODEL_FILE}")
+    for source in sources:
+        _mirror(source, workspace.models / source.name)
+    return [source.name for source in sources]
+
+
+def _mirror(source: Path, target: Path) -> None:
+    versions = _versions(source)
+    if not versions:
+        raise SetupError(f"{source / '1' / MODEL_FILE} is missing: matting export publish writes it")
+    for version in versions:
+        model = version / MODEL_FILE
+        if not model.is_file() or model.stat().st_size == 0:
+            raise SetupError(f"{model} is missing or empty: matting export publish writes it")
+        (target / version.name).mkdir(parents=True)
+        for file in version.iterdir():
+            (target / version.name / file.name).symlink_to(file.resolve())
+    (target / "config.pbtxt").write_text(without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8")))
+    if (source / "configs").is_dir():
+        shutil.copytree(source / "configs", target / "configs")
+
+
+def without_queue_policy(config: str) -> str:
+    """A config.pbtxt whose queue's limit is a parameter for our backend, which refuses what is beyond it.
+
+    With a limit or a timeout in the queue's policy, the batcher of this Triton (2.51) loses wake-ups and lets requests
+    wait for half a second while the model is idle; issue 8870 of triton-inference-server/server has one cause.
+    """
+    policy = re.search(r"default_queue_policy\s*\{[^}]*\}", config)
+    if policy is None:
+        return config
+    limit = re.search(r"max_queue_size:\s*(\d+)", policy[0])
+    parameter = f'parameters {{ key: "max_queue_size" value {{ string_value: "{limit[1]}" }} }}\n' if limit else ""
+    return config.replace(policy[0], "").rstrip("\n") + "\n" + parameter
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nobody holds a lock on a file."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _versions(model: Path) -> list[Path]:
+    return sorted(path for path in model.iterdir() if path.is_dir() and path.name.isdecimal())

@@ -1,0 +1,103 @@
+"""Everything a training run depends on, in one frozen value that is written beside its checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from matting_training.model.unet import WHOLE_SIDE, ModelConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. Paths are relative to the working directory."""
+
+    data: Path = Path("data")  # holds the sets named below, `backgrounds/`, and the validation sets
+    run: Path = Path("runs/default")  # checkpoints, plots and the resolved configuration go here
+    cache: Path = Path("cache")  # decoded pictures with estimated foregrounds
+    # name:share of the samples:how often the subject is put on a random background:how often it then gets extra hairs
+    sets: tuple[str, ...] = (
+        "studio:0.4:0.95:0.4",
+        "portraits:0.27:0.5:0.3",
+        "fashion:0.2:0.5:0",
+        "products:0.13:0.4:0",
+    )
+    validate: tuple[str, ...] = ("val_london", "val_natural", "val_product")
+    max_side: int = 1200  # longest side of the cached pictures
+    size: tuple[int, ...] = (320,)  # sides of the training squares; batches take turns
+    window: int = 0  # of larger squares only the fine levels learn, on a window of this side; 0: everything learns
+    samples: int = 40_000  # length of the run
+    epoch: int = 4_000  # samples between validations
+    batch: int = 8
+    negatives: float = 0.04  # share of pictures without any subject
+    zoom: float = 2.0  # most that a crop is magnified over the whole photo in the same square
+    lr: float = 1e-3  # of the decoder, at the top of the schedule
+    encoder_lr: float = 0.3  # the pretrained encoder's share of it
+    statistics: bool = True  # whether batch norms go on learning them; batches of large pictures are too small for it
+    warmup: int = 1_000  # samples of linear rise; a cosine falls to 1 % of the top after it
+    weight_decay: float = 0.02
+    ema: float = 0.998  # of the weights, a step
+    clip: float = 1.0  # largest norm of the gradient
+    workers: int = min(15, max(1, (os.cpu_count() or 2) - 1))  # they make samples, each four batches ahead
+    seed: int = 1
+    device: str = "auto"  # auto, cpu or cuda
+    compile: bool = False  # torch.compile; pays on CUDA, not on a CPU
+    start: Path | None = None  # weights to start from instead of ImageNet's
+    validation_size: int = 512
+    minutes: float = 0.0  # stop (resumable) after this long; 0: run to the end
+    model: ModelConfig = field(default_factory=ModelConfig)
+
+    def __post_init__(self) -> None:
+        if any(size % (64 if size > WHOLE_SIDE else 32) or size < 64 for size in self.size):
+            raise ValueError(f"size: got {self.size}, expected multiples of 32 from 64 up, of 64 above {WHOLE_SIDE}")
+        if self.window and (self.window % 64 or self.window < 128):
+            raise ValueError(f"window: got {self.window}, expected 0 or a multiple of 64 from 128 up")
+        if self.epoch % self.batch or self.samples % self.batch:
+            raise ValueError(
+                f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"
+            )
+
+    def write(self, path: Path) -> None:
+        """Write the resolved configuration as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def parse(argv: list[str] | None = None) -> TrainConfig:
+    """Command line -> configuration; every field is an option; `--no-cbam` and the like switch parts off."""
+    parser = argparse.ArgumentParser(
+        prog="matting train",
+        description="Train the matting U-Net. Interrupted runs go on from their last checkpoint when started again.",
+        epilog="examples:\n"
+        "  matting train --data ~/matting-data --run runs/cpu\n"
+        "  matting train --run runs/fine --start runs/cpu/best.safetensors --size 512 --lr 3e-4\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    default = TrainConfig()
+    for f in fields(TrainConfig):
+        if f.name == "model":
+            continue
+        value: Any = getattr(default, f.name)
+        option = "--" + f.name.replace("_", "-")
+        if isinstance(value, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=value)
+        elif isinstance(value, tuple):
+            kind, shown = type(value[0]), " ".join(map(str, value))
+            parser.add_argument(option, type=kind, nargs="+", default=value, help=f"default: {shown}")
+        else:
+            kind = Path if f.name in {"data", "run", "cache", "start"} else type(value)
+            parser.add_argument(option, type=kind, default=value, help=f"default: {value}")
+    model = ModelConfig()
+    parser.add_argument("--cbam", action=argparse.BooleanOptionalAction, default=model.cbam)
+    parser.add_argument("--deep-supervision", action=argparse.BooleanOptionalAction, default=model.deep_supervision)
+    parser.add_argument("--transformer", type=int, default=model.transformer, help="blocks; 0 switches it off")
+    given = vars(parser.parse_args(argv))
+    model = ModelConfig(**{name: given.pop(name) for name in ("cbam", "deep_supervision", "transformer")})
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    try:
+        return TrainConfig(**given, model=model)
+    except ValueError as error:
+        parser.error(str(error))

@@ -1,0 +1,1 @@
+"""Pictures with their alphas, and the samples made of them."""

@@ -1,0 +1,126 @@
+"""Checked and decoded pictures with estimated foreground colours, as arrays on disk that training maps into memory.
+
+Compositing a photo's own colours on a new background would teach the halo of the old one, so the foreground colours are
+estimated once (Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020, in pymatting).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from matting_training.data.pairs import DataError, Pair, read_alpha, read_rgb
+from matting_training.process import fork_server, work_on_one_core
+
+
+def _problem(pair: Pair) -> str | None:
+    try:
+        image, alpha = read_rgb(pair.image), read_alpha(pair.alpha)
+    except DataError as error:
+        return str(error)
+    if image.shape[:2] != alpha.shape:
+        return f"{pair.alpha}: got {alpha.shape}, expected the photo's {image.shape[:2]}; make them the same size"
+    return None
+
+
+def process_pool(workers: int | None) -> ProcessPoolExecutor:
+    """So many processes of one core each; None: as many as there are cores."""
+    return ProcessPoolExecutor(workers, mp_context=fork_server(), initializer=work_on_one_core)
+
+
+def check(pairs: list[Pair], workers: int | None = None) -> None:
+    """Decode every pair once.
+
+    Raises
+    ------
+    DataError
+        Names every pair (up to ten) that cannot be read or does not fit.
+    """
+    if not pairs:
+        return
+    with process_pool(workers) as pool:
+        problems = [p for p in pool.map(_problem, pairs, chunksize=32) if p]
+    if problems:
+        more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise DataError("\n".join(problems[:10]) + more)
+
+
+def _shrink(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    scale = max_side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small: NDArray[np.uint8] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return small
+
+
+def cached_path(files: tuple[Path, ...], cache: Path, max_side: int) -> Path:
+    """Where the array of a picture, or of a photo and its alpha, lies; changes with each file's path, size and time."""
+    states = [(file.resolve(), file.stat()) for file in files]
+    key = "|".join([*(f"{path}|{stat.st_size}|{stat.st_mtime_ns}" for path, stat in states), str(max_side)])
+    return cache / f"{files[0].stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+
+
+def _save(array: NDArray[np.uint8], path: Path) -> None:
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.save(file, array)
+    part.replace(path)
+
+
+def _build_pair(job: tuple[Pair, Path, int]) -> None:
+    from pymatting import estimate_foreground_ml
+
+    pair, path, max_side = job
+    src, pha = _shrink(read_rgb(pair.image), max_side), _shrink(read_alpha(pair.alpha), max_side)
+    fgr = estimate_foreground_ml(src / 255.0, pha / 255.0)
+    fgr_u8 = np.round(np.clip(fgr, 0, 1) * 255).astype(np.uint8)
+    _save(np.stack([np.dstack([src, pha]), np.dstack([fgr_u8, pha])]), path)
+
+
+def _build_picture(job: tuple[Path, Path, int]) -> None:
+    source, path, max_side = job
+    _save(_shrink(read_rgb(source), max_side), path)
+
+
+def cache_pairs(pairs: list[Pair], cache: Path, max_side: int, workers: int | None = None) -> list[Path]:
+    """Make what is missing and return one .npy a pair: uint8 (2, H, W, 4), photo with alpha and foreground with alpha.
+
+    Parameters
+    ----------
+    pairs : photos and alphas; those that are not cached are checked first, all of them.
+    cache : folder of the arrays; made when missing. An interrupted run leaves only whole arrays.
+    max_side : longest side in pixels; larger pictures are shrunk by area.
+    workers : processes; None: one a core.
+
+    Raises
+    ------
+    DataError
+        As of `check`.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    paths = [cached_path((pair.image, pair.alpha), cache, max_side) for pair in pairs]
+    jobs = [(pair, path, max_side) for pair, path in zip(pairs, paths, strict=True) if not path.exists()]
+    if jobs:
+        check([pair for pair, _, _ in jobs], workers)
+        with process_pool(workers) as pool:
+            list(tqdm(pool.map(_build_pair, jobs, chunksize=4), total=len(jobs), desc="foregrounds", unit="photo"))
+    return paths
+
+
+def cache_pictures(sources: list[Path], cache: Path, max_side: int) -> list[Path]:
+    """Like `cache_pairs` for backgrounds: uint8 (H, W, 3)."""
+    cache.mkdir(parents=True, exist_ok=True)
+    paths = [cached_path((source,), cache, max_side) for source in sources]
+    for source, path in zip(sources, paths, strict=True):
+        if not path.exists():
+            _build_picture((source, path, max_side))
+    return paths

@@ -1,0 +1,1 @@
+"""The matting U-Net."""

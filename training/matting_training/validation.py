@@ -1,0 +1,74 @@
+"""Validation during training: the EMA weights on whole photos, through the client's own pre- and post-processing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from matting_client.processing import letterbox, unletterbox
+from numpy.typing import NDArray
+
+from matting_training.data.pairs import Pair, pictures, read_alpha, read_rgb
+from matting_training.metrics import score
+from matting_training.model.unet import MattingUNet
+from matting_training.process import autocast
+
+Array = NDArray[np.uint8]
+Predict = Callable[[Array], Array]
+
+
+def torch_predictor(model: MattingUNet, size: int) -> Predict:
+    """(H, W, 3) photo -> (H, W) alpha by a model in evaluation mode at one input size, bf16 where training uses it."""
+    device = next(model.parameters()).device
+
+    def predict(rgb: Array) -> Array:
+        square, box = letterbox(rgb, size)
+        batch = (
+            torch.from_numpy(square)
+            .to(device)
+            .float()
+            .permute(2, 0, 1)[None]
+            .contiguous(memory_format=torch.channels_last)
+        )
+        with torch.no_grad(), autocast(device):
+            pha = model(batch)
+        alpha = (pha[0, 0] * 255).round().to(torch.uint8).cpu().numpy()
+        return unletterbox(alpha, box)
+
+    return predict
+
+
+def validate_pairs(
+    predict: Predict, pairs: list[Pair], metrics: tuple[str, ...] = ("SAD", "MAD", "MSE", "Grad")
+) -> dict[str, float]:
+    """Mean of the metrics over a set, at each photo's own size."""
+    rows = []
+    for pair in pairs:
+        pred, truth = predict(read_rgb(pair.image)), read_alpha(pair.alpha)
+        rows.append(score(pred / 255.0, truth / 255.0, metrics))
+    return {name: float(np.mean([row[name] for row in rows])) for name in metrics}
+
+
+def mean_alpha(predict: Predict, folder: Path) -> float:
+    """Mean alpha over pictures without any subject: 0 is right."""
+    return float(np.mean([predict(read_rgb(path)).mean() / 255 for path in pictures(folder)]))
+
+
+def sheet(found: list[tuple[Pair, Array]], path: Path, height: int = 256) -> None:
+    """Write a row for each photo and its predicted alpha: photo, truth, prediction and prediction on green."""
+    rows = []
+    for pair, pred in found:
+        rgb, truth = read_rgb(pair.image), read_alpha(pair.alpha)
+        grey = [np.repeat(a[..., None], 3, 2) for a in (truth, pred)]
+        weight = pred[..., None] / 255.0
+        green = (rgb * weight + np.array([40, 200, 90]) * (1 - weight)).astype(np.uint8)
+        row = np.hstack([rgb, *grey, green])
+        rows.append(
+            cv2.resize(row, (round(row.shape[1] * height / row.shape[0]), height), interpolation=cv2.INTER_AREA)
+        )
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
+    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))

@@ -1,0 +1,100 @@
+"""The model's card and the server's state as HTML; every value is escaped."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matting_client
+from matting_client import MattingError
+from matting_client.runtime.local import model_repository
+
+ROOT = Path(__file__).resolve().parents[1]
+SCORES = ("SAD", "MAD", "MSE", "Grad")
+COMMIT_DIGITS = 12
+
+
+def contract_of(model: str) -> dict[str, Any]:
+    """What was written beside the model when it was exported; empty where the page has no repository at hand."""
+    try:
+        text = (model_repository() / model / "contract.json").read_text(encoding="utf-8")
+        return dict(json.loads(text))
+    except (MattingError, OSError, ValueError):
+        return {}
+
+
+def model_card(model: str, words: dict[str, str]) -> str:
+    """Model, version, data, scores and licences."""
+    contract = contract_of(model)
+    facts = {words["about_version"]: matting_client.__version__, words["about_model"]: model}
+    if contract:
+        facts[words["about_input"]] = f"{contract['size']} × {contract['size']} px, {contract['precision']}"
+        facts[words["about_weights"]] = str(contract["weights_sha256"])[:COMMIT_DIGITS]
+        facts[words["about_licence"]] = str(contract["licence"])
+        facts[words["about_data"]] = str(contract["training_data"])
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    about = f"<p>{escape(words['about_text'])}</p><dl>{rows}</dl><p>{escape(words['about_privacy'])}</p>"
+    return _panel(words["about_model"], about) + _scores(contract, words) + _licences(words)
+
+
+def _scores(contract: dict[str, Any], words: dict[str, str]) -> str:
+    scores: dict[str, dict[str, float]] = contract.get("scores", {})
+    if not scores:
+        return ""
+    head = _row([words["data_set"], *SCORES], "th")
+    body = "".join(
+        _row([words.get(name, name), *(_number(values.get(score)) for score in SCORES)], "td")
+        for name, values in scores.items()
+    )
+    table = f"<div class='wide'><table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+    return _panel(words["about_scores"], f"{table}<p class='note'>{escape(words['about_scores_note'])}</p>")
+
+
+def _licences(words: dict[str, str]) -> str:
+    """The table of THIRD_PARTY.md."""
+    try:
+        lines = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    cells = [[each.strip() for each in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    if len(cells) < 3:
+        return ""
+    body = "".join(_row(row, "td") for row in cells[2:])
+    table = f"<div class='wide'><table><thead>{_row(cells[0], 'th')}</thead><tbody>{body}</tbody></table></div>"
+    return _panel(words["about_licences"], table)
+
+
+def server_card(status: dict[str, Any] | None, words: dict[str, str]) -> str:
+    """What the server does now; None when it does not answer."""
+    if status is None:
+        return _panel(words["about_server"], f"<p class='down'>{escape(words['about_down'])}</p>")
+    server, batches = status["server"], status["batches"]
+    if server is None or batches is None:
+        return _panel(words["about_server"], f"<p>{escape(words['about_local'])}</p>")
+    figures = (
+        (f"{batches['images']:,}", "about_images"),
+        (f"{batches['mean_batch']:.2f}", "about_batch"),
+        (f"{batches['queue_ms']:.1f}", "about_queue"),
+        (f"{batches['infer_ms']:.1f}", "about_compute"),
+    )
+    tiles = "".join(
+        f"<div class='figure'><b>{escape(value)}</b><span>{escape(words[name])}</span></div>" for value, name in figures
+    )
+    state = f"<p class='up'>Triton {escape(str(server['version']))} · {escape(words['about_up'])}</p>"
+    return _panel(words["about_server"], f"{state}<div class='figures'>{tiles}</div>")
+
+
+def _panel(title: str, inside: str) -> str:
+    return f"<section class='panel'><h2>{escape(title)}</h2>{inside}</section>"
+
+
+def _row(cells: list[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"

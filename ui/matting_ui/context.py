@@ -1,0 +1,133 @@
+"""What every tab of the page works with: the model, the kept cutouts, the private folder, the words."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from matting_client import Cutout, InputError, Limits, MattingError, Options
+from matting_client.imaging.decode import count_pixels
+from matting_client.imaging.encode import encode, write
+from numpy.typing import NDArray
+
+from matting_ui.i18n import failure, language, texts
+from matting_ui.preview import Preview
+from matting_ui.store import Kept, Store
+
+Cut = Callable[[bytes, Options, str], Cutout]
+PREVIEW_QUALITY = 90
+WORK, LIGHT = "cutout", "light"  # queues that share a limit: with and without an inference
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Shared by the handlers of all tabs.
+
+    Parameters
+    ----------
+    cut : makes a cutout of a file's bytes; may be called from several threads.
+    store : keeps cutouts between events.
+    folder : private folder of uploads and results, Gradio's own.
+    model : name to show.
+    workers : photos worked on at once.
+    limits : largest accepted picture.
+    status : asks the server how it does: "server" with its version and "batches" with its figures, both None when
+        the model runs in this process; raises EngineError.
+    """
+
+    cut: Cut
+    store: Store
+    folder: Path
+    model: str
+    workers: int
+    limits: Limits
+    status: Callable[[], dict[str, Any]]
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """Settings of an event that asks the model or writes a large file."""
+        return {"concurrency_limit": self.workers, "concurrency_id": WORK}
+
+    @property
+    def light(self) -> dict[str, Any]:
+        """Settings of an event that answers at once."""
+        return {"concurrency_limit": 2 * self.workers, "concurrency_id": LIGHT, "show_progress": "hidden"}
+
+    def keep(self, photo: str) -> tuple[str, Kept]:
+        """Cut an uploaded photo out with no options, and keep it; returns its key.
+
+        Raises
+        ------
+        MattingError
+        """
+        path = self.uploaded(photo)
+        full = self.cut(path.read_bytes(), Options(), path.name)
+        kept = Kept(full, Preview(full), path.stem)
+        return self.store.put(kept), kept
+
+    def kept(self, key: str | None, request: gr.Request) -> Kept | None:
+        """The photo of a key; tells the visitor when it is gone."""
+        found = self.store.get(key)
+        if found is None and key is not None:
+            gr.Warning(words_of(request)["expired"])
+        return found
+
+    def uploaded(self, place: str) -> Path:
+        """The path of an uploaded file.
+
+        Raises
+        ------
+        InputError
+            It lies elsewhere, or was removed after its hour.
+        """
+        path = Path(place).resolve()
+        if not path.is_relative_to(self.folder) or not path.is_file():
+            raise InputError(f"{path.name}: got no uploaded file; it may have been removed, choose it again")
+        return path
+
+    def background(self, place: str) -> Path:
+        """The path of an uploaded picture to put behind a subject.
+
+        Raises
+        ------
+        InputError
+            As of `uploaded`, or it is too large.
+        """
+        path = self.uploaded(place)
+        pixels = count_pixels(path)
+        if pixels > self.limits.max_pixels:
+            found = f"{pixels / 1e6:.3g} million pixels, expected at most {self.limits.millions} million"
+            raise InputError(f"{path.name}: got {found}; make it smaller")
+        return path
+
+    def save_preview(self, picture: NDArray[np.uint8]) -> str:
+        """Write a picture that is only looked at; returns its path."""
+        format = "png" if picture.ndim == 2 else "jpeg"
+        return self.save(encode(picture, format, PREVIEW_QUALITY), f"preview.{format}")
+
+    def save(self, data: bytes, name: str) -> str:
+        """Write a result under a name nobody can guess; returns its path."""
+        path = self.folder / secrets.token_hex(16) / name[-100:]
+        write(path, data)
+        return str(path)
+
+
+def words_of(request: gr.Request | None) -> dict[str, str]:
+    """The words in the visitor's language."""
+    return texts(code_of(request))
+
+
+def code_of(request: gr.Request | None) -> str:
+    """The visitor's language."""
+    return language(str(request.headers.get("accept-language", ""))) if request else "en"
+
+
+def shown(error: MattingError, request: gr.Request | None) -> gr.Error:
+    """An error as the page shows it."""
+    code = code_of(request)
+    return gr.Error(failure(error, code), title=texts(code)["failed"], duration=10, print_exception=False)

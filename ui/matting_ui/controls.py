@@ -1,0 +1,130 @@
+"""The options of a cutout as controls, and their values as `Options`; shared by the tabs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import gradio as gr
+from matting_client import OptionError, Options, presets
+from matting_client.options import MAX_ERODE, MAX_THRESHOLD
+
+from matting_ui import ids
+from matting_ui.context import Studio
+
+NO_PRESET = "none"
+MAX_MARGIN = 50  # per cent
+_RGBA = re.compile(r"rgba?\(\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*(?:,\s*[\d.]+\s*)?\)")
+
+
+def preset_choice(i18n: gr.I18n, elem_id: str) -> Any:
+    """Radio of the presets."""
+    choices = [(i18n(name), name) for name in (NO_PRESET, *presets())]
+    return gr.Radio(choices, value=NO_PRESET, label=i18n("preset"), info=i18n("preset_info"), elem_id=elem_id)
+
+
+def background_choice(i18n: gr.I18n, offered: tuple[str, ...], elem_id: str, chosen: str = ids.TRANSPARENT) -> Any:
+    """Radio of some of `ids.BACKGROUNDS`."""
+    return gr.Radio([(i18n(name), name) for name in offered], value=chosen, label=i18n("background"), elem_id=elem_id)
+
+
+def colour_choice(i18n: gr.I18n, elem_id: str) -> Any:
+    """Picker of an own colour, shown when it is asked for."""
+    return gr.ColorPicker("#7c5cff", label=i18n("colour"), visible=False, elem_id=elem_id)
+
+
+def format_choice(i18n: gr.I18n, elem_id: str) -> Any:
+    """Radio of the file formats."""
+    return gr.Radio([(f.upper(), f) for f in ids.FORMATS], value="png", label=i18n("format"), elem_id=elem_id)
+
+
+def edge_knobs(i18n: gr.I18n) -> dict[str, Any]:
+    """Threshold, erode (which dilates, too) and feather."""
+    threshold = gr.Slider(
+        0, MAX_THRESHOLD, 0, step=1, label=i18n("threshold"), info=i18n("threshold_info"), elem_id=ids.THRESHOLD
+    )
+    erode = gr.Slider(
+        -MAX_ERODE, MAX_ERODE, 0, step=0.5, label=i18n("erode"), info=i18n("erode_info"), elem_id=ids.ERODE
+    )
+    feather = gr.Checkbox(False, label=i18n("feather"), elem_id=ids.FEATHER)
+    return {"threshold": threshold, "erode": erode, "feather": feather}
+
+
+def file_knobs(i18n: gr.I18n) -> dict[str, Any]:
+    """Crop, margin and size."""
+    crop = gr.Checkbox(False, label=i18n("crop"), elem_id=ids.CROP)
+    margin = gr.Slider(
+        0, MAX_MARGIN, 5, step=1, label=i18n("margin"), info=i18n("margin_info"), visible=False, elem_id=ids.MARGIN
+    )
+    sizes = [(i18n("size_original") if size == ids.ORIGINAL else size, size) for size in ids.SIZES]
+    size = gr.Dropdown(sizes, value=ids.ORIGINAL, label=i18n("size"), elem_id=ids.SIZE)
+    return {"crop": crop, "margin": margin, "size": size}
+
+
+def quality_slider(i18n: gr.I18n, elem_id: str) -> Any:
+    """Slider of the quality of JPEG and WebP, shown when it counts."""
+    return gr.Slider(
+        1, 100, 92, step=1, label=i18n("quality"), info=i18n("quality_info"), visible=False, elem_id=elem_id
+    )
+
+
+def read_options(
+    studio: Studio,
+    *,
+    preset: str = NO_PRESET,
+    background: str = ids.TRANSPARENT,
+    colour: str = "",
+    picture: str | None = None,
+    format: str = "png",
+    threshold: float = 0,
+    erode: float = 0,
+    feather: bool = False,
+    quality: float = 92,
+    crop: bool = False,
+    margin: float = 0,
+    size: str = ids.ORIGINAL,
+) -> Options:
+    """Options from the controls' values.
+
+    Raises
+    ------
+    OptionError, InputError
+        A value that the page does not offer; a picture that was not uploaded.
+    """
+    values: dict[str, Any] = {
+        "background": read_background(studio, background, colour, picture),
+        "format": format,
+        "alpha_threshold": threshold,
+        "erode": erode,
+        "feather": bool(feather),
+        "quality": round(quality),
+        "crop": bool(crop),
+        "crop_margin": f"{float(margin):g}%",
+        "size": size,
+    }
+    return Options(**values) if preset == NO_PRESET else Options.from_preset(preset, **values)
+
+
+def read_background(studio: Studio, background: str, colour: str, picture: str | None) -> Any:
+    """What the background's controls ask for, as `Options.background`; no picture chosen yet means transparent."""
+    if background not in ids.BACKGROUNDS:
+        raise OptionError(f"background: got {background!r:.60}, expected {', '.join(ids.BACKGROUNDS)}")
+    if background == ids.CUSTOM:
+        return colour_text(colour)
+    if background == ids.FROM_PICTURE:
+        return studio.background(picture) if picture else None
+    return ids.BACKGROUNDS[background]
+
+
+def colour_text(value: str) -> str:
+    """A colour picker's value, "#rrggbb" or "rgba(r, g, b, a)" with fractions, as "#rrggbb"."""
+    found = _RGBA.fullmatch(str(value).strip())
+    if not found:
+        return str(value)[:50]
+    return "#" + "".join(f"{min(255, round(float(part))):02x}" for part in found.groups())
+
+
+def show_for(background: str, format: str, crop: bool) -> tuple[Any, ...]:
+    """Which of the dependent controls are shown: colour, picture, quality, margin."""
+    wanted = (background == ids.CUSTOM, background == ids.FROM_PICTURE, format != "png", bool(crop))
+    return tuple(gr.update(visible=each) for each in wanted)

@@ -1,0 +1,80 @@
+"""Keeps photos and alphas between two moves of a slider, within a bound of memory and time."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from matting_client import Cutout
+
+from matting_ui.preview import Preview
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A cutout, its small copy that previews are made from, and the name of the photo's file without its suffix."""
+
+    full: Cutout
+    small: Preview
+    stem: str
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.full.rgb.nbytes + self.full.raw.nbytes + self.small.nbytes
+
+
+class Store:
+    """The most recently used cutouts by an unguessable key.
+
+    Parameters
+    ----------
+    max_bytes : of all of them; the one used longest ago goes first, the newest always stays.
+    seconds : a cutout is dropped when it was not used for so long.
+    """
+
+    def __init__(self, max_bytes: int, seconds: float) -> None:
+        self._max_bytes, self.seconds = max_bytes, seconds
+        self._kept: OrderedDict[str, tuple[float, Kept]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, kept: Kept) -> str:
+        """Keep a cutout; returns its key."""
+        key = secrets.token_urlsafe(16)
+        with self._lock:
+            self._kept[key] = (time.monotonic(), kept)
+            self._trim()
+        return key
+
+    def get(self, key: str | None) -> Kept | None:
+        """The cutout of a key, None when it is gone."""
+        with self._lock:
+            self._trim()
+            found = self._kept.pop(key, None) if key else None
+            if found is None or key is None:
+                return None
+            self._kept[key] = (time.monotonic(), found[1])
+            return found[1]
+
+    def drop(self, key: str | None) -> None:
+        """Forget a cutout."""
+        with self._lock:
+            self._kept.pop(key or "", None)
+
+    def sweep(self) -> None:
+        """Drop what is past its time, though nobody asks."""
+        with self._lock:
+            self._trim()
+
+    def _trim(self) -> None:
+        oldest_allowed = time.monotonic() - self.seconds
+        size = sum(kept.nbytes for _, kept in self._kept.values())
+        while self._kept:
+            used, kept = next(iter(self._kept.values()))
+            if used >= oldest_allowed and (size <= self._max_bytes or len(self._kept) == 1):
+                return
+            self._kept.popitem(last=False)
+            size -= kept.nbytes

@@ -1,0 +1,255 @@
+"""Many photos with common settings, as an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from matting_client import Cutout, MattingError, Options
+from matting_client.cli.inputs import SUFFIX_OF_FORMAT
+
+from matting_ui import controls, download, ids
+from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
+from matting_ui.context import Studio, code_of, shown, words_of
+from matting_ui.i18n import failure, texts
+from matting_ui.preview import Preview
+
+HERE = Path(__file__).resolve().parents[1]
+THUMBNAIL_SIDE = 320
+RUNS = 8  # batches worked on at once; they share the workers
+BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", "red", ids.CUSTOM)
+REFRESH_SECONDS = 0.5  # at most between two looks at what is in work
+Looks = tuple[Any, Any, Any]  # cards, number of photos, line
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What happens on the tab; every keyword is the value of a control."""
+
+    studio: Studio
+    pool: ThreadPoolExecutor
+
+    def add(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> Batch:
+        """Take uploaded files into the batch."""
+        batch = batch or Batch()
+        words = words_of(request)
+        files: list[tuple[str, str | None, str]] = []
+        for each in event._data["files"]:
+            failed = words["batch_upload_failed"].format(reason=str(each.get("reason", ""))[:200])
+            files.append((Path(str(each["name"])).name[:100], each.get("path"), failed))
+        refused = len(batch.add(files)) + int(event._data.get("refused", 0))
+        if refused:
+            gr.Warning(words["batch_full"].format(most=MOST, refused=refused), duration=10)
+        return batch
+
+    def run(self, batch: Batch | None, request: gr.Request, **values: Any) -> Iterator[Looks]:
+        """Do what is to be done, and show each photo as it finishes."""
+        batch = batch or Batch()
+        options = self._options(request, values)
+        self._start(batch, batch.claim(options), options, request)
+        yield from self.watch(batch, request)
+
+    def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
+        """Try a photo again, or discard it."""
+        batch, number = batch or Batch(), int(event._data["number"])
+        if event._data["action"] == "retry":
+            options = self._options(request, values)
+            self._start(batch, batch.claim_again(number, options), options, request)
+        else:
+            batch.discard(number)
+
+    def clear(self, batch: Batch | None) -> None:
+        """Forget all photos."""
+        if batch is not None:
+            batch.clear()
+
+    def watch(self, batch: Batch | None, request: gr.Request) -> Iterator[Looks]:
+        """Show the batch as it changes until nothing in it is in work; nothing where another event does so already.
+
+        Two events that showed it side by side could end with the older look, for nothing keeps the answers of different
+        events in order, and Gradio sends an event's last answer again when the event is over: hence the empty ones.
+        """
+        batch = batch or Batch()
+        over = not batch.watch()
+        try:
+            while not over:
+                batch.changed.clear()
+                over = batch.is_over()
+                yield self._look(batch, request)
+                if not over:
+                    batch.changed.wait(REFRESH_SECONDS)
+            yield gr.skip(), gr.skip(), gr.skip()
+        finally:
+            if not over:  # the visitor has left
+                batch.is_over(leave=True)
+
+    def zip(self, batch: Batch | None, request: gr.Request) -> str | None:
+        """Write `batch_results.zip`."""
+        data = batch.zipped() if batch else None
+        if data is None:
+            gr.Warning(words_of(request)["batch_nothing"])
+            return None
+        return self.studio.save(data, "batch_results.zip")
+
+    def whole(self, files: list[str] | None, request: gr.Request, **values: Any) -> str | None:
+        """All of it in one call, for programs: files in, `batch_results.zip` out."""
+        batch = Batch()
+        refused = batch.add([(Path(each).name, each, "") for each in files or []])
+        if refused:
+            words = words_of(request)
+            text = words["batch_full"].format(most=MOST, refused=len(refused))
+            raise gr.Error(text, title=words["failed"], print_exception=False)
+        for _ in self.run(batch, request, **values):
+            pass
+        return self.zip(batch, request)
+
+    def _options(self, request: gr.Request, values: dict[str, Any]) -> Options:
+        try:
+            return controls.read_options(self.studio, **values)
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def _start(self, batch: Batch, items: list[Item], options: Options, request: gr.Request) -> None:
+        code = code_of(request)
+        for item in items:
+            self.pool.submit(self._one, batch, item, options, code).add_done_callback(lambda _: batch.changed.set())
+
+    def _one(self, batch: Batch, item: Item, options: Options, code: str) -> None:
+        """Cut one photo out; runs in the pool. Whatever goes wrong stays with this photo."""
+        if not batch.holds(item):
+            return
+        item.state = RUNNING
+        try:
+            if item.path is None:
+                raise FileNotFoundError
+            path = self.studio.uploaded(item.path)
+            cutout = self.studio.cut(path.read_bytes(), options, item.name)
+            name = f"{Path(item.name).stem}-cutout{SUFFIX_OF_FORMAT[options.format]}"
+            item.result = self.studio.save(cutout.to_bytes(), name)
+            item.thumbnail = self._thumbnail(cutout)
+            item.height, item.width = cutout.rgb.shape[:2]
+            item.seconds, item.reason, item.state = cutout.seconds.get("infer", 0.0), "", DONE
+        except MattingError as error:
+            item.fail(failure(error, code).replace(f"{item.name}: ", "", 1))
+        except OSError:
+            item.fail(texts(code)["batch_gone"])
+        except Exception:
+            item.fail(texts(code)["failed"])
+            raise
+
+    def _thumbnail(self, cutout: Cutout) -> str:
+        small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[0]
+        return f"gradio_api/file={self.studio.save_preview(small)}"
+
+    def _look(self, batch: Batch, request: gr.Request) -> Looks:
+        """Cards, number of photos, and a line that counts them."""
+        words, items = words_of(request), batch.listed()
+        cards = [
+            {
+                "number": item.number,
+                "name": item.name,
+                "state": item.state,
+                "label": words[f"state_{item.state}"],
+                "reason": item.reason,
+                "thumbnail": item.thumbnail,
+                "retry": words["retry"] if item.state == FAILED and item.path else "",
+                "discard": words["discard"],
+            }
+            for item in items
+        ]
+        line = words["batch_counts"].format(**counts(items)) if items else words["batch_waiting"]
+        return cards, len(items), line
+
+
+def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
+    """Lay the tab out and wire it."""
+    do = Handlers(studio, ThreadPoolExecutor(studio.workers, "batch"))
+    batch = gr.State(None, time_to_live=studio.store.seconds)
+    with gr.Row(elem_classes="split", equal_height=False):
+        with gr.Column(scale=3, min_width=320, elem_classes="inputs"):
+            drop = _drop()
+            with gr.Column(elem_classes="settings"):
+                values = _settings(i18n)
+        with gr.Column(scale=8, min_width=320, elem_classes="outputs batch"):
+            with gr.Row(elem_classes="buttons"):
+                start = gr.Button(i18n("batch_start"), variant="primary", elem_id=ids.BATCH_START, scale=3)
+                archive = gr.Button(i18n("batch_zip"), elem_id=ids.BATCH_ZIP, scale=3)
+                clear = gr.Button(i18n("batch_clear"), elem_id=ids.BATCH_CLEAR, scale=1, min_width=90)
+            status = gr.Markdown(i18n("batch_waiting"), elem_id=ids.BATCH_STATUS, elem_classes="status")
+            board = gr.HTML(
+                [],
+                html_template=(HERE / "board.html").read_text(encoding="utf-8"),
+                js_on_load=(HERE / "board.js").read_text(encoding="utf-8"),
+                apply_default_css=False,
+                elem_id=ids.BATCH_BOARD,
+            )
+    parts = [board, drop, status]
+    _wire(do, batch, values, parts, start, clear)
+    download.on_click(archive, do.zip, {"api_visibility": "private"}, inputs=batch, **studio.light)
+    _for_programs(do, values)
+
+
+def _drop() -> Any:
+    keys = {"drop": "batch_drop", "uploading": "batch_uploading"}
+    words = {code: {short: texts(code)[key] for short, key in keys.items()} for code in ("en", "zh")}
+    template = (
+        '<label class="drop"><input type="file" multiple accept="image/*"><span class="drop-icon" aria-hidden="true">'
+        '</span><span class="drop-line" aria-live="polite"></span></label>'
+    )
+    return gr.HTML(
+        0,
+        html_template=template,
+        js_on_load=(HERE / "drop.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=ids.BATCH_DROP,
+        elem_classes="takes-files",
+        most=MOST,
+        words=words,
+    )
+
+
+def _settings(i18n: gr.I18n) -> dict[str, Any]:
+    preset = controls.preset_choice(i18n, "batch-preset")
+    background = controls.background_choice(i18n, BACKGROUNDS, ids.BATCH_BACKGROUND)
+    colour = controls.colour_choice(i18n, ids.BATCH_COLOUR)
+    format = controls.format_choice(i18n, ids.BATCH_FORMAT)
+    quality = controls.quality_slider(i18n, "batch-quality")
+    crop = gr.Checkbox(False, label=i18n("crop"), elem_id="batch-crop")
+    return {
+        "preset": preset,
+        "background": background,
+        "colour": colour,
+        "format": format,
+        "quality": quality,
+        "crop": crop,
+    }
+
+
+def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], start: Any, clear: Any) -> None:
+    board, drop, _ = parts
+    light: dict[str, Any] = {**do.studio.light, "api_visibility": "private"}
+    quick: dict[str, Any] = {**light, "trigger_mode": "multiple"}
+    look: dict[str, Any] = {"fn": do.watch, "inputs": batch, "outputs": parts}
+    work: dict[str, Any] = {**quick, "concurrency_limit": RUNS, "concurrency_id": "batch"}
+    drop.upload(do.add, batch, batch, **quick).then(**look, **quick)
+    start.click(do.run, batch, parts, inputs_kwargs=values, **work)
+    board.select(do.act, batch, None, inputs_kwargs=values, **quick).then(**look, **work)
+    clear.click(do.clear, batch, None, **quick).then(**look, **quick)
+    background, format = values["background"], values["format"]
+    dependent = [values["colour"], values["quality"]]
+    gr.on([background.input, format.input], _show_for, [background, format], dependent, **light)
+
+
+def _show_for(background: str, format: str) -> tuple[Any, Any]:
+    return gr.update(visible=background == ids.CUSTOM), gr.update(visible=format != "png")
+
+
+def _for_programs(do: Handlers, values: dict[str, Any]) -> None:
+    """The batch as one function, which the page itself does not call."""
+    files = gr.File(file_count="multiple", type="filepath", visible=False)
+    archive, call = gr.File(visible=False), gr.Button(visible=False)
+    call.click(do.whole, files, archive, inputs_kwargs=values, api_name=ids.API_BATCH, **do.studio.work)

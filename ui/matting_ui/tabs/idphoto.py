@@ -1,0 +1,188 @@
+"""An ID photo of the size an office asks for, and a sheet of them to print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from matting_client import Cutout, MattingError, OptionError, Options
+from matting_client.idphoto import IdPhoto, Size, id_photo, print_sheet, sheet_file, sizes
+
+from matting_ui import controls, download, ids
+from matting_ui.context import Studio, code_of, shown, words_of
+from matting_ui.i18n import texts
+from matting_ui.photo import photo_input
+from matting_ui.store import Kept
+
+BACKGROUNDS = (ids.OFFICIAL, "white", "blue", "red", ids.CUSTOM)
+SUFFIX = {"jpeg": "jpg", "pdf": "pdf"}
+SHEET_SIDE = 1280  # pixels of the sheet's preview
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What happens on the tab; every keyword is the value of a control."""
+
+    studio: Studio
+
+    def cutout(self, photo: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+        """Cut a person out and make the ID photo; returns it, the sheet and a line on both."""
+        if photo is None:
+            return None, None, words_of(request)["id_waiting"], None
+        try:
+            key, kept = self.studio.keep(photo)
+            return *self._show(kept, request, values), key
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def recompose(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+        """Make photo and sheet anew from the kept alpha."""
+        kept = self.studio.kept(key, request)
+        if kept is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            return self._show(kept, request, values)
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def settle(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+        """Follow a control that was moved while the photo was cut out."""
+        kept = self.studio.store.get(key)
+        if kept is None or kept.small.shown == values:
+            return gr.skip(), gr.skip(), gr.skip()
+        return self.recompose(key, request, **values)
+
+    def file(self, key: str | None, request: gr.Request, **values: Any) -> str | None:
+        """Write the ID photo from the photo's full size, as a JPEG that knows its print size."""
+        return self._write(key, request, values, lambda photo: (photo.to_jpeg(), f"{photo.size.name}.jpg"))
+
+    def sheet(self, key: str | None, request: gr.Request, **values: Any) -> str | None:
+        """Write the print sheet, as a JPEG or a PDF."""
+
+        def made(photo: IdPhoto) -> tuple[bytes, str]:
+            data = sheet_file(print_sheet(photo, values["paper"])[0], values["sheet_format"])
+            return data, f"{photo.size.name}-{values['paper']}.{SUFFIX[values['sheet_format']]}"
+
+        return self._write(key, request, values, made)
+
+    def _write(self, key: str | None, request: gr.Request, values: dict[str, Any], make: Any) -> str | None:
+        kept = self.studio.kept(key, request)
+        if kept is None:
+            return None
+        try:
+            data, name = make(_photo(kept.full.with_options(_edge()), **values))
+            return self.studio.save(data, f"{kept.stem}-{name}")
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def _show(self, kept: Kept, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
+        photo = _photo(kept.small.with_options(_edge()), **values)
+        kept.small.shown = values
+        sheet, copies = print_sheet(photo, values["paper"])
+        height, width = photo.picture.shape[:2]
+        words, title = words_of(request), photo.size.title[code_of(request)]
+        line = words["id_status"].format(title=title, width=width, height=height, copies=copies)
+        if not photo.complete:
+            line = f"⚠ {words['id_incomplete']}"
+        return self.studio.save_preview(photo.picture), self.studio.save_preview(sheet), line
+
+
+def _edge() -> Options:
+    """How the edge of an ID photo is treated; the background and the rest are set later."""
+    return Options.from_preset("id-photo")
+
+
+def _photo(cutout: Cutout, *, size: str, background: str, colour: str, zoom: float, shift: float, **_: Any) -> IdPhoto:
+    known = sizes()
+    if size not in known:
+        raise OptionError(f"size: got {size!r:.60}, expected one of {', '.join(known)}")
+    own = {ids.OFFICIAL: None, ids.CUSTOM: controls.colour_text(colour)}
+    chosen = own[background] if background in own else ids.BACKGROUNDS.get(background)
+    return id_photo(cutout, known[size], chosen, zoom, shift / 100)
+
+
+def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
+    """Lay the tab out and wire it."""
+    do = Handlers(studio)
+    key = gr.State(None, time_to_live=studio.store.seconds, delete_callback=studio.store.drop)
+    with gr.Row(elem_classes="split", equal_height=False):
+        with gr.Column(scale=4, min_width=320, elem_classes="inputs"):
+            photo = photo_input(i18n("photo"), ids.ID_PHOTO)
+            with gr.Column(elem_classes="settings"):
+                values = _settings(i18n)
+        with gr.Column(scale=7, min_width=320, elem_classes="outputs"):
+            parts, buttons = _outputs(i18n)
+    _wire(do, photo, values, parts, key)
+    inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
+    download.on_click(buttons[0], do.file, {"api_name": ids.API_ID_FILE}, **inputs)
+    download.on_click(buttons[1], do.sheet, {"api_name": ids.API_ID_SHEET}, **inputs)
+
+
+def _settings(i18n: gr.I18n) -> dict[str, Any]:
+    kinds = [(i18n(f"id_{size.name}"), size.name) for size in sizes().values()]
+    size = gr.Dropdown(kinds, value=kinds[0][1], label=i18n("id_size"), elem_id=ids.ID_SIZE)
+    background = controls.background_choice(i18n, BACKGROUNDS, ids.ID_BACKGROUND, ids.OFFICIAL)
+    colour = controls.colour_choice(i18n, ids.ID_COLOUR)
+    zoom = gr.Slider(0.7, 1.4, 1.0, step=0.01, label=i18n("zoom"), info=i18n("zoom_info"), elem_id=ids.ID_ZOOM)
+    shift = gr.Slider(-20, 20, 0, step=0.5, label=i18n("shift"), info=i18n("shift_info"), elem_id=ids.ID_SHIFT)
+    papers = [(i18n(f"paper_{name}"), name) for name in ("4x6", "5x7", "a4")]
+    paper = gr.Radio(papers, value="4x6", label=i18n("paper"), elem_id=ids.ID_PAPER)
+    sheet_format = gr.Radio(
+        [("JPEG", "jpeg"), ("PDF", "pdf")], value="jpeg", label=i18n("sheet_format"), elem_id=ids.ID_FORMAT
+    )
+    return {
+        "size": size,
+        "background": background,
+        "colour": colour,
+        "zoom": zoom,
+        "shift": shift,
+        "paper": paper,
+        "sheet_format": sheet_format,
+    }
+
+
+def size_words(size: Size) -> dict[str, str]:
+    """A size as the page lists it, by language."""
+    numbers = {"mm0": size.mm[0], "mm1": size.mm[1], "px0": size.px[0], "px1": size.px[1]}
+    return {code: texts(code)["id_size_line"].format(title=size.title[code], **numbers) for code in size.title}
+
+
+def _outputs(i18n: gr.I18n) -> tuple[list[Any], list[Any]]:
+    look: dict[str, Any] = {"type": "filepath", "interactive": False, "buttons": ["fullscreen"], "height": 520}
+    with gr.Row(equal_height=True):
+        result = gr.Image(
+            label=i18n("id_result"), elem_id=ids.ID_RESULT, elem_classes="board", scale=2, min_width=240, **look
+        )
+        sheet = gr.Image(
+            label=i18n("sheet"), elem_id=ids.ID_SHEET, elem_classes="board", scale=3, min_width=280, **look
+        )
+    status = gr.Markdown(i18n("id_waiting"), elem_id=ids.ID_STATUS, elem_classes="status")
+    with gr.Row(elem_classes="buttons"):
+        photo = gr.Button(i18n("download_id"), variant="primary", elem_id=ids.ID_DOWNLOAD)
+        whole = gr.Button(i18n("download_sheet"), elem_id=ids.ID_DOWNLOAD_SHEET)
+    return [result, sheet, status], [photo, whole]
+
+
+def _wire(do: Handlers, photo: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
+    light, work = do.studio.light, do.studio.work
+    done = photo.input(
+        do.cutout,
+        photo,
+        [*parts, key],
+        inputs_kwargs=values,
+        api_name=ids.API_ID,
+        show_progress_on=[parts[0]],
+        trigger_mode="always_last",
+        **work,
+    )
+    done.success(do.settle, key, parts, inputs_kwargs=values, api_visibility="private", **light)
+    moved = [each.input for name, each in values.items() if name != "sheet_format"]
+    again: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": parts, "trigger_mode": "always_last"}
+    gr.on(moved, do.recompose, api_name=ids.API_ID_AGAIN, **again, **light)
+    background, colour = values["background"], values["colour"]
+    background.input(_show_colour, background, colour, api_visibility="private", **light)
+
+
+def _show_colour(background: str) -> Any:
+    return gr.update(visible=background == ids.CUSTOM)
