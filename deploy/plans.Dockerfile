@@ -10,8 +10,9 @@ COPY constraints.txt ./
 COPY client client
 RUN pip install --no-cache-dir -c constraints.txt --target /opt/tool './client[local]' scikit-image
 # The part of the export that needs neither torch nor onnx.
-COPY training/__init__.py training/pairs.py /opt/tool/training/
-COPY export/__init__.py export/__main__.py export/contract.py export/gates.py export/main.py export/tensorrt.py /opt/tool/export/
+COPY training/matting_training/__init__.py /opt/tool/matting_training/
+COPY training/matting_training/data/__init__.py training/matting_training/data/pairs.py /opt/tool/matting_training/data/
+COPY export/matting_export/__init__.py export/matting_export/__main__.py export/matting_export/main.py export/matting_export/metadata.py export/matting_export/tensorrt.py export/matting_export/tolerances.py /opt/tool/matting_export/
 
 FROM ${TRITON_IMAGE}
 COPY --from=tool /opt/tool /opt/tool
@@ -19,5 +20,5 @@ ENV PYTHONPATH=/opt/tool \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp
-ENTRYPOINT ["python3", "-m", "export", "tensorrt"]
+ENTRYPOINT ["python3", "-m", "matting_export", "tensorrt"]
 CMD ["--repository", "/models"]

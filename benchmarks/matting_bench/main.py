@@ -15,7 +15,7 @@ from typing import Any
 
 from matting_client import MattingClient
 from matting_client.errors import MattingError, OptionError
-from matting_client.runtime.local import model_repository
+from matting_client.repository import model_file, model_repository
 
 from matting_bench import end_to_end, engines, machine, report, throughput
 from matting_bench.peer import is_isnet, open_peer
@@ -86,7 +86,7 @@ def main(argv: list[str]) -> int:
     if given.instances < 1:
         raise OptionError(f"--instances: got {given.instances}, expected 1 or more")
     repository = model_repository(given.model_repository)
-    if not (repository / given.model / "1" / "model.onnx").is_file():
+    if not (model_file(given.model, repository)).is_file():
         raise OptionError(f"--model: got {given.model}, expected {repository / given.model / '1' / 'model.onnx'}")
     effort = QUICK if given.quick else LONG if given.long else USUAL
     files = jpegs(given.photos, 8)
@@ -109,7 +109,7 @@ def measure(
     given: argparse.Namespace, repository: Path, effort: Effort, files: list[bytes], program: Path | None
 ) -> dict[str, Any]:
     """Everything, one part after the other, with `ratios` on top. `program` is perf_analyzer, where it is wanted."""
-    path = repository / given.model / "1" / "model.onnx"
+    path = model_file(given.model, repository)
     found: dict[str, Any] = {"ratios": {}, "machine": machine.describe()}
     _say("engines")
     found["engines"] = engines.compare_engines(path, 3 * effort.rounds)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from matting_client.errors import MattingError
-from matting_client.runtime.local import model_repository
+from matting_client.repository import model_repository
 
 from matting_bench.engines import squares
 from matting_bench.load import drive

@@ -68,11 +68,8 @@ class Server:
 
     def __enter__(self) -> Self:
         start = time.monotonic()
-        root = Path(__file__).resolve().parents[1]
         with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                self._command, cwd=root, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         while "Ctrl-C ends it" not in self.log:
             if self.process.poll() is not None or time.monotonic() - start > READY_SECONDS:
                 text = self.log

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 from matting_client.engines import GrpcEngine, HttpEngine
+from matting_client.repository import model_file
 from matting_client.runtime.loader import open_model
 
 from matting_bench.engines import Photos, raw_rate, squares
@@ -38,7 +39,7 @@ def transports(server: Server, repository: Path, rounds: int, duration: float) -
     Each served figure is divided by the mean of the raw ones right before and after it, which takes out the machine's
     slow drift; the result is the median of these.
     """
-    raw = open_model(repository / server.model / "1" / "model.onnx")
+    raw = open_model(model_file(server.model, repository))
     photos = squares(raw.size)
     raw.run(photos)
     rates: dict[str, list[float]] = {name: [] for name in ("raw", *TRANSPORTS)}

@@ -1,6 +1,6 @@
 """Ways to run the model: on a Triton server over gRPC, HTTP or shared memory, or in this process.
 
-The names below are loaded when first used: `engines.onnx` alone needs no Triton client.
+The names below are loaded when first used: `runtime.loader` alone needs no Triton client.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "AsyncEngine": "base",
-    "AsyncGrpcEngine": "aio",
-    "AsyncHttpEngine": "aio",
-    "Engine": "base",
-    "GrpcEngine": "triton",
-    "HttpEngine": "triton",
-    "LocalEngine": "local",
-    "Retry": "retry",
+    "AsyncEngine": "engine",
+    "AsyncGrpcEngine": "triton.aio",
+    "AsyncHttpEngine": "triton.aio",
+    "Engine": "engine",
+    "GrpcEngine": "triton.sync",
+    "HttpEngine": "triton.sync",
+    "LocalEngine": "runtime.local",
+    "Retry": "triton.retry",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"matting_client.{_HOME[name]}"), name)

@@ -14,8 +14,9 @@ import onnx
 import openvino as ov
 from matting_client.processing import edge_band, letterbox
 from matting_client.processing.letterbox import inner
+from matting_client.repository import CONTRACT_FILE, INT8_FILE
 from matting_client.runtime.cpu import CpuModel
-from matting_client.runtime.precision import CONTRACT_FILE, INT8_FILE, cpu_flags, int8_digest, int8_kind
+from matting_client.runtime.precision import cpu_flags, int8_digest, int8_kind
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
 from numpy.typing import NDArray
 

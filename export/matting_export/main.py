@@ -11,6 +11,7 @@ from subprocess import CalledProcessError
 
 import numpy as np
 from matting_client.errors import MattingError
+from matting_client.repository import model_file
 from matting_training.data.pairs import DataError, pictures, read_rgb
 from numpy.typing import NDArray
 
@@ -20,8 +21,8 @@ from matting_export.tolerances import ParityError
 
 # The verbs import what they need themselves: the plan is made in a container that has neither torch nor onnx.
 
-ROOT = Path(__file__).resolve().parents[1]
-WEIGHTS = ROOT / "training" / "weights" / "matting.safetensors"
+ROOT = Path(__file__).resolve().parents[2]  # of the clone: only there is something to publish
+WEIGHTS = ROOT / "training" / "matting_training" / "weights" / "matting.safetensors"
 EXAMPLES = """examples:
   matting export publish --photos photos/             weights -> model_repository/, when parity holds
   matting export publish --photos photos/ --fp16      the fp16 file as well, for TensorRT
@@ -61,7 +62,7 @@ def _verify(given: argparse.Namespace) -> None:
 
     model, photos = load_model(given.weights), _photos(given.photos)
     for name in given.models:
-        path = given.repository / name / "1" / "model.onnx"
+        path = model_file(name, given.repository)
         for engine, found in verify(model, path, SIZES[name], photos).items():
             print(f"{name}  {engine:14}  largest {found['largest']}/255  mean {found['mean']:.2e}")
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from matting_client.repository import CONTRACT_FILE
+
 INPUT, OUTPUT, OPSET = "image", "alpha", 20
 SIZES = {"matting_512": 512, "matting_1024": 1024}  # side of the input, by model
 LICENCE = "Apache-2.0"
@@ -55,7 +57,7 @@ class Contract:
 
     def write(self, folder: Path) -> None:
         """Write `contract.json`."""
-        write_contract(folder / "contract.json", self.to_dict())
+        write_contract(folder / CONTRACT_FILE, self.to_dict())
 
 
 def write_contract(file: Path, fields: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from matting_client.runtime.precision import INT8_FILE
+from matting_client.repository import INT8_FILE
 from matting_training.checkpoint import read_metadata
 from matting_training.model.unet import MattingUNet
 from numpy.typing import NDArray

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from matting_server.errors import ServeError
-from matting_server.settings import DEFAULT_REPOSITORY, Settings
+from matting_server.settings import Settings
 from matting_server.supervisor import say, serve
 
 _EXAMPLES = """\
@@ -36,7 +36,12 @@ def parser() -> argparse.ArgumentParser:
     add("--http-port", type=_port, default=defaults.http_port, metavar="PORT", help="default: %(default)s")
     add("--grpc-port", type=_port, default=defaults.grpc_port, metavar="PORT", help="default: %(default)s")
     add("--metrics-port", type=_port, default=defaults.metrics_port, metavar="PORT", help="default: %(default)s")
-    add("--model-repository", type=Path, default=DEFAULT_REPOSITORY, metavar="DIR", help="default: %(default)s")
+    add(
+        "--model-repository",
+        type=Path,
+        metavar="DIR",
+        help="default: $MATTING_MODEL_REPOSITORY, else the installed models",
+    )
     add("--threads", type=_count, default=0, metavar="N", help="threads for each model (default: one per core)")
     add("--precision", choices=("auto", "int8", "bf16", "f32"), default="auto", help="default: %(default)s")
     add("--log-verbose", type=_count, default=0, metavar="N", help="show Triton's own log, at this level")

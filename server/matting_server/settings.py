@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_REPOSITORY = Path(__file__).resolve().parents[1] / "model_repository"
+from matting_client.errors import ModelError
+from matting_client.repository import model_repository
+
+from matting_server.errors import SetupError
+
 LOOPBACK = "127.0.0.1"
 _ANY_ADDRESS = {"", "0.0.0.0", "::"}
 
@@ -18,13 +22,27 @@ class Settings:
     http_port: int = 8000
     grpc_port: int = 8001
     metrics_port: int = 8002
-    repository: Path = DEFAULT_REPOSITORY
+    repository: Path | None = None  # None: $MATTING_MODEL_REPOSITORY, else the installed models
     threads: int = 0  # of the CPU engine; 0: one per core
     precision: str = "auto"  # auto, int8, bf16 or f32
     log_verbose: int = 0  # Triton's own verbosity; above 0 its whole log is shown
     page: bool = False  # also run the web page and the REST API
     page_host: str = LOOPBACK
     page_port: int = 7860
+
+    @property
+    def model_repository(self) -> Path:
+        """The folder of the models.
+
+        Raises
+        ------
+        SetupError
+            It does not exist.
+        """
+        try:
+            return model_repository(self.repository)
+        except ModelError as error:
+            raise SetupError(str(error)) from None
 
     @property
     def local_host(self) -> str:

@@ -126,7 +126,7 @@ def serve(settings: Settings) -> None:
     workspace = create_workspace()
     try:
         fill_backends(workspace, runtime.python_backend, runtime.stub)
-        models = fill_models(workspace, settings.repository)
+        models = fill_models(workspace, settings.model_repository)
         Supervisor(settings, runtime, workspace, models).run()
     finally:
         workspace.close()

@@ -1,4 +1,4 @@
-"""The private temporary folder a server runs from; `remains` sweeps those of servers that were killed.
+"""The private temporary folder a server runs from; `orphans` sweeps those of servers that were killed.
 
     <tmp>/unet-matting-<token>/           locked (flock) as long as its supervisor lives
         backends/onnxruntime/             copies: Triton refuses links out of its backend directory
@@ -23,10 +23,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from matting_client.repository import MODEL_FILE
+
 from matting_server.errors import SetupError
 from matting_server.orphans import FOLDER_PREFIX, SHM_PREFIX, TOKEN_BYTES, UNBORN_PREFIX, clean_up, note_scratch
 
-MODEL_FILE = "model.onnx"
 _BACKEND_SOURCE = Path(__file__).parent / "backend" / "onnxruntime"
 
 

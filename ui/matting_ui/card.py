@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from html import escape
-from pathlib import Path
+from importlib.metadata import distribution
 from typing import Any
 
 import matting_client
 from matting_client import MattingError
-from matting_client.runtime.local import model_repository
+from matting_client.repository import CONTRACT_FILE, model_repository
 
-ROOT = Path(__file__).resolve().parents[1]
 SCORES = ("SAD", "MAD", "MSE", "Grad")
 COMMIT_DIGITS = 12
 
@@ -19,7 +18,7 @@ COMMIT_DIGITS = 12
 def contract_of(model: str) -> dict[str, Any]:
     """What was written beside the model when it was exported; empty where the page has no repository at hand."""
     try:
-        text = (model_repository() / model / "contract.json").read_text(encoding="utf-8")
+        text = (model_repository() / model / CONTRACT_FILE).read_text(encoding="utf-8")
         return dict(json.loads(text))
     except (MattingError, OSError, ValueError):
         return {}
@@ -53,11 +52,11 @@ def _scores(contract: dict[str, Any], words: dict[str, str]) -> str:
 
 
 def _licences(words: dict[str, str]) -> str:
-    """The table of THIRD_PARTY.md."""
-    try:
-        lines = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
+    """The table of THIRD_PARTY.md, which is installed with the other licences."""
+    text = distribution("unet-matting").read_text("licenses/THIRD_PARTY.md")
+    if text is None:
+        raise RuntimeError("THIRD_PARTY.md: got none in the installation of unet-matting; install it again")
+    lines = text.splitlines()
     cells = [[each.strip() for each in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     if len(cells) < 3:
         return ""

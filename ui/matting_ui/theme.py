@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-CSS = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
-SCRIPT = "\n".join(Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in ("stream", "page"))
+STATIC = Path(__file__).with_name("static")
+CSS = (STATIC / "style.css").read_text(encoding="utf-8")
+SCRIPT = "\n".join((STATIC / f"{name}.js").read_text(encoding="utf-8") for name in ("stream", "page"))
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei"]
 
 

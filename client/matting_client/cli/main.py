@@ -13,7 +13,15 @@ from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
 
 GROUP = "matting_client.commands"
-APPLICATION = ("serve", "ui", "bench")  # installed with the application, named here so that a bare client can say so
+APPLICATION = (
+    "serve",
+    "ui",
+    "bench",
+    "train",
+    "evaluate",
+    "clean",
+    "export",
+)  # named here so that a bare client can say so
 USAGE = 2
 EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png

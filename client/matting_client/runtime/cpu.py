@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from matting_client.engine import INPUT, check_batch, input_size
 from matting_client.errors import ModelError
-from matting_client.runtime.precision import INT8_FILE, Precision, best_precision, cpu_flags, gated_int8
+from matting_client.repository import INT8_FILE
+from matting_client.runtime.precision import Precision, best_precision, cpu_flags, gated_int8
 from matting_client.runtime.space_to_depth import pack_last_layers
 
 Image = NDArray[np.uint8]

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Literal
 
+from matting_client.repository import CONTRACT_FILE, INT8_FILE
+
 Precision = Literal["auto", "int8", "bf16", "f32"]
-INT8_FILE, CONTRACT_FILE = "model.int8.xml", "contract.json"  # OpenVINO's own format; model.int8.bin holds the weights
 CPUINFO = Path("/proc/cpuinfo")
 VNNI = {"avx512_vnni", "avx_vnni"}
 

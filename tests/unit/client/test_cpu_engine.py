@@ -16,10 +16,10 @@ import openvino as ov
 import pytest
 from matting_client.engines import Engine, LocalEngine
 from matting_client.errors import ModelError
+from matting_client.repository import model_repository
 from matting_client.runtime.cpu import CpuModel
 from matting_client.runtime.cuda import CudaModel, has_cuda, portions
 from matting_client.runtime.loader import open_model
-from matting_client.runtime.local import model_repository
 from matting_client.runtime.precision import best_precision, cpu_flags, gated_int8, int8_digest, int8_kind
 
 from tests.unit.client.conftest import SIDE, tiny_model

@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 import pytest
 from matting_client.processing import letterbox
-from matting_client.runtime.local import model_repository
+from matting_client.repository import model_repository
 from matting_client.runtime.space_to_depth import pack_last_layers
 from numpy.typing import NDArray
 from openvino import opset13 as ops

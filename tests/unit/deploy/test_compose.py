@@ -148,18 +148,18 @@ def test_plans_are_built_by_the_image_that_serves_them_and_pass_its_gate(service
     text = (ROOT / plans["build"]["dockerfile"]).read_text()
     assert f"ARG TRITON_IMAGE={services['triton-tensorrt']['image']}\n" in text
     assert re.search(r"^FROM \$\{TRITON_IMAGE\}$", text, re.MULTILINE)
-    assert 'ENTRYPOINT ["python3", "-m", "export", "tensorrt"]\n' in text
+    assert 'ENTRYPOINT ["python3", "-m", "matting_export", "tensorrt"]\n' in text
     assert plans["command"] == ["--repository", "/models"]
 
 
 def test_what_the_plans_image_holds_is_enough(tmp_path: Path) -> None:
     """The files that its Dockerfile copies run by themselves, where torch, onnx and NNCF cannot be imported."""
     text = (ROOT / "deploy" / "plans.Dockerfile").read_text()
-    for sources, target in re.findall(r"^COPY (?!--from)(.+) /opt/tool/(\w+)/$", text, re.MULTILINE):
-        (tmp_path / target).mkdir()
+    for sources, target in re.findall(r"^COPY (?!--from)(.+) /opt/tool/([\w/]+)/$", text, re.MULTILINE):
+        (tmp_path / target).mkdir(parents=True)
         for source in sources.split():
             shutil.copy(ROOT / source, tmp_path / target)
-    code = "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'nncf'])); import export.main as m; "
+    code = "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'nncf'])); import matting_export.main as m; "
     code += "print(m.__file__); sys.exit(m.main(['tensorrt', '--repository', '/models']))"
     env = {**os.environ, "PYTHONPATH": str(ROOT / "client"), "PATH": str(tmp_path)}  # no docker on this PATH
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -12,8 +12,9 @@ import numpy as np
 import onnx
 import openvino as ov
 import pytest
+from matting_client.repository import INT8_FILE
 from matting_client.runtime.cpu import CpuModel
-from matting_client.runtime.precision import INT8_FILE, cpu_flags, gated_int8, int8_digest, int8_kind
+from matting_client.runtime.precision import cpu_flags, gated_int8, int8_digest, int8_kind
 from matting_export.int8 import CHECKED, LARGEST_MEAN, Gated, _behind_convolutions, check_int8, publish_int8, split
 from matting_export.main import ROOT, main
 from matting_export.metadata import SIZES

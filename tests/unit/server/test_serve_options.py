@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from matting_server.main import main, parser
-from matting_server.settings import DEFAULT_REPOSITORY, Settings
+from matting_server.settings import Settings
 from matting_server.supervisor import _answers
 
 
@@ -16,7 +16,8 @@ def test_defaults_stay_on_this_machine() -> None:
     options = parser().parse_args([])
     assert (options.host, options.page_host) == ("127.0.0.1", "127.0.0.1")
     assert (options.http_port, options.grpc_port, options.metrics_port, options.page_port) == (8000, 8001, 8002, 7860)
-    assert options.model_repository == DEFAULT_REPOSITORY
+    assert options.model_repository is None
+    assert Settings().model_repository == Path(__file__).resolve().parents[3] / "model_repository"
     assert not options.page
 
 

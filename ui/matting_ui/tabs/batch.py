@@ -17,8 +17,8 @@ from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, cou
 from matting_ui.context import Studio, code_of, shown, words_of
 from matting_ui.i18n import failure, texts
 from matting_ui.preview import Preview
+from matting_ui.theme import STATIC
 
-HERE = Path(__file__).resolve().parents[1]
 THUMBNAIL_SIDE = 320
 RUNS = 8  # batches worked on at once; they share the workers
 BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", "red", ids.CUSTOM)
@@ -182,8 +182,8 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             status = gr.Markdown(i18n("batch_waiting"), elem_id=ids.BATCH_STATUS, elem_classes="status")
             board = gr.HTML(
                 [],
-                html_template=(HERE / "board.html").read_text(encoding="utf-8"),
-                js_on_load=(HERE / "board.js").read_text(encoding="utf-8"),
+                html_template=(STATIC / "board.html").read_text(encoding="utf-8"),
+                js_on_load=(STATIC / "board.js").read_text(encoding="utf-8"),
                 apply_default_css=False,
                 elem_id=ids.BATCH_BOARD,
             )
@@ -203,7 +203,7 @@ def _drop() -> Any:
     return gr.HTML(
         0,
         html_template=template,
-        js_on_load=(HERE / "drop.js").read_text(encoding="utf-8"),
+        js_on_load=(STATIC / "drop.js").read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_id=ids.BATCH_DROP,
         elem_classes="takes-files",

@@ -1,0 +1,66 @@
+"""Where the models lie, and what one folder of them holds.
+
+<repository>/<model>/config.pbtxt      Triton's configuration
+<repository>/<model>/contract.json     what the published model promises
+<repository>/<model>/1/model.onnx      the model
+<repository>/<model>/1/model.int8.xml  its int8 form for OpenVINO, with a .bin beside it
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from matting_client.errors import ModelError
+
+REPOSITORY_VARIABLE = "MATTING_MODEL_REPOSITORY"
+DEFAULT_MODEL = "matting_512"
+MODEL_FILE = "model.onnx"
+INT8_FILE = "model.int8.xml"
+CONTRACT_FILE = "contract.json"
+CONFIG_FILE = "config.pbtxt"
+_DATA_PACKAGE = "matting_models"  # installed with the application
+_MODEL_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+
+
+def installed_repository() -> Path | None:
+    """The models that are installed with the application; None beside a bare client."""
+    spec = find_spec(_DATA_PACKAGE)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def model_repository(given: Path | None = None) -> Path:
+    """The folder of the models: the given one, else $MATTING_MODEL_REPOSITORY, else what is installed.
+
+    Raises
+    ------
+    ModelError
+        It does not exist.
+    """
+    variable = os.environ.get(REPOSITORY_VARIABLE)
+    folder = given or (Path(variable) if variable else installed_repository())
+    if folder is None:
+        raise ModelError(
+            "got no model repository, expected the package unet-matting beside matting-client; "
+            f"install it, or set {REPOSITORY_VARIABLE}"
+        )
+    if not folder.is_dir():
+        raise ModelError(
+            f"{folder}: got no such folder, expected <model>/1/{MODEL_FILE} in it; set {REPOSITORY_VARIABLE}"
+        )
+    return folder
+
+
+def model_file(model: str, repository: Path | None = None) -> Path:
+    """The ONNX file of ``model``; whether it exists is not asked.
+
+    Raises
+    ------
+    ModelError
+        The name is none, or there is no repository.
+    """
+    if not _MODEL_NAME.fullmatch(model):
+        raise ModelError(f"got model {model!r}, expected a name such as {DEFAULT_MODEL}")
+    return model_repository(repository) / model / "1" / MODEL_FILE

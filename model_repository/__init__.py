@@ -1,0 +1,1 @@
+"""The published models, as Triton loads them; installed as `matting_models`."""
