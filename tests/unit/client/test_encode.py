@@ -159,7 +159,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     target = tmp_path / "out.png"
     write(target, b"old")
     script = (
-        "import resource, signal, sys; from pathlib import Path; from matting_client.encode import write\n"
+        "import resource, signal, sys; from pathlib import Path; from matting_client.imaging.encode import write\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))\n"
         "from matting_client.errors import OutputError\n"

@@ -97,7 +97,7 @@ def test_too_much_is_an_error_and_no_crash() -> None:
 def test_a_killed_process_leaves_nothing() -> None:
     program = """
 import os, signal
-from matting_client.engines.shm import Region
+from matting_client.triton.shm import Region
 class Registry:
     def register_system_shared_memory(self, name, key, size):
         pass

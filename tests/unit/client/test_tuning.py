@@ -13,7 +13,7 @@ UNTUNED = {name: value for name, value in os.environ.items() if not name.startsw
 PROGRAM = """
 import resource, sys
 import cv2, numpy as np
-from matting_client.tuning import tune_for_many_photos
+from matting_client.system import tune_for_many_photos
 if sys.argv[1] == "tuned":
     tune_for_many_photos()
 def photo():
@@ -31,7 +31,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, cv2.getNumThr
 GIVING_BACK = """
 import numpy as np
 from pathlib import Path
-from matting_client.tuning import give_memory_back, tune_for_many_photos
+from matting_client.system import give_memory_back, tune_for_many_photos
 tune_for_many_photos()
 def megabytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6

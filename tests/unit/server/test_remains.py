@@ -21,7 +21,8 @@ def test_sweep_spares_the_living_and_takes_the_dead(tmp_path: Path) -> None:
     living = create_workspace(tmp_path)
     code = f"""
 import os, pathlib, sys
-from server import layout, remains
+from matting_server import orphans
+from matting_server.workspace import create_workspace
 workspace = create_workspace(pathlib.Path({str(tmp_path)!r}))
 (orphans.SHM / (workspace.shm_prefix + "region")).write_bytes(b"x")
 print(workspace.root, flush=True)

@@ -106,7 +106,7 @@ def test_stubborn_child_is_killed() -> None:
 def test_child_dies_with_its_parent(tmp_path: Path) -> None:
     code = """
 import os, sys, time
-from server.child import Child
+from matting_server.process import Child
 child = Child(["/bin/sleep", "60"], dict(os.environ), print)
 print(child.pid, flush=True)
 time.sleep(60)

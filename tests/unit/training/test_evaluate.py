@@ -10,7 +10,7 @@ from matting_training.evaluate import Predict, TorchEngine, evaluate, main, mean
 from matting_training.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[3]
-WEIGHTS = ROOT / "training" / "weights" / "matting.safetensors"
+WEIGHTS = ROOT / "training" / "matting_training" / "weights" / "matting.safetensors"
 
 
 @pytest.fixture(scope="module")

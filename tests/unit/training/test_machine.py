@@ -9,7 +9,7 @@ from pathlib import Path
 # A parent with a worker under a fork server; it says the worker's number and hangs.
 PROGRAM = """
 import multiprocessing, sys, time
-from training.machine import start_worker
+from matting_training.process import start_worker
 
 def work():
     start_worker(0)
