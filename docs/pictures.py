@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 Array = NDArray[np.uint8]
-HERE = Path(__file__).parent
+IMAGES = Path(__file__).parent / "images"
 SIDE = 420  # pixels of each picture of `result.png`
 HEIGHT = 200  # of the gallery's
 COLOURS = ("#7c5cff", "#2f80ed", "#1fa97a", "#f2994a")
@@ -60,11 +60,11 @@ def main() -> None:
     """Write `result.png`, and with a data folder `gallery.webp`."""
     with connect("local") as client:
         row = triplet(client, data.astronaut(), COLOURS[0], SIDE)
-        cv2.imwrite(str(HERE / "result.png"), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+        cv2.imwrite(str(IMAGES / "result.png"), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
     if len(sys.argv) > 1:
         with connect("local", model="matting_1024") as client:
             drawn = cv2.cvtColor(gallery(client, Path(sys.argv[1])), cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(HERE / "gallery.webp"), drawn, [cv2.IMWRITE_WEBP_QUALITY, 85])
+            cv2.imwrite(str(IMAGES / "gallery.webp"), drawn, [cv2.IMWRITE_WEBP_QUALITY, 85])
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from tests.ui.browser import (
     write_photos,
 )
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SCREEN, PHONE = (1440, 1000), (412, 900)
 COLOURS = 256
 MAX_BYTES = 400_000
@@ -109,7 +109,7 @@ def make(site: Site, photos: Path, wanted: list[str]) -> None:
             fill(page, photos)
             page.evaluate("document.activeElement?.blur()")
             page.wait_for_timeout(SETTLE_MS)
-            save(page.screenshot(full_page=name != "about"), DOCS / f"page-{name}.png")
+            save(page.screenshot(full_page=name != "about"), IMAGES / f"page-{name}.png")
         visit.check()
         browser.close()
 

@@ -57,7 +57,7 @@ def encode(picture: NDArray[np.uint8], format: str, quality: int = 92) -> bytes:
 def _png(picture: NDArray[np.uint8]) -> bytes:
     """PNG whose rows all have one filter, each byte less the one above it, deflated by ISA-L.
 
-    Choosing a filter for each row, as libpng does, costs more time than it saves bytes (benchmarks/README.md).
+    Choosing a filter for each row, as libpng does, costs more time than it saves bytes (docs/decisions/client-work.md).
     """
     height, width = picture.shape[:2]
     channels = picture.size // (height * width)

@@ -25,7 +25,7 @@ def cpu_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
 
 
 def best_precision(flags: frozenset[str], has_int8: bool) -> Literal["int8", "bf16", "f32"]:
-    """The precision for a CPU with these flags, by measurement (benchmarks/README.md).
+    """The precision for a CPU with these flags, by measurement (docs/decisions/precision.md).
 
     On AMX, bf16 and int8 are both 2.5 to 2.8 times as fast as fp32, but bf16 costs nothing of the alpha and int8 one to
     two per cent of the edge's precision. Without AMX, bf16 is slower than fp32, and int8 is 2.3 times as fast with VNNI
