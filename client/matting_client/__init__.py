@@ -60,7 +60,7 @@ _HOME = {
     "Cutout": "cutout",
     "EngineError": "errors",
     "InputError": "errors",
-    "Limits": "decode",
+    "Limits": "imaging.decode",
     "MattingClient": "client",
     "MattingError": "errors",
     "ModelError": "errors",

@@ -22,6 +22,7 @@ INT8_FILE = "model.int8.xml"
 CONTRACT_FILE = "contract.json"
 CONFIG_FILE = "config.pbtxt"
 _DATA_PACKAGE = "matting_models"  # installed with the application
+_HERE = Path("model_repository")
 _MODEL_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
@@ -32,7 +33,7 @@ def installed_repository() -> Path | None:
 
 
 def model_repository(given: Path | None = None) -> Path:
-    """The folder of the models: the given one, else $MATTING_MODEL_REPOSITORY, else what is installed.
+    """The folder of the models: given, $MATTING_MODEL_REPOSITORY, ./model_repository, or what is installed.
 
     Raises
     ------
@@ -40,17 +41,19 @@ def model_repository(given: Path | None = None) -> Path:
         It does not exist.
     """
     variable = os.environ.get(REPOSITORY_VARIABLE)
-    folder = given or (Path(variable) if variable else installed_repository())
-    if folder is None:
+    chosen = given or (Path(variable) if variable else None)
+    if chosen is None:
+        chosen = _HERE if _HERE.is_dir() else installed_repository()
+    if chosen is None:
         raise ModelError(
             "got no model repository, expected the package unet-matting beside matting-client; "
             f"install it, or set {REPOSITORY_VARIABLE}"
         )
-    if not folder.is_dir():
+    if not chosen.is_dir():
         raise ModelError(
-            f"{folder}: got no such folder, expected <model>/1/{MODEL_FILE} in it; set {REPOSITORY_VARIABLE}"
+            f"{chosen}: got no model repository, expected <model>/1/{MODEL_FILE} in it; set {REPOSITORY_VARIABLE}"
         )
-    return folder
+    return chosen
 
 
 def model_file(model: str, repository: Path | None = None) -> Path:

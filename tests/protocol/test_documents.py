@@ -48,10 +48,15 @@ def here(text: str, site: tuple[Served, int]) -> str:
 
 
 def blocks(page: str, language: str) -> list[str]:
-    found = re.findall(
-        rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
-    return [str(each) for each in found]
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [str(each) for each in re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+
+
+def shell_lines(page: str) -> list[str]:
+    """Commands of a page's shell blocks, without their remarks, and those named within its text."""
+    lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
+    named = re.findall(r"`(\.venv/bin/matting [^`]+)`", (ROOT / page).read_text(encoding="utf-8"))
+    return [each for each in (line.split(" # ")[0].strip() for line in [*lines, *named]) if each]
 
 
 def run(command: list[str], folder: Path) -> None:
@@ -74,14 +79,8 @@ def test_shell_lines_run(site: tuple[Served, int], folder: Path) -> None:
     server, _ = site
     ran = 0
     for page in ("README.md", "README.zh.md", "docs/quickstart.md"):
-        lines = [
-            line.split("#  ")[0].split(" # ")[0].strip()
-            for block in blocks(page, "bash")
-            for line in block.splitlines()
-        ]
-        lines += re.findall(r"`(\.venv/bin/matting [^`]+)`", (ROOT / page).read_text(encoding="utf-8"))
-        for line in lines:
-            if not line or line.startswith(STARTS) or "matting serve" in line:
+        for line in shell_lines(page):
+            if line.startswith(STARTS) or "matting serve" in line:
                 continue
             command = here(line, site)
             if "matting cutout" in command and "--engine" not in command:

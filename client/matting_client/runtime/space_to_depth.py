@@ -4,7 +4,8 @@ At the photo's size the network has few channels: 16, enlarged from half the siz
 joined and become alpha in two 3x3 convolutions. That fills AMX's tiles badly, and enlarging and joining copy 20 MB a
 photo. With four pixels in the channels (space to depth), a 3x3 convolution is one of four times the channels that has
 zeros where a pixel is out of reach, and bilinear doubling with a convolution behind it is a single one at half the
-size. On AMX a photo takes an eighth less time; in fp32, with more to multiply, slightly more (docs/decisions/packed-last-layers.md).
+size. On AMX a photo takes an eighth less time; in fp32, with more to multiply, slightly more
+(docs/decisions/packed-last-layers.md).
 
 It is the same function but for the three outermost pixels: there the enlargement repeats the edge, and the packed
 convolution sees zeros beyond it. That changes alpha by less than bf16's rounding does.

@@ -69,7 +69,7 @@ def test_every_size(size: Size) -> None:
         assert file.info["dpi"][0] == pytest.approx(size.px[0] / size.mm[0] * 25.4, abs=1)
 
 
-# What offices publish, in mm (docs/id-photos.md): crown to chin, and from the upper edge to the crown where they say so.
+# What offices publish, in mm (docs/id-photos.md): crown to chin, and from the upper edge to the crown where they say.
 PUBLISHED: dict[str, tuple[tuple[float, float], tuple[float, float] | None]] = {
     "china-passport": ((28, 33), (3, 5)),
     "china-visa": ((28, 33), (3, 5)),

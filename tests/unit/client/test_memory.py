@@ -25,7 +25,7 @@ MEGABYTE = 1 << 20
 PROGRAM = """
 import re, sys
 from pathlib import Path
-from matting_client.cli import main
+from matting_client.cli.main import main
 code = main(sys.argv[1:])
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024)
 sys.exit(code)

@@ -18,7 +18,7 @@ from matting_client.processing.crop import subject_box
 from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, has_ground
 from numpy.typing import NDArray
 
-from matting_ui import controls, ids
+from matting_ui import controls, download, ids
 from matting_ui.context import Studio, shown, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import SIDE
@@ -153,10 +153,10 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             )
             status = gr.Markdown(i18n("scene_waiting"), elem_id=ids.SCENE_STATUS, elem_classes="status")
             with gr.Row(elem_classes="buttons"):
-                download = gr.Button(i18n("download"), variant="primary", elem_id=ids.SCENE_DOWNLOAD)
+                button = gr.Button(i18n("download"), variant="primary", elem_id=ids.SCENE_DOWNLOAD)
     _wire(do, photo, background, values, [result, status], key)
     inputs: dict[str, Any] = {"inputs": [key, background], "inputs_kwargs": values, **studio.work}
-    download.on_click(download, do.file, {"api_name": ids.API_SCENE_FILE}, **inputs)
+    download.on_click(button, do.file, {"api_name": ids.API_SCENE_FILE}, **inputs)
 
 
 def _settings(i18n: gr.I18n) -> dict[str, Any]:
