@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
@@ -47,6 +48,16 @@ def here(text: str, site: tuple[Served, int]) -> str:
     return re.sub(r"(connect(?:_async)?)\(\)", rf'\1(url="{server.grpc}")', text)
 
 
+def read(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def mean_alpha(path: Path) -> float:
+    """0..1, of the last channel."""
+    return float(read(path)[..., -1].mean() / 255)
+
+
 def blocks(page: str, language: str) -> list[str]:
     text = (ROOT / page).read_text(encoding="utf-8")
     return [str(each) for each in re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
@@ -71,8 +82,8 @@ def test_python_blocks_run(site: tuple[Served, int], folder: Path) -> None:
         code = here("\n".join(blocks(page, "python")), site)
         assert code, page
         run([sys.executable, "-c", code], folder)
-    assert Image.open(folder / "cutout.png").mode == "RGBA"
-    assert Image.open(folder / "white.jpg").size == (512, 512)
+    assert read(folder / "cutout.png").shape == (512, 512, 4)
+    assert read(folder / "white.jpg").shape == (512, 512, 3)
 
 
 def test_shell_lines_run(site: tuple[Served, int], folder: Path) -> None:
@@ -88,13 +99,7 @@ def test_shell_lines_run(site: tuple[Served, int], folder: Path) -> None:
             run(["bash", "-c", command], folder)
             ran += 1
     assert ran >= 4
-    assert Image.open(folder / "cutouts" / "c.png").size == (512, 512)
-
-
-def alpha_of(path: Path) -> float:
-    """Mean alpha, 0..1."""
-    image = Image.open(path)
-    return float(np.asarray(image)[..., -1].mean() / 255)
+    assert read(folder / "cutouts" / "c.png").shape == (512, 512, 4)
 
 
 def test_examples_run(site: tuple[Served, int], folder: Path) -> None:
@@ -113,11 +118,9 @@ def test_examples_run(site: tuple[Served, int], folder: Path) -> None:
         run([sys.executable, str(ROOT / "examples" / name), *arguments], folder)
     run([str(ROOT / "examples" / "rest.sh"), "photo.jpg", "rest", url], folder)
     results = ("1.png", "batch/a.png", "batch/b.png", "photo.jpg_no_bg.png", "3.png", "rest/cutout.png")
-    shares = {name: alpha_of(folder / name) for name in results}
+    shares = {name: mean_alpha(folder / name) for name in results}
     assert max(shares.values()) - min(shares.values()) < 0.01, shares
     assert 0.3 < shares["1.png"] < 0.8  # the astronaut
-    assert Image.open(folder / "rest" / "white.jpg").size == (512, 512)
-    assert max(Image.open(folder / "rest" / "small.webp").size) == 512  # never enlarged
-    assert np.abs(np.asarray(Image.open(folder / "rest" / "alpha.png"), float) / 255).mean() == pytest.approx(
-        shares["1.png"], abs=0.01
-    )
+    assert read(folder / "rest" / "white.jpg").shape == (512, 512, 3)
+    assert read(folder / "rest" / "small.webp").shape[:2] == (512, 512)  # never enlarged
+    assert read(folder / "rest" / "alpha.png").mean() / 255 == pytest.approx(shares["1.png"], abs=0.01)
