@@ -10,10 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-# Gradio reads these when it is imported or when components are made; it would report usage to its makers otherwise.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-
 import gradio as gr
 import gradio.mcp
 from anyio import to_thread
@@ -22,14 +18,19 @@ from gradio import routes
 from matting_client import Limits
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_ui.context import Cut, Studio
+from matting_ui.gradio_patches import act_as_launched
 from matting_ui.mcp import offer_tools
 from matting_ui.page import build_page, translations
 from matting_ui.store import Store
 from matting_ui.sweep import keep_sweeping
 from matting_ui.theme import CSS, SCRIPT, theme
+from matting_ui.uploads import PATH as UPLOAD
+from matting_ui.uploads import take_uploads
+from matting_ui.visitors import Visitors
 
 FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
 STORE_BYTES, KEPT_SECONDS = 512 * 2**20, 3600.0  # of photos and alphas that sliders work on; files stay as long
@@ -48,9 +49,10 @@ _EXACT = {
     "/gradio_api/queue/join",
     "/gradio_api/reset",
     "/gradio_api/startup-events",
-    "/gradio_api/upload",
+    UPLOAD,
     "/gradio_api/upload_progress",
 }
+_GIVES_COOKIE = {"/", "/config"}  # what browsers and Gradio's Python client ask for first
 _LOGIN = {"/login", "/logout"}
 _MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
 _BELOW = ("/assets/", "/static/", "/gradio_api/call/", "/gradio_api/heartbeat/")
@@ -60,13 +62,17 @@ POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
     "connect-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
+FILE_POLICY = "default-src 'none'; sandbox"  # of visitors' files, should one be opened as a page
 
 
 class Site:
     """Sends a request to the page when it is one of the page's paths, and to the API otherwise."""
 
-    def __init__(self, api: ASGIApp, page: ASGIApp, folder: Path, more: set[str]) -> None:
-        self._api, self._page, self._exact = api, page, _EXACT | more
+    def __init__(self, api: ASGIApp, page: ASGIApp, folder: Path, visitors: Visitors, more: set[str]) -> None:
+        self._api = api
+        self._page = page
+        self._visitors = visitors
+        self._exact = _EXACT | more
         self._files = f"/gradio_api/file={folder}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,10 +83,17 @@ class Site:
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
+                self._add_headers(HTTPConnection(scope), MutableHeaders(scope=message))
             await send(message)
 
         await self._page(scope, receive, send_on)
+
+    def _add_headers(self, request: HTTPConnection, headers: MutableHeaders) -> None:
+        path = request.scope["path"]
+        headers["Content-Security-Policy"] = FILE_POLICY if path.startswith(self._files) else POLICY
+        cookie = self._visitors.new_cookie(request) if path in _GIVES_COOKIE else None
+        if cookie:
+            headers.append("Set-Cookie", cookie)
 
     def _is_page(self, path: str) -> bool:
         return path in self._exact or path.startswith((*_BELOW, self._files))
@@ -117,7 +130,8 @@ def mount_page(
     # Read from the environment when Gradio was imported, and made at once, in a place that others read.
     routes.DEFAULT_TEMP_DIR = gradio.mcp.DEFAULT_TEMP_DIR = str(folder)
     store = Store(STORE_BYTES, KEPT_SECONDS)
-    page = build_page(Studio(cut, store, folder, model, workers, limits, status))
+    visitors = Visitors(folder)
+    page = build_page(Studio(cut, store, folder, model, workers, limits, status), visitors)
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
@@ -129,6 +143,7 @@ def mount_page(
     parent = FastAPI(openapi_url=None, lifespan=run)
     # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
     parent.add_middleware(CORSMiddleware, allow_origins=[])
+    take_uploads(parent, page, visitors, limits.max_bytes)
     # Of tools that need a state: they are not offered.
     warnings.filterwarnings("ignore", "This MCP server includes a tool that has a gr.State", UserWarning)
     gr.mount_gradio_app(
@@ -148,6 +163,7 @@ def mount_page(
         css=CSS,
         head=f"<script>{SCRIPT}</script>",
     )
+    act_as_launched(page, parent)
     if mcp_url is not None:
         offer_tools(page, mcp_url)
-    return Site(api, parent, folder, (_LOGIN if auth else set()) | (_MCP if mcp_url else set()))
+    return Site(api, parent, folder, visitors, (_LOGIN if auth else set()) | (_MCP if mcp_url else set()))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from matting_ui.i18n import failure, language, texts
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
+from matting_ui.visitors import regular_file
 
 Cut = Callable[[bytes, Options, str], Cutout]
 PREVIEW_QUALITY = 90
@@ -85,10 +86,7 @@ class Studio:
         InputError
             It lies elsewhere, or was removed after its hour.
         """
-        path = Path(place).resolve()
-        if not path.is_relative_to(self.folder) or not path.is_file():
-            raise InputError(f"{path.name}: got no uploaded file; it may have been removed, choose it again")
-        return path
+        return regular_file(place, self.folder)
 
     def background(self, place: str) -> Path:
         """The path of an uploaded picture to put behind a subject.

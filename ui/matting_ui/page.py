@@ -8,10 +8,11 @@ from matting_client.idphoto import sizes
 
 from matting_ui import ids
 from matting_ui.context import Studio
+from matting_ui.gradio_patches import check_files
 from matting_ui.i18n import EN, ZH
-from matting_ui.photo import take_no_addresses
 from matting_ui.queue import refuse_kindly
 from matting_ui.tabs import about, batch, idphoto, scene, single
+from matting_ui.visitors import Visitors
 
 CACHE_EVERY_SECONDS = 600  # how often Gradio looks for old files
 QUEUE_SIZE = 32
@@ -24,8 +25,8 @@ TABS = (
 )
 
 
-def build_page(studio: Studio) -> gr.Blocks:
-    """The page."""
+def build_page(studio: Studio, visitors: Visitors) -> gr.Blocks:
+    """The page, whose calls name files of their own visitor only."""
     i18n = translations()
     cache = (CACHE_EVERY_SECONDS, round(studio.store.seconds))
     with gr.Blocks(title="unet-matting", analytics_enabled=False, delete_cache=cache, fill_width=True) as page:
@@ -39,7 +40,7 @@ def build_page(studio: Studio) -> gr.Blocks:
                     build(studio, page, i18n)
         gr.Markdown(i18n("privacy"), elem_classes="privacy")
     page.queue(max_size=QUEUE_SIZE, api_open=False)
-    take_no_addresses(page)
+    check_files(page, visitors)
     refuse_kindly(page)
     return page
 

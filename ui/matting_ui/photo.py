@@ -1,8 +1,7 @@
-"""The page's components: Gradio's, but bytes stay what they are and nothing is fetched for a visitor."""
+"""The page's photo inputs: Gradio's, but bytes stay what they are."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -37,21 +36,5 @@ def photo_input(
 
 
 def _path(payload: Any) -> str | None:
-    """The uploaded file's path; Gradio has checked that it lies in the folder of uploads."""
+    """The uploaded file's path, which `Visitors.check` has seen."""
     return None if payload is None or payload.path is None else str(payload.path)
-
-
-def take_no_addresses(page: gr.Blocks) -> None:
-    """Make every component refuse a web address where a file is expected: Gradio would download it."""
-    for block in page.blocks.values():
-        block.async_move_resource_to_block_cache = _local_only(block.async_move_resource_to_block_cache)
-
-
-def _local_only(move: Any) -> Any:
-    async def checked(place: str | Path | None) -> str | None:
-        if place is not None and "://" in str(place):
-            raise gr.Error("got a web address, expected an uploaded file", print_exception=False)
-        moved: str | None = await move(place)
-        return moved
-
-    return checked
