@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from matting_server.errors import ServeError
 from matting_server.process import Child
@@ -25,6 +26,7 @@ class Program:
     command: list[str]
     env: dict[str, str]
     ready: Callable[[], bool]
+    folder: Path | None = None  # to run it in; None for ours
     start_seconds: float = 120.0  # not ready after so long counts as a death
 
 
@@ -77,7 +79,7 @@ class Service:
         now = time.monotonic()
         if self._child is None:
             if now >= self._start_at:
-                self._child = Child(self.program.command, self.program.env, self._on_line)
+                self._child = Child(self.program.command, self.program.env, self._on_line, self.program.folder)
                 self._started = now
                 self.starts += 1
             return False

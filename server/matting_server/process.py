@@ -29,14 +29,19 @@ class Child:
         Its whole environment.
     on_line
         Called from another thread with each line the process (or a process it started) writes.
+    folder
+        Its working directory; None for ours.
     """
 
-    def __init__(self, command: list[str], env: dict[str, str], on_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, command: list[str], env: dict[str, str], on_line: Callable[[str], None], folder: Path | None = None
+    ) -> None:
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._on_line = on_line
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), *command],
             env=env,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -53,6 +53,7 @@ class Supervisor:
             tritonserver.command_line(runtime, settings, workspace),
             tritonserver.environment(runtime, settings, workspace),
             self._control.ready,
+            workspace.root,  # the models' processes import from where they stand before all else
         )
         self._triton = Service(triton, say, self._triton_line, workspace.clean_up)
         self._services = [self._triton]
@@ -146,11 +147,12 @@ def _ignored() -> set[signal.Signals]:
 def _page_program(settings: Settings, workspace: Workspace) -> Program:
     host, port = settings.page_host, str(settings.page_port)
     arguments = ["--host", host, "--port", port, "--url", f"{settings.local_host}:{settings.grpc_port}"]
-    code = "import sys; from matting_api.main import main; sys.exit(main(sys.argv[1:]))"
     alive = f"http://{settings.local_page_host}:{port}/livez"
     workspace.page.mkdir()
     env = {**os.environ, OWNER_VARIABLE: str(workspace.root), "TMPDIR": str(workspace.page)}
-    return Program("the page", [sys.executable, "-c", code, *arguments], env, lambda: _answers(alive))
+    return Program(
+        "the page", [sys.executable, "-P", "-m", "matting_api.main", *arguments], env, lambda: _answers(alive)
+    )
 
 
 def _answers(url: str) -> bool:
