@@ -9,10 +9,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matting_ui import ids
 from matting_ui.batch_state import COLUMNS, MOST
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.ui.browser import Site, choose, download, open_tab, pick
 
@@ -116,10 +117,55 @@ def test_the_51st_is_refused(page: Page, photos: Path, tmp_path: Path) -> None:
     expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("1 photos: 1 waiting")
 
 
-def test_a_name_cannot_do_harm(page: Page, photos: Path, tmp_path: Path) -> None:
-    evil = tmp_path / "<img src=x onerror=alert(1)>.jpg"
-    shutil.copy(photos / "many" / "photo-00.jpg", evil)
+HOSTILE = (
+    "${window.harmed = 1}.jpg",
+    "${x.jpg",
+    "`+(window.harmed = 1)+`.jpg",
+    "\\`${window.harmed = 1}\\`.jpg",
+    "a\\\\b\\u0024.jpg",
+    "<img src=x onerror='window.harmed = 1'>.jpg",
+    "<script>window.harmed = 1<.script>.jpg",
+    "{{constructor}}{{#each this}}{{{this}}}{{.each}}.jpg",
+    "&lt;b&gt; \" onmouseover=window.harmed=1 x='.jpg",
+    "photo-\u202egpj.exe\u202c.jpg",
+    "图" * 83 + ".jpg",
+    "图" * 100 + ".jpg",
+    "CON.jpg",
+    "AUX.jpg",
+    "aux.JPG",
+)
+
+
+def payload(name: str, data: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
+
+
+def test_names_can_do_no_harm(page: Page, photos: Path, tmp_path: Path) -> None:
+    """What visitors call their files is text wherever it is shown, and the archive unpacks everywhere."""
+    photo = (photos / "many" / "photo-00.jpg").read_bytes()
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     open_tab(page, ids.TAB_BATCH)
-    choose(page, ids.BATCH_DROP, evil)
-    expect(page.locator(".card .name")).to_have_text(evil.name)
-    assert page.locator(".card .name img").count() == 0
+    files = [payload(name, photo) for name in HOSTILE]
+    broken = [payload(f"broken {name}", photo[:500]) for name in HOSTILE[:9]]
+    page.locator(f"#{ids.BATCH_DROP} input[type=file]").set_input_files([*files, *broken])
+    status = page.locator(f"#{ids.BATCH_STATUS}")
+    expect(status).to_contain_text(f"{len(HOSTILE) + 9} photos: {len(HOSTILE) + 9} waiting")
+    shown = page.locator(".card .name").all_inner_texts()
+    whole = [name for name in HOSTILE if len(name.encode()) <= 255]
+    assert set(whole) <= set(shown) and "图" * 85 in shown
+    page.locator(f"#{ids.BATCH_START}").click()
+    expect(status).to_contain_text(f"0 waiting, 0 running, {len(HOSTILE)} done, 9 failed")
+    with zipfile.ZipFile(download(page, ids.BATCH_ZIP, tmp_path)) as archive:
+        pictures = [name for name in archive.namelist() if name != "manifest.csv"]
+    assert len(pictures) == len(HOSTILE) == len({name.casefold() for name in pictures})
+    for name in pictures:
+        assert not set(name) & set('<>:"/\\|?*\u202e') and len(name.encode()) <= 130 and "-cutout" in name
+
+    open_tab(page, ids.TAB_SINGLE)
+    for name in (HOSTILE[0], HOSTILE[5], HOSTILE[8]):  # an error's text has the name, too
+        page.locator(f"#{ids.PHOTO} input[type=file]").set_input_files([payload(name, photo[:500])])
+        expect(page.locator(".toast-body").first).to_contain_text("damaged")
+        page.locator(".toast-close").first.click()
+        expect(page.locator(".toast-body")).to_have_count(0)
+        page.locator(f"#{ids.PHOTO}").get_by_label("Remove Image").click()
+    assert page.evaluate("window.harmed") is None

@@ -12,6 +12,8 @@ from typing import Any
 
 from matting_client import Options
 
+from matting_ui.filenames import unique
+
 MOST = 50  # photos in a batch
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 COLUMNS = ("photo", "state", "file", "width", "height", "model_ms", "reason")
@@ -131,7 +133,7 @@ class Batch:
         done = [item for item in items if item.state == DONE and Path(item.result).is_file()]
         if not done:
             return None
-        names = _unique([Path(item.result).name for item in done])
+        names = unique([Path(item.result).name for item in done])
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # pictures do not get smaller
             for item, name in zip(done, names, strict=True):
@@ -167,17 +169,3 @@ def manifest(items: list[Item], names: dict[int, str]) -> str:
 def _plain(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def _unique(names: list[str]) -> list[str]:
-    """Names with a number where they would be the same."""
-    out: list[str] = []
-    taken: set[str] = set()
-    for name in names:
-        path, count, chosen = Path(name), 1, name
-        while chosen.lower() in taken:
-            count += 1
-            chosen = f"{path.stem}-{count}{path.suffix}"
-        taken.add(chosen.lower())
-        out.append(chosen)
-    return out

@@ -15,6 +15,7 @@ from matting_client.imaging.decode import count_pixels
 from matting_client.imaging.encode import encode, write
 from numpy.typing import NDArray
 
+from matting_ui.filenames import portable
 from matting_ui.i18n import failure, language, texts
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
@@ -106,11 +107,11 @@ class Studio:
     def save_preview(self, picture: NDArray[np.uint8]) -> str:
         """Write a picture that is only looked at; returns its path."""
         format = "png" if picture.ndim == 2 else "jpeg"
-        return self.save(encode(picture, format, PREVIEW_QUALITY), f"preview.{format}")
+        return self.save(encode(picture, format, PREVIEW_QUALITY), "preview", f".{format}")
 
-    def save(self, data: bytes, name: str) -> str:
-        """Write a result under a name nobody can guess; returns its path."""
-        path = self.folder / secrets.token_hex(16) / name[-100:]
+    def save(self, data: bytes, stem: str, ending: str) -> str:
+        """Write a result where nobody can guess it, named as `portable` does; returns its path."""
+        path = self.folder / secrets.token_hex(16) / portable(stem, ending)
         write(path, data)
         return str(path)
 

@@ -15,6 +15,7 @@ from matting_client.cli.inputs import SUFFIX_OF_FORMAT
 from matting_ui import controls, download, ids
 from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
 from matting_ui.context import Studio, code_of, shown, words_of
+from matting_ui.filenames import LONGEST, cut
 from matting_ui.i18n import failure, texts
 from matting_ui.preview import Preview
 from matting_ui.theme import STATIC
@@ -40,7 +41,7 @@ class Handlers:
         files: list[tuple[str, str | None, str]] = []
         for each in event._data["files"]:
             failed = words["batch_upload_failed"].format(reason=str(each.get("reason", ""))[:200])
-            files.append((Path(str(each["name"])).name[:100], each.get("path"), failed))
+            files.append((cut(Path(str(each["name"])).name, LONGEST), each.get("path"), failed))
         refused = len(batch.add(files)) + int(event._data.get("refused", 0))
         if refused:
             gr.Warning(words["batch_full"].format(most=MOST, refused=refused), duration=10)
@@ -93,12 +94,12 @@ class Handlers:
         if data is None:
             gr.Warning(words_of(request)["batch_nothing"])
             return None
-        return self.studio.save(data, "batch_results.zip")
+        return self.studio.save(data, "batch_results", ".zip")
 
     def whole(self, files: list[str] | None, request: gr.Request, **values: Any) -> str | None:
         """All of it in one call, for programs: files in, `batch_results.zip` out."""
         batch = Batch()
-        refused = batch.add([(Path(each).name, each, "") for each in files or []])
+        refused = batch.add([(cut(Path(each).name, LONGEST), each, "") for each in files or []])
         if refused:
             words = words_of(request)
             text = words["batch_full"].format(most=MOST, refused=len(refused))
@@ -128,8 +129,8 @@ class Handlers:
                 raise FileNotFoundError
             path = self.studio.uploaded(item.path)
             cutout = self.studio.cut(path.read_bytes(), options, item.name)
-            name = f"{Path(item.name).stem}-cutout{SUFFIX_OF_FORMAT[options.format]}"
-            item.result = self.studio.save(cutout.to_bytes(), name)
+            ending = f"-cutout{SUFFIX_OF_FORMAT[options.format]}"
+            item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
             item.thumbnail = self._thumbnail(cutout)
             item.height, item.width = cutout.rgb.shape[:2]
             item.seconds, item.reason, item.state = cutout.seconds.get("infer", 0.0), "", DONE
@@ -182,7 +183,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             status = gr.Markdown(i18n("batch_waiting"), elem_id=ids.BATCH_STATUS, elem_classes="status")
             board = gr.HTML(
                 [],
-                html_template=(STATIC / "board.html").read_text(encoding="utf-8"),
+                html_template='<div class="cards"></div>',
                 js_on_load=(STATIC / "board.js").read_text(encoding="utf-8"),
                 apply_default_css=False,
                 elem_id=ids.BATCH_BOARD,

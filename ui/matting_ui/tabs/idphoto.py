@@ -72,7 +72,7 @@ class Handlers:
             return None
         try:
             data, name = make(_photo(kept.full.with_options(_edge()), **values))
-            return self.studio.save(data, f"{kept.stem}-{name}")
+            return self.studio.save(data, kept.stem, f"-{name}")
         except MattingError as error:
             raise shown(error, request) from None
 

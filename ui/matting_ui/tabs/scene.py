@@ -71,7 +71,7 @@ class Handlers:
             options, scene = Options(format=values["format"], quality=QUALITY), read_scene(**values)
             picture = compose_scene(*kept.full.layers(), self._background(background, MAX_SIDE), scene)
             data = encode(picture, options.format, options.quality)
-            return self.studio.save(data, f"{kept.stem}-scene{SUFFIX_OF_FORMAT[options.format]}")
+            return self.studio.save(data, kept.stem, f"-scene{SUFFIX_OF_FORMAT[options.format]}")
         except MattingError as error:
             raise shown(error, request) from None
 

@@ -84,7 +84,7 @@ class Handlers:
             options = controls.read_options(self.studio, picture=picture, **values)
             path = self.studio.uploaded(photo)
             cutout = self.studio.cut(path.read_bytes(), options, path.name)
-            return self.studio.save(cutout.to_bytes(), f"{path.stem}-cutout{SUFFIX_OF_FORMAT[options.format]}")
+            return self.studio.save(cutout.to_bytes(), path.stem, f"-cutout{SUFFIX_OF_FORMAT[options.format]}")
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -120,7 +120,7 @@ class Handlers:
         try:
             options = controls.read_options(self.studio, **values).with_changes(**changes)
             data = kept.full.with_options(options).to_bytes()
-            return self.studio.save(data, f"{kept.stem}-{kind}{SUFFIX_OF_FORMAT[options.format]}")
+            return self.studio.save(data, kept.stem, f"-{kind}{SUFFIX_OF_FORMAT[options.format]}")
         except MattingError as error:
             raise shown(error, request) from None
 
