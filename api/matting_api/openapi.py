@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from matting_client import presets
-from matting_client.options import MAX_ERODE, MAX_THRESHOLD
+from matting_client.options import MAX_ERODE, MAX_THRESHOLD, ORIENTATIONS
 
 from matting_api.request.parameters import ALPHA_FIELDS, CHANNELS, CUTOUT_FIELDS, FIXED, FORMATS, SIZES, TYPES
 
@@ -86,6 +86,19 @@ _OWN: Json = {
     "feather": {**_FLAG, "description": "Soften the edge."},
     "foreground": {**_FLAG, "default": True, "description": "The subject's own colours at the edge."},
     "refine": {**_FLAG, "default": True, "description": "Follow the edges of large photos."},
+    "passes": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 2,
+        "default": 2,
+        "description": "2: a subject that is small in its photo is seen again, up close.",
+    },
+    "orientation": _choice(
+        "auto: ask about the photo in all four orientations and believe the most certain answer, for photos that lie "
+        "on their side.",
+        ORIENTATIONS,
+        default="given",
+    ),
     **_FRAMING,
     "size": _text(
         "`original`, or the largest result: a longest side or an area.", "1080px", r"^(original|\d{1,4}px|\d{1,2}MP)$"
@@ -124,6 +137,8 @@ _HEADERS = {
     "X-Height": "Height of the result in pixels.",
     "X-Type": "The type that was asked for; other for auto.",
     "X-Credits-Charged": "Always 0.",
+    "X-Matting-Found": "false where no subject was found and the result is empty.",
+    "X-Matting-Uncertainty": "How doubtful the result is, from its own alpha: about 0.01 for a good portrait.",
     "Server-Timing": "Milliseconds of each step.",
     "X-RateLimit-Limit": "Requests a minute, where the server limits them.",
     "X-RateLimit-Remaining": "What is left of them.",

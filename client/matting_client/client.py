@@ -17,6 +17,7 @@ from matting_client.engine import AsyncEngine, Engine
 from matting_client.errors import InputError, OptionError
 from matting_client.imaging.decode import Limits, decode, read
 from matting_client.options import Options
+from matting_client.passes import Passes
 from matting_client.runtime.local import LocalEngine
 from matting_client.triton.aio import AsyncGrpcEngine, AsyncHttpEngine
 from matting_client.triton.sync import GrpcEngine, HttpEngine
@@ -55,15 +56,15 @@ def prepare(photo: Photo, size: int, limits: Limits | None = None, name: str = "
     return Prepared(rgb, square, box)
 
 
-def finish(prepared: Prepared, pha: Picture, options: Options, seconds: dict[str, float]) -> Cutout:
-    """From the model's (S, S) alpha to a cutout."""
-    start = time.perf_counter()
-    if options.refine:
-        raw = processing.refine(prepared.rgb, prepared.square, pha, prepared.box)
-    else:
-        raw = processing.unletterbox(pha, prepared.box)
-    seconds["refine"] = time.perf_counter() - start
-    return Cutout(prepared.rgb, raw, options, seconds)
+def begin(prepared: Prepared, options: Options, seconds: dict[str, float]) -> Passes:
+    """What to ask the model about a photo."""
+    return Passes(prepared.rgb, prepared.square, prepared.box, options, seconds)
+
+
+def finish(prepared: Prepared, passes: Passes, options: Options, seconds: dict[str, float]) -> Cutout:
+    """From the answered questions to a cutout."""
+    assert passes.raw is not None, "all questions are answered"
+    return Cutout(prepared.rgb, passes.raw, options, seconds)
 
 
 class MattingClient:
@@ -93,10 +94,10 @@ class MattingClient:
         start = time.perf_counter()
         prepared = prepare(photo, self.engine.size, self.limits, name)
         seconds["decode"] = time.perf_counter() - start
-        start = time.perf_counter()
-        pha = self.engine.infer(prepared.square[None])[0, ..., 0]
-        seconds["infer"] = time.perf_counter() - start
-        return finish(prepared, pha, options or Options(), seconds)
+        passes = begin(prepared, options or Options(), seconds)
+        while passes.squares is not None:
+            passes.answer(self.engine.infer(passes.squares))
+        return finish(prepared, passes, options or Options(), seconds)
 
     def alpha(self, photo: Photo, name: str = "photo") -> Picture:
         """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
@@ -129,10 +130,10 @@ class AsyncMattingClient:
         start = time.perf_counter()
         prepared = await asyncio.to_thread(prepare, photo, self.engine.size, self.limits, name)
         seconds["decode"] = time.perf_counter() - start
-        start = time.perf_counter()
-        pha = (await self.engine.infer(prepared.square[None]))[0, ..., 0]
-        seconds["infer"] = time.perf_counter() - start
-        return await asyncio.to_thread(finish, prepared, pha, options or Options(), seconds)
+        passes = begin(prepared, options or Options(), seconds)
+        while passes.squares is not None:
+            await asyncio.to_thread(passes.answer, await self.engine.infer(passes.squares))
+        return finish(prepared, passes, options or Options(), seconds)
 
     async def alpha(self, photo: Photo, name: str = "photo") -> Picture:
         """(H, W) uint8 alpha of a photo; errors as of `cutout`."""

@@ -55,6 +55,16 @@ class Cutout:
         return Cutout(self.rgb, self.raw, options, self.seconds)
 
     @property
+    def uncertainty(self) -> float:
+        """How doubtful the result is, from its own alpha: about 0.01 for a good portrait; see `processing.doubt`."""
+        return processing.uncertainty(self.raw)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no subject was found."""
+        return processing.is_empty(self.raw)
+
+    @property
     def alpha(self) -> Picture:
         """(H, W) alpha of the whole photo after threshold, erode, feather and region."""
         return self._alphas()[1]

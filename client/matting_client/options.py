@@ -18,6 +18,7 @@ from matting_client.lengths import parse_margins, parse_position, parse_region, 
 
 FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 MAX_THRESHOLD, MAX_ERODE = 50, 5
+ORIENTATIONS = ("given", "auto")
 _MEASURES: dict[str, Callable[[str], object]] = {
     "roi": parse_region,
     "crop_margin": parse_margins,
@@ -43,6 +44,9 @@ class Options:
     feather : soften the edge a little.
     foreground : give the edge the subject's own colours, without the old background's.
     refine : follow the photo's own edges when it is larger than the model's input.
+    passes : 2 looks at a subject that is small in its photo a second time, up close; 1 asks the model once.
+    orientation : "auto" asks the model about the photo in all four orientations and believes the most certain answer,
+        for photos that lie on their side and do not say so; "given" takes it as it is.
     roi : "left top right bottom" in px or %: only what of the subject lies in this part of the photo counts.
     crop : cut the result to the subject.
     crop_margin : room around a cropped subject: one, two (top and bottom, left and right) or four (top, right, bottom,
@@ -67,6 +71,8 @@ class Options:
     feather: bool = False
     foreground: bool = True
     refine: bool = True
+    passes: int = 2
+    orientation: str = "given"
     roi: str | None = None
     crop: bool = False
     crop_margin: str = "0"
@@ -81,6 +87,10 @@ class Options:
         self._in_range("quality", 1, 100)
         self._in_range("alpha_threshold", 0, MAX_THRESHOLD)
         self._in_range("erode", -MAX_ERODE, MAX_ERODE)
+        if isinstance(self.passes, bool) or self.passes not in (1, 2):
+            raise OptionError(f"passes: got {self.passes!r}, expected 1 or 2")
+        if self.orientation not in ORIENTATIONS:
+            raise OptionError(f"orientation: got {self.orientation!r}, expected {' or '.join(ORIENTATIONS)}")
         if isinstance(self.background, str):
             parse_colour(self.background)
         if self.alpha_only and self.format != "png":

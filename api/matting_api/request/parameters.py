@@ -36,9 +36,9 @@ FIXED = {
     "semitransparency": ("true", "false", ""),
 }
 # Our own parameters, by how their text is read.
-_NUMBERS: dict[str, type[int] | type[float]] = {"quality": int, "alpha_threshold": int, "erode": float}
+_NUMBERS: dict[str, type[int] | type[float]] = {"quality": int, "alpha_threshold": int, "erode": float, "passes": int}
 _SWITCHES = ("feather", "foreground", "refine", "crop")
-_TEXTS = (*FRAMING, "size", "format", "background")
+_TEXTS = (*FRAMING, "orientation", "size", "format", "background")
 CUTOUT_FIELDS = ("preset", *_NUMBERS, *_SWITCHES, *_TEXTS)
 ALPHA_FIELDS = tuple(name for name in CUTOUT_FIELDS if name not in ("quality", "foreground", "format", "background"))
 

@@ -51,6 +51,8 @@ def answer(
     response.headers["X-Width"], response.headers["X-Height"] = str(size[0]), str(size[1])
     response.headers["X-Type"] = asked.type
     response.headers["X-Credits-Charged"] = "0"
+    response.headers["X-Matting-Found"] = "false" if cutout.is_empty else "true"
+    response.headers["X-Matting-Uncertainty"] = f"{cutout.uncertainty:.4f}"
     timing = (f"{step};dur={1000 * spent:.1f}" for step, spent in {"wait": waited, **cutout.seconds}.items())
     response.headers["Server-Timing"] = ", ".join(timing)
     return response

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from matting_client.cli.inputs import Job, output_format, plan
 from matting_client.cli.parser import Parser
+from matting_client.cli.review import Outcome, Review
 from matting_client.client import MattingClient, connect
 from matting_client.errors import MattingError, OptionError, OutputError, ServerUnavailable
 from matting_client.imaging.decode import Limits, count_pixels, read
@@ -34,6 +35,7 @@ EXAMPLES = """examples:
   matting cutout 'shop/*.jpg' --alpha-only                  outputs/<name>.png, the alpha in grey
   matting cutout - < photo.jpg > cutout.png
   matting cutout photo.jpg -o cutout.png --engine local     without a server
+  matting cutout photos/ -o out/ --review-above 0.03        and which results to look at first
 
 exit code: 0 all done; 1 some photos failed, each named, the others written; 2 wrong usage or no server;
 130 interrupted, with nothing half-written.
@@ -75,6 +77,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--refine", action=argparse.BooleanOptionalAction, help="follow the edges of large photos (default: on)"
     )
+    p.add_argument("--passes", type=int, metavar="1|2", help="2: a small subject is seen again, up close (default: 2)")
+    p.add_argument(
+        "--orientation",
+        metavar="given|auto",
+        help="auto: ask in all four orientations, for photos that lie on their side (default: given)",
+    )
     p.add_argument(
         "--roi", metavar="'X1 Y1 X2 Y2'", help="only this part of the photo counts, in px or %%: '0%% 0%% 50%% 100%%'"
     )
@@ -98,6 +106,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
     p.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="photos at once (default: the cores and two more, at most 8)"
+    )
+    p.add_argument(
+        "--review-above",
+        type=float,
+        default=None,
+        metavar="U",
+        help="name the results whose uncertainty is larger, the worst first; 0.03 is a good start",
     )
     p.add_argument(
         "--skip-existing",
@@ -179,8 +194,8 @@ class State:
     interrupted: threading.Event = field(default_factory=threading.Event)
 
 
-def run_job(client: MattingClient, job: Job, options: Options, state: State) -> None:
-    """Make and write one cutout.
+def run_job(client: MattingClient, job: Job, options: Options, state: State) -> Outcome | None:
+    """Make and write one cutout; None when the command was interrupted before.
 
     Raises
     ------
@@ -199,11 +214,12 @@ def run_job(client: MattingClient, job: Job, options: Options, state: State) -> 
         state.gone.set()
         raise ServerUnavailable(f"{job.name}: {error}") from None
     if state.interrupted.is_set():  # from then on nothing is written
-        return
+        return None
     if job.target:
         cutout.save(job.target)
     else:
         _to_standard_output(cutout.to_bytes())
+    return Outcome.of(cutout)
 
 
 def _to_standard_output(data: bytes) -> None:
@@ -216,15 +232,17 @@ def _to_standard_output(data: bytes) -> None:
         raise OutputError(f"standard output: cannot be written ({error.strerror}); write to a file with -o") from None
 
 
-def run_all(client: MattingClient, jobs: Iterable[Job], options: Options, workers: int) -> int:
+def run_all(
+    client: MattingClient, jobs: Iterable[Job], options: Options, workers: int, review_above: float | None = None
+) -> int:
     """Work on all jobs, `workers` at once; failures are named on standard error. Returns how many failed.
 
     Fewer at once when photos are large: together they stay below `PIXELS`.
     """
     todo = list(jobs)
-    progress, failed, state = Progress(len(todo)), 0, State()
+    progress, failed, state, review = Progress(len(todo)), 0, State(), Review(review_above)
     pool = ThreadPoolExecutor(workers)
-    waiting: dict[Future[None], tuple[Job, int]] = {}
+    waiting: dict[Future[Outcome | None], tuple[Job, int]] = {}
     try:
         # Few are handed out at a time, so that an interruption ends soon.
         while todo or waiting:
@@ -236,7 +254,7 @@ def run_all(client: MattingClient, jobs: Iterable[Job], options: Options, worker
                 waiting[pool.submit(run_job, client, job, options, state)] = job, pixels
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 job, _ = waiting.pop(future)
-                failed += _report(future, job, progress)
+                failed += _report(future, job, progress, review)
     except KeyboardInterrupt:
         state.interrupted.set()
         _wait_or_leave(waiting, progress)
@@ -244,10 +262,12 @@ def run_all(client: MattingClient, jobs: Iterable[Job], options: Options, worker
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         progress.end()
+    for line in review.lines():
+        progress.say(f"matting cutout: {line}")
     return failed
 
 
-def _wait_or_leave(running: Iterable[Future[None]], progress: Progress) -> None:
+def _wait_or_leave(running: Iterable[Future[Outcome | None]], progress: Progress) -> None:
     """Let results that are being written become complete; then leave, even from a server that hangs."""
     with contextlib.suppress(KeyboardInterrupt):
         wait(running, timeout=GRACE)
@@ -258,10 +278,14 @@ def _wait_or_leave(running: Iterable[Future[None]], progress: Progress) -> None:
         os._exit(INTERRUPTED)
 
 
-def _report(future: Future[None], job: Job, progress: Progress) -> int:
+def _report(future: Future[Outcome | None], job: Job, progress: Progress, review: Review) -> int:
     progress.step()
     error = future.exception()
     if error is None:
+        outcome = future.result()
+        note = review.add(job.name, outcome) if outcome else None
+        if note:
+            progress.say(f"matting cutout: {note}")
         return 0
     line = str(error) if isinstance(error, MattingError) else f"{type(error).__name__}: {error}"
     progress.say(f"matting cutout: {line if job.name in line else f'{job.name}: {line}'}")
@@ -297,7 +321,7 @@ def main(argv: list[str]) -> int:
     if len(jobs) > 1:
         tune_for_many_photos()
     with client, _ended_by_sigterm():
-        failed = run_all(client, jobs, options, given.jobs or min(8, _cores() + 2))
+        failed = run_all(client, jobs, options, given.jobs or min(8, _cores() + 2), given.review_above)
     return 1 if failed else 0
 
 

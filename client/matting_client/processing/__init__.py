@@ -1,7 +1,9 @@
 """Pre- and post-processing with numpy and OpenCV alone, shared by training, export, client, page and API."""
 
+from matting_client.processing.closeup import beyond, locate
 from matting_client.processing.compose import compose_colour, compose_picture, cutout_rgba
 from matting_client.processing.crop import Box, Window, clear_outside, look, place_window, subject_box
+from matting_client.processing.doubt import is_empty, most_certain, uncertainty
 from matting_client.processing.edge import edge_band, erode, feather, threshold
 from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox
@@ -12,6 +14,7 @@ __all__ = [
     "Box",
     "Letterbox",
     "Window",
+    "beyond",
     "clear_outside",
     "compose_colour",
     "compose_picture",
@@ -20,11 +23,15 @@ __all__ = [
     "erode",
     "estimate_foreground",
     "feather",
+    "is_empty",
     "letterbox",
+    "locate",
     "look",
+    "most_certain",
     "place_window",
     "refine",
     "subject_box",
     "threshold",
+    "uncertainty",
     "unletterbox",
 ]

@@ -36,12 +36,20 @@ def test_headers(api: httpx.Client, portrait: bytes) -> None:
     headers = post(api, portrait, {"X-Request-Id": "photo-17"}).headers
     assert (headers["x-width"], headers["x-height"]) == ("512", "400")
     assert (headers["x-type"], headers["x-credits-charged"]) == ("other", "0")
+    assert headers["x-matting-found"] == "true"
+    assert 0 < float(headers["x-matting-uncertainty"]) < 21
     assert headers["x-request-id"] == "photo-17"
     assert headers["x-content-type-options"] == "nosniff"
     steps = dict(step.split(";dur=") for step in headers["server-timing"].split(", "))
     assert {"decode", "infer", "compose", "encode"} <= steps.keys()
     assert all(float(spent) >= 0 for spent in steps.values())
     assert "access-control-allow-origin" not in headers
+
+
+def test_nothing_found_is_a_header(api: httpx.Client) -> None:
+    black = encode(np.zeros((60, 80, 3), np.uint8))
+    headers = post(api, black).headers
+    assert (headers["x-matting-found"], headers["x-matting-uncertainty"]) == ("false", "0.0000")
 
 
 def test_strange_request_ids_are_replaced(api: httpx.Client) -> None:

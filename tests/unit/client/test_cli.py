@@ -191,3 +191,20 @@ def test_crop_region_and_size(matting: RunCommand, photo: Path, tmp_path: Path, 
     for wrong in (["--scale", "5%"], ["--crop-margin", "1 2 3"], ["--roi", "1"], ["--position", "left"]):
         done = matting("cutout", photo, "-o", "no.png", *wrong, *LOCAL)
         assert done.returncode == 2 and wrong[0][2:].replace("-", "_") in done.stderr.decode()
+
+
+def test_nothing_found_is_said_and_counted_and_doubtful_results_are_listed(matting: RunCommand, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, level in (("clear", 250), ("dark", 20), ("grey", 128)):
+        picture = np.full((90, 120, 3), 20, np.uint8)
+        picture[20:70, 30:90] = level
+        (folder / f"{name}.png").write_bytes(file_of(picture, "PNG"))
+    done = matting("cutout", folder, "-o", "out", "--review-above", "0.1", "--passes", "1", *LOCAL)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clear.png", "dark.png", "grey.png"]
+    assert sum("dark.png: nothing found" in line for line in lines) == 1
+    assert "matting cutout: nothing found in 1 of 3 photos" in lines
+    assert "matting cutout: 1 of 3 with an uncertainty above 0.1" in lines
+    assert lines[-1].startswith("matting cutout: review ") and lines[-1].endswith("grey.png")

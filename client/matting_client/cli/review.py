@@ -1,0 +1,55 @@
+"""Which of many results to look at first: those in which nothing was found, and those that doubt themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+from matting_client.cutout import Cutout
+
+
+class Outcome(NamedTuple):
+    """What a result says of itself, kept when its pixels are gone."""
+
+    is_empty: bool
+    uncertainty: float
+
+    @classmethod
+    def of(cls, cutout: Cutout) -> Self:
+        """Of a cutout."""
+        return cls(cutout.is_empty, cutout.uncertainty)
+
+
+@dataclass
+class Review:
+    """Takes note of each result as it comes.
+
+    Parameters
+    ----------
+    above : results whose uncertainty is larger are listed, the worst first; None lists none.
+    """
+
+    above: float | None = None
+    done: int = 0
+    empty: int = 0
+    doubtful: list[tuple[float, str]] = field(default_factory=list)
+
+    def add(self, name: str, outcome: Outcome) -> str | None:
+        """Take a result; returns what to say of it at once."""
+        self.done += 1
+        if self.above is not None and outcome.uncertainty > self.above:
+            self.doubtful.append((outcome.uncertainty, name))
+        if outcome.is_empty:
+            self.empty += 1
+            return f"{name}: nothing found, the result is empty"
+        return None
+
+    def lines(self) -> list[str]:
+        """What to say at the end."""
+        said = []
+        if self.empty and self.done > 1:
+            said.append(f"nothing found in {self.empty} of {self.done} photos")
+        if self.above is not None:
+            said.append(f"{len(self.doubtful)} of {self.done} with an uncertainty above {self.above:g}")
+            said += [f"review {uncertainty:.4f} {name}" for uncertainty, name in sorted(self.doubtful, reverse=True)]
+        return said

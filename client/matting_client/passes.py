@@ -1,0 +1,91 @@
+"""How the model is asked about a photo: once, in four orientations at once, and once more up close.
+
+The questions are the same for every transport and for both twins of the client, so they are a generator's: it hands out
+batches of squares and is given their alphas.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+import numpy as np
+
+from matting_client import processing
+from matting_client.cutout import Picture
+from matting_client.options import Options
+
+Questions = Generator[Picture, Picture, Picture]
+QUARTERS = 4
+
+
+class Passes:
+    """The questions about one photo, one at a time, and the photo's alpha once all are answered.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) photo.
+    square, box : the photo in the model's square, from `processing.letterbox`.
+    options : `passes`, `orientation` and `refine` count here.
+    seconds : takes the time of each pass ("infer", "second") and of the work between them ("refine").
+
+    Attributes
+    ----------
+    squares : (N, S, S, 3) to ask the model next; None when `raw` is there.
+    raw : (H, W) alpha, once `squares` is None.
+    """
+
+    def __init__(
+        self,
+        rgb: Picture,
+        square: Picture,
+        box: processing.Letterbox,
+        options: Options,
+        seconds: dict[str, float],
+    ) -> None:
+        self._rgb, self._square, self._box = rgb, square, box
+        self._options, self._seconds = options, seconds
+        self._asked = 0.0
+        self._questions = self._ask()
+        self.raw: Picture | None = None
+        self.squares: Picture | None = next(self._questions)
+        self._asked = time.perf_counter()
+
+    def answer(self, alphas: Picture) -> None:
+        """Take the model's (N, S, S, 1) answer to `squares`, and find out what to ask next."""
+        name = "second" if "infer" in self._seconds else "infer"
+        start = time.perf_counter()
+        self._seconds[name] = start - self._asked
+        try:
+            self.squares = self._questions.send(alphas[..., 0])
+        except StopIteration as end:
+            self.squares, self.raw = None, end.value
+        self._asked = time.perf_counter()
+        self._seconds["refine"] = self._seconds.get("refine", 0.0) + self._asked - start
+
+    def _ask(self) -> Questions:
+        quarters = range(QUARTERS if self._options.orientation == "auto" else 1)
+        answers = yield np.stack([np.rot90(self._square, quarter) for quarter in quarters])
+        alphas = [np.ascontiguousarray(np.rot90(pha, -quarter)) for quarter, pha in zip(quarters, answers, strict=True)]
+        turned = processing.most_certain(alphas) if len(alphas) > 1 else 0
+        first = alphas[turned]
+        part = processing.locate(first, self._box) if self._options.passes > 1 else None
+        if part is None:
+            return self._enlarged(self._rgb, self._square, first, self._box)
+        close = np.ascontiguousarray(self._rgb[part.top : part.bottom, part.left : part.right])
+        square, box = processing.letterbox(close, self._square.shape[0])
+        answer = yield np.ascontiguousarray(np.rot90(square, turned))[None]
+        second = self._enlarged(close, square, np.ascontiguousarray(np.rot90(answer[0], -turned)), box)
+        around = processing.beyond(first, self._box, part)
+        if around is None:
+            whole = np.zeros(self._rgb.shape[:2], np.uint8)
+        else:
+            whole = self._enlarged(self._rgb, self._square, around, self._box)
+        whole[part.top : part.bottom, part.left : part.right] = second
+        return whole
+
+    def _enlarged(self, rgb: Picture, square: Picture, pha: Picture, box: processing.Letterbox) -> Picture:
+        """The model's (S, S) alpha at the size of the part of the photo that it is of."""
+        if self._options.refine:
+            return processing.refine(rgb, square, pha, box)
+        return processing.unletterbox(pha, box)

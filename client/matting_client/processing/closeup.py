@@ -1,0 +1,83 @@
+"""A second, closer look at a small subject: where to look, and how its alpha joins the first one's.
+
+A person at a third of a wide photo has a hundred pixels in the model's square. The first alpha says where the subject
+is; that part of the photo, cut out with room around it, fills the square in the second pass.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client.processing.crop import VISIBLE, Box
+from matting_client.processing.letterbox import Letterbox, inner
+
+Alpha = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+SUBJECT = 64  # alpha above it belongs to the subject for certain
+PART = 0.02  # parts smaller than this share of the largest are no subject of their own
+MARGIN = 0.2  # room around the subject, as a share of its longer side
+PAYS = 0.8  # of the photo's longer side: a part larger than this gains too little
+
+
+def locate(pha: Alpha, placed: Letterbox) -> Box | None:
+    """The part of a photo that holds its subject, with room around it.
+
+    Parameters
+    ----------
+    pha : the model's (S, S) alpha of the whole photo.
+    placed : where the photo lies in the square.
+
+    Returns
+    -------
+    A box in pixels of the photo; None where nothing was found, or the subject fills the photo already.
+    """
+    solid = (inner(pha, placed) > SUBJECT).view(np.uint8)
+    parts = cv2.connectedComponentsWithStats(solid, connectivity=8)[2][1:]
+    if not len(parts):
+        return None
+    area = parts[:, cv2.CC_STAT_AREA]
+    left, top, width, height, _ = parts[area >= PART * area.max()].T
+    first = np.array([left.min(), top.min()], float)
+    last = np.array([(left + width).max(), (top + height).max()], float)
+    room = MARGIN * (last - first).max()
+    zoom = np.array([placed.width / placed.inner_width, placed.height / placed.inner_height])
+    whole = np.array([placed.width, placed.height])
+    x0, y0 = (int(each) for each in np.floor(np.clip((first - room) * zoom, 0, whole)))
+    x1, y1 = (int(each) for each in np.ceil(np.clip((last + room) * zoom, 0, whole)))
+    box = Box(x0, y0, x1, y1)
+    return box if max(box.width, box.height) <= PAYS * whole.max() else None
+
+
+def beyond(pha: Alpha, placed: Letterbox, box: Box) -> Alpha | None:
+    """What of the first alpha counts outside the box: all that hangs together with what lies inside.
+
+    A racket or a ski pole that reaches out of the box is part of the subject; what stands apart from it is not.
+
+    Parameters
+    ----------
+    pha, placed : as in `locate`.
+    box : from `locate`.
+
+    Returns
+    -------
+    The model's (S, S) alpha without all else; None where nothing reaches beyond the box.
+    """
+    inside = _in_square(placed, box, pha.shape)
+    labels = cv2.connectedComponents((pha >= VISIBLE).view(np.uint8), connectivity=8)[1]
+    held = np.unique(labels[inside])
+    kept: Mask = np.isin(labels, held[held > 0])
+    if not (kept & ~inside).any():
+        return None
+    return np.where(kept, pha, np.uint8(0)).astype(np.uint8)
+
+
+def _in_square(placed: Letterbox, box: Box, shape: tuple[int, ...]) -> Mask:
+    """Where a box of the photo lies in the model's square."""
+    zoom_x, zoom_y = placed.inner_width / placed.width, placed.inner_height / placed.height
+    mask = np.zeros(shape, np.bool_)
+    rows = slice(placed.top + round(box.top * zoom_y), placed.top + round(box.bottom * zoom_y))
+    columns = slice(placed.left + round(box.left * zoom_x), placed.left + round(box.right * zoom_x))
+    mask[rows, columns] = True
+    return mask

@@ -1,0 +1,136 @@
+"""Small subjects seen twice, photos asked in four orientations, and how sure an alpha is of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from matting_client import AsyncMattingClient, MattingClient, OptionError, Options, connect, processing
+from matting_client.engines import LocalEngine
+from skimage import data
+
+from tests.unit.client.pictures import U8
+from tests.unit.client.test_client import AwaitableLocal
+
+DARK, BRIGHT = 30, 220  # the tiny model sees the bright as the subject
+HEIGHT, WIDTH = 480, 640
+
+
+@pytest.fixture
+def tiny(local: Path) -> Iterator[MattingClient]:
+    with connect("local") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[MattingClient]:
+    """The published model."""
+    with MattingClient(LocalEngine("matting_512")) as client:
+        yield client
+
+
+def scene(*bright: tuple[slice, slice]) -> U8:
+    photo = np.full((HEIGHT, WIDTH, 3), DARK, np.uint8)
+    for place in bright:
+        photo[place] = BRIGHT
+    return photo
+
+
+SUBJECT = slice(300, 400), slice(200, 280)
+
+
+def test_a_small_subject_is_seen_up_close(tiny: MattingClient) -> None:
+    photo = scene(SUBJECT)
+    truth = np.zeros((HEIGHT, WIDTH), np.uint8)
+    truth[SUBJECT] = 255
+    once, twice = (tiny.cutout(photo, Options(passes=passes, refine=False)) for passes in (1, 2))
+    assert "second" in twice.seconds
+    assert "second" not in once.seconds
+    errors = [np.abs(cutout.raw.astype(int) - truth).sum() for cutout in (once, twice)]
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_a_large_subject_and_an_empty_photo_are_seen_once(tiny: MattingClient) -> None:
+    large = scene((slice(20, 460), slice(60, 580)))
+    for photo in (large, scene()):
+        assert "second" not in tiny.cutout(photo).seconds
+    assert tiny.cutout(scene()).is_empty
+    assert not tiny.cutout(large).is_empty
+
+
+def test_what_reaches_out_of_the_close_look_is_kept_and_what_stands_apart_is_not() -> None:
+    pha = np.zeros((HEIGHT, WIDTH), np.uint8)
+    pha[SUBJECT] = 255
+    pha[340:344, 280:630] = 60  # a racket too faint to be looked for
+    pha[20:24, 20:24] = 255  # a speck
+    square, placed = processing.letterbox(np.repeat(pha[..., None], 3, axis=2), 320)
+    small = square[..., 0] * (square[..., 0] != processing.PAD_RGB[0])
+    box = processing.locate(small, placed)
+    assert box is not None
+    assert (box.left, box.top) > (0, 100)
+    assert box.right < 400
+    kept = processing.beyond(small, placed, box)
+    assert kept is not None
+    whole = processing.unletterbox(kept, placed)
+    assert whole[342, 600] > 30
+    assert whole[:40, :40].max() == 0
+
+
+def test_async_sees_the_same(tiny: MattingClient) -> None:
+    photo = scene(SUBJECT)
+
+    async def cut() -> U8:
+        async with AsyncMattingClient(AwaitableLocal()) as twin:
+            cutout = await twin.cutout(photo)
+            assert "second" in cutout.seconds
+            return cutout.raw
+
+    assert np.array_equal(asyncio.run(cut()), tiny.cutout(photo).raw)
+
+
+def test_the_published_model_cuts_a_small_person_out_better_in_two_passes(client: MattingClient) -> None:
+    astronaut = data.astronaut()
+    near = client.cutout(astronaut, Options(passes=1)).raw
+    room = cv2.resize(data.coffee(), (1600, 1200), interpolation=cv2.INTER_CUBIC)[:, ::-1] // 4 + 150
+    place = slice(1200 - 512, 1200), slice(900, 900 + 512)
+    alpha = near[..., None] / 255
+    room[place] = np.rint(alpha * astronaut + (1 - alpha) * room[place])
+    truth = np.zeros(room.shape[:2], np.uint8)
+    truth[place] = near
+    errors = [
+        np.abs(client.cutout(room, Options(passes=passes)).raw.astype(int) - truth).sum() / 255e3 for passes in (1, 2)
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
+@pytest.mark.parametrize("quarter", [1, 2, 3])
+def test_a_turned_portrait_is_found_as_the_upright_one(client: MattingClient, quarter: int) -> None:
+    portrait = np.ascontiguousarray(data.astronaut()[:300, 80:400])
+    upright = client.cutout(portrait).raw.astype(int)
+    turned = client.cutout(np.ascontiguousarray(np.rot90(portrait, quarter)), Options(orientation="auto")).raw
+    assert np.abs(np.rot90(turned, -quarter) - upright).mean() < 1
+
+
+def test_doubt_rises_with_haze_and_with_pieces() -> None:
+    sure = np.zeros((400, 400), np.uint8)
+    cv2.circle(sure, (200, 200), 120, 255, -1)
+    hazy = np.where((np.indices(sure.shape).sum(0) % 2 == 0) & (sure > 0), 128, sure).astype(np.uint8)
+    pieces = sure.copy()
+    pieces[10:50, 10:50] = 255
+    certain = processing.uncertainty(sure)
+    assert certain == 0
+    assert processing.uncertainty(pieces) == pytest.approx(10 * 40 * 40 / 400**2)
+    assert processing.uncertainty(hazy) > 1
+    assert processing.most_certain([hazy, sure, pieces, np.zeros_like(sure)]) == 1
+    large = cv2.resize(sure, (1600, 1600), interpolation=cv2.INTER_NEAREST)
+    assert processing.uncertainty(large) < 0.01  # judged at one size, whatever its own
+
+
+def test_options_that_are_none() -> None:
+    for values in ({"passes": 3}, {"passes": True}, {"orientation": "left"}):
+        with pytest.raises(OptionError, match="expected"):
+            Options(**values)  # type: ignore[arg-type]
