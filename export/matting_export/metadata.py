@@ -17,6 +17,8 @@ LICENCE = "Apache-2.0"
 TRAINING_DATA = (
     "CivilServiceUSA portraits (MIT, public domain), 18F (CC0), councilmatic (MIT); Clothing Co-Parsing (Apache-2.0); "
     "clothing-dataset-small (CC0); Face Research Lab London Set and Canada set (CC BY 4.0, DeBruine and Jones); "
+    "goods and animals: saleor (BSD-3), TailwindTraders, eShop, bagisto, trashnet, raccoon_dataset, GFM samples (MIT), "
+    "microservices-demo (Apache-2.0), spree (CC BY 4.0), roweb3 (CC BY), vendure and codec-corpus (Unsplash); "
     "backgrounds: us-states (MIT), Poly Haven HDRIs (CC0), Debian, elementary and budgie wallpapers"
 )
 
