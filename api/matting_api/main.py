@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matting_client import OptionError
+from matting_client.serving import LOG_FORMATS, configure_log, inherited_listeners
 from matting_client.system import tune_for_many_photos
 
 from matting_api.hosts import read_hosts
@@ -45,8 +46,9 @@ environment, for matting serve --page too:
 exit code: 0 ended by Ctrl-C or a signal, 2 wrong usage (a port is taken, a value cannot be)
 """
 USAGE = 2
-GRACE_SECONDS = 3  # for requests still running when it is asked to end
+GRACE_SECONDS = 5  # for requests still running when it is asked to end
 BACKLOG = 256
+log = logging.getLogger("matting")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -86,6 +88,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         dest="workers",
         help="photos at once (default: cores + 2, at most 8)",
+    )
+    add("--log-format", choices=LOG_FORMATS, help="one line an event (default: $MATTING_LOG_FORMAT, else text)")
+    add(
+        "--access-log",
+        action=argparse.BooleanOptionalAction,
+        default=_environment("ACCESS_LOG", "0") == "1",
+        help="write a line for each request (default: refusals, summed up)",
     )
     _add_limits(result)
     return result
@@ -157,6 +166,7 @@ def read_settings(given: argparse.Namespace) -> Settings:
     OptionError
     """
     values = vars(given)
+    del values["log_format"]  # of the process, and set by now
     path, listed = values.pop("keys_file"), os.environ.get("MATTING_API_KEYS", "")
     who = values.pop("logins_file")
     hosts = read_hosts(values.pop("allowed_hosts"))
@@ -169,17 +179,22 @@ def read_settings(given: argparse.Namespace) -> Settings:
 def main(argv: list[str]) -> int:
     """Run `matting ui` with `argv` (without the command's name); returns the exit code."""
     given = parser().parse_args(argv)
+    configure_log("page" if given.page else "api", given.log_format)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every request of its own
     try:
         settings = read_settings(given)
-        listener = listen(settings.host, settings.port)
+        handed_over = inherited_listeners()  # by `matting serve --page`, or by systemd
+        listener = handed_over[0] if handed_over else listen(settings.host, settings.port)
     except OptionError as error:
         say(str(error))
         return USAGE
     opened = _opened(settings)
     if opened and not settings.is_loopback:
-        say(
-            f"warning: {settings.host} opens {opened} to other machines, without passwords; use --logins-file and "
-            "--keys-file behind a proxy with TLS, or stay on 127.0.0.1"
+        log.warning(
+            "%s opens %s to other machines, without passwords; use --logins-file and --keys-file behind a proxy with "
+            "TLS, or stay on 127.0.0.1",
+            settings.host,
+            opened,
         )
     # Covers the time of loading, before there is a server that can be told to end.
     for number in STOP_SIGNALS:
@@ -216,15 +231,18 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     import uvicorn  # with the page below, the slow part of starting
 
     from matting_api.app import create_app
+    from matting_api.middleware.access_log import AccessLog
     from matting_api.tempdir import private_folder
 
     tune_for_many_photos()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     host, port = listener.getsockname()[:2]
     settings = replace(settings, port=port)  # which the page's tools call, when a free one was asked for
     with private_folder() as folder:
         config = uvicorn.Config(
-            _site(settings, folder) if settings.page else create_app(settings),
+            AccessLog(
+                _site(settings, folder) if settings.page else create_app(settings),
+                every_request=settings.access_log,
+            ),
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,
@@ -237,7 +255,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         what = "page and REST API" if settings.page else "REST API"
-        say(f"{what} on http://{f'[{host}]' if ':' in host else host}:{port}")
+        log.info("%s", f"{what} on http://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listener])
 
 

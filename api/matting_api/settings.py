@@ -40,6 +40,7 @@ class Settings:
     workers: int = 0  # photos at once; 0: see default_workers
     waiting: int = 48  # further requests that may wait for their turn; more are refused with 503
     retry_seconds: float = 15.0  # how long a busy or restarting server is asked again; outlives a revival of 10 s
+    access_log: bool = False  # a line for each request
     page: bool = True  # the web page beside the API
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)  # passwords by name; none for an open page
     mcp: bool = False  # the page's functions as tools of the Model Context Protocol

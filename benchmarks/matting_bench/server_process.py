@@ -23,7 +23,8 @@ READY_SECONDS, STOP_SECONDS = 120.0, 30.0
 _METRIC = re.compile(r'^(nv_inference_\w+)\{model="(\w+)",version="\d+"\} (\d+)', re.MULTILINE)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on; all different, since all are held while we look."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -53,7 +54,8 @@ class Server:
         config = folder / "repository" / model / "config.pbtxt"
         config.write_text(re.sub(r"count: \d+", f"count: {instances}", config.read_text()))
         self._log = folder / "log"
-        ports = _free_ports(3)
+        self._ready = folder / "ready"
+        ports = free_ports(3)
         self.http, self.grpc, self._metrics = (f"127.0.0.1:{port}" for port in ports)
         flags = [f"--{name}-port={port}" for name, port in zip(("http", "grpc", "metrics"), ports, strict=True)]
         self._command = [
@@ -64,13 +66,13 @@ class Server:
             "--model-repository",
             str(config.parents[1]),
         ]
-        self._command += arguments
+        self._command += ["--triton-http", "--triton-metrics", "--ready-file", str(self._ready), *arguments]
 
     def __enter__(self) -> Self:
         start = time.monotonic()
         with self._log.open("w") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        while "Ctrl-C ends it" not in self.log:
+        while not self._ready.exists():
             if self.process.poll() is not None or time.monotonic() - start > READY_SECONDS:
                 text = self.log
                 self.__exit__(None, None, None)

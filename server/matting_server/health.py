@@ -1,4 +1,4 @@
-"""Do the models really answer? Triton keeps calling a model ready whose process has died.
+"""Does a model really answer? Triton keeps calling a model ready whose process has died.
 
 A process that ends lets go of the lock on its file. Whether one that lives answers, a canary shows: a real request
 through the batcher into the model's process, marked so that no inference is spent on it. A model that has finished
@@ -8,16 +8,21 @@ requests since the last look needs none.
 from __future__ import annotations
 
 import http
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
+from matting_server.pulse import Pulse
 from matting_server.triton_control import Control, Progress, TritonRefused
 from matting_server.workspace import Workspace
 
+CANARY_SECONDS = 1.0  # one probe costs about 2 ms
 PROBE_SECONDS = 3.0  # a dead process is reported after 1 s; requests before ours in the queue take 1 s a batch
-HANG_SECONDS = 60.0  # no answer and no progress for so long: it hangs
 LOAD_SECONDS = 60.0
 UNLOAD_PAUSE_SECONDS = 2.5  # Triton needs it to end the processes of an unloaded model
 
@@ -27,6 +32,7 @@ class Verdict(Enum):
 
     ALIVE = "alive"
     BUSY = "busy"  # no proof either way: its queue is long, or the server does not answer
+    SILENT = "silent"  # the server answers, the model does not
     DEAD = "dead"
 
 
@@ -35,81 +41,120 @@ class ServerBroken(Exception):
 
 
 class Health:
-    """Watches the models of one running server, and revives them."""
+    """Watches one model of one running server, and revives it without the others.
 
-    def __init__(self, control: Control, workspace: Workspace, models: list[str], say: Callable[[str], None]) -> None:
+    Parameters
+    ----------
+    control
+        Calls to the server.
+    workspace
+        Where the model's process shows that it lives.
+    model
+        Its name.
+    say
+        Writes one log line.
+    end_connections
+        Makes callers ask again whose answers a dead process owed; whether that could be done.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        workspace: Workspace,
+        model: str,
+        say: Callable[[str], None],
+        end_connections: Callable[[], bool],
+    ) -> None:
         self._control = control
         self._workspace = workspace
+        self._model = model
         self._say = say
-        self._models = models
-        self._inputs: dict[str, list[dict[str, Any]]] = {}
-        self._last: dict[str, Progress] = {}
-        self._proven = dict.fromkeys(models, time.monotonic())
+        self._end_connections = end_connections
+        self._inputs: list[dict[str, Any]] = []
+        self._last: Progress | None = None
+        self._pulses: dict[int, Pulse] = {}  # of its processes, since it last answered
+
+    def watch(self, ended: threading.Event, broken: Callable[[str], None]) -> None:
+        """Look again and again until the server has ``ended``; tell when it is ``broken``."""
+        while not ended.wait(CANARY_SECONDS):
+            try:
+                self.check()
+            except ServerBroken as reason:
+                if not ended.is_set():
+                    broken(f"is stopped, since {reason}")
+                return
 
     def check(self) -> None:
-        """Look at every model once and revive the dead ones.
+        """Look at the model once; end its process if it hangs, and revive it if it is dead.
 
         Raises
         ------
         ServerBroken
-            When a model hangs, cannot be revived, or died with answers that Triton now waits for: it tells their
-            clients only by ending.
+            When it cannot be revived, or died with answers that Triton waits for and whose callers it cannot be made
+            to let go.
         """
-        try:
-            progress = self._control.progress()
-        except (OSError, TritonRefused):
-            progress = {}
-        for model in self._models:
-            verdict = self._judge(model, progress.get(model))
-            now = time.monotonic()
-            if verdict is Verdict.DEAD:
-                if self._workspace.lost(model):
-                    raise ServerBroken(f"the process of {model} died in the middle of photos")
-                self._revive(model)
-                self._proven[model] = time.monotonic()
-            elif verdict is Verdict.ALIVE:
-                self._proven[model] = now
-            elif now - self._proven[model] > HANG_SECONDS:
-                raise ServerBroken(f"{model} has not answered for {HANG_SECONDS:.0f} s")
+        verdict = self._judge()
+        if verdict is Verdict.SILENT:
+            self._end_hanging()
+        else:
+            self._pulses = {pid: Pulse(pid) for pid in self._workspace.processes(self._model)}
+        if verdict is Verdict.DEAD:
+            self._revive()
 
-    def _judge(self, model: str, progress: Progress | None) -> Verdict:
-        if self._workspace.lost(model) is not None:
+    def _judge(self) -> Verdict:
+        if self._workspace.lost(self._model) is not None:
             return Verdict.DEAD
-        last = self._last.pop(model, None)
-        if progress is not None:
-            self._last[model] = progress
-            if last is not None and progress.success > last.success:
-                return Verdict.ALIVE
+        last = self._last
         try:
-            self._probe(model)
+            self._last = self._control.progress(self._model)
+        except (OSError, TritonRefused):
+            self._last = None
+        if self._last is not None and last is not None and self._last.success > last.success:
+            return Verdict.ALIVE
+        try:
+            self._probe()
         except TritonRefused as refusal:
-            full = refusal.status == http.HTTPStatus.SERVICE_UNAVAILABLE
-            return Verdict.BUSY if full else Verdict.DEAD
+            if refusal.status == http.HTTPStatus.SERVICE_UNAVAILABLE:  # its queue is full
+                return Verdict.BUSY
+            # Triton gives a process one second to say that it is healthy, and a starved one may need more.
+            return Verdict.SILENT if self._workspace.processes(self._model) else Verdict.DEAD
         except OSError:
-            return Verdict.BUSY
+            return Verdict.BUSY if self._last is None else Verdict.SILENT
         return Verdict.ALIVE
 
-    def _probe(self, model: str) -> None:
-        if model not in self._inputs:
-            self._inputs[model] = self._control.inputs(model)
-        self._control.probe(model, self._inputs[model], PROBE_SECONDS)
+    def _probe(self) -> None:
+        if not self._inputs:
+            self._inputs = self._control.inputs(self._model)
+        self._control.probe(self._model, self._inputs, PROBE_SECONDS)
 
-    def _revive(self, model: str) -> None:
+    def _end_hanging(self) -> None:
+        for pid in self._workspace.processes(self._model):
+            pulse = self._pulses.get(pid)
+            if pulse is not None and pulse.is_dead():
+                self._say(f"{self._model}: its process has not answered for {pulse.silence:.0f} s and is killed")
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _revive(self) -> None:
         started = time.monotonic()
-        self._last.pop(model, None)
+        owed = self._workspace.lost(self._model)
+        self._last = None
         try:
-            self._workspace.touch(model)
-            self._control.load(model, LOAD_SECONDS)
-            self._probe(model)
+            self._workspace.touch(self._model)
+            self._control.load(self._model, LOAD_SECONDS)
+            self._probe()
         except (OSError, TritonRefused):
-            self._reload(model)
-        self._say(f"{model}: its process had died; revived in {time.monotonic() - started:.1f} s")
+            self._reload()
+        if owed and not self._end_connections():
+            raise ServerBroken(f"the process of {self._model} died in the middle of photos")
+        asked = ", and the callers of its last photos were made to ask again" if owed else ""
+        self._say(f"{self._model}: its process had died; revived in {time.monotonic() - started:.1f} s{asked}")
 
-    def _reload(self, model: str) -> None:
+    def _reload(self) -> None:
         try:
-            self._control.unload(model, LOAD_SECONDS)
+            self._control.unload(self._model, LOAD_SECONDS)
             time.sleep(UNLOAD_PAUSE_SECONDS)
-            self._control.load(model, LOAD_SECONDS)
-            self._probe(model)
+            self._control.load(self._model, LOAD_SECONDS)
+            self._probe()
         except (OSError, TritonRefused) as error:
-            raise ServerBroken(f"{model} is dead and cannot be loaded again ({error})") from error
+            raise ServerBroken(f"{self._model} is dead and cannot be loaded again ({error})") from error

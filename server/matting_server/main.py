@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import logging
+import os
 import sys
 from pathlib import Path
 
+from matting_client.serving import LOG_FORMATS, configure_log
+
 from matting_server.errors import ServeError
 from matting_server.settings import Settings
-from matting_server.supervisor import say, serve
+from matting_server.supervisor import serve
 
 _EXAMPLES = """\
 examples:
-  matting serve                                     Triton on 127.0.0.1:8000 (HTTP), 8001 (gRPC), 8002 (metrics)
+  matting serve                                     Triton on 127.0.0.1:8001 (gRPC)
   matting serve --page                              and the web page with the REST API on 127.0.0.1:7860
+  matting serve --triton-http --triton-metrics      and KServe over HTTP on 8000, Triton's metrics on 8002
   matting serve --threads 4 --precision f32         four threads for each model, no bf16
-  matting serve --http-port 9000 --grpc-port 9001 --metrics-port 9002
+  matting serve --grpc-port 9001
 
 exit code: 0 ended by Ctrl-C or a signal, 1 the server failed, 2 wrong usage (a port is taken, a file is missing)
 """
@@ -33,9 +38,19 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--host", default=defaults.host, help="address Triton listens on (default: %(default)s, this machine only)")
-    add("--http-port", type=_port, default=defaults.http_port, metavar="PORT", help="default: %(default)s")
     add("--grpc-port", type=_port, default=defaults.grpc_port, metavar="PORT", help="default: %(default)s")
+    add("--triton-http", action="store_true", help="also let KServe clients in over HTTP (default: gRPC only)")
+    add("--http-port", type=_port, default=defaults.http_port, metavar="PORT", help="default: %(default)s")
+    add("--triton-metrics", action="store_true", help="also show Triton's own metrics (default: the page's only)")
     add("--metrics-port", type=_port, default=defaults.metrics_port, metavar="PORT", help="default: %(default)s")
+    add(
+        "--allowed-hosts",
+        type=_names,
+        default=_names(os.environ.get("MATTING_API_ALLOWED_HOSTS", "")),
+        metavar="NAMES",
+        help="further names under which page and HTTP may be reached, such as photos.example.com or *.example.com; "
+        "commas or spaces between them (default: localhost and addresses)",
+    )
     add(
         "--model-repository",
         type=Path,
@@ -45,6 +60,8 @@ def parser() -> argparse.ArgumentParser:
     add("--threads", type=_count, default=0, metavar="N", help="threads for each model (default: one per core)")
     add("--precision", choices=("auto", "int8", "bf16", "f32"), default="auto", help="default: %(default)s")
     add("--log-verbose", type=_count, default=0, metavar="N", help="show Triton's own log, at this level")
+    add("--log-format", choices=LOG_FORMATS, default="text", help="one line an event (default: %(default)s)")
+    add("--ready-file", type=Path, metavar="FILE", help="written when all is ready, removed at the end")
     add("--page", action="store_true", help="also run the web page and the REST API (matting ui)")
     add("--page-host", default=defaults.page_host, metavar="HOST", help="default: %(default)s, this machine only")
     add("--page-port", type=_port, default=defaults.page_port, metavar="PORT", help="default: %(default)s")
@@ -55,15 +72,17 @@ def main(argv: list[str]) -> int:
     """Run `matting serve` with ``argv`` (without the command's name); returns the exit code."""
     options = vars(parser().parse_args(argv))
     settings = Settings(repository=options.pop("model_repository"), **options)
+    configure_log("supervisor", settings.log_format)
     if not _is_loopback(settings.host):
-        say(
-            f"warning: {settings.host} opens Triton to other machines. It has no passwords and no limits on what is "
-            "sent to it; show people the page or the REST API instead, and keep Triton on 127.0.0.1"
+        logging.getLogger("matting").warning(
+            "%s opens Triton to other machines. It has no passwords and no limits on what is sent to it; show people "
+            "the page or the REST API instead, and keep Triton on 127.0.0.1",
+            settings.host,
         )
     try:
         serve(settings)
     except ServeError as error:
-        say(f"matting serve: {error}")
+        print(f"matting serve: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     return 0
 
@@ -73,6 +92,10 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
 
 
 def _port(text: str) -> int:

@@ -1,21 +1,25 @@
-"""A child process that is kept running: start, wait until ready, restart with growing pauses, give up in the end."""
+"""A child process that is kept running: start, wait until ready, ask how it is, restart with growing pauses."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 
+from matting_server import command_line
 from matting_server.errors import ServeError
 from matting_server.process import Child
+from matting_server.pulse import Pulse
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
-QUICK_DEATHS = 5  # so many within the window below: it is not going to get better
-QUICK_DEATH_WINDOW_SECONDS = 60.0
-STOP_SECONDS = 10.0
+DEATH_WINDOW_SECONDS = 60.0  # deaths within it make the pause longer
+STARTING_SECONDS = 0.1  # between questions to one that starts
+ASKING_SECONDS = 1.0  # between questions to one that runs
 
 
 @dataclass(frozen=True)
@@ -27,106 +31,151 @@ class Program:
     env: dict[str, str]
     ready: Callable[[], bool]
     folder: Path | None = None  # to run it in; None for ours
-    start_seconds: float = 120.0  # not ready after so long counts as a death
+    sockets: tuple[socket, ...] = ()  # it answers on; ours, so that callers wait while it is started again
+    secret: str = ""  # in its command line; hidden from other users as soon as the program has read it
+    start_seconds: float = 120.0  # not ready after so long, and not at work on it, counts as a death
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """What is told of a service's life, all from threads other than the main one."""
+
+    say: Callable[[str], None]  # a line of our own log
+    line: Callable[[str], None]  # a line the program writes
+    ready: Callable[[Service], None] = lambda service: None
+    died: Callable[[], None] = lambda: None  # after its process group was killed
 
 
 class Service:
-    """Keeps one `Program` running; call `tick` regularly.
+    """Keeps one `Program` running, in a thread of its own, so that none waits for another.
 
     Parameters
     ----------
     program
         What to run.
-    say
-        Writes one log line.
-    on_line
-        Called from another thread with each line the program writes.
-    on_death
-        Called after the program died and its process group was killed.
+    tell
+        Who is told what happens.
+
+    Attributes
+    ----------
+    failure
+        Why it was given up: it never became ready at all.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        say: Callable[[str], None],
-        on_line: Callable[[str], None],
-        on_death: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, program: Program, tell: Listeners) -> None:
         self.program = program
         self.is_ready = False
-        self._say = say
-        self._on_line = on_line
-        self._on_death = on_death
+        self.starts = 0
+        self.failure: Exception | None = None
+        self._tell = tell
         self._child: Child | None = None
+        self._verdict = ""  # of somebody else, that the running child is not worth keeping
         self._was_ready = False
         self._deaths: deque[float] = deque()
-        self._started = self._start_at = time.monotonic()
-        self.starts = 0
+        self._started = time.monotonic()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()  # a child is not started while another thread stops the service
+        self._thread = threading.Thread(target=self._run, name=program.name, daemon=True)
 
     @property
     def age(self) -> float:
         """Seconds since it was last started."""
         return time.monotonic() - self._started
 
-    def tick(self) -> bool:
-        """Do what is due now; True when the program became ready in this call.
+    @property
+    def pid(self) -> int | None:
+        """Process id, while it runs."""
+        child = self._child
+        return child.pid if child is not None else None
 
-        Raises
-        ------
-        ServeError
-            When it died before it was ever ready, or too often.
-        """
-        now = time.monotonic()
-        if self._child is None:
-            if now >= self._start_at:
-                self._child = Child(self.program.command, self.program.env, self._on_line, self.program.folder)
-                self._started = now
-                self.starts += 1
-            return False
-        code = self._child.exit_code()
-        if code is not None:
-            self._died(f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}")
-            return False
-        if self.is_ready:
-            return False
-        if self.program.ready():
-            self.is_ready = self._was_ready = True
-            return True
-        if now - self._started > self.program.start_seconds:
-            self.fail(f"was not ready after {self.program.start_seconds:.0f} s")
-        return False
+    def start(self) -> None:
+        """Begin; the thread does the rest."""
+        self._thread.start()
 
     def fail(self, reason: str) -> None:
         """Treat the running program as dead, for ``reason``: kill it and start it again."""
-        if self._child is not None:
-            self._died(reason)
+        child = self._child
+        if child is not None:
+            self._verdict = reason
+            child.kill()
 
-    def stop(self) -> None:
-        """End it for good."""
+    def ask_to_stop(self) -> None:
+        """Let it end what it has begun; it is not started again."""
+        with self._lock:
+            self._stopping.set()
         if self._child is not None:
-            self._child.stop(STOP_SECONDS)
-            self._child = None
+            self._child.terminate()
+
+    def stop(self, seconds: float) -> None:
+        """End it for good, within ``seconds``."""
+        self.ask_to_stop()
+        child = self._child
+        if child is not None:
+            child.stop(seconds)
+        if self._thread.ident is not None:
+            self._thread.join()
         self.is_ready = False
 
-    def _died(self, reason: str) -> None:
-        assert self._child is not None
-        child, self._child = self._child, None
-        child.bury()
-        self.is_ready = False
-        self._on_death()
-        what = f"{self.program.name} {reason}"
+    def _run(self) -> None:
+        try:
+            while child := self._start_child():
+                reason = self._watch(child)
+                self.is_ready = False
+                if self._stopping.is_set():
+                    return  # `stop` waits for the process and collects it
+                self._child = None
+                child.bury()
+                self._tell.died()
+                self._stopping.wait(self._pause(f"{self.program.name} {reason}", child))
+        except Exception as error:  # whatever it is, the main thread has to hear of it
+            self.failure = error
+
+    def _start_child(self) -> Child | None:
+        with self._lock:
+            if self._stopping.is_set():
+                return None
+            program = self.program
+            self._verdict = ""
+            self._child = Child(program.command, program.env, self._tell.line, program.folder, program.sockets)
+        self._started = time.monotonic()
+        self.starts += 1
+        return self._child
+
+    def _watch(self, child: Child) -> str:
+        """Return why a running child is to be started again, once it is."""
+        pulse = Pulse(child.pid)
+        hidden = not self.program.secret
+        while (code := child.wait(ASKING_SECONDS if self.is_ready else STARTING_SECONDS)) is None:
+            if not hidden and child.tail:  # its first line comes after it has read its arguments
+                self._hide_secret(child)
+                hidden = True
+            if self.program.ready():
+                pulse.answered()
+                if not self.is_ready:
+                    self.is_ready = self._was_ready = True
+                    self._tell.ready(self)
+            elif pulse.is_dead() and (self.is_ready or self.age > self.program.start_seconds):
+                what = "has not answered for" if self.is_ready else "was not ready after"
+                return f"{what} {pulse.silence:.0f} s"
+        if self._verdict:
+            return self._verdict
+        return f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+
+    def _hide_secret(self, child: Child) -> None:
+        if not command_line.hide(child.pid, self.program.secret) and child.wait(0) is None:
+            self._tell.say(f"{self.program.name}: other users can read its token for shared memory with `ps`")
+
+    def _pause(self, what: str, child: Child) -> float:
+        """How long to wait before the next start: it doubles with each death of the last minute."""
         if not self._was_ready:
             raise ServeError(f"{what} before it was ready{_last_words(child)}")
         now = time.monotonic()
         self._deaths.append(now)
-        while now - self._deaths[0] > QUICK_DEATH_WINDOW_SECONDS:
+        while now - self._deaths[0] > DEATH_WINDOW_SECONDS:
             self._deaths.popleft()
-        if len(self._deaths) >= QUICK_DEATHS:
-            window = f"{QUICK_DEATHS} times within {QUICK_DEATH_WINDOW_SECONDS:.0f} s"
-            raise ServeError(f"{what}, {window}; giving up{_last_words(child)}")
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** (len(self._deaths) - 1), LONGEST_PAUSE_SECONDS)
-        self._start_at = now + pause
-        self._say(f"{what}; starting it again in {pause:g} s")
+        pause = min(FIRST_PAUSE_SECONDS * 2.0 ** (len(self._deaths) - 1), LONGEST_PAUSE_SECONDS)
+        self._tell.say(f"{what}; starting it again in {pause:g} s")
+        return pause
 
 
 def _last_words(child: Child) -> str:

@@ -53,6 +53,7 @@ def sweep(tmp: Path | None = None) -> list[Path]:
             if folder.name.startswith(FOLDER_PREFIX):
                 _kill_orphans(folder)
                 clean_up(folder)
+                withdraw_token(folder)
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(folder)
         finally:
@@ -70,6 +71,12 @@ def clean_up(root: Path) -> None:
         if str(folder) in noted:
             with contextlib.suppress(OSError):  # rmdir: one that is not empty is somebody else's
                 folder.rmdir()
+
+
+def withdraw_token(root: Path) -> None:
+    """Remove the file with which workspace ``root`` tells this user's programs its token for shared memory."""
+    for file in SHM.glob(f"{SHM_PREFIX}{root.name.removeprefix(FOLDER_PREFIX)}.grpc_*"):
+        file.unlink(missing_ok=True)
 
 
 def note_scratch(root: Path, since: float) -> None:

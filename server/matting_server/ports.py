@@ -7,6 +7,8 @@ import socket
 
 from matting_server.errors import SetupError
 
+BACKLOG = 1024  # callers that wait while the process that answers them is started again
+
 
 def check_ports(wanted: dict[str, tuple[str, int]]) -> None:
     """Refuse ports that are taken or named twice.
@@ -27,6 +29,16 @@ def check_ports(wanted: dict[str, tuple[str, int]]) -> None:
             raise SetupError(f"{option}: got {port}, the same as {seen[port]}; give each its own port")
         seen[port] = option
         _check_port(option, host, port)
+
+
+def listen(option: str, host: str, port: int) -> socket.socket:
+    """A listening socket that a child process will answer on; errors as of `check_ports`."""
+    both = host == "::" and socket.has_dualstack_ipv6()  # all of the machine's addresses, IPv4 among them
+    try:
+        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+    except OSError as error:
+        raise SetupError(_why(error, option, host, port)) from None
 
 
 def _check_port(option: str, host: str, port: int) -> None:

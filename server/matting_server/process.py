@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 _TAIL_LINES = 60
 _KILL_SECONDS = 5.0
+_GROUP_SECONDS = 1.0
 
 
 class Child:
@@ -31,17 +34,26 @@ class Child:
         Called from another thread with each line the process (or a process it started) writes.
     folder
         Its working directory; None for ours.
+    sockets
+        Listening sockets for the process, which finds them as systemd would hand them over.
     """
 
     def __init__(
-        self, command: list[str], env: dict[str, str], on_line: Callable[[str], None], folder: Path | None = None
+        self,
+        command: list[str],
+        env: dict[str, str],
+        on_line: Callable[[str], None],
+        folder: Path | None = None,
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._on_line = on_line
+        descriptors = [each.fileno() for each in sockets]
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), *command],
+            [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), ",".join(map(str, descriptors)), *command],
             env=env,
             cwd=folder,
+            pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -58,26 +70,44 @@ class Child:
         """Process id."""
         return self._process.pid
 
-    def exit_code(self) -> int | None:
-        """Exit code (negative: the signal that killed it), None while it runs."""
-        return self._process.poll()
+    def wait(self, seconds: float) -> int | None:
+        """Exit code (negative: the signal that killed it); None when it still runs after ``seconds``."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def terminate(self) -> None:
+        """Ask it to end, and let it hear that if it was stopped."""
+        self._process.terminate()
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once; `bury` collects what is left."""
+        self._process.kill()
 
     def stop(self, seconds: float) -> None:
         """Ask it to end, wait up to ``seconds``, then kill it and whatever it started."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
+        self.terminate()
+        if self.wait(seconds) is None:
+            self.kill()
         self.bury()
 
     def bury(self) -> None:
         """Kill what is left of its process group and collect it; for a child that has died, or must."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
+            self._wait_for_group()
         self._process.wait(_KILL_SECONDS)
         self._reader.join(_KILL_SECONDS)
+
+    def _wait_for_group(self) -> None:
+        """Wait until what was killed is gone, with its memory; where nobody collects the dead, not for long."""
+        end = time.monotonic() + _GROUP_SECONDS
+        while time.monotonic() < end:
+            self._process.poll()
+            os.killpg(self.pid, 0)  # raises when nobody is left
+            time.sleep(0.01)
 
     def _read(self, stream: IO[str]) -> None:
         with stream:

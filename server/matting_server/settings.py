@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matting_client.errors import ModelError
 from matting_client.repository import model_repository
+from matting_client.serving import LogFormat
 
 from matting_server.errors import SetupError
 
@@ -19,13 +20,18 @@ class Settings:
     """Addresses, models and engine of one server."""
 
     host: str = LOOPBACK
-    http_port: int = 8000
     grpc_port: int = 8001
+    triton_http: bool = False  # also KServe over HTTP, through the gateway
+    http_port: int = 8000
+    triton_metrics: bool = False  # also Triton's metrics, through the gateway
     metrics_port: int = 8002
+    allowed_hosts: tuple[str, ...] = ()  # further names under which page and gateway may be reached
     repository: Path | None = None  # None: $MATTING_MODEL_REPOSITORY, else the installed models
     threads: int = 0  # of the CPU engine; 0: one per core
     precision: str = "auto"  # auto, int8, bf16 or f32
     log_verbose: int = 0  # Triton's own verbosity; above 0 its whole log is shown
+    ready_file: Path | None = None  # written when all is ready, removed at the end
+    log_format: LogFormat = "text"
     page: bool = False  # also run the web page and the REST API
     page_host: str = LOOPBACK
     page_port: int = 7860
@@ -46,23 +52,27 @@ class Settings:
 
     @property
     def local_host(self) -> str:
-        """Address under which this machine itself reaches the server."""
-        return LOOPBACK if self.host in _ANY_ADDRESS else self.host
+        """Address under which this machine itself reaches the server, as it stands in a URL."""
+        return _as_url(self.host)
 
     @property
     def local_page_host(self) -> str:
         """Address under which this machine itself reaches the page, as it stands in a URL."""
-        host = LOOPBACK if self.page_host in _ANY_ADDRESS else self.page_host
-        return f"[{host}]" if ":" in host else host
+        return _as_url(self.page_host)
 
     @property
     def ports(self) -> dict[str, tuple[str, int]]:
         """Option name -> (address, port) of everything that will listen."""
-        wanted = {
-            "--http-port": (self.host, self.http_port),
-            "--grpc-port": (self.host, self.grpc_port),
-            "--metrics-port": (self.host, self.metrics_port),
-        }
+        wanted = {"--grpc-port": (self.host, self.grpc_port)}
+        if self.triton_http:
+            wanted["--http-port"] = (self.host, self.http_port)
+        if self.triton_metrics:
+            wanted["--metrics-port"] = (self.host, self.metrics_port)
         if self.page:
             wanted["--page-port"] = (self.page_host, self.page_port)
         return wanted
+
+
+def _as_url(host: str) -> str:
+    host = LOOPBACK if host in _ANY_ADDRESS else host
+    return f"[{host}]" if ":" in host else host

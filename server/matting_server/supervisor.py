@@ -1,113 +1,169 @@
-"""Runs Triton (and the web page, if asked), keeps both alive, and leaves nothing behind."""
+"""Runs Triton (and the web page, if asked), keeps all alive, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import re
-import signal
-import sys
+import threading
 import time
-import urllib.error
-import urllib.request
+from functools import partial
+
+from matting_client.serving import relay
 
 from matting_server import tritonserver
-from matting_server.health import Health, ServerBroken
-from matting_server.managed_process import Program, Service
-from matting_server.orphans import OWNER_VARIABLE, sweep
-from matting_server.ports import check_ports
+from matting_server.connections import end_connections
+from matting_server.health import Health
+from matting_server.managed_process import Listeners, Program, Service
+from matting_server.orphans import sweep
+from matting_server.ports import check_ports, listen
+from matting_server.programs import GATEWAY, Sockets, gateway_addresses, gateway_program, page_program
 from matting_server.settings import Settings
+from matting_server.signals import StopSignals
 from matting_server.triton_control import Control
 from matting_server.workspace import Workspace, create_workspace, fill_backends, fill_models
 
-_STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-_WAKE_SIGNALS = _STOP_SIGNALS | {signal.SIGCHLD}
-STARTING_TICK_SECONDS = 0.1
-CANARY_SECONDS = 1.0  # two probes cost about 5 ms
+WATCH_SECONDS = 0.5  # between looks at the services, which do their work in threads
+# `docker stop` and systemd wait for 10 s: first what faces callers ends what it has begun, then Triton.
+DRAIN_SECONDS = 6.0
+TRITON_STOP_SECONDS = 3.5
 # Severity, date, time, thread, "file:line]" - Triton's log format.
 _TRITON_LINE = re.compile(r'([IWEF])\d{4} [\d:.]+ \d+ [^\]]*\] "?(.*?)"?$')
+_LEVELS = {"I": logging.INFO, "W": logging.WARNING, "E": logging.ERROR, "F": logging.CRITICAL}
 _ENGINE = "engine of "
 _HARMLESS = {"CudaDriverHelper has not been initialized."}  # said on every machine without a GPU
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # $http_proxy is for other machines
-
-
-def say(line: str) -> None:
-    """Write one line of our own log, as long as there is somebody to read it."""
-    with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+log = logging.getLogger("matting")
 
 
 class Supervisor:
-    """One server and, with ``settings.page``, one page."""
+    """One server and, if they are asked for, one page and one gateway for HTTP.
+
+    Parameters
+    ----------
+    settings
+        What to run.
+    runtime
+        The files of the embedded Triton.
+    workspace
+        Where it runs.
+    models
+        Names of the models in the workspace.
+    sockets
+        Listening sockets by the option that chose their port.
+    """
 
     def __init__(
-        self, settings: Settings, runtime: tritonserver.Runtime, workspace: Workspace, models: list[str]
+        self,
+        settings: Settings,
+        runtime: tritonserver.Runtime,
+        workspace: Workspace,
+        models: list[str],
+        sockets: Sockets,
     ) -> None:
         self._settings = settings
         self._workspace = workspace
         self._models = models
-        self._control = Control(settings.local_host, settings.http_port, workspace.admin_token)
-        self._health: Health | None = None
+        self._sockets = sockets
+        self._control = Control(workspace.http_socket)
+        self._triton_died = threading.Event()
         triton = Program(
             "Triton",
             tritonserver.command_line(runtime, settings, workspace),
             tritonserver.environment(runtime, settings, workspace),
             self._control.ready,
             workspace.root,  # the models' processes import from where they stand before all else
+            secret=workspace.shm_token,
         )
-        self._triton = Service(triton, say, self._triton_line, workspace.clean_up)
-        self._services = [self._triton]
+        self._triton = Service(triton, Listeners(log.info, self._triton_line, self._triton_ready, self._clean_up))
+        self._before: list[Service] = []  # what stands between callers and Triton
+        if settings.triton_http or settings.triton_metrics:
+            gateway = Listeners(log.info, partial(relay, component="gateway"), self._announce)
+            self._before.append(Service(gateway_program(settings, workspace, sockets), gateway))
         if settings.page:
-            self._services.append(Service(_page_program(settings, workspace), say, _page_line))
+            page = Listeners(log.info, partial(relay, component="page"), self._announce)
+            self._before.append(Service(page_program(settings, workspace, sockets), page))
 
-    def run(self) -> None:
-        """Run until a stop signal; raises ServeError when it cannot go on."""
-        canary_due = 0.0
+    @property
+    def _services(self) -> list[Service]:
+        return [self._triton, *self._before]
+
+    def run(self, signals: StopSignals) -> None:
+        """Run until a stop signal.
+
+        Raises
+        ------
+        ServeError
+            A service did not become ready at all.
+        """
+        for service in self._services:
+            service.start()
         try:
-            while not _wait(self._pause()):
+            announced = False
+            while not signals.wait(WATCH_SECONDS):
                 for service in self._services:
-                    if service.tick():
-                        self._announce(service)
-                if self._triton.is_ready and time.monotonic() >= canary_due:
-                    self._check_models()
-                    canary_due = time.monotonic() + CANARY_SECONDS
+                    if service.failure is not None:
+                        raise service.failure
+                if not announced and all(service.is_ready for service in self._services):
+                    announced = True
+                    self._all_ready()
         finally:
-            for service in reversed(self._services):
-                service.stop()
+            self._stop()
 
-    def _pause(self) -> float:
-        return CANARY_SECONDS if all(service.is_ready for service in self._services) else STARTING_TICK_SECONDS
+    def _all_ready(self) -> None:
+        log.info("all is ready; Ctrl-C ends it")
+        if self._settings.ready_file is not None:
+            self._settings.ready_file.write_text("ready\n")
+
+    def _stop(self) -> None:
+        """End all within 10 s, what faces callers first, so that what it has accepted is still answered."""
+        if self._settings.ready_file is not None:
+            self._settings.ready_file.unlink(missing_ok=True)
+        self._triton_died.set()
+        for each in self._sockets.values():  # from now on callers are refused at once
+            each.close()
+        end = time.monotonic() + DRAIN_SECONDS
+        for service in self._before:
+            service.ask_to_stop()
+        for service in self._before:
+            service.stop(max(0.1, end - time.monotonic()))
+        self._triton.stop(TRITON_STOP_SECONDS)
+
+    def _triton_ready(self, triton: Service) -> None:
+        self._workspace.note_scratch(time.time() - triton.age)
+        self._announce(triton)
+        self._triton_died = threading.Event()
+        for model in self._models:
+            health = Health(self._control, self._workspace, model, log.info, self._end_connections)
+            threading.Thread(
+                target=health.watch, args=(self._triton_died, triton.fail), name=model, daemon=True
+            ).start()
+
+    def _clean_up(self) -> None:
+        self._triton_died.set()
+        self._workspace.clean_up()
+
+    def _end_connections(self) -> bool:
+        pid = self._triton.pid
+        port, path = self._settings.grpc_port, self._workspace.http_socket
+        return pid is not None and end_connections(pid, port, path) is not None
 
     def _announce(self, service: Service) -> None:
-        seconds = f"{'again ' if service.starts > 1 else ''}after {service.age:.1f} s"
         settings = self._settings
         if service is self._triton:
-            self._workspace.note_scratch(time.time() - service.age)
-            self._health = Health(self._control, self._workspace, self._models, say)
-            say(
-                f"Triton ready {seconds}: gRPC {settings.host}:{settings.grpc_port}, "
-                f"HTTP http://{settings.host}:{settings.http_port}, "
-                f"metrics http://{settings.host}:{settings.metrics_port}/metrics ({', '.join(self._models)})"
-            )
+            where = f"gRPC {settings.host}:{settings.grpc_port} ({', '.join(self._models)})"
+        elif service.program.name == GATEWAY:
+            where = gateway_addresses(settings)
         else:
-            say(f"page and REST API ready {seconds}: http://{settings.page_host}:{settings.page_port}")
-        if all(each.is_ready and each.starts == 1 for each in self._services):
-            say("Ctrl-C ends it")
-
-    def _check_models(self) -> None:
-        assert self._health is not None
-        try:
-            self._health.check()
-        except ServerBroken as broken:
-            self._triton.fail(f"is stopped, since {broken}")
+            where = f"http://{settings.page_host}:{settings.page_port}"
+        again = "again " if service.starts > 1 else ""
+        log.info("%s ready %safter %.1f s: %s", service.program.name, again, service.age, where)
 
     def _triton_line(self, line: str) -> None:
-        if self._settings.log_verbose:
-            say(line)
-        elif match := _TRITON_LINE.match(line):
-            severity, message = match.groups()
-            if message not in _HARMLESS and (severity in "EF" or message.startswith(_ENGINE)):
-                say(f"Triton: {message}")
+        match = _TRITON_LINE.match(line)
+        severity, message = match.groups() if match else ("I", line)
+        told = message not in _HARMLESS and (severity in "EF" or message.startswith(_ENGINE))
+        if (told and match) or self._settings.log_verbose:
+            log.log(_LEVELS[severity], "%s", message, extra={"component": "triton"})
 
 
 def serve(settings: Settings) -> None:
@@ -116,52 +172,23 @@ def serve(settings: Settings) -> None:
     Raises
     ------
     ServeError
-        When something is missing, or the server keeps dying.
+        When something is missing, or a service does not become ready.
     """
-    for folder in sweep():  # first of all: what is swept may still hold our ports
-        say(f"removed {folder}, left behind by a server that was killed")
-    check_ports(settings.ports)
-    runtime = tritonserver.find_runtime()
-    # Blocked before any thread starts: the loop below fetches them one by one, and nothing is ever interrupted halfway.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _WAKE_SIGNALS - _ignored())
-    workspace = create_workspace()
-    try:
-        fill_backends(workspace, runtime.python_backend, runtime.stub)
-        models = fill_models(workspace, settings.model_repository)
-        Supervisor(settings, runtime, workspace, models).run()
-    finally:
-        workspace.close()
-
-
-def _wait(seconds: float) -> bool:
-    """Wait for a signal or the time; True when asked to stop."""
-    received = signal.sigtimedwait(_WAKE_SIGNALS - _ignored(), seconds)
-    return received is not None and received.si_signo in _STOP_SIGNALS
-
-
-def _ignored() -> set[signal.Signals]:
-    """SIGHUP under `nohup`: Linux hands an ignored signal to whoever waits for it."""
-    return {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
-
-
-def _page_program(settings: Settings, workspace: Workspace) -> Program:
-    host, port = settings.page_host, str(settings.page_port)
-    arguments = ["--host", host, "--port", port, "--url", f"{settings.local_host}:{settings.grpc_port}"]
-    alive = f"http://{settings.local_page_host}:{port}/livez"
-    workspace.page.mkdir()
-    env = {**os.environ, OWNER_VARIABLE: str(workspace.root), "TMPDIR": str(workspace.page)}
-    return Program(
-        "the page", [sys.executable, "-P", "-m", "matting_api.main", *arguments], env, lambda: _answers(alive)
-    )
-
-
-def _answers(url: str) -> bool:
-    try:
-        with _DIRECT.open(url, timeout=1.0) as response:
-            return bool(response.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
-
-
-def _page_line(line: str) -> None:
-    say(f"page: {line}")
+    with StopSignals() as signals, contextlib.ExitStack() as opened:
+        for folder in sweep():  # first of all: what is swept may still hold our ports
+            log.info("removed %s, left behind by a server that was killed", folder)
+        check_ports(settings.ports)
+        sockets = {
+            option: opened.enter_context(listen(option, host, port))
+            for option, (host, port) in settings.ports.items()
+            if option != "--grpc-port"  # which Triton opens itself
+        }
+        runtime = tritonserver.find_runtime()
+        workspace = create_workspace()
+        try:
+            fill_backends(workspace, runtime.python_backend, runtime.stub)
+            models = fill_models(workspace, settings.model_repository)
+            workspace.publish_token(settings.grpc_port)
+            Supervisor(settings, runtime, workspace, models, sockets).run(signals)
+        finally:
+            workspace.close()

@@ -1,4 +1,4 @@
-"""The few calls the supervisor makes to its own Triton, over plain HTTP.
+"""The few calls the supervisor makes to its own Triton, over HTTP on a socket file in the private folder.
 
 The standard library and no tritonclient: the supervisor then stays a small process (no gRPC or gevent threads), and
 the deadline covers connecting, sending and receiving alike.
@@ -9,10 +9,10 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-from matting_server.tritonserver import ADMIN_HEADER
 
 PROBE_PARAMETER = "unet_matting_probe"
 _ITEM_BYTES = {"UINT8": 1, "INT8": 1, "FP16": 2, "BF16": 2, "FP32": 4, "INT32": 4, "INT64": 8}
@@ -34,16 +34,28 @@ class Progress:
     failure: int
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a socket file."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
 class Control:
-    """Calls to the Triton at ``host``:``port``.
+    """Calls to the Triton that listens on the socket file ``path``.
 
     Every call raises OSError when the server cannot be reached or does not answer in time (TimeoutError), and
     `TritonRefused` when it answers with an error.
     """
 
-    def __init__(self, host: str, port: int, admin_token: str) -> None:
-        self._address = (host, port)
-        self._admin = {ADMIN_HEADER: admin_token}
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def ready(self, timeout: float = 1.0) -> bool:
         """Say whether every model is loaded."""
@@ -53,15 +65,11 @@ class Control:
             return False
         return True
 
-    def progress(self, timeout: float = 2.0) -> dict[str, Progress]:
-        """Return the counts of every loaded model."""
-        stats = self._json("GET", "/v2/models/stats", timeout)["model_stats"]
-        return {
-            entry["name"]: Progress(
-                entry["inference_stats"]["success"]["count"], entry["inference_stats"]["fail"]["count"]
-            )
-            for entry in stats
-        }
+    def progress(self, model: str, timeout: float = 2.0) -> Progress:
+        """Return the counts of a loaded model."""
+        (stats,) = self._json("GET", f"/v2/models/{model}/stats", timeout)["model_stats"]
+        counts = stats["inference_stats"]
+        return Progress(counts["success"]["count"], counts["fail"]["count"])
 
     def inputs(self, model: str, timeout: float = 2.0) -> list[dict[str, Any]]:
         """Name, datatype and shape (batch of one) of the model's inputs."""
@@ -82,11 +90,11 @@ class Control:
 
     def load(self, model: str, timeout: float) -> None:
         """Load ``model``, anew if its files changed."""
-        self._call("POST", f"/v2/repository/models/{model}/load", timeout, b"{}", self._admin)
+        self._call("POST", f"/v2/repository/models/{model}/load", timeout, b"{}")
 
     def unload(self, model: str, timeout: float) -> None:
         """Unload ``model``."""
-        self._call("POST", f"/v2/repository/models/{model}/unload", timeout, b"{}", self._admin)
+        self._call("POST", f"/v2/repository/models/{model}/unload", timeout, b"{}")
 
     def _json(self, method: str, path: str, timeout: float) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(self._call(method, path, timeout))
@@ -95,7 +103,7 @@ class Control:
     def _call(
         self, method: str, path: str, timeout: float, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> bytes:
-        connection = http.client.HTTPConnection(*self._address, timeout=timeout)
+        connection = UnixConnection(self._path, timeout)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()

@@ -18,10 +18,11 @@ from matting_server.workspace import Workspace
 
 PYTHONS = ((3, 11), (3, 12))
 _INSTALL = "run ./run.sh --setup-only, or pip install -e './client[local]' -e '.[serve]'"
-ADMIN_HEADER = "x-unet-matting-admin"
-# Loading a model takes files from the request and runs them; trace and log settings name files to write. A web page
-# in the user's own browser can post to loopback, so these calls need the supervisor's token.
-_ADMIN_APIS = "model-repository,trace,logging"
+# Loading a model takes files from the request and runs them; trace and log settings name files to write. Over gRPC
+# nobody may: no header of HTTP/2 has capital letters, so none can have this name. The supervisor does so over HTTP.
+_FOR_NOBODY = "model-repository,trace,logging:For-Nobody=x"
+# Whoever registers memory can have photos of others written there, and wrong ones read.
+SHM_HEADER = "x-unet-matting-shm"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def environment(runtime: Runtime, settings: Settings, workspace: Workspace) -> d
     env["CUDA_VISIBLE_DEVICES"] = ""
     env["MALLOC_ARENA_MAX"] = "2"  # the server's threads would each keep freed request buffers for themselves
     env[OWNER_VARIABLE] = str(workspace.root)
-    env["MATTING_METRICS_URL"] = f"http://{settings.local_host}:{settings.metrics_port}/metrics"
+    env["MATTING_METRICS_SOCKET"] = str(workspace.metrics_socket)
     env["MATTING_LIFE"] = str(workspace.life)
     env["MATTING_THREADS"] = str(settings.threads)
     env["MATTING_PRECISION"] = settings.precision
@@ -111,7 +112,6 @@ def environment(runtime: Runtime, settings: Settings, workspace: Workspace) -> d
 
 def command_line(runtime: Runtime, settings: Settings, workspace: Workspace) -> list[str]:
     """Command that starts the server on ``workspace``."""
-    admin = f"{ADMIN_HEADER}={workspace.admin_token}"
     return [
         str(runtime.binary),
         f"--model-repository={workspace.models}",
@@ -121,14 +121,13 @@ def command_line(runtime: Runtime, settings: Settings, workspace: Workspace) -> 
         "--model-control-mode=explicit",
         "--load-model=*",
         "--disable-auto-complete-config",  # our config.pbtxt files are complete
-        f"--http-address={settings.host}",
-        f"--http-port={settings.http_port}",
+        # Files in a private folder: no other user and no web page reaches them. `gateway` opens ports, if asked.
+        f"--http-address=unix:{workspace.http_socket}",
+        f"--metrics-address=unix:{workspace.metrics_socket}",
         f"--grpc-address={settings.host}",
         f"--grpc-port={settings.grpc_port}",
-        f"--metrics-address={settings.host}",
-        f"--metrics-port={settings.metrics_port}",
-        f"--http-restricted-api={_ADMIN_APIS}:{admin}",
-        f"--grpc-restricted-protocol={_ADMIN_APIS}:{admin}",
+        f"--grpc-restricted-protocol={_FOR_NOBODY}",
+        f"--grpc-restricted-protocol=shared-memory:{SHM_HEADER}={workspace.shm_token}",
         "--grpc-infer-allocation-pool-size=0",  # each kept request would hold the memory of the largest ever sent
         "--pinned-memory-pool-byte-size=0",
         "--allow-gpu-metrics=false",

@@ -4,8 +4,9 @@
         backends/onnxruntime/             copies: Triton refuses links out of its backend directory
         models/<name>/config.pbtxt, configs/     copies
         models/<name>/<version>/...       links to the real files, plus `revived`, whose time says "load me again"
-        life/<name>/<instance>            locked as long as its process lives; holds how many photos it owes
+        life/<name>/<instance>            locked as long as its process lives; holds its id and how many photos it owes
         page/                             temporary files of the web page
+        http, metrics                     sockets on which Triton listens
 
 The user's repository is only ever read, and may be read-only.
 """
@@ -17,7 +18,7 @@ import os
 import re
 import secrets
 import shutil
-import sys
+import struct
 import tempfile
 import time
 from dataclasses import dataclass
@@ -26,8 +27,18 @@ from pathlib import Path
 from matting_client.repository import MODEL_FILE
 
 from matting_server.errors import SetupError
-from matting_server.orphans import FOLDER_PREFIX, SHM_PREFIX, TOKEN_BYTES, UNBORN_PREFIX, clean_up, note_scratch
+from matting_server.orphans import (
+    FOLDER_PREFIX,
+    SHM,
+    SHM_PREFIX,
+    TOKEN_BYTES,
+    UNBORN_PREFIX,
+    clean_up,
+    note_scratch,
+    withdraw_token,
+)
 
+MOST_SOCKET_BYTES = 107  # of a socket file's path, on Linux
 _BACKEND_SOURCE = Path(__file__).parent / "backend" / "onnxruntime"
 
 
@@ -37,7 +48,7 @@ class Workspace:
 
     root: Path
     token: str
-    admin_token: str
+    shm_token: str
     lock: int  # descriptor of the folder, holding the lock
 
     @property
@@ -61,6 +72,16 @@ class Workspace:
         return self.root / "page"
 
     @property
+    def http_socket(self) -> Path:
+        """Where Triton answers HTTP."""
+        return self.root / "http"
+
+    @property
+    def metrics_socket(self) -> Path:
+        """Where Triton shows its metrics."""
+        return self.root / "metrics"
+
+    @property
     def shm_prefix(self) -> str:
         """Start of the name of every shared-memory region of this server."""
         return f"{SHM_PREFIX}{self.token}_"
@@ -73,7 +94,19 @@ class Workspace:
     def lost(self, model: str) -> int | None:
         """How many photos the processes of ``model`` that have ended owed; None while all live that ever showed it."""
         dead = [file for file in (self.life / model).glob("*") if _is_free(file)]
-        return sum(int.from_bytes(file.read_bytes(), sys.byteorder) for file in dead) if dead else None
+        return sum(_numbers(file)[0] for file in dead) if dead else None
+
+    def processes(self, model: str) -> list[int]:
+        """Process ids of ``model`` that live."""
+        living = [file for file in (self.life / model).glob("*") if not _is_free(file)]
+        return [_numbers(file)[1] for file in living]
+
+    def publish_token(self, grpc_port: int) -> None:
+        """Show this user's programs the token that shared memory needs: in a file of mode 0600 beside that memory."""
+        path = SHM / f"{SHM_PREFIX}{self.token}.grpc_{grpc_port}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(self.shm_token)
 
     def note_scratch(self, since: float) -> None:
         """Remember the scratch folders that appeared after ``since`` (Unix time), while the server was starting."""
@@ -82,18 +115,48 @@ class Workspace:
     def clean_up(self) -> None:
         """Remove what a server that died could not: its shared memory and its scratch folders."""
         clean_up(self.root)
+        for path in (self.http_socket, self.metrics_socket):  # the next server could not listen on them
+            path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove the folder and everything that belongs to it; only when none of its processes lives."""
         self.clean_up()
+        withdraw_token(self.root)
         shutil.rmtree(self.root, ignore_errors=True)
         os.close(self.lock)
 
 
+def check_folder(tmp: Path) -> None:
+    """Refuse a folder that no server can run from.
+
+    Raises
+    ------
+    SetupError
+        It is mounted noexec, as Docker mounts its tmpfs, or its name leaves no room for those of sockets.
+    """
+    longest = tmp / f"{FOLDER_PREFIX}{'x' * 2 * TOKEN_BYTES}" / "metrics"
+    if len(os.fsencode(longest)) > MOST_SOCKET_BYTES:
+        raise SetupError(f"{tmp}: too long a name for the sockets in it: set TMPDIR to a shorter one")
+    if os.statvfs(tmp).f_flag & os.ST_NOEXEC:
+        raise SetupError(
+            f"{tmp} is mounted noexec and Triton runs programs from it: set TMPDIR to a folder that is not"
+        )
+
+
 def create_workspace(tmp: Path | None = None) -> Workspace:
-    """Make and lock an empty private folder (mode 0700) under ``tmp``, default the system's."""
+    """Make and lock an empty private folder (mode 0700) under ``tmp``, default the system's.
+
+    Raises
+    ------
+    SetupError
+        It cannot be made, or no server can run from it.
+    """
     tmp = tmp or Path(tempfile.gettempdir())
-    unborn = Path(tempfile.mkdtemp(prefix=UNBORN_PREFIX, dir=tmp))
+    try:
+        check_folder(tmp)
+        unborn = Path(tempfile.mkdtemp(prefix=UNBORN_PREFIX, dir=tmp))
+    except OSError as error:
+        raise SetupError(f"{tmp}: cannot make a folder there ({error.strerror}); set TMPDIR to another one") from None
     lock = os.open(unborn, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     token = secrets.token_hex(TOKEN_BYTES)
@@ -157,6 +220,12 @@ def without_queue_policy(config: str) -> str:
     limit = re.search(r"max_queue_size:\s*(\d+)", policy[0])
     parameter = f'parameters {{ key: "max_queue_size" value {{ string_value: "{limit[1]}" }} }}\n' if limit else ""
     return config.replace(policy[0], "").rstrip("\n") + "\n" + parameter
+
+
+def _numbers(file: Path) -> tuple[int, int]:
+    """What a model's process shows of itself: photos that it owes, and its id."""
+    owed, pid = struct.unpack("=qq", file.read_bytes())
+    return owed, pid
 
 
 def _is_free(path: Path) -> bool:

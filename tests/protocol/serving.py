@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import re
 import signal
@@ -12,11 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import tritonclient.grpc as grpcclient
 from matting_client.triton import shm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,11 +44,16 @@ class Served:
     arguments: list[str] = field(default_factory=list)
     ports: list[int] = field(default_factory=lambda: free_ports(3))
     environment: dict[str, str] = field(default_factory=dict)  # beside the test's own
+    everything: bool = True  # HTTP and metrics, too, which are off by default
 
     def __post_init__(self) -> None:
+        self.ready_file = Path(tempfile.gettempdir(), f"matting-test-{uuid.uuid4().hex}")
         self.log_file = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the server
         flags = ("--http-port", "--grpc-port", "--metrics-port")
         ports = [text for flag, port in zip(flags, self.ports, strict=True) for text in (flag, str(port))]
+        if self.everything:
+            ports += ["--triton-http", "--triton-metrics"]
+        ports += ["--ready-file", str(self.ready_file)]
         # A terminal's Ctrl-C meant for pytest must not reach it: pytest ends it itself.
         self.process = subprocess.Popen(
             [sys.executable, "-m", "matting_server.main", *ports, *self.arguments],
@@ -76,7 +82,7 @@ class Served:
 
     def wait_ready(self) -> Served:
         deadline = time.monotonic() + READY_SECONDS
-        while "Ctrl-C ends it" not in self.log:
+        while not self.ready_file.exists():
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.log}"
             assert time.monotonic() < deadline, f"not ready after {READY_SECONDS} s:\n{self.log}"
             time.sleep(0.1)
@@ -99,7 +105,9 @@ class Served:
 
     def regions(self) -> list[str]:
         """Names of the shared memory that clients in this process have registered."""
-        names = [str(region["name"]) for region in json.loads(self.get("/v2/systemsharedmemory/status")[1])]
+        with grpcclient.InferenceServerClient(self.grpc) as client:
+            found = client.get_system_shared_memory_status(headers=shm.token_headers(self.grpc), as_json=True)
+        names = list(found.get("regions", {}))
         return [name for name in names if name.startswith(f"{shm.PREFIX}{os.getpid()}_")]
 
     def counts(self, model: str) -> dict[str, int]:
@@ -131,6 +139,7 @@ class Served:
             self.process.kill()
             self.process.wait()
             self._last_log = self.log
+            self.ready_file.unlink(missing_ok=True)  # of one that was killed
             self.log_file.close()
 
 

@@ -20,7 +20,6 @@ ROUTES: dict[str, Callable[[Served, str], Any]] = {
     "grpc": lambda served, model: GrpcEngine(served.grpc, model, shared_memory=False),
     "grpc-shm": lambda served, model: GrpcEngine(served.grpc, model, shared_memory=True),
     "http": lambda served, model: HttpEngine(served.http, model, shared_memory=False),
-    "http-shm": lambda served, model: HttpEngine(served.http, model, shared_memory=True),
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matting_client.engines import AsyncGrpcEngine, AsyncHttpEngine, GrpcEngine, HttpEngine
-from matting_client.errors import EngineError, ModelError, ServerUnavailable
+from matting_client.errors import EngineError, ModelError, OptionError, ServerUnavailable
 from matting_client.triton import shm
 from matting_client.triton.retry import Retry
 from numpy.typing import NDArray
@@ -36,20 +36,22 @@ def url_of(served: Served, engine: SyncEngine | AsyncEngine) -> str:
 
 @pytest.mark.parametrize("engine", SYNC)
 def test_one_engine_serves_many_threads(served: Served, portraits: Photos, engine: SyncEngine) -> None:
+    shares = engine is GrpcEngine
     photos = portraits[MODEL]
     sizes = [1, 3, 2, 8] * 4
     with engine(url_of(served, engine), MODEL) as one:
-        assert one.transport == "shared memory"
+        assert one.transport == ("shared memory" if shares else "http")
         expected = one.infer(photos)
         with ThreadPoolExecutor(8) as pool:
             for size, alpha in zip(sizes, pool.map(lambda size: one.infer(photos[:size]), sizes), strict=True):
                 assert np.abs(alpha.astype(int) - expected[:size]).max() <= 1
-        assert 1 <= len(served.regions()) <= 8  # no more than requests ever ran at once
+        assert shares <= len(served.regions()) <= 8 * shares  # no more than requests ever ran at once
     assert served.regions() == []
 
 
-@pytest.mark.parametrize("engine", ASYNC)
-@pytest.mark.parametrize("shared_memory", [None, False])
+@pytest.mark.parametrize(
+    ("engine", "shared_memory"), [(AsyncGrpcEngine, None), (AsyncGrpcEngine, False), (AsyncHttpEngine, None)]
+)
 def test_one_async_engine_serves_many_tasks(
     served: Served, portraits: Photos, engine: AsyncEngine, shared_memory: bool | None
 ) -> None:
@@ -57,7 +59,7 @@ def test_one_async_engine_serves_many_tasks(
 
     async def run() -> list[NDArray[np.uint8]]:
         async with engine(url_of(served, engine), MODEL, shared_memory=shared_memory) as one:
-            assert (one.transport == "shared memory") is (shared_memory is None)
+            assert (one.transport == "shared memory") is (shared_memory is None and engine is AsyncGrpcEngine)
             return await asyncio.gather(*(one.infer(photos[: 1 + size % 3]) for size in range(9)))
 
     alphas = asyncio.run(run())
@@ -67,7 +69,7 @@ def test_one_async_engine_serves_many_tasks(
     assert served.regions() == []
 
 
-@pytest.mark.parametrize("engine", [*SYNC, *ASYNC])
+@pytest.mark.parametrize("engine", [GrpcEngine, AsyncGrpcEngine])
 def test_without_common_memory_the_pixels_are_sent(
     served: Served,
     portraits: Photos,
@@ -78,13 +80,37 @@ def test_without_common_memory_the_pixels_are_sent(
     """As with a server in a container, whose address is local but whose memory is not."""
     photo = portraits[MODEL][:1]
     expected = infer(engine, url_of(served, engine), photo, shared_memory=False)[0]
+    headers = shm.token_headers(served.grpc)
     monkeypatch.setattr(shm, "FOLDER", tmp_path)  # blocks are made, but where the server does not look
+    for module in ("sync", "aio"):
+        monkeypatch.setattr(f"matting_client.triton.{module}.token_headers", lambda url: headers)
     alpha, transport = infer(engine, url_of(served, engine), photo, retry=Retry(budget=0))
-    assert transport in ("grpc", "http")
+    assert transport == "grpc"
     assert np.array_equal(alpha, expected)
     with pytest.raises(ModelError):
         infer(engine, url_of(served, engine), photo, shared_memory=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("engine", [GrpcEngine, AsyncGrpcEngine])
+def test_without_a_token_the_pixels_are_sent(
+    served: Served, portraits: Photos, engine: SyncEngine | AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of another user, which does not show this one its token, and one that has a new token."""
+    photo = portraits[MODEL][:1]
+    for headers in ({}, {shm.TOKEN_HEADER: "old"}):
+        for module in ("sync", "aio"):
+            monkeypatch.setattr(f"matting_client.triton.{module}.token_headers", lambda url, it=headers: it)
+        assert infer(engine, served.grpc, photo, retry=Retry(budget=0))[1] == "grpc"
+        with pytest.raises(ModelError, match="protocol is restricted"):
+            infer(engine, served.grpc, photo, shared_memory=True)
+    assert served.regions() == []
+
+
+@pytest.mark.parametrize("engine", [HttpEngine, AsyncHttpEngine])
+def test_memory_is_shared_over_grpc_only(served: Served, engine: SyncEngine | AsyncEngine) -> None:
+    with pytest.raises(OptionError, match=r"^shared_memory: got True, but pixels can be shared over gRPC only"):
+        engine(served.http, MODEL, shared_memory=True)
 
 
 def infer(
@@ -117,7 +143,7 @@ def test_a_restarted_server_has_forgotten_the_regions(served: Served, portraits:
         triton.kill()
         _until_ready_again(served, triton.pid)
         alpha = _second_try_at_most(one, photo)
-        assert one.transport == "shared memory"
+        assert one.transport == ("shared memory" if engine is GrpcEngine else "http")
     assert np.abs(alpha.astype(int) - expected).max() <= 1
 
 

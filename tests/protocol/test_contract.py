@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 
 import pytest
@@ -35,23 +34,3 @@ def test_the_engine_chosen_is_logged(served: Served) -> None:
 def test_models_are_warm_before_ready(served: Served) -> None:
     config = json.loads(served.get("/v2/models/matting_512/config")[1])
     assert [item["name"] for item in config["model_warmup"]] == ["one photo"]
-
-
-@pytest.mark.parametrize("path", ["/v2/repository/models/matting_512/load", "/v2/repository/models/matting_512/unload"])
-def test_only_the_supervisor_may_load_and_unload(served: Served, path: str) -> None:
-    """A page in a browser can post to loopback, and a load request can carry code to run."""
-    assert _post(served, path, b"{}") == 403
-
-
-@pytest.mark.parametrize("path", ["/v2/logging", "/v2/trace/setting"])
-def test_only_the_supervisor_may_name_files_to_write(served: Served, path: str) -> None:
-    assert _post(served, path, b"{}") == 403
-
-
-def _post(served: Served, path: str, body: bytes) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", served.ports[0], timeout=20)
-    try:
-        connection.request("POST", path, body)
-        return connection.getresponse().status
-    finally:
-        connection.close()

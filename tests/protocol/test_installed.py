@@ -139,11 +139,11 @@ def site(installed: Path, foreign: Path) -> Iterator[str]:
     ports = free_ports(4)
     flags = ("--http-port", "--grpc-port", "--metrics-port", "--page-port")
     options = [text for flag, port in zip(flags, ports, strict=True) for text in (flag, str(port))]
-    log = foreign / "log"
+    log, ready = foreign / "log", foreign / "ready"
     environment = {**os.environ, "PATH": f"{installed}:{os.environ['PATH']}"}
     with log.open("w") as out:
         server = subprocess.Popen(
-            [str(installed / "matting"), "serve", "--page", *options],
+            [str(installed / "matting"), "serve", "--page", "--ready-file", str(ready), *options],
             cwd=foreign,
             env=environment,
             stdout=out,
@@ -152,7 +152,7 @@ def site(installed: Path, foreign: Path) -> Iterator[str]:
         )
     try:
         deadline = time.monotonic() + READY_SECONDS
-        while "Ctrl-C ends it" not in log.read_text():
+        while not ready.exists():
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

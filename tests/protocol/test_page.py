@@ -27,7 +27,7 @@ def page() -> Iterator[tuple[Served, int]]:
 
 def test_page_lives_and_comes_back(page: tuple[Served, int]) -> None:
     server, port = page
-    assert "page and REST API ready after " in server.log
+    assert "the page ready after " in server.log
     assert f"http://127.0.0.1:{port}" in server.log
     assert server.get("/livez", port)[0] == 200
     assert server.get("/readyz", port)[0] == 200
@@ -35,7 +35,7 @@ def test_page_lives_and_comes_back(page: tuple[Served, int]) -> None:
     assert _page_process(server).name()
     _page_process(server).kill()
     deadline = time.monotonic() + 60
-    while "page and REST API ready again" not in server.log:
+    while "the page ready again" not in server.log:
         assert time.monotonic() < deadline, server.log
         time.sleep(0.1)
     assert server.get("/livez", port)[0] == 200

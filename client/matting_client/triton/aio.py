@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from matting_client.engine import OUTPUT, check_batch
-from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
+from matting_client.errors import EngineError, OptionError, ServerBusy, ServerUnavailable
 from matting_client.triton.protocol import (
     UNREGISTERING,
     Image,
@@ -24,7 +24,7 @@ from matting_client.triton.protocol import (
     was_answered,
 )
 from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
-from matting_client.triton.shm import Region, Regions
+from matting_client.triton.shm import Region, Regions, token_headers
 
 CONNECTIONS = 64  # HTTP connections kept; more requests than this wait for one
 
@@ -48,7 +48,7 @@ class _AsyncEngine:
         self.size = 0
         self._client: Any = None
         self._regions = Regions()
-        self._share = is_loopback(url) if shared_memory is None else shared_memory
+        self._share = self._may_share(shared_memory)
         self._must_share = shared_memory is True
 
     def _open(self) -> Any:
@@ -60,7 +60,12 @@ class _AsyncEngine:
     def _options(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _status_options(self) -> dict[str, Any]:
+    def _may_share(self, wish: bool | None) -> bool:
+        """Whether to try shared memory, given what the caller wishes."""
+        raise NotImplementedError
+
+    def _memory_options(self) -> dict[str, Any]:
+        """Of calls about shared memory."""
         return self._options()
 
     @property
@@ -152,7 +157,7 @@ class _AsyncEngine:
         region = None
         try:
             region = Region(image.nbytes, image.nbytes // 3)
-            await region.register_async(self._client, **self._options())
+            await region.register_async(self._client, **self._memory_options())
         except BaseException as error:
             if region is not None and may_have_arrived(error, self.url, self.model):
                 self._regions.retire(region)
@@ -181,12 +186,12 @@ class _AsyncEngine:
     async def _unregistering(self, name: str) -> bool:
         """Ask for a region to be unregistered; whether the server still has it."""
         try:
-            await self._client.unregister_system_shared_memory(name, **self._options())
+            await self._client.unregister_system_shared_memory(name, **self._memory_options())
         except Exception as error:
             if is_in_use(error):
                 return True
             raise
-        return bool(await self._client.get_system_shared_memory_status(name, **self._status_options()))
+        return bool(await self._client.get_system_shared_memory_status(name, as_json=True, **self._memory_options()))
 
     async def close(self) -> None:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""
@@ -229,12 +234,16 @@ class AsyncGrpcEngine(_AsyncEngine):
     def _options(self) -> dict[str, Any]:
         return {"client_timeout": self.timeout}
 
-    def _status_options(self) -> dict[str, Any]:
-        return {"as_json": True, **self._options()}
+    def _may_share(self, wish: bool | None) -> bool:
+        return bool(token_headers(self.url)) and is_loopback(self.url) if wish is None else wish
+
+    def _memory_options(self) -> dict[str, Any]:
+        # Read anew each time: a server that was started again has another token.
+        return {"headers": token_headers(self.url), **self._options()}
 
 
 class AsyncHttpEngine(_AsyncEngine):
-    """Over HTTP, awaitable; parameters and errors as of `GrpcEngine`, raised by `connect`."""
+    """Over HTTP, awaitable; parameters and errors as of `HttpEngine`."""
 
     def __init__(self, url: str = "127.0.0.1:8000", model: str = "matting_512", **options: Any) -> None:
         import tritonclient.http.aio as module
@@ -257,6 +266,11 @@ class AsyncHttpEngine(_AsyncEngine):
     async def _metadata(self) -> dict[str, Any]:
         found: dict[str, Any] = await self._client.get_model_metadata(self.model)
         return found
+
+    def _may_share(self, wish: bool | None) -> bool:
+        if wish:
+            raise OptionError("shared_memory: got True, but pixels can be shared over gRPC only; use a grpc:// address")
+        return False
 
     def _options(self) -> dict[str, Any]:
         return {}

@@ -12,6 +12,7 @@ from tritonclient.utils import InferenceServerException
 from matting_client.errors import EngineError, ModelError, ServerBusy, ServerUnavailable
 
 BUSY = ("maximum queue size", "timeout expired")  # the batcher refuses, or waited too long
+RESTRICTED = "protocol is restricted"  # the server wants a token that this client does not have; comes as UNAVAILABLE
 LATE = ("Deadline Exceeded", "DEADLINE_EXCEEDED", "timed out")
 # A server that starts or stops, and a crashed model process that is about to be revived.
 TEMPORARY_CODES = ("UNAVAILABLE", "CANCELLED", "502", "503")
@@ -59,7 +60,7 @@ def translate(error: Exception, url: str, model: str) -> EngineError:
         return ServerBusy(f"{url}: the queue of {model} is full; try again later or send fewer photos at once")
     if isinstance(error, TimeoutError) or any(sign in text or sign in status for sign in LATE):
         return ServerUnavailable(f"{url}: {model} did not answer in time; send fewer photos at once or raise timeout")
-    if not isinstance(error, InferenceServerException) or _temporary(text, status):
+    if not isinstance(error, InferenceServerException) or (RESTRICTED not in text and _temporary(text, status)):
         return ServerUnavailable(
             f"{url}: no answer from {model} ({line}); start the server with `matting serve` or ./run.sh"
         )

@@ -2,6 +2,9 @@
 
 Written on `mmap` rather than tritonclient's helper: the name can be unlinked as soon as the server has mapped the
 block, so that nothing is left behind however this process ends, and a full /dev/shm is an error instead of a crash.
+
+Whoever may register shared memory with a server can reach the photos of its other clients. Ours asks for a token,
+which it shows to programs of its own user alone: a file of mode 0600 beside the memory itself.
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ from __future__ import annotations
 import itertools
 import mmap
 import os
+import secrets
+import stat
 import threading
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +24,41 @@ from numpy.typing import NDArray
 
 PREFIX = "unet_matting_client_"
 FOLDER = Path("/dev/shm")  # where POSIX shared memory lives on Linux; elsewhere pixels travel in the request
+TOKEN_FILES = "unet_matting_*.grpc_{port}"
+TOKEN_HEADER = "triton-grpc-protocol-x-unet-matting-shm"
 GRACE = 60.0  # seconds after which a server has surely ended a request that its client gave up
 _numbers = itertools.count()
 _named: set[Path] = set()  # blocks whose names are still in FOLDER
+
+
+def token_headers(url: str) -> dict[str, str]:
+    """Headers with the token of the server of this user at host:port on this machine; empty if it shows none."""
+    port = url.rpartition(":")[2]
+    for path in sorted(FOLDER.glob(TOKEN_FILES.format(port=port)), key=_age):
+        token = _read_own(path)
+        if token:
+            return {TOKEN_HEADER: token}
+    return {}
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _read_own(path: Path) -> str:
+    """A private file of this user; empty if it is anything else, for everybody may put files there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+            return ""
+        return file.read(256).decode("ascii", "replace")
 
 
 def unlink_all() -> None:
@@ -43,7 +79,8 @@ class Region:
     def __init__(self, image_bytes: int, alpha_bytes: int) -> None:
         self.image_bytes, self.alpha_bytes = image_bytes, alpha_bytes
         self.size = image_bytes + alpha_bytes
-        self.name = f"{PREFIX}{os.getpid()}_{next(_numbers)}_{uuid.uuid4().hex[:8]}"
+        # Whoever guesses the name could have the server read and write the block.
+        self.name = f"{PREFIX}{os.getpid()}_{next(_numbers)}_{secrets.token_hex(16)}"
         self.key = "/" + self.name
         self._path: Path | None = FOLDER / self.name
         self._bytes: NDArray[np.uint8] | None = None

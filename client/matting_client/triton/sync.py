@@ -1,4 +1,4 @@
-"""The model on a Triton server, over gRPC or HTTP, with shared memory on the same machine.
+"""The model on a Triton server, over gRPC or HTTP; over gRPC with shared memory on the same machine.
 
 The two classes differ in the tritonclient module they speak through; everything else is shared. `aio` has their twins.
 """
@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from matting_client.engine import OUTPUT, check_batch
-from matting_client.errors import ServerBusy, ServerUnavailable
+from matting_client.errors import OptionError, ServerBusy, ServerUnavailable
 from matting_client.triton.protocol import (
     TRANSPORT_ERRORS,
     UNREGISTERING,
@@ -29,7 +29,7 @@ from matting_client.triton.protocol import (
     was_answered,
 )
 from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
-from matting_client.triton.shm import Region, Regions
+from matting_client.triton.shm import Region, Regions, token_headers
 
 
 class _SyncEngine:
@@ -49,7 +49,7 @@ class _SyncEngine:
         self.url, self.model, self.timeout = url, model, timeout
         self.retry = retry or Retry()
         self._regions = Regions()
-        self._share = is_loopback(url) if shared_memory is None else shared_memory
+        self._share = self._may_share(shared_memory)
         self._must_share = shared_memory is True
         try:
             self.size = input_side(model, url, self._metadata())
@@ -73,7 +73,12 @@ class _SyncEngine:
     def _options(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _status_options(self) -> dict[str, Any]:
+    def _may_share(self, wish: bool | None) -> bool:
+        """Whether to try shared memory, given what the caller wishes."""
+        raise NotImplementedError
+
+    def _memory_options(self) -> dict[str, Any]:
+        """Of calls about shared memory."""
         return self._options()
 
     @property
@@ -152,7 +157,7 @@ class _SyncEngine:
         region = None
         try:
             region = Region(image.nbytes, image.nbytes // 3)
-            region.register(self._connection(), **self._options())
+            region.register(self._connection(), **self._memory_options())
         except BaseException as error:
             if region is not None and may_have_arrived(error, self.url, self.model):
                 self._regions.retire(region)
@@ -181,12 +186,12 @@ class _SyncEngine:
     def _unregistering(self, name: str) -> bool:
         """Ask for a region to be unregistered; whether the server still has it."""
         try:
-            self._connection().unregister_system_shared_memory(name, **self._options())
+            self._connection().unregister_system_shared_memory(name, **self._memory_options())
         except TRANSPORT_ERRORS as error:
             if is_in_use(error):
                 return True
             raise
-        return bool(self._connection().get_system_shared_memory_status(name, **self._status_options()))
+        return bool(self._connection().get_system_shared_memory_status(name, as_json=True, **self._memory_options()))
 
     def close(self) -> None:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""
@@ -209,7 +214,8 @@ class GrpcEngine(_SyncEngine):
     ----------
     url : host:port.
     model : name in the repository.
-    shared_memory : pass pixels through system shared memory; None does so on loopback addresses, where it works.
+    shared_memory : pass pixels through system shared memory; None does so where a server of this user on this machine
+        lets it.
     timeout : seconds for one attempt.
     retry : waits between attempts.
 
@@ -241,12 +247,22 @@ class GrpcEngine(_SyncEngine):
     def _options(self) -> dict[str, Any]:
         return {"client_timeout": self.timeout}
 
-    def _status_options(self) -> dict[str, Any]:
-        return {"as_json": True, **self._options()}
+    def _may_share(self, wish: bool | None) -> bool:
+        return bool(token_headers(self.url)) and is_loopback(self.url) if wish is None else wish
+
+    def _memory_options(self) -> dict[str, Any]:
+        # Read anew each time: a server that was started again has another token.
+        return {"headers": token_headers(self.url), **self._options()}
 
 
 class HttpEngine(_SyncEngine):
-    """Over HTTP; parameters and errors as of `GrpcEngine`."""
+    """Over HTTP; parameters and errors as of `GrpcEngine`, but there is no shared memory.
+
+    Raises
+    ------
+    OptionError
+        ``shared_memory`` is wanted.
+    """
 
     CONNECT_SECONDS = 5.0
 
@@ -274,6 +290,11 @@ class HttpEngine(_SyncEngine):
     def _metadata(self) -> dict[str, Any]:
         found: dict[str, Any] = self._connection().get_model_metadata(self.model)
         return found
+
+    def _may_share(self, wish: bool | None) -> bool:
+        if wish:
+            raise OptionError("shared_memory: got True, but pixels can be shared over gRPC only; use a grpc:// address")
+        return False
 
     def _options(self) -> dict[str, Any]:
         return {}

@@ -51,11 +51,13 @@ def test_training_uses_only_the_processing_of_the_client(file: Path) -> None:
 
 @pytest.mark.parametrize("file", files(ROOT / "server"), ids=lambda path: path.name)
 def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
+    """And what all processes that serve share."""
     names = {name for name in imported(file) if name.startswith("matting_client")}
     allowed = (
         "matting_client.errors.",
         "matting_client.repository.",
         *(f"matting_client.runtime.{module}." for module in ("cpu", "loader", "precision")),
+        "matting_client.serving.",
     )
     assert all(name.startswith(allowed) for name in names)
 

@@ -69,19 +69,20 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (env["MATTING_THREADS"], env["MATTING_PRECISION"]) == ("3", "f32")
     # Triton is to see no GPU, the processes of the models what the user lets them see.
     assert (env["CUDA_VISIBLE_DEVICES"], env.get("MATTING_CUDA_DEVICES")) == ("", "1")
-    assert env["MATTING_METRICS_URL"] == "http://127.0.0.1:8002/metrics"
+    assert env["MATTING_METRICS_SOCKET"] == str(workspace.metrics_socket)
 
 
 def test_command_line_listens_where_it_was_told(tmp_path: Path) -> None:
     workspace = create_workspace(tmp_path)
-    settings = Settings(host="127.0.0.1", http_port=1, grpc_port=2, metrics_port=3)
+    settings = Settings(host="127.0.0.1", grpc_port=2)
     command = tritonserver.command_line(tritonserver.find_runtime(), settings, workspace)
-    for kind, port in (("http", 1), ("grpc", 2), ("metrics", 3)):
-        assert f"--{kind}-address=127.0.0.1" in command
-        assert f"--{kind}-port={port}" in command
+    assert "--grpc-address=127.0.0.1" in command
+    assert "--grpc-port=2" in command
+    for kind in ("http", "metrics"):  # files in a folder that nobody else can enter
+        (address,) = [part for part in command if part.startswith(f"--{kind}-address=")]
+        assert address == f"--{kind}-address=unix:{workspace.root}/{kind}"
     assert any(workspace.shm_prefix in part for part in command)
-    for protocol in ("--http-restricted-api=", "--grpc-restricted-protocol="):
-        (value,) = [part for part in command if part.startswith(protocol)]
-        assert "model-repository" in value
-        assert workspace.admin_token in value
+    closed, memory = (part for part in command if part.startswith("--grpc-restricted-protocol="))
+    assert "model-repository" in closed
+    assert workspace.shm_token in memory
     workspace.close()

@@ -6,6 +6,8 @@ import fcntl
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,11 +41,37 @@ def test_workspace_is_private_and_goes_away(tmp_path: Path) -> None:
     assert not region.exists()
 
 
+@pytest.mark.parametrize(
+    ("folder", "what"),
+    [
+        ("/tmp/" + "x" * 90, "too long a name for the sockets in it: set TMPDIR to a shorter one"),
+        ("/none", "/none: cannot make a folder there"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_named(folder: str, what: str) -> None:
+    with pytest.raises(SetupError, match=what):
+        create_workspace(Path(folder))
+
+
+def test_a_folder_without_programs_is_named(tmp_path: Path) -> None:
+    """As Docker mounts a tmpfs, and hardened machines /tmp."""
+    mount = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs -o noexec tmpfs {tmp_path} && exec "$@"', "sh"]
+    if subprocess.run([*mount, "true"], capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    command = [sys.executable, "-m", "matting_server.main", "--grpc-port", "59999"]
+    done = subprocess.run(
+        [*mount, *command], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True
+    )
+    what = f"matting serve: {tmp_path} is mounted noexec and Triton runs programs from it: set TMPDIR to a folder"
+    assert done.stderr.startswith(what)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 def test_two_workspaces_never_share_a_name(tmp_path: Path) -> None:
     one, two = create_workspace(tmp_path), create_workspace(tmp_path)
     assert one.root != two.root
     assert one.shm_prefix != two.shm_prefix
-    assert one.admin_token != two.admin_token
+    assert one.shm_token != two.shm_token
     one.close()
     two.close()
 

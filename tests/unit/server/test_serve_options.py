@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from matting_server.main import main, parser
+from matting_server.programs import answers
 from matting_server.settings import Settings
-from matting_server.supervisor import _answers
 
 
 def test_defaults_stay_on_this_machine() -> None:
@@ -17,8 +17,10 @@ def test_defaults_stay_on_this_machine() -> None:
     assert (options.host, options.page_host) == ("127.0.0.1", "127.0.0.1")
     assert (options.http_port, options.grpc_port, options.metrics_port, options.page_port) == (8000, 8001, 8002, 7860)
     assert options.model_repository is None
-    assert Settings().model_repository == Path(__file__).resolve().parents[3] / "model_repository"
+    assert Settings().model_repository.resolve() == Path(__file__).resolve().parents[3] / "model_repository"
     assert not options.page
+    assert not options.triton_http
+    assert not options.triton_metrics
 
 
 @pytest.mark.parametrize(
@@ -43,9 +45,9 @@ def test_same_port_twice_ends_before_anything_starts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # away from what killed servers left on this machine
-    assert main(["--http-port", "9000", "--grpc-port", "9000"]) == 2
+    assert main(["--triton-http", "--http-port", "9000", "--grpc-port", "9000"]) == 2
     error = capsys.readouterr().err
-    assert error == "matting serve: --grpc-port: got 9000, the same as --http-port; give each its own port\n"
+    assert error == "matting serve: --http-port: got 9000, the same as --grpc-port; give each its own port\n"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_the_page_is_asked_directly_whatever_proxy_is_set(monkeypatch: pytest.Mo
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        assert _answers(f"http://127.0.0.1:{server.server_address[1]}/")
+        assert answers(f"http://127.0.0.1:{server.server_address[1]}/")
     finally:
         server.shutdown()
         server.server_close()

@@ -5,76 +5,150 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
-from matting_server import managed_process as service_module
+from matting_server import managed_process, pulse
 from matting_server.errors import ServeError
-from matting_server.managed_process import Program, Service
+from matting_server.managed_process import Listeners, Program, Service
 from matting_server.process import Child
 
 
-@pytest.fixture
-def make() -> Iterator[Callable[..., Service]]:
-    made: list[Service] = []
+@dataclass
+class Kept:
+    """A service of one test, and what it said."""
 
-    def build(code: str, ready: Callable[[], bool] = lambda: True, **options: float) -> Service:
+    service: Service
+    said: list[str]
+
+    def until(self, done: Callable[[], bool], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Kept]]:
+    made: list[Kept] = []
+
+    def build(code: str, ready: Callable[[], bool] = lambda: True, **options: float) -> Kept:
         program = Program("the program", [sys.executable, "-c", code], dict(os.environ), ready, **options)
         said: list[str] = []
-        made.append(Service(program, said.append, lambda line: None))
-        made[-1].said = said  # type: ignore[attr-defined]
+        made.append(Kept(Service(program, Listeners(said.append, lambda line: None)), said))
+        made[-1].service.start()
         return made[-1]
 
     yield build
     for each in made:
-        each.stop()
+        each.service.stop(5)
 
 
-def _tick_until(service: Service, done: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        service.tick()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+SLEEP = "import time; time.sleep(600)"
 
 
-def test_restarts_what_died(make: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "FIRST_PAUSE_SECONDS", 0.05)
-    service = make("import time; time.sleep(60)")
-    _tick_until(service, lambda: service.is_ready)
-    assert service._child is not None
-    os.kill(service._child.pid, signal.SIGKILL)
-    _tick_until(service, lambda: service.starts == 2 and service.is_ready)
-    assert service.said == [  # type: ignore[attr-defined]
-        "the program was killed by signal 9; starting it again in 0.05 s"
-    ]
+def test_restarts_what_died(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(managed_process, "FIRST_PAUSE_SECONDS", 0.05)
+    kept = make(SLEEP)
+    kept.until(lambda: kept.service.is_ready)
+    assert kept.service.pid is not None
+    os.kill(kept.service.pid, signal.SIGKILL)
+    kept.until(lambda: kept.service.starts == 2 and kept.service.is_ready)
+    assert kept.said == ["the program was killed by signal 9; starting it again in 0.05 s"]
 
 
-def test_gives_up_after_quick_deaths(make: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "FIRST_PAUSE_SECONDS", 0.01)
-    service = make("import time; time.sleep(60)")
-    with pytest.raises(ServeError, match="5 times within 60 s; giving up"):
-        for _ in range(10):
-            _tick_until(service, lambda: service.is_ready)
-            service.fail("is stopped for the test")
-    pauses = [line.rsplit(" ", 2)[1] for line in service.said]  # type: ignore[attr-defined]
-    assert pauses == ["0.01", "0.02", "0.04", "0.08"]
+def test_it_is_started_again_without_end(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses grow, up to the longest one."""
+    monkeypatch.setattr(managed_process, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(managed_process, "LONGEST_PAUSE_SECONDS", 0.1)
+    kept = make(SLEEP)
+    for starts in range(1, 8):
+        kept.until(lambda starts=starts: kept.service.starts == starts and kept.service.is_ready)
+        kept.service.fail("is stopped for the test")
+    kept.until(lambda: len(kept.said) == 7)
+    assert [line.rsplit(" ", 2)[1] for line in kept.said] == ["0.01", "0.02", "0.04", "0.08", "0.1", "0.1", "0.1"]
+    assert kept.service.failure is None
 
 
-def test_first_death_says_why(make: Callable[..., Service]) -> None:
-    service = make("import sys; print('no such model'); sys.exit(3)", ready=lambda: False)
-    with pytest.raises(ServeError, match="the program ended with exit code 3 before it was ready: no such model"):
-        _tick_until(service, lambda: False)
+def test_none_waits_for_another(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One dies all the time and one is asked in vain; the third comes back at once."""
+    monkeypatch.setattr(managed_process, "FIRST_PAUSE_SECONDS", 0.05)
+    dying = make("", ready=lambda: True)
+    deaf = make(SLEEP, ready=lambda: time.sleep(60) or False)
+    kept = make(SLEEP)
+    kept.until(lambda: kept.service.is_ready)
+    assert kept.service.pid is not None
+    os.kill(kept.service.pid, signal.SIGKILL)
+    kept.until(lambda: kept.service.starts == 2 and kept.service.is_ready, 10)
+    assert not deaf.service.is_ready
+    assert dying.service.pid != kept.service.pid
+    monkeypatch.undo()
 
 
-def test_never_ready_is_a_death(make: Callable[..., Service]) -> None:
-    service = make("import time; time.sleep(60)", ready=lambda: False, start_seconds=0.2)
-    with pytest.raises(ServeError, match="was not ready after 0 s"):
-        _tick_until(service, lambda: False)
+def test_one_that_hangs_is_found_out_as_long_as_it_runs(
+    make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(managed_process, "ASKING_SECONDS", 0.05)
+    monkeypatch.setattr(managed_process, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(pulse, "HANG_SECONDS", 0.5)
+    answers = [True]
+    kept = make(SLEEP, ready=lambda: answers[0])
+    kept.until(lambda: kept.service.is_ready)
+    answers[0] = False
+    kept.until(lambda: kept.service.starts == 2)
+    answers[0] = True
+    kept.until(lambda: kept.service.is_ready)
+    assert kept.said[0].startswith("the program has not answered for ")
+
+
+def test_one_that_is_slow_is_left_alone(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers nothing, and is at work, beside eight other processes that burn CPU."""
+    monkeypatch.setattr(managed_process, "ASKING_SECONDS", 0.05)
+    monkeypatch.setattr(pulse, "HANG_SECONDS", 0.5)
+    burn = "while True: pass"
+    burners = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(8)]
+    try:
+        answers = [True]
+        kept = make(burn, ready=lambda: answers[0])
+        kept.until(lambda: kept.service.is_ready)
+        answers[0] = False
+        time.sleep(3)
+        assert (kept.service.starts, kept.said) == (1, [])
+    finally:
+        for each in burners:
+            each.kill()
+            each.wait()
+
+
+def test_first_death_says_why(make: Callable[..., Kept]) -> None:
+    kept = make("import sys; print('no such model'); sys.exit(3)", ready=lambda: False)
+    kept.until(lambda: kept.service.failure is not None)
+    assert isinstance(kept.service.failure, ServeError)
+    assert str(kept.service.failure) == "the program ended with exit code 3 before it was ready: no such model"
+
+
+def test_never_ready_is_a_death(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "HANG_SECONDS", 0.3)
+    kept = make(SLEEP, ready=lambda: False, start_seconds=0.2)
+    kept.until(lambda: kept.service.failure is not None)
+    assert "was not ready after" in str(kept.service.failure)
+
+
+def test_one_that_was_stopped_ends_cleanly(make: Callable[..., Kept], tmp_path: Path) -> None:
+    file = tmp_path / "ended"
+    code = f"import pathlib, signal, sys; signal.signal(15, lambda *_: sys.exit(pathlib.Path({str(file)!r}).touch()))"
+    kept = make(f"{code}; pathlib.Path({str(tmp_path)!r}, 'on').touch(); import time; time.sleep(600)")
+    kept.until((tmp_path / "on").exists)
+    assert kept.service.pid is not None
+    os.kill(kept.service.pid, signal.SIGSTOP)
+    kept.service.stop(20)
+    assert file.exists()
 
 
 def test_burying_takes_the_whole_group() -> None:
@@ -100,7 +174,7 @@ def test_stubborn_child_is_killed() -> None:
     while not lines:
         time.sleep(0.01)
     child.stop(0.2)
-    assert child.exit_code() == -signal.SIGKILL
+    assert child.wait(0) == -signal.SIGKILL
 
 
 def test_child_dies_with_its_parent(tmp_path: Path) -> None:
@@ -134,8 +208,7 @@ def test_launcher_restores_signals_and_raises_the_stack() -> None:
     old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         child = Child([sys.executable, "-c", code], dict(os.environ), lines.append)
-        while child.exit_code() is None:
-            time.sleep(0.01)
+        assert child.wait(20) == 0
         child.bury()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)

@@ -7,11 +7,12 @@ NVIDIA's container. Triton's python backend hands `execute` all requests of one 
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
 import re
+import socket
 import threading
-import urllib.request
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ DEFAULT_FILE = "model.onnx"
 QUEUE_LIMIT = "max_queue_size"
 # A request with this parameter proves that this process answers, without the price of an inference.
 PROBE = "unet_matting_probe"
+METRICS_SECONDS = 1.0
 
 
 class HasParameters(Protocol):
@@ -43,6 +45,7 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model named by ``args``; the engine chosen is logged."""
         _show_devices()
+        _hide_shared_memory()
         config = json.loads(args["model_config"])
         file = config.get("default_model_filename") or DEFAULT_FILE
         path = Path(args["model_repository"]) / args["model_version"] / file
@@ -141,36 +144,60 @@ class Queue:
     def __init__(self, model: str, config: dict[str, Any]) -> None:
         limit = config.get("parameters", {}).get(QUEUE_LIMIT, {}).get("string_value")
         self._limit, self._batch = int(limit or 0), config.get("max_batch_size") or 1
-        self._url = os.environ.get("MATTING_METRICS_URL", "")
-        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # $http_proxy is for other machines
+        self._socket = os.environ.get("MATTING_METRICS_SOCKET", "")
         self._pending = re.compile(rf'^nv_inference_pending_request_count{{model="{re.escape(model)}".*}} (\d+)', re.M)
         self.refusal = f"{model}: exceeds maximum queue size of {limit}"
 
     def is_too_long(self, taken: int) -> bool:
         """Whether more than the limit waits behind the requests just taken; asked only when those fill a batch."""
-        if not self._limit or taken < self._batch or not self._url:
+        if not self._limit or taken < self._batch or not self._socket:
             return False
         try:
-            with self._direct.open(self._url, timeout=1.0) as page:
-                found = self._pending.search(page.read().decode())
-        except OSError:
+            found = self._pending.search(_metrics(self._socket))
+        except (OSError, http.client.HTTPException):
             return False
         return found is not None and int(found[1]) > self._limit
 
 
-def _sign_of_life(model: str, instance: str) -> NDArray[np.int64]:
-    """A file that is locked as long as this process lives, and that tells the supervisor one number when it does not.
+def _metrics(path: str) -> str:
+    """Triton's metrics, from the socket file on which it shows them."""
+    connection = http.client.HTTPConnection("localhost", timeout=METRICS_SECONDS)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    try:
+        connection.sock.settimeout(METRICS_SECONDS)
+        connection.sock.connect(path)
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
 
-    That is how many photos `execute` has left to be answered later: Triton fails those that `execute` is at when the
-    process dies, but for these it waits for ever.
+
+def _hide_shared_memory() -> None:
+    """Take away the name of the memory that this process and Triton share; both have it mapped.
+
+    Triton makes it readable for every user, and whoever may register shared memory could register this under its name
+    and read or write other callers' photos. Without a name nobody can, and nothing is left behind however they end.
+    """
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = line.partition("/")
+        if path[2].startswith("dev/shm/unet_matting_"):
+            Path("/", path[2]).unlink(missing_ok=True)
+
+
+def _sign_of_life(model: str, instance: str) -> NDArray[np.int64]:
+    """A file that is locked as long as this process lives, and that tells the supervisor two numbers.
+
+    The second is this process's id. The first is how many photos `execute` has left to be answered later: Triton fails
+    those that `execute` is at when the process dies, but for these it waits for ever.
     """
     folder = os.environ.get("MATTING_LIFE")
     if folder is None:
-        return np.zeros(1, np.int64)
+        return np.zeros(2, np.int64)
     home = Path(folder, model)
     home.mkdir(parents=True, exist_ok=True)
     unborn = home.with_name(f"{instance}.{os.getpid()}")
-    owed = np.memmap(unborn, np.int64, "w+", shape=(1,))
+    owed = np.memmap(unborn, np.int64, "w+", shape=(2,))
+    owed[1] = os.getpid()
     fcntl.flock(os.open(unborn, os.O_RDONLY), fcntl.LOCK_EX)  # never closed
     unborn.rename(home / instance)
     return owed

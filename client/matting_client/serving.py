@@ -1,0 +1,86 @@
+"""What all processes that serve share: their log and the sockets that they are handed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from contextlib import suppress
+from typing import Any, Literal
+
+LogFormat = Literal["text", "json"]
+LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
+LOG_VARIABLE = "MATTING_LOG_FORMAT"
+FIRST_SOCKET = 3
+
+
+class _Formatter(logging.Formatter):
+    """One line an event, whatever its message holds: time (UTC), level, component, message, and a request's id."""
+
+    def __init__(self, component: str, log_format: LogFormat) -> None:
+        super().__init__()
+        self._component, self._format = component, log_format
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z"
+        event: dict[str, Any] = {
+            "time": moment,
+            "level": record.levelname.lower(),
+            "component": getattr(record, "component", self._component),
+            "message": record.getMessage(),
+        }
+        request_id = getattr(record, "request_id", None)
+        if request_id:
+            event["request_id"] = request_id
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return json.dumps(event, ensure_ascii=False) if self._format == "json" else _text(event)
+
+
+def _text(event: dict[str, Any]) -> str:
+    request = f" [{event['request_id']}]" if "request_id" in event else ""
+    line = f"{event['time']} {event['level']} {event['component']}: {event['message']}{request}"
+    # A visitor's text must not look like another event.
+    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
+    return line + ("\n" + event["exception"] if "exception" in event else "")
+
+
+def configure_log(component: str, log_format: LogFormat | None = None, level: int = logging.INFO) -> None:
+    """Write this process's log to stderr.
+
+    Parameters
+    ----------
+    component : who speaks: supervisor, page, api ...
+    log_format : None takes $MATTING_LOG_FORMAT, else text.
+    level : of what is written.
+    """
+    found = log_format or os.environ.get(LOG_VARIABLE)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(component, "json" if found == "json" else "text"))
+    logging.raiseExceptions = False  # a log that nobody reads any more must not end anything
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def relay(line: str, component: str) -> None:
+    """Log a line that a child process has written: an event as above, in JSON, or plain text of a library."""
+    event: Any = None
+    if line.startswith('{"time"'):
+        with suppress(ValueError):  # cut off when the process died
+            event = json.loads(line)
+    if not isinstance(event, dict):
+        event = {"message": line}
+    level = logging.getLevelNamesMapping().get(str(event.get("level", "info")).upper(), logging.INFO)
+    message = str(event.get("message", "")) + ("\n" + str(event["exception"]) if "exception" in event else "")
+    extra = {"component": event.get("component", component), "request_id": event.get("request_id")}
+    logging.getLogger("matting").log(level, "%s", message, extra=extra)
+
+
+def inherited_listeners() -> list[socket.socket]:
+    """Listening sockets that the supervisor or systemd has handed over, as sd_listen_fds(3) describes; often none."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):  # meant for another process, or for nobody
+        return []
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    return [socket.socket(fileno=FIRST_SOCKET + index) for index in range(count)]

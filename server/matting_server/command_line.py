@@ -1,0 +1,35 @@
+"""Keeps a secret on a process's command line from other users: `ps` shows them everybody's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_ARG_START, _ARG_END = 47, 48  # of /proc/PID/stat, counted from 0
+_PROCESSES = Path("/proc")
+
+
+def hide(pid: int, secret: str) -> bool:
+    """Overwrite ``secret`` in the arguments of a child process that has read them; whether it could be done.
+
+    Parameters
+    ----------
+    pid
+        A process of this user that descends from this one.
+    secret
+        Its text in one of the arguments.
+    """
+    process = _PROCESSES / str(pid)
+    try:
+        # The second field is the program's name in parentheses, which may hold anything.
+        fields = ["", "", *(process / "stat").read_text().rpartition(")")[2].split()]
+        start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
+        with (process / "mem").open("r+b", buffering=0) as memory:
+            memory.seek(start)
+            arguments = memory.read(end - start)
+            place = arguments.find(secret.encode())
+            if place >= 0:
+                memory.seek(start + place)
+                memory.write(b"*" * len(secret))
+            return place >= 0
+    except OSError:  # forbidden by the machine, or the process has just ended
+        return False

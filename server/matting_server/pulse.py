@@ -1,0 +1,70 @@
+"""Tells a process that is slow to answer from one that is dead.
+
+One that is starved of CPU, memory or disk runs now and then, or waits for its turn to run. One that hangs sleeps, or
+has been stopped, and uses no time at all.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+HANG_SECONDS = 5.0  # without an answer and without a sign of life
+HOPELESS_SECONDS = 600.0  # without an answer, whatever it does: an endless loop
+MOVED_SECONDS = 0.02  # of CPU since the last look count as a sign of life
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PROCESSES = Path("/proc")
+_WORKING = "RD"  # running or wants to; waits for a disk or for memory
+
+
+class Pulse:
+    """The signs of life of one process.
+
+    Parameters
+    ----------
+    pid
+        A process of this user.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.answered()
+
+    def answered(self) -> None:
+        """Note that it has answered."""
+        self._cpu = cpu_seconds(self._pid)
+        self._answered = self._moved = time.monotonic()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since it has last answered."""
+        return time.monotonic() - self._answered
+
+    def is_dead(self) -> bool:
+        """Whether it has to be given up; to be asked after each question that it did not answer."""
+        now = time.monotonic()
+        cpu = cpu_seconds(self._pid)
+        if cpu - self._cpu >= MOVED_SECONDS or _wants_to_run(self._pid):
+            self._moved = now
+        self._cpu = cpu
+        return now - self._moved > HANG_SECONDS or self.silence > HOPELESS_SECONDS
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds of CPU that a process has used; 0 when it is gone."""
+    fields = _fields(_PROCESSES / str(pid) / "stat")
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0  # utime and stime of proc(5)
+
+
+def _wants_to_run(pid: int) -> bool:
+    threads = (_PROCESSES / str(pid) / "task").glob("*/stat")
+    return any(fields[0] in _WORKING for fields in map(_fields, threads) if fields)
+
+
+def _fields(path: Path) -> list[str]:
+    """Fields of a stat file from the third one, the state, on."""
+    try:
+        return path.read_text().rpartition(")")[2].split()
+    except OSError:  # gone
+        return []

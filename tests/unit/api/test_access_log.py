@@ -1,0 +1,90 @@
+"""What is written of requests: each one if wanted, refusals in any case, but not each of thousands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from matting_api.middleware import access_log
+from matting_api.middleware.access_log import AccessLog
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+
+async def _app(scope: Scope, receive: Receive, send: Send) -> None:
+    status = int(scope["path"].rpartition("/")[2] or 200)
+    await PlainTextResponse("x", status, {"X-Request-Id": "abc"})(scope, receive, send)
+
+
+async def _ask(app: AccessLog, *paths: str) -> None:
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        pass
+
+    for path in paths:
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "client": ("10.0.0.1", 5)}
+        await app(scope, receive, send)
+
+
+def test_one_line_for_each_request(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "matting")
+    asyncio.run(_ask(AccessLog(_app, every_request=True), "/a/200", "/b/403"))
+    assert [record.getMessage()[:25] for record in caplog.records] == [
+        "GET /a/200 200 10.0.0.1 0",
+        "GET /b/403 403 10.0.0.1 0",
+    ]
+    assert {record.request_id for record in caplog.records} == {"abc"}  # type: ignore[attr-defined]
+
+
+def test_refusals_are_summed_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_log, "SUM_SECONDS", 0.2)
+
+    async def run() -> None:
+        app = AccessLog(_app, every_request=False)
+        await _ask(app, "/200", *["/x/403"] * 1000, "/y/421")
+        await asyncio.sleep(0.5)
+        await _ask(app, "/z/403")
+
+    asyncio.run(run())
+    assert [record.getMessage() for record in caplog.records] == [
+        "refused: GET /x/403 403 10.0.0.1",
+        "refused: GET /y/421 421 10.0.0.1",
+        "refused: 999 more with 403 in 0 s",
+        "refused: GET /z/403 403 10.0.0.1",
+    ]
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_line_is_one_event_whatever_is_in_it(log_format: str) -> None:
+    """Nobody writes a second line, colours a terminal, or turns the text around."""
+    code = f"""
+import logging
+from matting_client.serving import configure_log, relay
+configure_log("page", {log_format!r})
+hostile = "a\\n2026-01-01T00:00:00.000Z info x: forged \\x1b[31m \\u202e 照片"
+logging.getLogger("x").warning("%s", hostile, extra={{"request_id": "7"}})
+relay('{{"time": "t", "level": "error", "component": "gateway", "message": "b"}}', "other")
+relay("plain", "gateway")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    if log_format == "json":
+        first, second, third = map(json.loads, lines)
+        assert first.keys() == {"time", "level", "component", "message", "request_id"}
+        assert (first["level"], first["component"], first["request_id"]) == ("warning", "page", "7")
+        assert (second["level"], second["component"], second["message"]) == ("error", "gateway", "b")
+        assert (third["level"], third["component"], third["message"]) == ("info", "gateway", "plain")
+    else:
+        assert "warning page: a\\n2026-01-01" in lines[0]
+        assert lines[0].endswith("照片 [7]")
+        assert not any(character in done.stderr for character in "\x1b\u202e")
+        assert lines[1].endswith("Z error gateway: b")
+        assert lines[2].endswith("Z info gateway: plain")

@@ -1,0 +1,136 @@
+"""Who passes the gateway, on real sockets: before it a client, behind it a server that shows what came through."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from matting_server import gateway
+from matting_server.gateway import Gateway, Refused, check_json
+
+INFER = "/v2/models/m/infer"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:  # the path of a socket must be short
+        yield Path(name)
+
+
+async def _echo(request: web.Request) -> web.Response:
+    content = await request.read()
+    seen = {"path": request.path, "size": len(content), "headers": dict(request.headers)}
+    return web.json_response(seen, headers={"Inference-Header-Content-Length": "5", "Set-Cookie": "a=b"})
+
+
+async def _ask(folder: Path, *requests: dict[str, Any], allowed: tuple[str, ...] = ()) -> list[tuple[int, Any, Any]]:
+    """Status, JSON and headers of the answers to requests through a gateway, one after the other."""
+    triton = web.Application(client_max_size=2**30)
+    triton.router.add_route("*", "/{path:.*}", _echo)
+    behind = web.AppRunner(triton)
+    await behind.setup()
+    await web.UnixSite(behind, str(folder / "http")).start()
+    connector = aiohttp.UnixConnector(str(folder / "http"))
+    answers = []
+    async with aiohttp.ClientSession("http://localhost", connector=connector) as session:
+        runner = web.AppRunner(Gateway(session, frozenset(allowed)).application(inference=True))
+        await runner.setup()
+        listener = socket.create_server(("127.0.0.1", 0))
+        await web.SockSite(runner, listener).start()
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+            for request in requests:
+                async with client.request(**{"method": "GET", **request}) as answer:
+                    answers.append((answer.status, await answer.json(), answer.headers))
+        await runner.cleanup()
+    await behind.cleanup()
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("[::1]:8000", 200),
+        ("192.168.1.5", 200),  # a number cannot be rebound
+        ("triton.lan:8000", 200),
+        ("TRITON.lan.", 200),
+        ("evil.test", 421),
+        ("evil.test:8000", 421),
+        ("localhost.evil.test", 421),
+        ("127.0.0.1.evil.test", 421),
+        ("", 421),
+    ],
+)
+def test_hosts(folder: Path, host: str, status: int) -> None:
+    request = {"url": "/v2", "headers": {"Host": host}}
+    assert asyncio.run(_ask(folder, request, allowed=("triton.lan",)))[0][0] == status
+
+
+def test_what_comes_through_is_whole_and_bare(folder: Path) -> None:
+    async def chunks() -> Any:
+        for _ in range(100):
+            yield b" "
+        yield b"{}"
+
+    ((status, seen, headers),) = asyncio.run(
+        _ask(folder, {"method": "POST", "url": INFER, "data": chunks(), "headers": {"X-Other": "1"}})
+    )
+    assert (status, seen["path"], seen["size"]) == (200, INFER, 102)
+    assert seen["headers"]["Content-Length"] == "102"
+    assert not seen["headers"].keys() & {"Transfer-Encoding", "X-Other"}
+    assert "Set-Cookie" not in headers
+    assert headers["Inference-Header-Content-Length"] == "5"
+
+
+@pytest.mark.parametrize("length", ["3", "-1", "1e3", "٢", "99999999999999999999"])
+def test_a_wrong_length_of_the_json(folder: Path, length: str) -> None:
+    headers = {"Inference-Header-Content-Length": length}
+    request = {"method": "POST", "url": INFER, "data": b"{}", "headers": headers}
+    assert asyncio.run(_ask(folder, request))[0][0] == 400
+
+
+def test_all_bodies_together_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And given back: the next one passes."""
+    monkeypatch.setattr(gateway, "ALL_BYTES", 1000)
+    big, small = ({"method": "POST", "url": INFER, "data": b" " * size + b"{}"} for size in (2000, 10))
+    assert [status for status, _, _ in asyncio.run(_ask(folder, big, small))] == [503, 200]
+
+
+def test_a_slow_body_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "BODY_SECONDS", 0.1)
+
+    async def slowly() -> Any:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    ((status, answer, _),) = asyncio.run(_ask(folder, {"method": "POST", "url": INFER, "data": slowly()}))
+    assert status == 408
+    assert "did not come within" in answer["error"]
+
+
+def test_json_as_clients_send_it_passes() -> None:
+    check_json(json.dumps({"inputs": [{"name": "image", "data": [[[1, 2.5, None]]], "parameters": {}}]}).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 60_000, "nested too deeply"),
+        ("{", "no valid JSON"),
+        ('{"a": 1, "a": 2}', "occurs twice"),
+        ('[{"b": [{"shared_memory_region": 1}]}]', "gRPC only"),
+    ],
+)
+def test_json_that_does_not_pass(text: str, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        check_json(text.encode())
