@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from matting_client.passes import Passes
 from matting_client.runtime.local import LocalEngine
 from matting_client.triton.aio import AsyncGrpcEngine, AsyncHttpEngine
 from matting_client.triton.sync import GrpcEngine, HttpEngine
+from matting_client.video.stream import cutouts, cutouts_async
 
 Photo = Picture | bytes | bytearray | memoryview | Path | str | BinaryIO
 
@@ -103,6 +105,25 @@ class MattingClient:
         """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
         return self.cutout(photo, name=name).raw
 
+    def video(
+        self, frames: Iterable[Picture], options: Options | None = None, *, smooth: bool = True, in_flight: int = 4
+    ) -> Iterator[Cutout]:
+        """Cut the subject out of every frame of a clip, in order and without flicker.
+
+        Parameters
+        ----------
+        frames : (H, W, 3) uint8 RGB, all of one size; drawn as they are needed, so a clip may be of any length.
+        options : as of a photo.
+        smooth : let neighbouring frames agree; two frames are read ahead for it.
+        in_flight : frames that are worked on at once, which lets the server form batches.
+
+        Raises
+        ------
+        InputError, EngineError
+        """
+        made = cutouts(self.engine, frames, options or Options(), smooth=smooth, in_flight=in_flight)
+        return (cutout for cutout, _ in made)
+
     def close(self) -> None:
         """Close the engine."""
         self.engine.close()
@@ -138,6 +159,17 @@ class AsyncMattingClient:
     async def alpha(self, photo: Photo, name: str = "photo") -> Picture:
         """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
         return (await self.cutout(photo, name=name)).raw
+
+    def video(
+        self,
+        frames: Iterable[Picture] | AsyncIterable[Picture],
+        options: Options | None = None,
+        *,
+        smooth: bool = True,
+        in_flight: int = 4,
+    ) -> AsyncIterator[Cutout]:
+        """Cut the subject out of every frame of a clip; parameters and errors as of `MattingClient.video`."""
+        return cutouts_async(self.engine, frames, options or Options(), smooth=smooth, in_flight=in_flight)
 
     async def close(self) -> None:
         """Close the engine."""

@@ -320,7 +320,7 @@ def main(argv: list[str]) -> int:
         raise ServerUnavailable(f"{error}, or use --engine local") from None
     if len(jobs) > 1:
         tune_for_many_photos()
-    with client, _ended_by_sigterm():
+    with client, ended_by_sigterm():
         failed = run_all(client, jobs, options, given.jobs or min(8, _cores() + 2), given.review_above)
     return 1 if failed else 0
 
@@ -331,7 +331,7 @@ def _cores() -> int:
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def ended_by_sigterm() -> Iterator[None]:
     """Let SIGTERM end the work as Ctrl-C does, with nothing half-written."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield

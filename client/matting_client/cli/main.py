@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 import matting_client
-from matting_client.cli import cutout
+from matting_client.cli import cutout, video
 from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
 
@@ -22,10 +22,12 @@ APPLICATION = (
     "clean",
     "export",
 )  # named here so that a bare client can say so
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"cutout": cutout.main, "video": video.main}
 USAGE = 2
 EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png
   matting cutout photos/ -o cutouts/ --preset product
+  matting video clip.mp4 -o clip.webm
   matting serve
   matting cutout --help
 """
@@ -36,7 +38,7 @@ def _plugins() -> dict[str, EntryPoint]:
 
 
 def _parser(plugins: dict[str, EntryPoint]) -> argparse.ArgumentParser:
-    names = ", ".join(["cutout", *sorted(plugins)])
+    names = ", ".join([*COMMANDS, *sorted(plugins)])
     parser = Parser(
         prog="matting",
         description="Cut people and products out of photos.",
@@ -75,8 +77,8 @@ def _remedy(name: str) -> str:
 
 
 def _command(name: str, plugins: dict[str, EntryPoint], parser: argparse.ArgumentParser) -> Callable[[list[str]], int]:
-    if name == "cutout":
-        return cutout.main
+    if name in COMMANDS:
+        return COMMANDS[name]
     if name in plugins:
         try:
             loaded: Callable[[list[str]], int] = plugins[name].load()

@@ -1,0 +1,307 @@
+"""`matting video`: a clip in, the same clip cut out, with its sound and its timing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import matting_client
+from matting_client.cli.cutout import ended_by_sigterm
+from matting_client.cli.parser import Parser
+from matting_client.client import MattingClient, connect
+from matting_client.cutout import Picture
+from matting_client.errors import MattingError, OptionError, ServerUnavailable
+from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
+from matting_client.system import tune_for_many_photos
+from matting_client.video import job
+from matting_client.video.background import open_background
+from matting_client.video.pipeline import Plan, render
+from matting_client.video.reader import Raw, Source, VideoFile, open_source
+from matting_client.video.still import Still
+from matting_client.video.writer import ANIMATED, CODECS, AnimatedPicture, Pictures, RawPixels, Writer, check_encoder
+
+STANDARD = "-"
+PATTERN = re.compile(r"[^%]*%0?\d*d[^%]*\.png", re.IGNORECASE)
+EXAMPLES = """examples:
+  matting video clip.mp4 -o clip.webm                       VP9 with alpha
+  matting video clip.mp4 -o clip.mov                        ProRes 4444, for editing
+  matting video clip.mp4 -o clip.mp4 --background '#00b140' or a picture, a video, or blur
+  matting video clip.mp4 -o frames/%05d.png --alpha-only    grey pictures
+  matting video dance.gif -o dance.webp
+  matting video frames/ --fps 25 -o clip.webm               a folder of pictures
+  matting video clip.mp4 -o - | ffmpeg -f rawvideo -pix_fmt rgba -s 1280x720 -r 30 -i - out.mkv
+  ... | matting video - --size 1280x720 --fps 30 -o clip.webm
+
+A job that was stopped goes on where it was when the same command is given again.
+exit code: 0 done; 1 the clip is damaged within, or the result cannot be written; 2 nothing was begun: wrong usage, no
+clip, no server; 130 interrupted.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    p = Parser(
+        prog="matting video",
+        description="Cut the subject out of a video.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = p.add_argument
+    add("source", metavar="CLIP", help="video, GIF, WebP, folder of pictures, or - for raw RGB24")
+    add("-o", "--output", required=True, metavar="OUT", help=".webm, .mov, .mp4, .gif, .webp, DIR/%%05d.png, or -")
+    add(
+        "--background", metavar="X", help="'#ffffff', a colour name, a picture, a video, or blur (default: transparent)"
+    )
+    add("--alpha-only", action="store_true", help="the alpha in grey")
+    add("--start", type=_seconds, default=Fraction(0), metavar="TIME", help="seconds or [hh:]mm:ss to begin at")
+    add("--end", type=_seconds, metavar="TIME", help="seconds or [hh:]mm:ss to end before")
+    add("--size", type=_size, metavar="WxH", help="of raw frames on standard input")
+    add("--fps", type=_rate, metavar="N", help="of raw frames or a folder, such as 30 or 30000/1001 (default: 30)")
+    add("--sound", action=argparse.BooleanOptionalAction, default=True, help="keep the sound (default: on)")
+    add("--smooth", action=argparse.BooleanOptionalAction, default=True, help="let frames agree (default: on)")
+    add("--alpha-threshold", type=int, default=0, metavar=f"0..{MAX_THRESHOLD}", help="alpha below it becomes 0")
+    add("--erode", type=float, default=0.0, metavar=f"-{MAX_ERODE}..{MAX_ERODE}", help="pull the edge in")
+    add("--feather", action="store_true", help="soften the edge")
+    add(
+        "--foreground",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the subject's own colours at the edge (default: on)",
+    )
+    add("--engine", default="triton", metavar="triton|local", help="a server, or this process (default: triton)")
+    add("--url", default="127.0.0.1:8001", help="grpc://host:port or http://host:port (default: %(default)s)")
+    add("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
+    add("--jobs", type=int, default=4, metavar="N", help="frames at once (default: %(default)s)")
+    return p
+
+
+def _seconds(text: str) -> Fraction:
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected seconds or [hh:]mm:ss, such as 1:30.5")
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected WIDTHxHEIGHT, such as 1280x720")
+    return int(match[1]), int(match[2])
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected frames a second, such as 25 or 30000/1001")
+    return rate
+
+
+class Progress:
+    """A line on a terminal's standard error: frames, frames a second, time left; nothing elsewhere."""
+
+    def __init__(self, total: int | None, done: int) -> None:
+        self._total, self._first, self._done = total, done, done
+        self._start = self._shown = time.monotonic()
+        self._visible = sys.stderr.isatty()
+
+    def step(self) -> None:
+        """Count a frame."""
+        self._done += 1
+        now = time.monotonic()
+        if self._visible and now - self._shown > 0.2:
+            self._shown = now
+            print(f"\r{self._line(now)} \033[K", end="", file=sys.stderr, flush=True)
+
+    def _line(self, now: float) -> str:
+        rate = (self._done - self._first) / (now - self._start)
+        if self._total is None:
+            return f"{self._done} frames  {rate:.1f}/s"
+        left = max(0, self._total - self._done) / rate
+        return f"{self._done}/{self._total}  {rate:.1f}/s  {left // 60:.0f}:{left % 60:02.0f} left"
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._visible:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def check_output(out: str, *, transparent: bool) -> str:
+    """The kind of result: a container's suffix, "%" for numbered pictures, or "-".
+
+    Raises
+    ------
+    OptionError
+        None of them, or one that cannot be transparent.
+    """
+    suffix = Path(out).suffix.lower()
+    if out == STANDARD:
+        return STANDARD
+    if PATTERN.fullmatch(out):
+        return "%"
+    if suffix not in (*CODECS, *ANIMATED):
+        raise OptionError(
+            f"-o {out}: got {suffix or 'no suffix'}, expected .webm, .mov, .mp4, .gif, .webp, %05d.png, -"
+        )
+    if suffix in CODECS:
+        check_encoder(suffix)
+        if transparent and CODECS[suffix].transparent is None:
+            raise OptionError(f"-o {out}: {suffix} cannot be transparent; add --background, or use .webm or .mov")
+    return suffix
+
+
+def _source(given: argparse.Namespace) -> Source:
+    if given.end is not None and given.end <= given.start:
+        raise OptionError(f"--end: got {float(given.end):g} s, expected more than --start")
+    if given.source != STANDARD:
+        if given.size:
+            raise OptionError(f"--size: got it with {given.source}, which has its own; leave it out")
+        path = Path(given.source)
+        if not path.exists():
+            raise OptionError(f"{path}: got no such file; check the name")
+        return open_source(path, given.start, given.end, given.fps)
+    if not given.size:
+        raise OptionError("standard input: add --size 1280x720 and --fps 30, and send raw RGB24 frames")
+    if given.start or given.end is not None:
+        raise OptionError("--start, --end: got standard input, expected a video file; cut it first")
+    return Raw(sys.stdin.buffer, given.size, given.fps)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where the frames go: a file, a pattern of names, or standard output."""
+
+    kind: str
+    out: str
+
+    @property
+    def path(self) -> Path:
+        """The file; of a pattern, the folder's own name for the job."""
+        return Path(self.out.replace("%", "_")) if self.kind == "%" else Path(self.out)
+
+
+def _key(given: argparse.Namespace, source: Source) -> dict[str, Any]:
+    """Everything that the result's bytes depend on."""
+    path = Path(given.source)
+    status = path.stat()
+    return {
+        **{name: str(value) for name, value in vars(given).items() if name not in ("jobs", "url")},
+        "version": matting_client.__version__,
+        "input": [str(path.resolve()), status.st_size, status.st_mtime_ns],
+        "clip": asdict(source.clip),
+    }
+
+
+def convert(client: MattingClient, plan: Plan, result: Result, given: argparse.Namespace) -> None:
+    """Make the result.
+
+    Raises
+    ------
+    MattingError
+    """
+    resumable = not isinstance(plan.source, Raw) and (result.kind in CODECS or result.kind == "%")
+    if not resumable:
+        _convert_at_once(client, plan, result)
+        return
+    workplace = job.Workplace(result.path, _key(given, plan.source))
+    clip = plan.source.clip
+    done = sum(len(segment.read_ticks()) for segment in workplace.complete())
+    if done:
+        print(f"matting video: goes on after frame {done}", file=sys.stderr)
+    progress = Progress(clip.count, done)
+
+    def pictures(first: int, still: Still) -> Iterator[tuple[Picture, int, Still]]:
+        for each in render(client.engine, plan, first=first, still=still, in_flight=given.jobs):
+            progress.step()
+            yield each
+
+    try:
+        if result.kind == "%":
+            job.run(workplace, pictures, lambda _, first: Pictures(result.out, first))
+        else:
+            segments = job.run(workplace, pictures, job.begin_encoded(result.path, clip))
+            sound = plan.source if given.sound and isinstance(plan.source, VideoFile) else None
+            job.assemble(segments, result.path, clip, sound, workplace.folder)
+    finally:
+        progress.end()
+    workplace.remove()
+
+
+def _convert_at_once(client: MattingClient, plan: Plan, result: Result) -> None:
+    """Without a way to go on: a pipe has no beginning to go back to, and an animated picture is short."""
+    clip = plan.source.clip
+    part = result.path.with_name(f".{result.path.name[:200]}.part")
+    writer: Writer
+    if result.kind == STANDARD:
+        writer = RawPixels(sys.stdout.buffer)
+    elif result.kind == "%":
+        writer = Pictures(result.out)
+    elif result.kind in ANIMATED:
+        writer = AnimatedPicture(part, result.kind, clip.time_base)
+    else:
+        writer = job.begin_encoded(result.path, clip)(part, 0)
+    progress = Progress(clip.count, 0)
+    try:
+        for picture, tick, _ in render(client.engine, plan, first=0, still=Still(), in_flight=4):
+            writer.write(picture, tick)
+            progress.step()
+        writer.close()
+        if part.exists():
+            part.replace(result.path)
+    finally:
+        progress.end()
+        part.unlink(missing_ok=True)
+
+
+def main(argv: list[str]) -> int:
+    """Run `matting video`; returns its exit code.
+
+    Raises
+    ------
+    OptionError, EngineError
+        Nothing was begun: wrong usage, or no server.
+    """
+    given = parser().parse_args(argv)
+    if not 1 <= given.jobs <= 64:
+        raise OptionError(f"--jobs: got {given.jobs}, expected 1 to 64")
+    transparent = given.background is None and not given.alpha_only
+    result = Result(check_output(given.output, transparent=transparent), given.output)
+    if result.kind == STANDARD and sys.stdout.isatty():
+        raise OptionError("standard output: got a terminal, expected a pipe; add | ffmpeg ... or name a file")
+    colour, background = open_background(given.background)
+    options = Options(
+        background=colour,
+        alpha_only=given.alpha_only,
+        alpha_threshold=given.alpha_threshold,
+        erode=given.erode,
+        feather=given.feather,
+        foreground=given.foreground,
+    )
+    source = _source(given)
+    if result.kind not in (STANDARD, "%") and result.path.resolve() == Path(given.source).resolve():
+        raise OptionError(f"-o {given.output}: would replace the clip itself; choose another name")
+    try:
+        client = connect(given.engine, given.url, given.model)
+    except ServerUnavailable as error:
+        raise ServerUnavailable(f"{error}, or use --engine local") from None
+    tune_for_many_photos()
+    with client, ended_by_sigterm():
+        try:
+            convert(client, Plan(source, options, background, given.smooth), result, given)
+        except MattingError as error:
+            print(f"matting video: {error}", file=sys.stderr)
+            if result.kind == STANDARD:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+    return 0

@@ -1,0 +1,134 @@
+"""What stands behind a clip's subject: nothing, a colour, a picture, another clip, or the clip itself, blurred."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client.cutout import Cutout
+from matting_client.errors import OptionError
+from matting_client.imaging.decode import SUFFIXES, read
+from matting_client.options import parse_colour
+from matting_client.video.reader import Timed, VideoFile
+
+Picture = NDArray[np.uint8]
+BLUR = "blur"
+BLUR_SHARE = 1 / 40  # of the longer side: the width of the Gaussian
+BLUR_SIDE = 256  # pixels; the blurred picture has no detail that a larger one would keep
+
+
+class Background(Protocol):
+    """A picture for every frame."""
+
+    def behind(self, cutout: Cutout, seconds: Fraction) -> Picture | None:
+        """(h, w, 3) of any size to put behind a frame shown at `seconds`; None leaves it to the cutout's options."""
+        ...
+
+
+class FromOptions:
+    """Transparent, or the colour of the options."""
+
+    def behind(self, cutout: Cutout, seconds: Fraction) -> Picture | None:
+        """None."""
+        return None
+
+
+class Still:
+    """One picture."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+
+    def behind(self, cutout: Cutout, seconds: Fraction) -> Picture | None:
+        """The picture."""
+        return self._picture
+
+
+class Blurred:
+    """The clip's own background, out of focus, without the subject's colours."""
+
+    def behind(self, cutout: Cutout, seconds: Fraction) -> Picture | None:
+        """The blurred frame: the mean of what is not the subject, weighted by the distance."""
+        scale = min(1.0, BLUR_SIDE / max(cutout.raw.shape))
+        height, width = (max(1, round(side * scale)) for side in cutout.raw.shape)
+        rgb = cv2.resize(cutout.rgb, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        pha = cv2.resize(cutout.raw, (width, height), interpolation=cv2.INTER_AREA)
+        # A little of the subject counts, so that there is a colour deep inside it.
+        weight = ((255 - cv2.dilate(pha, np.ones((3, 3), np.uint8))) / np.float32(255) + np.float32(1e-3))[..., None]
+        sigma = BLUR_SHARE * max(width, height)
+        total = cv2.GaussianBlur(rgb * weight, (0, 0), sigma)
+        share = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+        blurred: Picture = np.clip(np.rint(total / share), 0, 255).astype(np.uint8)
+        return blurred
+
+
+class Moving:
+    """Another clip, from its beginning and again when it ends; of several frames the last one shown."""
+
+    def __init__(self, source: VideoFile) -> None:
+        self._source = source
+        self._frames: Iterator[Timed] = source.frames()
+        self._next: Timed | None = None
+        self._shown: Timed | None = None
+        self._round = Fraction(0)  # seconds at which this turn of the clip began
+
+    def behind(self, cutout: Cutout, seconds: Fraction) -> Picture | None:
+        """The frame shown at `seconds`, which never falls from one call to the next."""
+        while self._shown is None or self._due(seconds):
+            self._shown = self._take()
+        return self._shown.rgb
+
+    def _due(self, seconds: Fraction) -> bool:
+        if self._next is None:
+            self._next = self._draw()
+        return self._round + self._next.tick * self._source.clip.time_base <= seconds
+
+    def _take(self) -> Timed:
+        taken, self._next = self._next or self._draw(), None
+        return taken
+
+    def _draw(self) -> Timed:
+        try:
+            return next(self._frames)
+        except StopIteration:
+            clip = self._source.clip
+            last = self._shown.tick * clip.time_base if self._shown else Fraction(0)
+            self._round += last + 1 / clip.fps
+            self._frames = self._source.frames()
+            return next(self._frames)
+
+
+def open_background(text: str | None) -> tuple[str | None, Background]:
+    """The colour for the options, if it is one, and what gives the pictures.
+
+    Parameters
+    ----------
+    text : a colour, a picture or video file, "blur", or None for transparent.
+
+    Raises
+    ------
+    OptionError, InputError
+        It is none of them.
+    """
+    if text is None:
+        return None, FromOptions()
+    if text == BLUR:
+        return None, Blurred()
+    path = Path(text)
+    if path.is_file():
+        if path.suffix.lower() in SUFFIXES:
+            return None, Still(read(path))
+        return None, Moving(VideoFile(path))
+    try:
+        parse_colour(text)
+    except OptionError:
+        raise OptionError(
+            f"--background: got {text!r}, expected #rrggbb, a colour name, blur, or a picture or video file"
+        ) from None
+    return text, FromOptions()

@@ -1,0 +1,302 @@
+"""Where frames come from: a video file, an animated GIF or WebP, a folder of pictures, raw pixels on standard input."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence, UnidentifiedImageError
+
+from matting_client.errors import InputError, OptionError
+from matting_client.imaging.decode import DAMAGED, SUFFIXES, Limits, read
+
+if TYPE_CHECKING:
+    import av
+
+Picture = NDArray[np.uint8]
+ANIMATIONS = (".gif", ".webp")
+# Containers alone: FFmpeg's playlists and device formats would open other files and addresses.
+DEMUXERS = "mov,matroska,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,h264,hevc,ivf,nut,y4m,yuv4mpegpipe"
+MICROSECOND = Fraction(1, 1_000_000)
+HD_HEIGHT = 720  # lines from which on a file that does not say so means BT.709
+BT601, BT709, UNSPECIFIED = 5, 1, 2  # ISO/IEC 23091-2
+DEFAULT_FPS = Fraction(30)
+MAX_VIDEO_PIXELS = 4096 * 4096
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A frame, (H, W, 3) uint8 RGB, and when it is shown, in ticks of the clip's time base from its beginning."""
+
+    rgb: Picture
+    tick: int
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is known of a clip before its frames are read.
+
+    Attributes
+    ----------
+    name : for messages.
+    time_base : seconds of a tick.
+    fps : frames a second, on average.
+    count : frames, as far as is known; None for a stream.
+    """
+
+    name: str
+    time_base: Fraction
+    fps: Fraction
+    count: int | None
+
+
+def import_av() -> Any:
+    """PyAV.
+
+    Raises
+    ------
+    OptionError
+        It is not installed.
+    """
+    try:
+        import av
+    except ImportError:
+        raise OptionError("video needs PyAV; pip install 'matting-client[video]'") from None
+    av.logging.set_level(av.logging.PANIC)  # what matters comes as an exception
+    return av
+
+
+def reason_of(error: Exception) -> str:
+    """What FFmpeg or the system says, in few words."""
+    log = getattr(error, "log", None)  # level, component, message
+    return str(log[2]).strip() if log else getattr(error, "strerror", None) or str(error)
+
+
+class VideoFile:
+    """A file that FFmpeg reads.
+
+    Parameters
+    ----------
+    path : the file.
+    start, end : seconds; frames from `start` on and before `end`. None is the file's end.
+
+    Raises
+    ------
+    InputError
+        Not a readable video.
+    """
+
+    def __init__(self, path: Path, start: Fraction = Fraction(0), end: Fraction | None = None) -> None:
+        self.path, self.start, self.end = path, start, end
+        with self.opened() as container:
+            stream = container.streams.video[0]
+            rate = stream.average_rate or stream.guessed_rate or DEFAULT_FPS
+            self.clip = Clip(str(path), Fraction(stream.time_base or MICROSECOND), Fraction(rate), None)
+            seconds = _seconds(container, stream)
+        if seconds is not None:
+            if start >= seconds:
+                raise OptionError(f"--start {float(start):g}: got a clip of {float(seconds):.2f} s; start earlier")
+            length = min(seconds, end or seconds) - start
+            self.clip = replace(self.clip, count=max(1, round(length * self.clip.fps)))
+
+    @contextmanager
+    def opened(self) -> Iterator[Any]:
+        """The container, open. Raises InputError where it is no usable video."""
+        av = import_av()
+        with contextlib.ExitStack() as stack:
+            try:
+                # Opened here, so that FFmpeg takes no part of the name for a protocol.
+                file = stack.enter_context(self.path.open("rb"))
+                allowed = {"format_whitelist": DEMUXERS, "protocol_whitelist": ""}
+                container = stack.enter_context(av.open(file, options=allowed))
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f"{self.path}: got no readable video ({reason_of(error)}); choose another file"
+                ) from None
+            if not container.streams.video:
+                raise InputError(f"{self.path}: got no video stream, expected one; choose another file")
+            stream = container.streams.video[0]
+            width, height = stream.width or 0, stream.height or 0
+            if not 0 < width * height <= MAX_VIDEO_PIXELS:
+                raise InputError(
+                    f"{self.path}: got {width}x{height} pixels, expected 1 to {MAX_VIDEO_PIXELS}; make it smaller"
+                )
+            yield container
+
+    def frames(self) -> Iterator[Timed]:
+        """The frames, upright.
+
+        Raises
+        ------
+        InputError
+            The file is damaged; says where.
+        """
+        import_av()
+        with self.opened() as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            base = self.clip.time_base
+            origin = stream.start_time or 0
+            first = origin + round(self.start / base)
+            if self.start:
+                container.seek(first, stream=stream)  # to the key frame before
+            step = max(1, round(1 / self.clip.fps / base))
+            last = -1
+            empty = True
+            for frame in self._decoded(container, stream):
+                empty = False
+                tick = frame.pts - first if frame.pts is not None else last + step
+                if tick < 0:
+                    continue
+                if self.end is not None and tick * base >= self.end - self.start:
+                    return
+                last = max(tick, last + 1)
+                yield Timed(upright_rgb(frame), last)
+            if empty:
+                raise InputError(f"{self.path}: got no frames, expected a video; choose another file")
+
+    def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
+        number = 0
+        try:
+            for frame in container.decode(stream):
+                number += 1
+                yield frame
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: damaged after frame {number} ({reason_of(error)}); cut it there with --end, or repair it"
+            ) from None
+
+
+def _seconds(container: Any, stream: Any) -> Fraction | None:
+    """Length of a clip, if it says so."""
+    if stream.duration and stream.time_base:
+        return Fraction(stream.duration * stream.time_base)
+    return Fraction(container.duration) * MICROSECOND if container.duration else None
+
+
+def upright_rgb(frame: av.VideoFrame) -> Picture:
+    """(H, W, 3) uint8 RGB of a decoded frame: its own colour matrix and range, turned as its file says."""
+    matrix = int(frame.colorspace)
+    if matrix == UNSPECIFIED:
+        matrix = BT709 if frame.height >= HD_HEIGHT else BT601
+    rgb = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
+    return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
+
+
+class Animation:
+    """An animated GIF or WebP (or a still one: one frame)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with Image.open(path, formats=("GIF", "WEBP")) as picture:
+                count = getattr(picture, "n_frames", 1)
+                pixels = picture.width * picture.height
+        except UnidentifiedImageError:
+            raise InputError(f"{path}: got no GIF or WebP, expected what its name says; choose another file") from None
+        except DAMAGED as error:
+            raise InputError(f"{path}: cannot be read ({error}); choose another file") from None
+        if pixels > MAX_VIDEO_PIXELS:
+            raise InputError(f"{path}: got {pixels} pixels, expected at most {MAX_VIDEO_PIXELS}; make it smaller")
+        self.clip = Clip(str(path), Fraction(1, 1000), Fraction(10), count)
+
+    def frames(self) -> Iterator[Timed]:
+        """The frames; what is transparent stands on white. Errors as of a file."""
+        tick, number = 0, 0
+        try:
+            with Image.open(self.path, formats=("GIF", "WEBP")) as picture:
+                for shown in ImageSequence.Iterator(picture):
+                    rgba = shown.convert("RGBA")
+                    ground = Image.new("RGBA", rgba.size, "white")
+                    ground.alpha_composite(rgba)
+                    yield Timed(np.asarray(ground.convert("RGB")), tick)
+                    number += 1
+                    tick += max(10, int(shown.info.get("duration") or 100))
+        except DAMAGED as error:
+            raise InputError(f"{self.path}: damaged after frame {number} ({error}); make it anew") from None
+
+
+class Folder:
+    """Pictures of a folder, by name."""
+
+    def __init__(self, path: Path, fps: Fraction | None) -> None:
+        self._files = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
+        if not self._files:
+            raise InputError(f"{path}: got a folder without pictures, expected {', '.join(SUFFIXES)} files")
+        rate = fps or DEFAULT_FPS
+        self.clip = Clip(str(path), 1 / rate, rate, len(self._files))
+
+    def frames(self) -> Iterator[Timed]:
+        """The pictures, one a tick."""
+        for tick, file in enumerate(self._files):
+            yield Timed(read(file, Limits()), tick)
+
+
+class Raw:
+    """Raw RGB24 pixels of a pipe.
+
+    Raises
+    ------
+    OptionError
+        The size is none.
+    """
+
+    def __init__(
+        self, pipe: BinaryIO, size: tuple[int, int], fps: Fraction | None, name: str = "standard input"
+    ) -> None:
+        self._pipe, self._width, self._height = pipe, *size
+        if not 0 < self._width * self._height <= MAX_VIDEO_PIXELS or min(size) < 1:
+            raise OptionError(f"--size: got {size[0]}x{size[1]}, expected 1 to {MAX_VIDEO_PIXELS} pixels")
+        rate = fps or DEFAULT_FPS
+        self.clip = Clip(name, 1 / rate, rate, None)
+
+    def frames(self) -> Iterator[Timed]:
+        """The frames until the pipe ends.
+
+        Raises
+        ------
+        InputError
+            It ends within a frame, or before the first.
+        """
+        length = self._width * self._height * 3
+        for tick in itertools.count():
+            data = self._pipe.read(length)
+            if not data and tick:
+                return
+            if len(data) < length:
+                raise InputError(
+                    f"{self.clip.name}: ended within frame {tick + 1} ({len(data)} of {length} bytes); check --size"
+                )
+            yield Timed(np.frombuffer(data, np.uint8).reshape(self._height, self._width, 3), tick)
+
+
+Source = VideoFile | Animation | Folder | Raw
+
+
+def open_source(path: Path, start: Fraction, end: Fraction | None, fps: Fraction | None) -> Source:
+    """The source that a path names.
+
+    Raises
+    ------
+    InputError, OptionError
+    """
+    cut = start or end is not None
+    if path.is_dir():
+        source: Source = Folder(path, fps)
+    elif path.suffix.lower() in ANIMATIONS:
+        source = Animation(path)
+    else:
+        if fps is not None:
+            raise OptionError(f"--fps: got it with {path}, which has its own; leave it out")
+        return VideoFile(path, start, end)
+    if cut:
+        raise OptionError(f"--start, --end: got {path}, expected a video file; cut it first")
+    return source

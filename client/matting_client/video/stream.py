@@ -1,0 +1,235 @@
+"""Frames in, cutouts out: in order, several in flight, so that a server forms batches of one clip and of several."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from matting_client import processing
+from matting_client.cutout import Cutout, Picture
+from matting_client.engine import AsyncEngine, Engine
+from matting_client.errors import InputError
+from matting_client.options import Options
+from matting_client.processing.letterbox import inner
+from matting_client.video.still import Still
+from matting_client.video.temporal import REACH, Look, Window
+
+IN_FLIGHT = 4  # frames that are worked on at once
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame and what the model gets of it; `pha` is what it answered, (S, S)."""
+
+    rgb: Picture
+    square: Picture
+    box: processing.Letterbox
+    pha: Picture
+
+    @property
+    def look(self) -> Look:
+        """The frame at the model's resolution."""
+        return Look(inner(self.square, self.box), inner(self.pha, self.box))
+
+    def with_alpha(self, small: Picture) -> Frame:
+        """The same frame with another alpha (h, w) of the model's resolution, without padding."""
+        pha = np.zeros_like(self.pha)
+        box = self.box
+        pha[box.top : box.top + box.inner_height, box.left : box.left + box.inner_width] = small
+        return Frame(self.rgb, self.square, box, pha)
+
+    def full_alpha(self, refine: bool) -> Picture:
+        """Alpha (H, W) of the frame's own size."""
+        if refine:
+            return processing.refine(self.rgb, self.square, self.pha, self.box)
+        return processing.unletterbox(self.pha, self.box)
+
+
+class Frames:
+    """Checks the frames of one clip: (H, W, 3) uint8 RGB, all of one size."""
+
+    def __init__(self) -> None:
+        self._shape: tuple[int, ...] | None = None
+        self._count = 0
+
+    def check(self, rgb: Picture) -> Picture:
+        """The frame.
+
+        Raises
+        ------
+        InputError
+            It is no picture, or has another size than the first.
+        """
+        self._count += 1
+        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
+            raise InputError(f"frame {self._count}: got {rgb.dtype} {rgb.shape}, expected uint8 (H, W, 3) RGB")
+        self._shape = self._shape or rgb.shape
+        if rgb.shape != self._shape:
+            got, expected = (f"{shape[1]}x{shape[0]}" for shape in (rgb.shape, self._shape))
+            raise InputError(f"frame {self._count}: got {got} pixels, expected {expected} as the first; scale it first")
+        return rgb
+
+
+def in_order(
+    pool: Executor, work: Callable[[Given], Made], items: Iterable[Given], most: int = IN_FLIGHT
+) -> Iterator[Made]:
+    """`work(item)` of every item, in order, at most `most` at a time; the items are drawn as they are needed."""
+    waiting: deque[Future[Made]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+class Smoother:
+    """Gives frames their smoothed alphas, `REACH` frames later."""
+
+    def __init__(self) -> None:
+        self._window = Window()
+        self._waiting: deque[Frame] = deque()
+        self._done = 0
+
+    def add(self, frame: Frame) -> Iterator[Frame]:
+        """Take the next frame; gives the one whose turn it is, if any."""
+        self._window.add(frame.look)
+        self._waiting.append(frame)
+        if len(self._waiting) > REACH:
+            yield self._next()
+
+    def rest(self) -> Iterator[Frame]:
+        """Those that still wait, once no frame follows."""
+        while self._waiting:
+            yield self._next()
+
+    def _next(self) -> Frame:
+        frame = self._waiting.popleft().with_alpha(self._window.averaged(self._done))
+        self._done += 1
+        return frame
+
+
+def _smoothed(frames: Iterable[Frame]) -> Iterator[Frame]:
+    smoother = Smoother()
+    for frame in frames:
+        yield from smoother.add(frame)
+    yield from smoother.rest()
+
+
+def cutouts(
+    engine: Engine,
+    frames: Iterable[Picture],
+    options: Options,
+    *,
+    smooth: bool = True,
+    still: Still | None = None,
+    skip: int = 0,
+    in_flight: int = IN_FLIGHT,
+) -> Generator[tuple[Cutout, Still], None, None]:
+    """A cutout of every frame, in order, and the state behind it.
+
+    Parameters
+    ----------
+    engine : the model.
+    frames : (H, W, 3) uint8 RGB, all of one size; drawn as they are needed.
+    options : as of a photo.
+    smooth : let neighbouring frames agree; else each is a photo of its own.
+    still : the state behind the frame before, to go on from.
+    skip : so many frames at the beginning are only there for the others' sake.
+    in_flight : frames that are worked on at once.
+
+    Raises
+    ------
+    InputError
+        A frame is none, or has another size than the first.
+    EngineError
+    """
+    checked = Frames()
+    state = still or Still()
+
+    def ask(rgb: Picture) -> Frame:
+        square, box = processing.letterbox(rgb, engine.size)
+        return Frame(rgb, square, box, engine.infer(square[None])[0, ..., 0])
+
+    def finish(frame: Frame) -> tuple[Frame, Picture]:
+        return frame, frame.full_alpha(options.refine)
+
+    with ThreadPoolExecutor(in_flight) as pool:
+        answered = in_order(pool, ask, map(checked.check, frames), in_flight)
+        averaged = _smoothed(answered) if smooth else answered
+        wanted = (frame for number, frame in enumerate(averaged) if number >= skip)
+        for frame, pha in in_order(pool, finish, wanted, in_flight):
+            if smooth:
+                state = state.after(inner(frame.square, frame.box), pha)
+                pha = state.shown if state.shown is not None else pha
+            yield Cutout(frame.rgb, pha, options), state
+
+
+async def cutouts_async(
+    engine: AsyncEngine,
+    frames: Iterable[Picture] | AsyncIterable[Picture],
+    options: Options,
+    *,
+    smooth: bool = True,
+    in_flight: int = IN_FLIGHT,
+) -> AsyncIterator[Cutout]:
+    """`cutouts` for asyncio: pixels are worked on in threads. Parameters and errors as there."""
+    if not engine.size:
+        await engine.connect()
+    checked = Frames()
+    smoother = Smoother()
+    state = Still()
+
+    async def ask(rgb: Picture) -> Frame:
+        square, box = await asyncio.to_thread(processing.letterbox, rgb, engine.size)
+        return Frame(rgb, square, box, (await engine.infer(square[None]))[0, ..., 0])
+
+    def finish(frame: Frame) -> Cutout:
+        nonlocal state
+        pha = frame.full_alpha(options.refine)
+        if smooth:
+            state = state.after(inner(frame.square, frame.box), pha)
+            pha = state.shown if state.shown is not None else pha
+        return Cutout(frame.rgb, pha, options)
+
+    waiting: deque[asyncio.Task[Frame]] = deque()
+
+    async def answered() -> AsyncIterator[Frame]:
+        async for rgb in _each(frames):
+            waiting.append(asyncio.ensure_future(ask(checked.check(rgb))))
+            if len(waiting) >= in_flight:
+                yield await waiting.popleft()
+        while waiting:
+            yield await waiting.popleft()
+
+    try:
+        async for frame in answered():
+            ready = await asyncio.to_thread(list, smoother.add(frame)) if smooth else [frame]
+            for each in ready:
+                yield await asyncio.to_thread(finish, each)
+        for each in smoother.rest():
+            yield await asyncio.to_thread(finish, each)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+async def _each(frames: Iterable[Picture] | AsyncIterable[Picture]) -> AsyncIterator[Picture]:
+    if isinstance(frames, AsyncIterable):
+        async for frame in frames:
+            yield frame
+    else:
+        for frame in frames:
+            yield frame

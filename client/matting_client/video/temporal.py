@@ -1,0 +1,188 @@
+"""Alphas of a clip that agree with each other.
+
+Every frame's alpha is averaged with its neighbours', brought to it along the optical flow, wherever the flow is sure:
+forward and backward flow cancel out, and the picture that arrives looks like the picture that is there (so nothing is
+averaged across a change of shot). Nothing is fed back from one frame's average to the next: no error can build up, and
+a clip can be taken up at any frame.
+
+Optical flow: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016, as OpenCV has it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+Float = NDArray[np.float32]
+Pixels = TypeVar("Pixels", Picture, Float)
+
+REACH = 2  # frames before and after that count
+FLOW_SCALE = 0.5  # of the model's resolution: a quarter of the time, and as good at the edge
+ROUND_TRIP = 0.5  # pixels of the flow's resolution that there and back may differ by, as a Gaussian's width
+LIKENESS = 12.0  # levels of grey (0..255) that the pictures may differ by, the same
+LIGHT = 15  # pixels of the flow's resolution, a box; light that changes more slowly than this does not count
+CUT = 24.0  # mean difference of grey after the flow, 0..255: another shot begins
+SAME_SHOT = 0.15  # mean confidence below which it is another shot, too: some of any two pictures fits by chance
+BAND = 8  # pixels around the edge that are averaged
+MIN_FLOW_SIDE = 16  # pixels; the search has no room in a smaller picture
+
+
+@dataclass(frozen=True)
+class Look:
+    """A frame at the model's resolution.
+
+    Attributes
+    ----------
+    rgb : (h, w, 3) uint8, without the letterbox's padding.
+    pha : (h, w) uint8, the model's alpha.
+    grey : (h/2, w/2) uint8 that the flow is found in.
+    light : the same, smoothed, as frames are compared by.
+    """
+
+    rgb: Picture
+    pha: Picture
+    grey: Picture = field(init=False)
+    light: Float = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.rgb.shape[:2] != self.pha.shape:
+            raise ValueError(f"got a frame {self.rgb.shape} with an alpha {self.pha.shape}, expected the same size")
+        height, width = (max(1, round(side * FLOW_SCALE)) for side in self.pha.shape)
+        grey = cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
+        reduced = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        object.__setattr__(self, "grey", reduced)
+        object.__setattr__(self, "light", cv2.GaussianBlur(reduced, (3, 3), 0).astype(np.float32))
+
+
+def optical_flow(here: Look, there: Look) -> Float:
+    """Where each pixel of `here` lies in `there`: (h/2, w/2, 2) offsets in pixels of that resolution."""
+    if min(here.grey.shape) < MIN_FLOW_SIDE:
+        return np.zeros((*here.grey.shape, 2), np.float32)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow: Float = dis.calc(here.grey, there.grey, None)
+    return flow
+
+
+def _warp(picture: Pixels, flow: Float, how: int = cv2.INTER_LINEAR) -> Pixels:
+    """What of `picture` arrives at each pixel along `flow`."""
+    height, width = flow.shape[:2]
+    places = flow.copy()
+    places[..., 0] += np.arange(width, dtype=np.float32)
+    places[..., 1] += np.arange(height, dtype=np.float32)[:, None]
+    out: Pixels = cv2.remap(picture, places, None, how, borderMode=cv2.BORDER_REPLICATE)
+    return out
+
+
+def confidence(here: Look, there: Look, flow: Float, back: Float) -> Float:
+    """How sure each pixel of the flow from `here` to `there` is: 0..1, (h/2, w/2); all 0 in another shot.
+
+    Parameters
+    ----------
+    here, there : the frames.
+    flow, back : the optical flow from one to the other, and back.
+    """
+    difference = cv2.subtract(here.light, _warp(there.light, flow))
+    if float(np.abs(difference).mean()) > CUT:
+        return np.zeros(here.grey.shape, np.float32)
+    unlike = cv2.subtract(difference, cv2.blur(difference, (LIGHT, LIGHT)))
+    round_trip = cv2.add(flow, _warp(back, flow))
+    exponent = cv2.transform(cv2.multiply(round_trip, round_trip), np.full((1, 2), -1 / ROUND_TRIP**2, np.float32))
+    sure: Float = cv2.exp(cv2.scaleAdd(cv2.multiply(unlike, unlike), -1 / LIKENESS**2, exponent))
+    return sure if float(sure.mean()) > SAME_SHOT else np.zeros_like(sure)
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another frame, the flow to it and how sure that is, both at half the model's resolution."""
+
+    look: Look
+    flow: Float
+    sure: Float
+
+    def arriving(self) -> tuple[Picture, Float]:
+        """Its alpha (h, w) as it arrives here, and the weight (h, w) it deserves."""
+        height, width = self.look.pha.shape
+        scale = np.array([width / self.flow.shape[1], height / self.flow.shape[0]], np.float32)
+        flow: Float = cv2.resize(self.flow, (width, height), interpolation=cv2.INTER_LINEAR)
+        flow *= scale
+        weight = cv2.resize(self.sure, (width, height), interpolation=cv2.INTER_LINEAR)
+        return _warp(self.look.pha, flow, cv2.INTER_CUBIC), weight
+
+
+def _edge(phas: Iterable[Picture]) -> NDArray[np.bool_]:
+    """Where any of the alphas has its edge, widened."""
+    kernel = np.ones((2 * BAND + 1, 2 * BAND + 1), np.uint8)
+    band: NDArray[np.bool_] = np.logical_or.reduce([cv2.dilate(pha, kernel) > cv2.erode(pha, kernel) for pha in phas])
+    return band
+
+
+def average(here: Look, neighbours: Sequence[Neighbour]) -> Picture:
+    """Alpha (h, w) uint8 of a frame, averaged with its neighbours' in the edge band; its own alpha elsewhere."""
+    total = here.pha.astype(np.float32)
+    weights = np.ones_like(total)
+    for neighbour in neighbours:
+        pha, weight = neighbour.arriving()
+        cv2.accumulateProduct(pha.astype(np.float32), weight, total)
+        weights += weight
+    mean = cv2.divide(total, weights, dtype=cv2.CV_8U)
+    band = _edge([here.pha, *(neighbour.look.pha for neighbour in neighbours)])
+    out: Picture = np.where(band, mean, here.pha)
+    return out
+
+
+class Window:
+    """The frames around the one that is averaged, and the flows between them, each found once."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[int, Look]] = deque()
+        self._flows: dict[tuple[int, int], Float] = {}
+        self._count = 0
+
+    def add(self, look: Look) -> None:
+        """Take in the next frame, and forget those that no later frame needs."""
+        for number, earlier in list(self._looks)[-REACH:]:
+            self._flows[self._count, number] = optical_flow(look, earlier)
+            self._flows[number, self._count] = optical_flow(earlier, look)
+        self._looks.append((self._count, look))
+        self._count += 1
+        if len(self._looks) > 2 * REACH + 1:
+            gone, _ = self._looks.popleft()
+            self._flows = {pair: flow for pair, flow in self._flows.items() if gone not in pair}
+
+    def averaged(self, number: int) -> Picture:
+        """Alpha of frame `number`, averaged with those within reach that have come."""
+        looks = dict(self._looks)
+        here = looks[number]
+        neighbours = []
+        for other in range(number - REACH, number + REACH + 1):
+            if other != number and other in looks:
+                flow, back = self._flows[number, other], self._flows[other, number]
+                neighbours.append(Neighbour(looks[other], flow, confidence(here, looks[other], flow, back)))
+        return average(here, neighbours)
+
+
+def smooth(looks: Iterable[Look]) -> Iterator[Picture]:
+    """Averaged alphas of a clip's frames, in order; `REACH` frames are read ahead.
+
+    Parameters
+    ----------
+    looks : frames of one size.
+    """
+    window = Window()
+    came = done = 0
+    for look in looks:
+        window.add(look)
+        came += 1
+        if came > REACH:
+            yield window.averaged(done)
+            done += 1
+    while done < came:
+        yield window.averaged(done)
+        done += 1

@@ -1,0 +1,252 @@
+"""Where frames go: files of one codec each, pictures, raw pixels. Every writer takes (H, W, C) uint8 and a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from matting_client.errors import OptionError, OutputError
+from matting_client.imaging.encode import encode, write
+from matting_client.video.reader import import_av, reason_of
+
+Picture = NDArray[np.uint8]
+THREADS = 2  # of an encoder, always: with another number the bytes would differ
+BT709 = 1  # ISO/IEC 23091-2
+LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG
+TRANSPARENT = 0  # index of a GIF's transparent colour
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How a container is filled: FFmpeg's encoder, pixel formats with and without alpha, sound it can hold."""
+
+    encoder: str
+    opaque: str
+    transparent: str | None
+    options: dict[str, str]
+    sound: tuple[str, ...]  # the first is what others become
+    even: bool = False  # sides must be even
+
+
+CODECS = {
+    ".webm": Codec(
+        "libvpx-vp9",
+        "yuv420p",
+        "yuva420p",
+        {"deadline": "realtime", "cpu-used": "7", "row-mt": "1", "crf": "24", "b": "0", "auto-alt-ref": "0"},
+        ("opus", "vorbis"),
+    ),
+    ".mov": Codec(
+        "prores_ks", "yuv444p10le", "yuva444p10le", {"profile": "4444"}, ("aac", "mp3", "alac", "pcm_s16le", "ac3")
+    ),
+    ".mp4": Codec(
+        "libx264", "yuv420p", None, {"preset": "veryfast", "crf": "18", "bf": "0"}, ("aac", "mp3", "ac3"), even=True
+    ),
+}
+ANIMATED = (".gif", ".webp")
+
+
+class Writer(Protocol):
+    """Takes frames in order."""
+
+    def write(self, picture: Picture, tick: int) -> None:
+        """Take (H, W), (H, W, 3) or (H, W, 4) uint8, shown from `tick` on."""
+        ...
+
+    def close(self) -> None:
+        """Complete the file."""
+        ...
+
+
+def rgb_or_rgba(picture: Picture) -> Picture:
+    """Grey becomes RGB."""
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB).astype(np.uint8) if picture.ndim == 2 else picture
+
+
+class Encoded:
+    """Frames encoded by FFmpeg into one container file, without sound.
+
+    Parameters
+    ----------
+    path : the file; its container is that of `suffix`.
+    suffix : .webm, .mov or .mp4.
+    time_base, fps : of the ticks, and the nominal rate.
+
+    Raises
+    ------
+    OptionError
+        This FFmpeg lacks the encoder.
+    """
+
+    def __init__(self, path: Path, suffix: str, time_base: Fraction, fps: Fraction) -> None:
+        self._av = import_av()
+        self._codec = CODECS[suffix]
+        self._path, self._suffix, self._time_base, self._fps = path, suffix, time_base, fps
+        check_encoder(suffix)
+        self._container: Any = None
+        self._stream: Any = None
+
+    def _open(self, picture: Picture) -> None:
+        has_alpha = picture.shape[2] == 4
+        container_format = {".webm": "webm", ".mov": "mov", ".mp4": "mp4"}[self._suffix]
+        self._container = self._av.open(str(self._path), "w", format=container_format, options={"fflags": "+bitexact"})
+        options = dict(self._codec.options)
+        stream = self._container.add_stream(self._codec.encoder, rate=self._fps, options=options)
+        stream.height, stream.width = (_even(side) if self._codec.even else side for side in picture.shape[:2])
+        stream.pix_fmt = self._codec.transparent if has_alpha else self._codec.opaque
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.thread_count = THREADS
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = BT709, 1, 1, LIMITED
+        self._stream = stream
+
+    def write(self, picture: Picture, tick: int) -> None:
+        """Encode a frame.
+
+        Raises
+        ------
+        OutputError
+            It cannot be encoded or written.
+        """
+        picture = rgb_or_rgba(picture)
+        try:
+            if self._container is None:
+                self._open(picture)
+            if self._codec.even:
+                bottom, right = (side % 2 for side in picture.shape[:2])
+                picture = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE).astype(np.uint8)
+            frame = self._av.VideoFrame.from_ndarray(picture, format="rgba" if picture.shape[2] == 4 else "rgb24")
+            frame = frame.reformat(
+                format=self._stream.pix_fmt, dst_colorspace=BT709, dst_color_range=LIMITED, threads=1
+            )
+            frame.pts, frame.time_base = tick, self._time_base
+            self._container.mux(self._stream.encode(frame))
+        except (OSError, ValueError) as error:
+            raise _unwritable(self._path, error) from None
+
+    def close(self) -> None:
+        """Flush the encoder and complete the file; errors as of `write`."""
+        if self._container is None:
+            return
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except (OSError, ValueError) as error:
+            raise _unwritable(self._path, error) from None
+
+
+def check_encoder(suffix: str) -> None:
+    """See that FFmpeg has what a container needs.
+
+    Raises
+    ------
+    OptionError
+        It has not.
+    """
+    av = import_av()
+    encoder = CODECS[suffix].encoder
+    if encoder not in av.codecs_available:
+        raise OptionError(
+            f"-o {suffix}: this FFmpeg lacks the encoder {encoder}; pip install av, or choose another file"
+        )
+
+
+def _even(side: int) -> int:
+    return side + side % 2
+
+
+def _unwritable(path: Path, error: Exception) -> OutputError:
+    reason = reason_of(error)
+    return OutputError(f"{path}: cannot be written ({reason}); free space or choose another -o")
+
+
+class Pictures:
+    """Numbered PNG files, `frames/%05d.png`, from 1 on; each appears when it is complete."""
+
+    def __init__(self, pattern: str, first: int = 0) -> None:
+        self._pattern, self._number = pattern, first
+
+    def write(self, picture: Picture, tick: int) -> None:
+        """Write the next picture. Raises OutputError."""
+        self._number += 1
+        write(Path(self._pattern % self._number), encode(picture, "png"))
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class RawPixels:
+    """Raw bytes: RGBA, RGB24 on a background, or grey."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+
+    def write(self, picture: Picture, tick: int) -> None:
+        """Write a frame's bytes.
+
+        Raises
+        ------
+        OutputError
+            Nobody reads any more.
+        """
+        try:
+            self._pipe.write(np.ascontiguousarray(picture).data)
+        except OSError as error:
+            raise OutputError(f"standard output: cannot be written ({error.strerror}); write to a file") from None
+
+    def close(self) -> None:
+        """Flush. Raises OutputError."""
+        try:
+            self._pipe.flush()
+        except OSError as error:
+            raise OutputError(f"standard output: cannot be written ({error.strerror}); write to a file") from None
+
+
+class AnimatedPicture:
+    """An animated GIF or WebP, by Pillow, which needs all frames at once: hence a limit.
+
+    Raises
+    ------
+    OutputError
+        More frames than such a picture is good for.
+    """
+
+    MOST_PIXELS = 120_000_000  # of all frames together, four bytes each
+
+    def __init__(self, path: Path, suffix: str, time_base: Fraction) -> None:
+        self._path, self._suffix, self._time_base = path, suffix, time_base
+        self._frames: list[Image.Image] = []
+        self._ticks: list[int] = []
+        self._pixels = 0
+
+    def write(self, picture: Picture, tick: int) -> None:
+        """Keep a frame."""
+        self._pixels += picture.shape[0] * picture.shape[1]
+        if self._pixels > self.MOST_PIXELS:
+            raise OutputError(
+                f"{self._path}: got {len(self._frames) + 1} frames, too many for {self._suffix} of this size; "
+                "use --end, a smaller clip, or .webm"
+            )
+        self._frames.append(Image.fromarray(rgb_or_rgba(picture)))
+        self._ticks.append(tick)
+
+    def close(self) -> None:
+        """Write the file. Raises OutputError."""
+        times = [round(tick * self._time_base * 1000) for tick in self._ticks]
+        steps = [after - before for before, after in pairwise(times)]
+        durations = [max(10, step) for step in [*steps, steps[-1] if steps else 100]]
+        first, *others = self._frames
+        kind = {".gif": "GIF", ".webp": "WEBP"}[self._suffix]
+        extra: dict[str, Any] = {"disposal": 2} if kind == "GIF" else {"quality": 80, "method": 3}
+        try:
+            first.save(self._path, kind, save_all=True, append_images=others, duration=durations, loop=0, **extra)
+        except (OSError, ValueError) as error:
+            raise _unwritable(self._path, error) from None

@@ -1,0 +1,77 @@
+"""Short clips that FFmpeg really encodes and decodes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT, FRAMES = 128, 96, 12
+TICK = Fraction(1, 12800)
+
+
+def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+    """A bright square that goes right, two pixels a frame, on a dark ground."""
+    frame = np.full((height, width, 3), 30, np.uint8)
+    left = 10 + 2 * number
+    frame[30:70, left : left + 40] = 230, 210, 220
+    return frame
+
+
+def write_clip(path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRAMES, sound: str | None = "aac") -> None:
+    """An H.264 clip whose frames last `steps` ticks in turn, with a tone."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"bf": "0", "crf": "10"})
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.codec_context.time_base = TICK
+        heard = container.add_stream(sound, rate=48000) if sound else None
+        if heard is not None:
+            heard.codec_context.layout = "stereo"
+        tick = 0
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number))
+            frame.pts, frame.time_base = tick, TICK
+            tick += steps[number % len(steps)]
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if heard is not None:
+            _tone(container, heard, float(tick * TICK))
+
+
+def _tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
+    wave = (8000 * np.sin(np.arange(int(48000 * seconds)) * 2 * np.pi * 440 / 48000)).astype(np.int16)
+    for start in range(0, len(wave) - 1024, 1024):
+        frame = av.AudioFrame.from_ndarray(np.repeat(wave[start : start + 1024], 2)[None], "s16", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def turned(data: bytes) -> bytes:
+    """The same MP4 file, shown turned by 90 degrees clockwise: its track header's matrix, ISO/IEC 14496-12."""
+    start = data.index(b"tkhd") + 4 + 40
+    matrix = [0, 1, 0, -1, 0, 0, HEIGHT, 0, 0x4000]
+    coded = b"".join((value << 16).to_bytes(4, "big", signed=True) for value in matrix)
+    return data[:start] + coded + data[start + 36 :]
+
+
+def read_clip(path: Path) -> tuple[list[NDArray[np.uint8]], list[float], float]:
+    """RGBA frames, their seconds, and the seconds of sound; VP9 by the decoder that knows its alpha."""
+    pictures, seconds = [], []
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        if context.name == "vp9":
+            context = av.CodecContext.create("libvpx-vp9", "r")
+        for packet in container.demux(stream):
+            for frame in context.decode(packet if packet.size else None):
+                pictures.append(frame.reformat(format="rgba").to_ndarray())
+                seconds.append(float(frame.pts * stream.time_base))
+    with av.open(str(path)) as container:
+        heard = (
+            sum(frame.samples / frame.rate for frame in container.decode(audio=0)) if container.streams.audio else 0.0
+        )
+    return pictures, seconds, heard
