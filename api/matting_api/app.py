@@ -19,7 +19,7 @@ from matting_api.middleware.rate_limit import Gate
 from matting_api.model_client import Service
 from matting_api.request.body import MAX_TEXT_BYTES, content_type
 from matting_api.request.fetch import Fetcher
-from matting_api.routes import health, photos
+from matting_api.routes import health, photos, video
 from matting_api.settings import Settings
 
 OVERHEAD_BYTES = 64 * 1024  # of a form around its file
@@ -50,6 +50,7 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
     app.add_middleware(Gate, keys=settings.keys, rate=settings.rate, quota=settings.quota)
     fetches = fetcher or (Fetcher(settings.limits.max_bytes) if settings.urls else None)
     app.include_router(photos.router(used, turns, fetches, with_keys=bool(settings.keys)))
+    app.include_router(video.router(used.videos, with_keys=bool(settings.keys)))
     app.include_router(health.router(used, turns))
     return app
 
@@ -66,6 +67,8 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
         return 2 * file_bytes if is_form else min(2 * file_bytes, MAX_TEXT_BYTES)
     if path in paths.PHOTOS:
         return 2 * file_bytes if is_form else settings.max_upload_mb * 2**20
+    if path == paths.VIDEO:
+        return file_bytes
     return OTHER_BYTES
 
 

@@ -16,6 +16,7 @@ from matting_client.triton.retry import Retry
 from matting_api.metrics import Metrics
 from matting_api.settings import Settings
 from matting_api.triton_probe import TritonProbe
+from matting_api.video_jobs import VideoJobs
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.metrics = settings, Metrics()
+        self.videos = VideoJobs(self._client)
         self._lock = threading.Lock()
         self._current: _Connection | None = None
 
@@ -80,7 +82,8 @@ class Service:
             return {"server": probe.server(), "batches": probe.batches()}
 
     def close(self) -> None:
-        """Close the connection, after whoever uses it."""
+        """Stop clips that are worked on, and close the connection, after whoever uses it."""
+        self.videos.close()
         with self._lock:
             connection, self._current = self._current, None
         if connection is not None:

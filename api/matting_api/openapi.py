@@ -246,3 +246,60 @@ METRICS: Json = {
         }
     }
 }
+_CLIP: Json = {
+    "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
+    "status": "working",
+    "frames": 250,
+    "done": 75,
+    "frames_per_second": 9.5,
+    "seconds_left": 18.4,
+    "result": None,
+}
+_NO_CLIP = _error("No such clip, or its hour is over.", "not_found", "got an id of no clip here")
+_LIMITS = {status: _error(*_ERRORS[status]) for status in ("403", "429", "503")}
+
+
+def _clip(about: str) -> Json:
+    return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _CLIP}}}
+
+
+VIDEO: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": _object(
+                    {
+                        "video_file": {**_TEXT, "format": "binary", "description": "MP4, MOV, WebM, MKV, AVI or MPEG."},
+                        "format": _choice(
+                            "webm: VP9 with alpha; mov: ProRes 4444; mp4: H.264, which needs a background.",
+                            ("webm", "mov", "mp4"),
+                            default="webm",
+                        ),
+                        "background": _text("A colour, or `blur` for the clip itself out of focus.", "#00b140"),
+                        "alpha_only": {**_FLAG, "default": False, "description": "The alpha in grey."},
+                    },
+                    "video_file",
+                )
+            }
+        },
+    },
+    "responses": {
+        "202": _clip("The clip waits for its turn; `Location` says where to ask."),
+        **{status: _error(*told) for status, told in _ERRORS.items()},
+    },
+}
+VIDEO_STATE: Json = {"responses": {"200": _clip("How far it is."), "404": _NO_CLIP, **_LIMITS}}
+_CLIPS = ("video/webm", "video/quicktime", "video/mp4")
+VIDEO_RESULT: Json = {
+    "responses": {
+        "200": {
+            "description": "The result.",
+            "content": dict.fromkeys(("video/webm", "video/quicktime", "video/mp4"), _PICTURE),
+        },
+        "404": _NO_CLIP,
+        "409": _error("It is not done.", "not_ready", "got a clip that is working, expected done; ask again"),
+        **_LIMITS,
+    }
+}
+VIDEO_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_CLIP, **_LIMITS}}

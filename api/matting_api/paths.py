@@ -1,7 +1,8 @@
 """Every path of the API."""
 
 PHOTOS = REMOVEBG, CUTOUT, ALPHA = "/v1.0/removebg", "/v1/cutout", "/v1/alpha"
+VIDEO = "/v1/video"
 STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
 OPENAPI = "/openapi.json"
 MCP = "/gradio_api/mcp"  # the page's, where it is offered
-ALL = (*PHOTOS, *STATE, OPENAPI)
+ALL = (*PHOTOS, VIDEO, *STATE, OPENAPI)

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,14 +16,13 @@ import matting_client
 from matting_client.cli.cutout import ended_by_sigterm
 from matting_client.cli.parser import Parser
 from matting_client.client import MattingClient, connect
-from matting_client.cutout import Picture
 from matting_client.errors import MattingError, OptionError, ServerUnavailable
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
 from matting_client.system import tune_for_many_photos
 from matting_client.video import job
 from matting_client.video.background import open_background
 from matting_client.video.pipeline import Plan, render
-from matting_client.video.reader import Raw, Source, VideoFile, open_source
+from matting_client.video.reader import Raw, Source, open_source
 from matting_client.video.still import Still
 from matting_client.video.writer import ANIMATED, CODECS, AnimatedPicture, Pictures, RawPixels, Writer, check_encoder
 
@@ -187,8 +185,8 @@ class Result:
 
     @property
     def path(self) -> Path:
-        """The file; of a pattern, the folder's own name for the job."""
-        return Path(self.out.replace("%", "_")) if self.kind == "%" else Path(self.out)
+        """The file; of a pattern, what its job is called after."""
+        return job.named_after(self.out) if self.kind == "%" else Path(self.out)
 
 
 def _key(given: argparse.Namespace, source: Source) -> dict[str, Any]:
@@ -214,28 +212,26 @@ def convert(client: MattingClient, plan: Plan, result: Result, given: argparse.N
     if not resumable:
         _convert_at_once(client, plan, result)
         return
-    workplace = job.Workplace(result.path, _key(given, plan.source))
-    clip = plan.source.clip
-    done = sum(len(segment.read_ticks()) for segment in workplace.complete())
+    key = _key(given, plan.source)
+    done = job.frames_done(result.path, key)
     if done:
         print(f"matting video: goes on after frame {done}", file=sys.stderr)
-    progress = Progress(clip.count, done)
-
-    def pictures(first: int, still: Still) -> Iterator[tuple[Picture, int, Still]]:
-        for each in render(client.engine, plan, first=first, still=still, in_flight=given.jobs):
-            progress.step()
-            yield each
-
+    progress = Progress(plan.source.clip.count, done)
     try:
         if result.kind == "%":
-            job.run(workplace, pictures, lambda _, first: Pictures(result.out, first))
+            job.make_pictures(client.engine, plan, result.out, key, in_flight=given.jobs, on_frame=progress.step)
         else:
-            segments = job.run(workplace, pictures, job.begin_encoded(result.path, clip))
-            sound = plan.source if given.sound and isinstance(plan.source, VideoFile) else None
-            job.assemble(segments, result.path, clip, sound, workplace.folder)
+            job.make_container(
+                client.engine,
+                plan,
+                result.path,
+                key,
+                sound=given.sound,
+                in_flight=given.jobs,
+                on_frame=progress.step,
+            )
     finally:
         progress.end()
-    workplace.remove()
 
 
 def _convert_at_once(client: MattingClient, plan: Plan, result: Result) -> None:

@@ -23,10 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matting_client.engine import Engine
 from matting_client.errors import OutputError
+from matting_client.video.pipeline import Plan, render
 from matting_client.video.reader import Clip, VideoFile, import_av, reason_of
 from matting_client.video.still import Still
-from matting_client.video.writer import CODECS, Encoded, Writer
+from matting_client.video.stream import IN_FLIGHT
+from matting_client.video.writer import CODECS, Encoded, Pictures, Writer
 
 Picture = NDArray[np.uint8]
 SEGMENT = 120  # frames
@@ -262,3 +265,71 @@ def begin_encoded(target: Path, clip: Clip) -> Callable[[Path, int], Writer]:
         return Encoded(path, target.suffix.lower(), clip.time_base, clip.fps)
 
     return begin
+
+
+def frames_done(target: Path, key: dict[str, Any]) -> int:
+    """Frames of a job that need not be made again."""
+    return sum(len(segment.read_ticks()) for segment in Workplace(target, key).complete())
+
+
+def named_after(pattern: str) -> Path:
+    """What the job of numbered pictures is called after."""
+    return Path(pattern.replace("%", "_"))
+
+
+def make_pictures(
+    engine: Engine,
+    plan: Plan,
+    pattern: str,
+    key: dict[str, Any],
+    *,
+    in_flight: int = IN_FLIGHT,
+    on_frame: Callable[[], None] = lambda: None,
+) -> None:
+    """Make numbered pictures, such as `frames/%05d.png`; parameters and errors as of `make_container`."""
+    workplace = Workplace(named_after(pattern), key)
+    run(workplace, _rendering(engine, plan, in_flight, on_frame), lambda _, first: Pictures(pattern, first))
+    workplace.remove()
+
+
+def _rendering(engine: Engine, plan: Plan, in_flight: int, on_frame: Callable[[], None]) -> Render:
+    def pictures(first: int, still: Still) -> Rendered:
+        for each in render(engine, plan, first=first, still=still, in_flight=in_flight):
+            on_frame()
+            yield each
+
+    return pictures
+
+
+def make_container(
+    engine: Engine,
+    plan: Plan,
+    target: Path,
+    key: dict[str, Any],
+    *,
+    sound: bool = True,
+    in_flight: int = IN_FLIGHT,
+    on_frame: Callable[[], None] = lambda: None,
+) -> None:
+    """Make a .webm, .mov or .mp4 file of a clip, or go on with it.
+
+    Parameters
+    ----------
+    engine : the model.
+    plan : what becomes of which clip.
+    target : the result; it appears when it is complete.
+    key : everything that its bytes depend on.
+    sound : keep the source's.
+    in_flight : frames that are worked on at once.
+    on_frame : called after every frame; what it raises stops the job, which can be taken up again.
+
+    Raises
+    ------
+    MattingError
+    """
+    workplace = Workplace(target, key)
+    clip = plan.source.clip
+    segments = run(workplace, _rendering(engine, plan, in_flight, on_frame), begin_encoded(target, clip))
+    heard = plan.source if sound and isinstance(plan.source, VideoFile) else None
+    assemble(segments, target, clip, heard, workplace.folder)
+    workplace.remove()

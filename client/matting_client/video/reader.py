@@ -70,14 +70,12 @@ def import_av() -> Any:
         import av
     except ImportError:
         raise OptionError("video needs PyAV; pip install 'matting-client[video]'") from None
-    av.logging.set_level(av.logging.PANIC)  # what matters comes as an exception
     return av
 
 
 def reason_of(error: Exception) -> str:
     """What FFmpeg or the system says, in few words."""
-    log = getattr(error, "log", None)  # level, component, message
-    return str(log[2]).strip() if log else getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or str(error)
 
 
 class VideoFile:
@@ -86,6 +84,7 @@ class VideoFile:
     Parameters
     ----------
     path : the file.
+    name : what messages call it; its path by default.
     start, end : seconds; frames from `start` on and before `end`. None is the file's end.
 
     Raises
@@ -94,12 +93,17 @@ class VideoFile:
         Not a readable video.
     """
 
-    def __init__(self, path: Path, start: Fraction = Fraction(0), end: Fraction | None = None) -> None:
-        self.path, self.start, self.end = path, start, end
+    def __init__(
+        self, path: Path, start: Fraction = Fraction(0), end: Fraction | None = None, *, name: str | None = None
+    ) -> None:
+        self.path = path
+        self.name = name or str(path)
+        self.start = start
+        self.end = end
         with self.opened() as container:
             stream = container.streams.video[0]
             rate = stream.average_rate or stream.guessed_rate or DEFAULT_FPS
-            self.clip = Clip(str(path), Fraction(stream.time_base or MICROSECOND), Fraction(rate), None)
+            self.clip = Clip(self.name, Fraction(stream.time_base or MICROSECOND), Fraction(rate), None)
             seconds = _seconds(container, stream)
         if seconds is not None:
             if start >= seconds:
@@ -119,15 +123,15 @@ class VideoFile:
                 container = stack.enter_context(av.open(file, options=allowed))
             except (OSError, ValueError) as error:
                 raise InputError(
-                    f"{self.path}: got no readable video ({reason_of(error)}); choose another file"
+                    f"{self.name}: got no readable video ({reason_of(error)}); choose another file"
                 ) from None
             if not container.streams.video:
-                raise InputError(f"{self.path}: got no video stream, expected one; choose another file")
+                raise InputError(f"{self.name}: got no video stream, expected one; choose another file")
             stream = container.streams.video[0]
             width, height = stream.width or 0, stream.height or 0
             if not 0 < width * height <= MAX_VIDEO_PIXELS:
                 raise InputError(
-                    f"{self.path}: got {width}x{height} pixels, expected 1 to {MAX_VIDEO_PIXELS}; make it smaller"
+                    f"{self.name}: got {width}x{height} pixels, expected 1 to {MAX_VIDEO_PIXELS}; make it smaller"
                 )
             yield container
 
@@ -161,7 +165,7 @@ class VideoFile:
                 last = max(tick, last + 1)
                 yield Timed(upright_rgb(frame), last)
             if empty:
-                raise InputError(f"{self.path}: got no frames, expected a video; choose another file")
+                raise InputError(f"{self.name}: got no frames, expected a video; choose another file")
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         number = 0
@@ -171,7 +175,7 @@ class VideoFile:
                 yield frame
         except (OSError, ValueError) as error:
             raise InputError(
-                f"{self.path}: damaged after frame {number} ({reason_of(error)}); cut it there with --end, or repair it"
+                f"{self.name}: damaged after frame {number} ({reason_of(error)}); cut it there with --end, or repair it"
             ) from None
 
 

@@ -133,14 +133,14 @@ def test_a_stopped_job_goes_on_with_the_same_bytes(clip: Path, monkeypatch: pyte
     monkeypatch.setattr(job, "SEGMENT", 4)
     assert run(clip, "-o", "whole.webm") == 0
     drawn: list[int] = []
-    real = video.render
+    real = job.render
 
     def stop(*given: object, first: int, **more: object) -> Iterator[object]:
         drawn.append(first)
         made = real(*given, first=first, **more)  # type: ignore[arg-type]
         return interrupted(made, 6) if len(drawn) == 1 else made
 
-    monkeypatch.setattr(video, "render", stop)
+    monkeypatch.setattr(job, "render", stop)
     with pytest.raises(KeyboardInterrupt):
         run(clip, "-o", "again.webm")
     assert not Path("again.webm").exists()

@@ -1,0 +1,92 @@
+"""A clip as a job: uploaded, watched, fetched, cancelled, refused."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from matting_api import video_jobs
+
+from tests.unit.api.conftest import Serve
+from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    write_clip(path)
+    return path
+
+
+def send(client: httpx.Client, clip: Path, **fields: str) -> httpx.Response:
+    return client.post("/v1/video", files={"video_file": ("clip.mp4", clip.read_bytes())}, data=fields)
+
+
+def wait(client: httpx.Client, job: dict[str, Any], *states: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while job["status"] not in states:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.02)
+        job = client.get(f"/v1/video/{job['id']}").json()
+    return job
+
+
+@pytest.mark.parametrize("fields", [{}, {"format": "mov"}, {"format": "mp4", "background": "#00b140"}])
+def test_a_clip_is_cut_out(serve: Serve, clip: Path, tmp_path: Path, fields: dict[str, str]) -> None:
+    client = serve()
+    begun = send(client, clip, **fields)
+    assert begun.status_code == 202, begun.text
+    assert begun.headers["Location"] == f"/v1/video/{begun.json()['id']}"
+    job = wait(client, begun.json(), "done", "failed")
+    assert (job["status"], job["done"]) == ("done", FRAMES)
+    result = client.get(job["result"])
+    path = tmp_path / f"result.{fields.get('format', 'webm')}"
+    path.write_bytes(result.content)
+    frames, _, heard = read_clip(path)
+    assert len(frames) == FRAMES
+    assert heard > 0.3
+    assert client.delete(f"/v1/video/{job['id']}").status_code == 204
+    assert client.get(f"/v1/video/{job['id']}").status_code == 404
+
+
+def test_bad_orders_are_refused_at_once(serve: Serve, clip: Path, tmp_path: Path) -> None:
+    client = serve()
+    text = tmp_path / "text.mp4"
+    text.write_bytes(b"#EXTM3U\nfile:///etc/hostname\n")
+    for answer, code in (
+        (send(client, clip, format="avi"), "invalid_parameter"),
+        (send(client, clip, format="mp4"), "invalid_parameter"),
+        (send(client, clip, background="/etc/hostname"), "invalid_parameter"),
+        (send(client, clip, colour="red"), "unsupported_parameter"),
+        (send(client, text), "invalid_image"),
+        (client.post("/v1/video", data={"format": "webm"}), "missing_source"),
+    ):
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["errors"][0]["code"] == code
+        assert "/tmp" not in answer.text
+
+
+def test_clips_are_bounded_and_can_be_cancelled(
+    serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(video_jobs, "MOST_JOBS", 2)
+    client = serve()
+    write_clip(tmp_path / "long.mp4", frames=300, sound=None)
+    first, second = (send(client, tmp_path / "long.mp4").json() for _ in range(2))
+    assert send(client, clip).status_code == 503
+    assert client.get(f"/v1/video/{second['id']}/result").status_code == 409
+    for job in (first, second):
+        assert client.delete(f"/v1/video/{job['id']}").status_code == 204
+    last = send(client, clip)
+    assert last.status_code == 202
+    assert wait(client, last.json(), "done", "failed")["status"] == "done"  # and the long ones do not hold it up
+
+
+def test_results_go_after_their_time(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve()
+    job = wait(client, send(client, clip).json(), "done")
+    monkeypatch.setattr(video_jobs, "KEPT_SECONDS", 0.0)
+    assert client.get(job["result"]).status_code == 404
