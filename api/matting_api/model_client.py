@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from matting_client import Cutout, MattingClient, Options, ServerUnavailable, open_engine
 from matting_client.client import split_url
 from matting_client.engines import Engine, GrpcEngine, HttpEngine
 from matting_client.triton.retry import Retry
+from matting_client.video.job import make_container
+from matting_client.video.pipeline import Plan
 
 from matting_api.metrics import Metrics
 from matting_api.settings import Settings
@@ -50,6 +54,26 @@ class Service:
         self.metrics.cut_out()
         self.metrics.spent(cutout.seconds)
         return cutout
+
+    def convert(self, plan: Plan, target: Path, on_frame: Callable[[], None]) -> None:
+        """Make the file of a clip; blocks, call it from a thread.
+
+        Parameters
+        ----------
+        plan : what becomes of which clip.
+        target : the result, whose suffix is .webm, .mov or .mp4.
+        on_frame : called after every frame; what it raises stops the work and removes what there is of it.
+
+        Raises
+        ------
+        MattingError
+        """
+        try:
+            with self._client() as client:
+                make_container(client.engine, plan, target, {}, on_frame=on_frame)
+        finally:
+            if not target.exists():
+                shutil.rmtree(target.parent, ignore_errors=True)
 
     def check_ready(self) -> None:
         """Return when the model can answer now.

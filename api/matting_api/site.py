@@ -26,6 +26,7 @@ def create_site(settings: Settings, folder: Path) -> Guard:
         settings.workers,
         settings.limits,
         service.status,
+        service.convert,
         auth=Logins(settings.logins) if settings.logins else None,
         mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
     )

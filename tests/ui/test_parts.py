@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from matting_client import Cutout, InputError, Limits, OptionError, Options
+from matting_client.video.pipeline import Plan
 from matting_ui import controls, ids
 from matting_ui.batch_state import MOST, Batch, counts, manifest
 from matting_ui.context import Studio
@@ -27,12 +29,18 @@ from PIL import Image
 from skimage import data
 
 
+def no_clips(plan: Plan, target: Path, on_frame: Callable[[], None]) -> None:
+    """Nothing here makes a clip."""
+
+
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
     def cut(photo: bytes, options: Options, name: str) -> Cutout:
         raise InputError(f"{name}: got {len(photo)} bytes")
 
-    return Studio(cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict)
+    return Studio(
+        cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict, lambda plan, target, step: None
+    )
 
 
 def cutout() -> Cutout:
@@ -195,7 +203,9 @@ def test_photos_that_were_discarded_are_not_cut_out(tmp_path: Path) -> None:
         may_go_on.wait(20)
         return cutout()
 
-    studio = Studio(cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict)
+    studio = Studio(
+        cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict, lambda plan, target, step: None
+    )
     photos = [tmp_path / f"{number}.jpg" for number in range(4)]
     for photo in photos:
         photo.write_bytes(b"x")

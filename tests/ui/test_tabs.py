@@ -115,7 +115,7 @@ def test_every_tab_fits_the_screen(visit: Visit, photos: Path, size: tuple[int, 
     page = visit(size=size, has_touch=size[0] < 500)
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
-    for tab in (ids.TAB_SINGLE, ids.TAB_IDPHOTO, ids.TAB_BATCH, ids.TAB_SCENE, ids.TAB_ABOUT):
+    for tab in (ids.TAB_SINGLE, ids.TAB_IDPHOTO, ids.TAB_BATCH, ids.TAB_SCENE, ids.TAB_VIDEO, ids.TAB_ABOUT):
         _show_tab(page, tab)
         wide = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         assert wide[0] <= wide[1], tab

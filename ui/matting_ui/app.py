@@ -21,7 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from matting_ui.context import Cut, Studio
+from matting_ui.context import Convert, Cut, Studio
 from matting_ui.gradio_patches import act_as_launched
 from matting_ui.mcp import offer_tools
 from matting_ui.page import build_page, translations
@@ -108,6 +108,7 @@ def mount_page(
     workers: int,
     limits: Limits,
     status: Callable[[], dict[str, Any]],
+    convert: Convert,
     auth: Callable[[str, str], bool] | None = None,
     mcp_url: str | None = None,
 ) -> Site:
@@ -122,6 +123,7 @@ def mount_page(
     model : name to show.
     workers : photos worked on at once.
     limits : largest accepted picture.
+    convert : makes a file of a clip; see `Studio`.
     status : asks the server how it does; see `Studio`.
     auth : whether a name and a password may use the page; None for everyone.
     mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
@@ -131,7 +133,7 @@ def mount_page(
     routes.DEFAULT_TEMP_DIR = gradio.mcp.DEFAULT_TEMP_DIR = str(folder)
     store = Store(STORE_BYTES, KEPT_SECONDS)
     visitors = Visitors(folder)
-    page = build_page(Studio(cut, store, folder, model, workers, limits, status), visitors)
+    page = build_page(Studio(cut, store, folder, model, workers, limits, status, convert), visitors)
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ import numpy as np
 from matting_client import Cutout, InputError, Limits, MattingError, Options
 from matting_client.imaging.decode import count_pixels
 from matting_client.imaging.encode import encode, write
+from matting_client.video.pipeline import Plan
 from numpy.typing import NDArray
 
 from matting_ui.filenames import portable
@@ -22,6 +23,7 @@ from matting_ui.store import Kept, Store
 from matting_ui.visitors import regular_file
 
 Cut = Callable[[bytes, Options, str], Cutout]
+Convert = Callable[[Plan, Path, Callable[[], None]], None]
 PREVIEW_QUALITY = 90
 WORK, LIGHT = "cutout", "light"  # queues that share a limit: with and without an inference
 
@@ -38,6 +40,7 @@ class Studio:
     model : name to show.
     workers : photos worked on at once.
     limits : largest accepted picture.
+    convert : makes a file of a clip and calls back after every frame.
     status : asks the server how it does: "server" with its version and "batches" with its figures, both None when
         the model runs in this process; raises EngineError.
     """
@@ -49,6 +52,7 @@ class Studio:
     workers: int
     limits: Limits
     status: Callable[[], dict[str, Any]]
+    convert: Convert
 
     @property
     def work(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Element ids: of the tabs, and within each.
 TAB_SINGLE, TAB_IDPHOTO, TAB_BATCH, TAB_SCENE, TAB_ABOUT = "single", "idphoto", "batch", "scene", "about"
+TAB_VIDEO = "video"
 PHOTO, PRESET = "photo", "preset"
 BACKGROUND, COLOUR, PICTURE = "background", "colour", "picture"
 THRESHOLD, ERODE, FEATHER = "alpha-threshold", "erode", "feather"
@@ -20,6 +21,9 @@ SCENE_FORMAT, SCENE_STATUS, SCENE_DOWNLOAD = "scene-format", "scene-status", "sc
 BATCH_DROP, BATCH_BOARD, BATCH_STATUS = "batch-drop", "batch-board", "batch-status"
 BATCH_BACKGROUND, BATCH_COLOUR, BATCH_FORMAT = "batch-background", "batch-colour", "batch-format"
 BATCH_START, BATCH_ZIP, BATCH_CLEAR = "batch-start", "batch-zip", "batch-clear"
+VIDEO_CLIP, VIDEO_FORMAT, VIDEO_BACKGROUND = "video-clip", "video-format", "video-background"
+VIDEO_COLOUR, VIDEO_SECOND, VIDEO_FRAME = "video-colour", "video-second", "video-frame"
+VIDEO_START, VIDEO_CANCEL, VIDEO_STATUS, VIDEO_RESULT = "video-start", "video-cancel", "video-status", "video-result"
 ABOUT_CARD, ABOUT_SERVER, ABOUT_REFRESH = "about-card", "about-server", "about-refresh"
 DOWNLOAD, DOWNLOAD_ALPHA, OUTPUT = "download", "download-alpha", "output"
 
@@ -28,6 +32,7 @@ API_CUTOUT, API_RECOMPOSE, API_FILE, API_ALPHA, API_PRESET = "cutout", "recompos
 
 API_ID, API_ID_AGAIN, API_ID_FILE, API_ID_SHEET = "id_photo", "id_recompose", "id_file", "id_sheet"
 API_SCENE, API_SCENE_AGAIN, API_SCENE_FILE = "scene", "scene_recompose", "scene_file"
+API_VIDEO, API_VIDEO_FRAME = "video", "video_frame"
 API_ONE, API_BATCH, API_ABOUT = "cut_out", "batch", "about"
 
 # Values of the background's choice; the colours are those that offices ask for.

@@ -11,7 +11,7 @@ from matting_ui.context import Studio
 from matting_ui.gradio_patches import check_files
 from matting_ui.i18n import EN, ZH
 from matting_ui.queue import refuse_kindly
-from matting_ui.tabs import about, batch, idphoto, scene, single
+from matting_ui.tabs import about, batch, idphoto, scene, single, video
 from matting_ui.visitors import Visitors
 
 CACHE_EVERY_SECONDS = 600  # how often Gradio looks for old files
@@ -21,6 +21,7 @@ TABS = (
     (ids.TAB_IDPHOTO, idphoto.build),
     (ids.TAB_BATCH, batch.build),
     (ids.TAB_SCENE, scene.build),
+    (ids.TAB_VIDEO, video.build),
     (ids.TAB_ABOUT, about.build),
 )
 

@@ -1,0 +1,48 @@
+"""The video tab: a frame at once, progress, the file, and Cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matting_ui import ids
+from playwright.sync_api import Page, expect
+
+from tests.ui.browser import Site, choose, open_tab, pick, shown
+from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
+
+
+@pytest.fixture
+def tab(page: Page) -> Page:
+    open_tab(page, ids.TAB_VIDEO)
+    return page
+
+
+def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4")
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.mp4")
+    status = tab.locator(f"#{ids.VIDEO_STATUS}")
+    expect(status).to_contain_text(f"128 × 96 px · {FRAMES} frames")
+    assert shown(tab, ids.VIDEO_FRAME)
+    pick(tab, ids.VIDEO_FORMAT, "mov")
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(status).to_contain_text("Done")
+    with tab.expect_download() as waiting:
+        tab.locator(f"#{ids.VIDEO_RESULT} a[download]").first.click()
+    assert waiting.value.suggested_filename == "clip-cutout.mov"
+    waiting.value.save_as(tmp_path / "result.mov")
+    frames, _, heard = read_clip(tmp_path / "result.mov")
+    assert len(frames) == FRAMES and heard > 0.3
+
+
+def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
+    write_clip(tmp_path / "long.mp4", frames=600, sound=None)
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "long.mp4")
+    status = tab.locator(f"#{ids.VIDEO_STATUS}")
+    expect(status).to_contain_text("600 frames")
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(status).to_contain_text("of 600 frames")
+    tab.locator(f"#{ids.VIDEO_CANCEL}").click()
+    expect(status).to_contain_text("Cancelled")
+    tab.wait_for_timeout(1000)
+    assert not list(site.folder().rglob("long-cutout*"))

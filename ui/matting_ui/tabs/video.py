@@ -1,0 +1,170 @@
+"""A clip: a look at one frame, then all of it, with its progress."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from matting_client import MattingError, OptionError, Options
+from matting_client.imaging.encode import encode
+from matting_client.video.background import BLUR, Background, Blurred, FromOptions
+from matting_client.video.pipeline import Plan
+from matting_client.video.reader import VideoFile
+from matting_client.video.writer import CODECS
+
+from matting_ui import controls, ids
+from matting_ui.context import PREVIEW_QUALITY, Studio, shown, words_of
+from matting_ui.filenames import portable
+
+SUFFIXES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"]
+FORMATS = tuple(suffix[1:] for suffix in CODECS)
+BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
+REFRESH_SECONDS = 0.5
+MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
+
+
+class Stopped(Exception):
+    """The visitor wants it no more."""
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What happens on the tab; every keyword is the value of a control."""
+
+    studio: Studio
+
+    def preview(self, clip: str | None, second: float, request: gr.Request, **values: str) -> tuple[str | None, str]:
+        """One frame, cut out, and a line about the clip."""
+        words = words_of(request)
+        if clip is None:
+            return None, words["video_waiting"]
+        try:
+            options, background = read_look(**values)
+            start = Fraction(str(max(0.0, float(second))))
+            source = VideoFile(self.studio.uploaded(clip), start, name=Path(clip).name)
+            frame = next(source.frames()).rgb
+            cutout = self.studio.cut(encode(frame, "png"), options, source.name)
+            picture = cutout.render(background.behind(cutout, Fraction(0)))
+        except (MattingError, ValueError) as error:
+            raise shown(error if isinstance(error, MattingError) else OptionError(str(error)), request) from None
+        line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=source.clip.count or "?")
+        return self.studio.save(encode(picture, "webp", PREVIEW_QUALITY), "frame", ".webp"), line
+
+    def run(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, str | None]]:
+        """All of it: a line with the progress, and at the end the file. Whoever stops listening stops the work."""
+        words = words_of(request)
+        if clip is None:
+            yield words["video_waiting"], None
+            return
+        try:
+            options, background = read_look(**values)
+            source = VideoFile(self.studio.uploaded(clip), name=Path(clip).name)
+            count = source.clip.count
+            if count is not None and count > MOST_FRAMES:
+                raise OptionError(f"got about {count} frames, expected at most {MOST_FRAMES}; use a part of the clip")
+            target = (
+                self.studio.folder / secrets.token_hex(16) / portable(Path(clip).stem, f"-cutout.{values['format']}")
+            )
+            target.parent.mkdir()
+            for line in self._work(Plan(source, options, background), target, words):
+                yield line, None
+        except MattingError as error:
+            raise shown(error, request) from None
+        yield words["video_done"].format(size=f"{target.stat().st_size / 2**20:.1f} MB"), str(target)
+
+    def cancelled(self, request: gr.Request) -> tuple[str, None]:
+        """What is shown once `run` was left."""
+        return words_of(request)["video_cancelled"], None
+
+    def _work(self, plan: Plan, target: Path, words: dict[str, str]) -> Iterator[str]:
+        done = 0
+        stop = threading.Event()
+        begun = time.monotonic()
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            if stop.is_set() or done > MOST_FRAMES:
+                raise Stopped
+
+        with ThreadPoolExecutor(1, "clip") as pool:
+            made = pool.submit(self.studio.convert, plan, target, step)
+            try:
+                while not made.done():
+                    rate = done / max(1e-3, time.monotonic() - begun)
+                    left = (max(0, (plan.source.clip.count or 0) - done) / rate) if rate else 0
+                    yield words["video_working"].format(
+                        done=done, frames=plan.source.clip.count or "?", rate=f"{rate:.1f}", left=f"{left:.0f}"
+                    )
+                    wait([made], REFRESH_SECONDS)
+                made.result()
+            finally:
+                stop.set()
+
+
+def read_look(format: str, background: str, colour: str) -> tuple[Options, Background]:
+    """Options and background from the controls.
+
+    Raises
+    ------
+    OptionError
+    """
+    if format not in FORMATS or background not in BACKGROUNDS:
+        raise OptionError(f"got {format!r} and {background!r}, expected one of the choices")
+    if background == BLUR:
+        return Options(), Blurred()
+    chosen = controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background]
+    if chosen is None and format == "mp4":
+        raise OptionError("mp4 cannot be transparent; choose a background, or webm or mov")
+    return Options(background=chosen), FromOptions()
+
+
+def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
+    """Lay the tab out and wire it."""
+    do = Handlers(studio)
+    with gr.Row(elem_classes="split", equal_height=False):
+        with gr.Column(scale=3, min_width=320, elem_classes="inputs"):
+            clip = gr.File(label=i18n("clip"), file_types=SUFFIXES, elem_id=ids.VIDEO_CLIP)
+            with gr.Column(elem_classes="settings"):
+                format = gr.Radio(list(FORMATS), value="webm", label=i18n("format"), elem_id=ids.VIDEO_FORMAT)
+                background = controls.background_choice(i18n, BACKGROUNDS, ids.VIDEO_BACKGROUND)
+                colour = controls.colour_choice(i18n, ids.VIDEO_COLOUR)
+                second = gr.Number(0, minimum=0, label=i18n("video_second"), elem_id=ids.VIDEO_SECOND)
+        with gr.Column(scale=8, min_width=320, elem_classes="outputs"):
+            with gr.Row(elem_classes="buttons"):
+                start = gr.Button(i18n("video_start"), variant="primary", elem_id=ids.VIDEO_START, scale=3)
+                cancel = gr.Button(i18n("video_cancel"), elem_id=ids.VIDEO_CANCEL, scale=1, min_width=90)
+            status = gr.Markdown(i18n("video_waiting"), elem_id=ids.VIDEO_STATUS, elem_classes="status")
+            frame = gr.Image(
+                label=i18n("video_frame"), interactive=False, type="filepath", format="webp", elem_id=ids.VIDEO_FRAME
+            )
+            result = gr.File(label=i18n("download"), interactive=False, elem_id=ids.VIDEO_RESULT)
+    values: dict[str, Any] = {"format": format, "background": background, "colour": colour}
+    look = [clip.change, background.input, colour.input, second.change]
+    settings: dict[str, Any] = {"inputs_kwargs": values, "api_name": ids.API_VIDEO_FRAME, **studio.work}
+    gr.on(look, do.preview, [clip, second], [frame, status], **settings)
+    running = start.click(
+        do.run,
+        clip,
+        [status, result],
+        inputs_kwargs=values,
+        api_name=ids.API_VIDEO,
+        concurrency_limit=1,
+        concurrency_id="video",
+        show_progress="hidden",
+    )
+    light: dict[str, Any] = {**studio.light, "api_visibility": "private"}
+    cancel.click(do.cancelled, None, [status, result], cancels=running, **light)
+    background.input(_show_for, background, colour, **light)
+
+
+def _show_for(background: str) -> Any:
+    return gr.update(visible=background == ids.CUSTOM)
