@@ -8,6 +8,7 @@ from functools import partial
 
 from anyio import to_thread
 from fastapi import FastAPI
+from matting_client.imaging.decode import warm_up
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp
 
@@ -34,6 +35,7 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warm_up()
         yield
         await to_thread.run_sync(used.close)
 

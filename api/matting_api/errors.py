@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 
 BUSY_SECONDS, GONE_SECONDS = 1, 5  # for Retry-After
 # What matting_client says of photos beyond the limits.
-_TOO_LARGE = (" pixels, expected at most ", " MB, expected at most ")
+_TOO_LARGE = (" pixels, expected at most ", " pixels, expected no side above ", " MB, expected at most ")
 
 
 @dataclass

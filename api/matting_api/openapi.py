@@ -104,7 +104,7 @@ _OWN: Json = {
         "`original`, or the largest result: a longest side or an area.", "1080px", r"^(original|\d{1,4}px|\d{1,2}MP)$"
     ),
 }
-_FILE = {**_TEXT, "format": "binary", "description": "JPEG, PNG, WebP, TIFF or BMP."}
+_FILE = {**_TEXT, "format": "binary", "description": "JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP, JPEG 2000 or PPM."}
 _BEHIND = {**_TEXT, "format": "binary", "description": "A picture to put behind, instead of a colour."}
 _BASE64 = _text("The photo in base64, instead of image_file.", TINY, format="byte")
 _PICTURE: Json = {"schema": {**_TEXT, "format": "binary"}}

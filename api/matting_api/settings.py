@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from matting_client import Limits, OptionError
 from matting_client.client import split_url
+from matting_client.machine import usable_cores
 
 MOST_PIXELS = 178_000_000  # Pillow refuses pictures beyond 178.9 million
 
 
 def default_workers() -> int:
     """Photos worked on at once: two more than cores, for some wait for the model; 8 bound the memory."""
-    return min(8, len(os.sched_getaffinity(0)) + 2)
+    return min(8, usable_cores() + 2)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matting_client.machine import usable_cores
 from matting_client.runtime.space_to_depth import pack_last_layers
 
 PACKAGES = (
@@ -29,7 +30,7 @@ HEAVY = ("Convolution", "GroupConvolution", "MatMul")
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return usable_cores()
 
 
 def describe() -> dict[str, Any]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from matting_client.errors import OptionError
-from matting_client.imaging.decode import SUFFIXES, read
+from matting_client.imaging.decode import read
+from matting_client.imaging.formats import SUFFIXES
 from PIL import Image
 
 PIXELS = 2_000_000

@@ -13,10 +13,11 @@ from typing import BinaryIO, Literal, Self
 import numpy as np
 
 from matting_client import processing
-from matting_client.cutout import Cutout, Picture
+from matting_client.cutout import Cutout, Origin, Picture
 from matting_client.engine import AsyncEngine, Engine
 from matting_client.errors import InputError, OptionError
-from matting_client.imaging.decode import Limits, decode, read
+from matting_client.imaging import decode
+from matting_client.imaging.decode import GREY, Limits
 from matting_client.options import Options
 from matting_client.passes import Passes
 from matting_client.runtime.local import LocalEngine
@@ -29,9 +30,16 @@ Photo = Picture | bytes | bytearray | memoryview | Path | str | BinaryIO
 
 @dataclass(frozen=True)
 class Prepared:
-    """A decoded photo and what the model gets of it."""
+    """A decoded photo and what the model gets of it.
 
-    rgb: Picture
+    Attributes
+    ----------
+    seen : (H, W, 3) the photo, on neutral ground where it is transparent.
+    square : (S, S, 3) what the model gets of it, placed by `box`.
+    """
+
+    photo: decode.Photo
+    seen: Picture
     square: Picture
     box: processing.Letterbox
 
@@ -47,26 +55,29 @@ def prepare(photo: Photo, size: int, limits: Limits | None = None, name: str = "
     if isinstance(photo, np.ndarray):
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
             raise InputError(f"{name}: got {photo.dtype} {photo.shape}, expected uint8 (H, W, 3) RGB; convert it first")
-        rgb = photo
+        decoded = decode.Photo(photo)
     elif isinstance(photo, str | Path):
-        rgb = read(Path(photo), limits)
+        decoded = decode.read_photo(Path(photo), limits)
     elif isinstance(photo, bytes | bytearray | memoryview):
-        rgb = decode(bytes(photo), name, limits)
+        decoded = decode.decode_photo(bytes(photo), name, limits)
     else:
-        rgb = decode(photo.read((limits or Limits()).max_bytes + 1), name, limits)
-    square, box = processing.letterbox(rgb, size)
-    return Prepared(rgb, square, box)
+        decoded = decode.decode_photo(photo.read((limits or Limits()).max_bytes + 1), name, limits)
+    seen = decoded.on(GREY)
+    square, box = processing.letterbox(seen, size)
+    return Prepared(decoded, seen, square, box)
 
 
 def begin(prepared: Prepared, options: Options, seconds: dict[str, float]) -> Passes:
     """What to ask the model about a photo."""
-    return Passes(prepared.rgb, prepared.square, prepared.box, options, seconds)
+    return Passes(prepared.seen, prepared.square, prepared.box, options, seconds)
 
 
 def finish(prepared: Prepared, passes: Passes, options: Options, seconds: dict[str, float]) -> Cutout:
     """From the answered questions to a cutout."""
     assert passes.raw is not None, "all questions are answered"
-    return Cutout(prepared.rgb, passes.raw, options, seconds)
+    photo = prepared.photo
+    raw = passes.raw if photo.alpha is None else processing.within_cover(passes.raw, photo.alpha)
+    return Cutout(photo.rgb, raw, options, seconds, photo.alpha, Origin(photo.notes, photo.dpi, photo.exif))
 
 
 class MattingClient:
@@ -208,6 +219,7 @@ def open_engine(kind: str = "triton", url: str = "127.0.0.1:8001", model: str = 
     ------
     OptionError, EngineError
     """
+    decode.warm_up()  # while the model is loaded, or the server asked
     if kind == "local":
         return LocalEngine(model)
     if kind != "triton":

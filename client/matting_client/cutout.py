@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,6 +34,22 @@ def _background(path: Path) -> Picture:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a photo's file told beside its pixels.
+
+    Attributes
+    ----------
+    notes : what was repaired or left out when it was read, as sentences to show.
+    dpi : pixels an inch across and down, when the file says so.
+    exif : the file's EXIF block.
+    """
+
+    notes: tuple[str, ...] = ()
+    dpi: tuple[float, float] | None = None
+    exif: bytes = b""
+
+
+@dataclass(frozen=True)
 class Cutout:
     """A photo with its alpha, kept as the model gave it, so that options change without a new inference.
 
@@ -43,16 +59,25 @@ class Cutout:
     raw : (H, W) alpha before any option.
     options : how `render` and `to_bytes` make the result.
     seconds : time of each step, by name.
+    cover : (H, W) transparency that the photo had before, which bounds the result's alpha; None if it was opaque.
+    origin : what the photo's file told beside its pixels.
     """
 
     rgb: Picture
     raw: Picture
     options: Options = field(default_factory=Options)
     seconds: dict[str, float] = field(default_factory=dict)
+    cover: Picture | None = None
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return sum(each.nbytes for each in (self.rgb, self.raw, self.cover) if each is not None)
 
     def with_options(self, options: Options) -> Cutout:
         """The same photo and alpha, made differently."""
-        return Cutout(self.rgb, self.raw, options, self.seconds)
+        return replace(self, options=options)
 
     @property
     def uncertainty(self) -> float:
@@ -75,6 +100,9 @@ class Cutout:
         cleared = processing.threshold(self.raw, o.alpha_threshold)
         pha = processing.erode(cleared, o.erode)
         pha = processing.feather(pha) if o.feather else pha
+        if self.cover is not None:
+            pha = np.minimum(pha, self.cover)
+            cleared = processing.share_of(cleared, self.cover)  # beneath a soft cover the colours are the subject's own
         # Last, so that a subject cut by the region's border is not softened there.
         return cleared, processing.clear_outside(pha, region_box(o.roi, pha.shape)) if o.roi else pha
 

@@ -1,7 +1,7 @@
 """What can go wrong.
 
     MattingError
-    ├── InputError          a photo cannot be used: not a picture, truncated, too large, animated
+    ├── InputError          a photo cannot be used: not a picture, damaged, too large
     ├── OptionError         an option has a value it cannot have
     ├── OutputError         a result cannot be written
     └── EngineError         the model did not answer

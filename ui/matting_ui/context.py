@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
-from matting_client import Cutout, InputError, Limits, MattingError, Options
-from matting_client.imaging.decode import count_pixels
+from matting_client import Cutout, Limits, MattingError, Options
+from matting_client.budget import PHOTOS, room_for
+from matting_client.imaging.decode import measure
 from matting_client.imaging.encode import encode, write
 from matting_client.video.pipeline import Plan
 from numpy.typing import NDArray
@@ -72,9 +74,33 @@ class Studio:
         MattingError
         """
         path = self.uploaded(photo)
-        full = self.cut(path.read_bytes(), Options(), path.name)
-        kept = Kept(full, Preview(full), path.stem)
+        with self.opened(path, path.name) as data:
+            full = self.cut(data, Options(), path.name)
+            kept = Kept(full, Preview(full), path.stem)
         return self.store.put(kept), kept
+
+    @contextmanager
+    def opened(self, path: Path, name: str) -> Iterator[bytes]:
+        """The bytes of an uploaded photo, with room to work on it.
+
+        Raises
+        ------
+        InputError
+            It cannot be used, as far as its header tells.
+        """
+        data = path.read_bytes()
+        with room_for(data, name, self.limits):
+            yield data
+
+    def finished(self, cutout: Cutout) -> bytes:
+        """The file of a kept cutout, made when there is room for it.
+
+        Raises
+        ------
+        MattingError
+        """
+        with PHOTOS.hold(cutout.raw.size):
+            return cutout.to_bytes()
 
     def kept(self, key: str | None, request: gr.Request) -> Kept | None:
         """The photo of a key; tells the visitor when it is gone."""
@@ -102,10 +128,7 @@ class Studio:
             As of `uploaded`, or it is too large.
         """
         path = self.uploaded(place)
-        pixels = count_pixels(path)
-        if pixels > self.limits.max_pixels:
-            found = f"{pixels / 1e6:.3g} million pixels, expected at most {self.limits.millions} million"
-            raise InputError(f"{path.name}: got {found}; make it smaller")
+        measure(path.read_bytes(), path.name, self.limits)
         return path
 
     def save_preview(self, picture: NDArray[np.uint8]) -> str:

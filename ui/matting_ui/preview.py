@@ -21,11 +21,13 @@ class Preview:
         height, width = cutout.rgb.shape[:2]
         scale = min(1.0, side / max(height, width))
         self.scale = scale
-        self.rgb, self.raw = cutout.rgb, cutout.raw
+        self.rgb, self.raw, self.cover = cutout.rgb, cutout.raw, cutout.cover
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             self.rgb = cv2.resize(cutout.rgb, size, interpolation=cv2.INTER_AREA)
             self.raw = cv2.resize(cutout.raw, size, interpolation=cv2.INTER_AREA)
+            if cutout.cover is not None:
+                self.cover = cv2.resize(cutout.cover, size, interpolation=cv2.INTER_AREA)
         self.shown: object = None  # the settings that the page shows it with
         self.before = ""  # path of the photo as the page shows it, while nothing cuts it
         self._colours: tuple[int, Picture] | None = None
@@ -33,13 +35,13 @@ class Preview:
     @property
     def nbytes(self) -> int:
         """Memory it takes, with the colours."""
-        return 2 * self.rgb.nbytes + self.raw.nbytes
+        return 2 * self.rgb.nbytes + self.raw.nbytes + (0 if self.cover is None else self.cover.nbytes)
 
     def with_options(self, options: Options) -> Cutout:
         """The small cutout; what it shows is what `Cutout` shows, without finding the edge's colours at each move."""
         if not options.foreground:
-            return Cutout(self.rgb, self.raw, options)
-        return Cutout(self._foreground(options.alpha_threshold), self.raw, options.with_changes(foreground=False))
+            return self._cutout(self.rgb, options)
+        return self._cutout(self._foreground(options.alpha_threshold), options.with_changes(foreground=False))
 
     def views(self, options: Options) -> tuple[Picture, Picture]:
         """What the page shows of a result: itself, on squares where it is transparent, and its alpha."""
@@ -50,7 +52,10 @@ class Preview:
 
     def source(self, options: Options) -> Picture:
         """The photo, cut and scaled as the result."""
-        return Cutout(self.rgb, self.raw, options).source()
+        return self._cutout(self.rgb, options).source()
+
+    def _cutout(self, rgb: Picture, options: Options) -> Cutout:
+        return Cutout(rgb, self.raw, options, cover=self.cover)
 
     def _foreground(self, level: int) -> Picture:
         """Colours wherever erode and feather may show the subject: they depend on the threshold alone."""
@@ -59,7 +64,8 @@ class Preview:
             cleared = processing.threshold(self.raw, level)
             widest = processing.feather(processing.erode(cleared, -MAX_ERODE))
             widest = np.maximum(cleared, widest)
-            kept = self._colours = level, processing.estimate_foreground(self.rgb, cleared, widest)
+            share = cleared if self.cover is None else processing.share_of(cleared, self.cover)
+            kept = self._colours = level, processing.estimate_foreground(self.rgb, share, widest)
         return kept[1]
 
 

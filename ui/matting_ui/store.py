@@ -24,7 +24,7 @@ class Kept:
     @property
     def nbytes(self) -> int:
         """Memory it takes."""
-        return self.full.rgb.nbytes + self.full.raw.nbytes + self.small.nbytes
+        return self.full.nbytes + self.small.nbytes
 
 
 class Store:

@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 from fastapi.responses import JSONResponse, Response
 from matting_client import Cutout
+from matting_client.budget import room_for
 from matting_client.imaging.decode import decode
 from matting_client.imaging.encode import encode
 from numpy.typing import NDArray
@@ -40,15 +41,18 @@ def answer(
     MattingError
     """
     behind = decode(*background, service.settings.limits) if background else None  # first: it is cheap to refuse
-    cutout = service.cutout(photo[0], asked.options, photo[1])
-    steps = set(cutout.seconds)
-    data, kind, size = _zip(cutout) if asked.as_zip else _picture(cutout, behind)
+    with room_for(*photo, service.settings.limits):
+        cutout = service.cutout(photo[0], asked.options, photo[1])
+        steps = set(cutout.seconds)
+        data, kind, size = _zip(cutout) if asked.as_zip else _picture(cutout, behind)
     service.metrics.spent({step: spent for step, spent in cutout.seconds.items() if step not in steps})
     if accept.partition(",")[0].partition(";")[0].strip() == "application/json":
         response: Response = JSONResponse({"data": {"result_b64": base64.b64encode(data).decode()}})
     else:
         response = Response(data, media_type=kind)
     response.headers["X-Width"], response.headers["X-Height"] = str(size[0]), str(size[1])
+    if cutout.origin.notes:
+        response.headers["X-Warning"] = "; ".join(cutout.origin.notes)
     response.headers["X-Type"] = asked.type
     response.headers["X-Credits-Charged"] = "0"
     response.headers["X-Matting-Found"] = "false" if cutout.is_empty else "true"

@@ -14,17 +14,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from matting_client.cli.inputs import Job, output_format, plan
+from matting_client.budget import room_for
+from matting_client.cli.inputs import Job, find_photos, output_format, plan
 from matting_client.cli.parser import Parser
 from matting_client.cli.review import Outcome, Review
 from matting_client.client import MattingClient, connect
 from matting_client.errors import MattingError, OptionError, OutputError, ServerUnavailable
-from matting_client.imaging.decode import Limits, count_pixels, read
+from matting_client.imaging.decode import Limits, read, read_bytes
+from matting_client.machine import usable_cores
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
 from matting_client.system import tune_for_many_photos
 from matting_client.triton import shm
 
-PIXELS = 50_000_000  # worked on at once; each costs about 20 bytes of memory
 GRACE = 5.0  # seconds an interrupted command waits for photos in work
 INTERRUPTED = 130
 EXAMPLES = """examples:
@@ -32,6 +33,7 @@ EXAMPLES = """examples:
   matting cutout photo.jpg -o white.jpg --background white
   matting cutout photo.jpg -o shop.jpg --background white --crop --crop-margin 5% --size 1080px
   matting cutout photos/ -o cutouts/ --preset product       cutouts/<name>.png for every picture
+  matting cutout shop/ -o cutouts/ --recursive              the same with subfolders, which keep their tree
   matting cutout 'shop/*.jpg' --alpha-only                  outputs/<name>.png, the alpha in grey
   matting cutout - < photo.jpg > cutout.png
   matting cutout photo.jpg -o cutout.png --engine local     without a server
@@ -54,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
     names = "; ".join(f"{preset.name}: {preset.description['en'].rstrip('.')}" for preset in presets().values())
     p.add_argument("files", nargs="+", metavar="FILE", help="photo, folder, glob, or - for standard input")
     p.add_argument("-o", "--output", default=None, metavar="OUT", help="file, folder, or - (default: outputs/)")
+    p.add_argument(
+        "-r", "--recursive", action="store_true", default=False, help="subfolders, too; their results keep the tree"
+    )
     p.add_argument("--preset", metavar="NAME", default=None, help=f"a set of options. {names}")
     p.add_argument(
         "--background", metavar="COLOUR|FILE", help="'#ffffff', a colour name, or a picture (default: transparent)"
@@ -160,21 +165,21 @@ class Progress:
     """A line on a terminal's standard error: done, speed, time left; nothing elsewhere."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done, self.start = total, 0, time.monotonic()
+        self.total = total
+        self.done = 0
+        self.failed = 0
+        self.start = time.monotonic()
         self.shown = sys.stderr.isatty() and total > 1
 
-    def step(self) -> None:
+    def step(self, failed: bool = False) -> None:
         """Count one photo."""
         self.done += 1
+        self.failed += failed
         if self.shown:
             spent = time.monotonic() - self.start
             left = spent / self.done * (self.total - self.done)
-            print(
-                f"\r{self.done}/{self.total}  {self.done / spent:.1f}/s  {left:.0f} s left \033[K",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
+            line = f"{self.done}/{self.total}  {self.done / spent:.1f}/s  {left:.0f} s left  {self.failed} failed"
+            print(f"\r{line} \033[K", end="", file=sys.stderr, flush=True)
 
     def say(self, line: str) -> None:
         """Print a line above the progress."""
@@ -207,19 +212,22 @@ def run_job(client: MattingClient, job: Job, options: Options, state: State) -> 
         raise ServerUnavailable(
             f"{job.name}: not done, the server is gone; start it and run again with --skip-existing"
         )
-    photo = job.source if job.source else sys.stdin.buffer.read(Limits().max_bytes + 1)
-    try:
-        cutout = client.cutout(photo, options, job.name)
-    except ServerUnavailable as error:
-        state.gone.set()
-        raise ServerUnavailable(f"{job.name}: {error}") from None
-    if state.interrupted.is_set():  # from then on nothing is written
-        return None
-    if job.target:
-        cutout.save(job.target)
-    else:
-        _to_standard_output(cutout.to_bytes())
-    return Outcome.of(cutout)
+    data = read_bytes(job.source) if job.source else sys.stdin.buffer.read(Limits().max_bytes + 1)
+    with room_for(data, job.name):
+        if state.interrupted.is_set():
+            return None
+        try:
+            cutout = client.cutout(data, options, job.name)
+        except ServerUnavailable as error:
+            state.gone.set()
+            raise ServerUnavailable(f"{job.name}: {error}") from None
+        if state.interrupted.is_set():  # from then on nothing is written
+            return None
+        if job.target:
+            cutout.save(job.target)
+        else:
+            _to_standard_output(cutout.to_bytes())
+        return Outcome.of(cutout)
 
 
 def _to_standard_output(data: bytes) -> None:
@@ -237,24 +245,20 @@ def run_all(
 ) -> int:
     """Work on all jobs, `workers` at once; failures are named on standard error. Returns how many failed.
 
-    Fewer at once when photos are large: together they stay below `PIXELS`.
+    Fewer at once when photos are large: see `budget`.
     """
     todo = list(jobs)
     progress, failed, state, review = Progress(len(todo)), 0, State(), Review(review_above)
     pool = ThreadPoolExecutor(workers)
-    waiting: dict[Future[Outcome | None], tuple[Job, int]] = {}
+    waiting: dict[Future[Outcome | None], Job] = {}
     try:
         # Few are handed out at a time, so that an interruption ends soon.
         while todo or waiting:
             while todo and len(waiting) < workers:
-                pixels = count_pixels(todo[0].source) if todo[0].source else 0
-                if waiting and pixels + sum(other for _, other in waiting.values()) > PIXELS:
-                    break
                 job = todo.pop(0)
-                waiting[pool.submit(run_job, client, job, options, state)] = job, pixels
+                waiting[pool.submit(run_job, client, job, options, state)] = job
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                job, _ = waiting.pop(future)
-                failed += _report(future, job, progress, review)
+                failed += _report(future, waiting.pop(future), progress, review)
     except KeyboardInterrupt:
         state.interrupted.set()
         _wait_or_leave(waiting, progress)
@@ -279,12 +283,11 @@ def _wait_or_leave(running: Iterable[Future[Outcome | None]], progress: Progress
 
 
 def _report(future: Future[Outcome | None], job: Job, progress: Progress, review: Review) -> int:
-    progress.step()
     error = future.exception()
+    progress.step(failed=error is not None)
     if error is None:
         outcome = future.result()
-        note = review.add(job.name, outcome) if outcome else None
-        if note:
+        for note in review.add(job.name, outcome) if outcome else []:
             progress.say(f"matting cutout: {note}")
         return 0
     line = str(error) if isinstance(error, MattingError) else f"{type(error).__name__}: {error}"
@@ -305,11 +308,14 @@ def main(argv: list[str]) -> int:
         raise OptionError(f"--jobs: got {given.jobs}, expected 1 or more")
     try:
         options = read_options(given)
-        jobs = plan(given.files, given.output, options.format)
+        found = find_photos(given.files, given.recursive, given.output)
+        jobs = plan(found, given.output, options.format)
     except OSError as error:  # a name that is too long, a folder that may not be read
         raise OptionError(f"{error.filename}: cannot be used ({error.strerror}); check the path") from None
     if given.skip_existing:
         jobs = [job for job in jobs if job.clash or not (job.target and job.target.exists())]
+    for line in found.left_out:
+        print(f"matting cutout: {line}", file=sys.stderr)
     if not jobs:
         return 0
     if jobs[0].target is None and sys.stdout.isatty():
@@ -321,13 +327,10 @@ def main(argv: list[str]) -> int:
     if len(jobs) > 1:
         tune_for_many_photos()
     with client, ended_by_sigterm():
-        failed = run_all(client, jobs, options, given.jobs or min(8, _cores() + 2), given.review_above)
+        failed = run_all(client, jobs, options, given.jobs or min(8, usable_cores() + 2), given.review_above)
+    if failed and len(jobs) > 1:
+        print(f"matting cutout: {len(jobs) - failed} done, {failed} failed", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only; it respects containers and taskset
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
+from matting_client.cli.folders import list_folder
 from matting_client.errors import OptionError
-from matting_client.imaging.decode import SUFFIXES
 
 DEFAULT_FOLDER = Path("outputs")
 STANDARD = "-"
@@ -29,35 +30,70 @@ class Job:
         return str(self.source) if self.source else "standard input"
 
 
-def find_photos(inputs: list[str]) -> tuple[list[Path | None], bool]:
-    """Photos named by files, folders (their own pictures, by name), globs and "-"; and whether a single file is named.
+@dataclass(frozen=True)
+class Photo:
+    """A photo that was named: its file (None for standard input), and the folder of its result within that of all."""
+
+    path: Path | None
+    under: Path = Path()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a command line names.
+
+    Attributes
+    ----------
+    photos : in the order to work on.
+    single : whether exactly one file was named.
+    left_out : lines on what of folders is not worked on.
+    """
+
+    photos: list[Photo]
+    single: bool
+    left_out: list[str]
+
+
+def find_photos(inputs: list[str], recursive: bool = False, out: str | None = None) -> Found:
+    """Photos named by files, folders, globs and "-".
+
+    Of a folder its own pictures are taken, or with `recursive` those of its subfolders, too, whose results keep the
+    tree, as those of a glob with ** do. `out`, where results go, is passed over.
 
     Raises
     ------
     OptionError
         A folder or glob holds no picture.
     """
-    found: list[Path | None] = []
+    photos: list[Photo] = []
+    left_out: list[str] = []
     for text in inputs:
         path = Path(text)
         if text == STANDARD:
-            found.append(None)
+            photos.append(Photo(None))
         elif path.is_dir():
-            inside: list[Path | None] = [
-                p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES and p.is_file()
-            ]
-            if not inside:
-                raise OptionError(f"{path}: got a folder without pictures, expected {', '.join(SUFFIXES)} files")
-            found += inside
+            listing = list_folder(path, recursive, Path(out) if out else DEFAULT_FOLDER)
+            left_out += listing.lines(path)
+            if not listing.photos:
+                raise OptionError("; ".join([f"{path}: got a folder without pictures, expected some", *left_out]))
+            photos += [Photo(each, each.parent.relative_to(path)) for each in listing.photos]
         elif not path.exists() and glob.has_magic(text):
-            matches: list[Path | None] = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
-            if not matches:
-                raise OptionError(f"{text}: got no matching file; check the pattern")
-            found += matches
+            photos += _match(text)
         else:
-            found.append(path)
-    single = len(inputs) == 1 and len(found) == 1 and not Path(inputs[0]).is_dir()
-    return found, single
+            photos.append(Photo(path))
+    return Found(photos, len(inputs) == 1 and len(photos) == 1 and not Path(inputs[0]).is_dir(), left_out)
+
+
+def _match(pattern: str) -> list[Photo]:
+    """Files that match, those of a ** with their folders below what was named plainly."""
+    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    files = [path for path in matches if not path.is_dir()]
+    if not files:
+        raise OptionError(f"{pattern}: got no matching file; check the pattern")
+    if "**" not in pattern:
+        return [Photo(path) for path in files]
+    plain = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
+    return [Photo(path, path.parent.relative_to(plain)) for path in files]
 
 
 def output_format(out: str | None, single: bool) -> str | None:
@@ -69,33 +105,47 @@ def _is_folder(out: str) -> bool:
     return out.endswith("/") or Path(out).is_dir()
 
 
-def plan(inputs: list[str], out: str | None, format: str) -> list[Job]:
+def plan(found: Found, out: str | None, format: str) -> list[Job]:
     """Pair every photo with its result.
 
-    Two photos that would get the same name, and results that would replace a photo, become jobs with a `clash`.
+    Of photos that would get the same name the later ones keep their suffix in it. Results that would replace a photo or
+    another result become jobs with a `clash`.
 
     Raises
     ------
     OptionError
         The inputs and -o do not fit together.
     """
-    photos, single = find_photos(inputs)
-    if out == STANDARD or (out is None and photos == [None]):
+    photos, single = found.photos, found.single
+    if out == STANDARD or (out is None and photos == [Photo(None)]):
         if not single:
             raise OptionError(f"-o -: got {len(photos)} photos, expected one for standard output; name a folder")
-        return [Job(photos[0], None)]
+        return [Job(photos[0].path, None)]
     if out is not None and single and Path(out).suffix and not _is_folder(out):
         if output_format(out, single) is None:
             raise OptionError(
                 f"-o {out}: got the suffix {Path(out).suffix}, expected .png, .jpg or .webp; end a folder's name with /"
             )
-        return _checked([(photos[0], Path(out))])
+        return _checked([(photos[0].path, Path(out))])
     if out is not None and Path(out).suffix.lower() in FORMAT_OF_SUFFIX and not _is_folder(out):
         raise OptionError(f"-o {out}: got one file for {len(photos)} photos, expected a folder; name one")
     folder = Path(out) if out is not None else DEFAULT_FOLDER
     if folder.exists() and not folder.is_dir():
         raise OptionError(f"-o {folder}: got a file, expected a folder for {len(photos)} photos")
-    return _checked([(p, folder / ((p.stem if p else "stdin") + SUFFIX_OF_FORMAT[format])) for p in photos])
+    return _checked(_targets(photos, folder, SUFFIX_OF_FORMAT[format]))
+
+
+def _targets(photos: list[Photo], folder: Path, suffix: str) -> list[tuple[Path | None, Path]]:
+    pairs: list[tuple[Path | None, Path]] = []
+    taken: dict[str, Path | None] = {}  # case does not tell files apart everywhere
+    for photo in photos:
+        target = folder / photo.under / ((photo.path.stem if photo.path else "stdin") + suffix)
+        other = taken.get(str(target).lower())
+        if photo.path and other and other.parent == photo.path.parent and other != photo.path:
+            target = target.with_name(photo.path.name + suffix)
+        taken.setdefault(str(target).lower(), photo.path)
+        pairs.append((photo.path, target))
+    return pairs
 
 
 def _checked(pairs: list[tuple[Path | None, Path]]) -> list[Job]:

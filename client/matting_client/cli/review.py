@@ -13,11 +13,12 @@ class Outcome(NamedTuple):
 
     is_empty: bool
     uncertainty: float
+    notes: tuple[str, ...] = ()  # what was repaired or left out when the photo was read
 
     @classmethod
     def of(cls, cutout: Cutout) -> Self:
         """Of a cutout."""
-        return cls(cutout.is_empty, cutout.uncertainty)
+        return cls(cutout.is_empty, cutout.uncertainty, cutout.origin.notes)
 
 
 @dataclass
@@ -34,15 +35,16 @@ class Review:
     empty: int = 0
     doubtful: list[tuple[float, str]] = field(default_factory=list)
 
-    def add(self, name: str, outcome: Outcome) -> str | None:
+    def add(self, name: str, outcome: Outcome) -> list[str]:
         """Take a result; returns what to say of it at once."""
+        said = [f"{name}: warning: {note}" for note in outcome.notes]
         self.done += 1
         if self.above is not None and outcome.uncertainty > self.above:
             self.doubtful.append((outcome.uncertainty, name))
         if outcome.is_empty:
             self.empty += 1
-            return f"{name}: nothing found, the result is empty"
-        return None
+            said.append(f"{name}: nothing found, the result is empty")
+        return said
 
     def lines(self) -> list[str]:
         """What to say at the end."""

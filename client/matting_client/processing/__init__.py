@@ -2,6 +2,7 @@
 
 from matting_client.processing.closeup import beyond, locate
 from matting_client.processing.compose import compose_colour, compose_picture, cutout_rgba
+from matting_client.processing.cover import share_of, within_cover
 from matting_client.processing.crop import Box, Window, clear_outside, look, place_window, subject_box
 from matting_client.processing.doubt import is_empty, most_certain, uncertainty
 from matting_client.processing.edge import edge_band, erode, feather, threshold
@@ -30,8 +31,10 @@ __all__ = [
     "most_certain",
     "place_window",
     "refine",
+    "share_of",
     "subject_box",
     "threshold",
     "uncertainty",
     "unletterbox",
+    "within_cover",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from matting_client.engine import INPUT, check_batch, input_size
 from matting_client.errors import ModelError
+from matting_client.machine import usable_cores
 from matting_client.repository import INT8_FILE
 from matting_client.runtime.precision import Precision, best_precision, cpu_flags, gated_int8
 from matting_client.runtime.space_to_depth import pack_last_layers
@@ -53,7 +53,7 @@ class CpuModel:
             raise ModelError(f"{path}: got no such file, expected an ONNX model; check the model repository")
         if precision not in get_args(Precision):
             raise ModelError(f"precision: got {precision!r}, expected auto, int8, bf16 or f32")
-        threads = threads or _cores()
+        threads = threads or usable_cores()
         int8 = gated_int8(path) if precision in ("auto", "int8") else None
         wanted = best_precision(cpu_flags(), int8 is not None) if precision == "auto" else precision
         if wanted == "int8" and int8 is None:
@@ -134,11 +134,6 @@ class CpuModel:
         finally:
             with self._lock:
                 self._running -= 1
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only; it respects containers and taskset
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:

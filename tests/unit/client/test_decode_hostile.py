@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from matting_client.errors import InputError
-from matting_client.imaging.decode import Limits, decode, read
+from matting_client.imaging.decode import Limits, decode, decode_photo, read
 from PIL import Image
 
 from tests.unit.client.pictures import astronaut, file_of
@@ -42,7 +42,7 @@ def png(width: int, height: int, pixels: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("data", [b"hello", b"\0" * 1000, b"\xff\xd8\xff", b"%PDF-1.7\n", b"PK\x03\x04" + b"\0" * 50])
 def test_no_picture(data: bytes) -> None:
-    assert "expected JPEG, PNG, WebP, TIFF or BMP" in refused(data) or "damaged" in refused(data)
+    assert "expected JPEG, PNG, WebP, HEIC, AVIF" in refused(data) or "damaged JPEG" in refused(data)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,12 @@ def test_no_picture(data: bytes) -> None:
         file_of(astronaut(8, 8), "TGA"),
         file_of(astronaut(8, 8), "PCX"),
         file_of(astronaut(8, 8), "ICO"),
-        file_of(astronaut(8, 8), "PPM"),
         file_of(astronaut(8, 8), "PDF"),
     ],
-    ids=["svg", "eps", "tga", "pcx", "ico", "ppm", "pdf"],
+    ids=["svg", "eps", "tga", "pcx", "ico", "pdf"],
 )
 def test_formats_nobody_photographs_in_never_reach_a_decoder(data: bytes) -> None:
-    assert "no known picture format" in refused(data)
+    assert "expected JPEG, PNG, WebP, HEIC, AVIF" in refused(data)
 
 
 def test_zero_bytes() -> None:
@@ -67,7 +66,7 @@ def test_zero_bytes() -> None:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.8])
 def test_truncated(format: str, share: float) -> None:
     data = file_of(astronaut(200, 300), format)
     refused(data[: int(len(data) * share)])
@@ -93,9 +92,7 @@ def test_any_damage_is_an_input_error_or_a_picture(format: str) -> None:
 
 
 def test_a_huge_header_is_refused() -> None:
-    assert "100000x100000 pixels" in refused(png(100_000, 100_000)) or "too many pixels" in refused(
-        png(100_000, 100_000)
-    )
+    assert "100000x100000 pixels" in refused(png(100_000, 100_000))
 
 
 def test_a_genuine_bomb_is_refused_before_it_is_decoded() -> None:
@@ -115,7 +112,7 @@ def test_a_genuine_bomb_is_refused_before_it_is_decoded() -> None:
     assert max(peak, default=before) - before < 50e6
 
 
-@pytest.mark.parametrize("size", [(20_000, 20_000), (7746, 7746), (1, 60_000_001)])
+@pytest.mark.parametrize("size", [(20_000, 20_000), (7746, 7746), (1, 60_000_001), (60_000_001, 1)])
 def test_too_many_pixels(size: tuple[int, int]) -> None:
     message = refused(png(*size))
     assert "expected at most 60 million" in message
@@ -128,11 +125,13 @@ def test_the_limits_are_exact() -> None:
     refused(data, Limits(max_bytes=len(data) - 1))
 
 
-@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_several_frames(format: str) -> None:
-    frames = [Image.fromarray(astronaut(20, 30)), Image.new("RGB", (30, 20), "red")]
-    message = refused(file_of(frames[0], format, save_all=True, append_images=frames[1:]))
-    assert "several frames, expected a still picture" in message
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_of_several_frames_the_first_is_used_and_told(format: str) -> None:
+    frames = [Image.new("RGB", (32, 20), colour) for colour in ("blue", "red", "red")]
+    data = file_of(frames[0], format, save_all=True, append_images=frames[1:])
+    photo = decode_photo(data)
+    assert np.abs(photo.rgb.astype(int) - (0, 0, 255)).max() < 10
+    assert photo.notes == (f"the first of several {'pages' if format == 'TIFF' else 'frames'} was used",)
 
 
 def test_paths(tmp_path: Path) -> None:

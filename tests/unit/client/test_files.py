@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from matting_client.cli.inputs import Job, output_format, plan
+from matting_client.cli import inputs as command_line
+from matting_client.cli.inputs import Job, find_photos, output_format
 from matting_client.errors import OptionError
+
+from tests.unit.client.pictures import astronaut, file_of
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +20,10 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("b.JPG", "a.png", "c.webp", "notes.txt", "deeper/d.png"):
         (tmp_path / "shop" / name).write_bytes(b"x")
     return tmp_path / "shop"
+
+
+def plan(inputs: list[str], out: str | None, format: str, recursive: bool = False) -> list[Job]:
+    return command_line.plan(find_photos(inputs, recursive, out), out, format)
 
 
 def targets(jobs: list[Job]) -> list[str]:
@@ -38,7 +45,7 @@ def test_the_suffix_follows_the_format(format: str, suffix: str) -> None:
 def test_globs() -> None:
     assert targets(plan(["shop/*.[pJ]*"], "out", "png")) == ["out/a.png", "out/b.png"]
     assert targets(plan(["shop/*.JPG"], "out", "png")) == ["out/b.png"]
-    assert targets(plan(["shop/**/*.png"], "out", "png")) == ["out/a.png", "out/d.png"]
+    assert targets(plan(["shop/**/*.png"], "out", "png")) == ["out/a.png", "out/deeper/d.png"]
 
 
 def test_a_file_with_a_glob_sign_in_its_name_is_that_file(shop: Path) -> None:
@@ -80,10 +87,51 @@ def test_standard_input_and_output() -> None:
 
 
 def test_results_with_the_same_name(shop: Path) -> None:
-    (shop / "a.jpg").write_bytes(b"x")
-    jobs = plan(["shop"], "out", "png")
-    assert [bool(job.clash) for job in jobs] == [False, True, False, False]
-    assert jobs[1].clash == "out/a.png is the result of shop/a.jpg already; rename one of the photos"
+    """Of one folder the later keeps its suffix; photos of different folders are to be told apart by who names them."""
+    for name in ("a.jpg", "A.gif"):
+        (shop / name).write_bytes(b"x")
+    assert targets(plan(["shop"], "out", "png")) == [
+        "out/A.png",
+        "out/a.jpg.png",
+        "out/a.png.png",
+        "out/b.png",
+        "out/c.png",
+    ]
+    (shop / "deeper" / "b.webp").write_bytes(b"x")
+    (first, second) = plan(["shop/b.JPG", "shop/deeper/b.webp"], "out", "png")
+    assert first.clash is None
+    assert second.clash == "out/b.png is the result of shop/b.JPG already; rename one of the photos"
+    assert plan(["shop/b.JPG", "shop/b.JPG"], "out", "png")[1].clash
+
+
+def test_a_tree_is_kept(shop: Path) -> None:
+    (shop / "deeper" / "a.png").write_bytes(b"x")
+    everything = ["out/a.png", "out/b.png", "out/c.png", "out/deeper/a.png", "out/deeper/d.png"]
+    assert targets(plan(["shop"], "out", "png", recursive=True)) == everything
+    assert targets(plan(["shop/**/[ad].png"], "out", "png")) == ["out/a.png", "out/deeper/a.png", "out/deeper/d.png"]
+
+
+def test_results_within_the_folder_are_no_photos(shop: Path) -> None:
+    assert plan(["shop"], "shop/deeper", "png", recursive=True)[-1].source == shop.parent.joinpath(
+        "shop/c.webp"
+    ).relative_to(shop.parent)
+
+
+def test_a_folder_is_judged_by_content_and_says_what_it_leaves_out(shop: Path) -> None:
+    (shop / "no-suffix").write_bytes(file_of(astronaut(8, 8), "PNG"))
+    (shop / "phone.heic").write_bytes(b"x")
+    (shop / ".hidden.jpg").write_bytes(b"x")
+    (shop / "._a.png").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X        ")
+    (shop / "paper").write_bytes(b"%PDF-1.7")
+    found = find_photos(["shop"])
+    names = [photo.path.name for photo in found.photos if photo.path]
+    assert names == ["a.png", "b.JPG", "c.webp", "no-suffix", "phone.heic"]
+    assert found.left_out == [
+        "shop: left out 2 files: notes.txt (no picture), paper (a PDF)",
+        "shop: left out 1 folder, which --recursive takes: deeper/",
+        "shop: left out 2 hidden files",
+    ]
+    assert not find_photos(["shop"], recursive=True).left_out[1].startswith("shop: left out 1 folder")
 
 
 @pytest.mark.parametrize("out", ["shop", "shop/", "./shop/../shop"])

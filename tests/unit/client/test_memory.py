@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matting_client import Options
+from matting_client import InputError, Options, budget
+from matting_client.budget import MemoryBudget
 from matting_client.cli.cutout import run_all
-from matting_client.cli.inputs import plan
+from matting_client.cli.inputs import find_photos, plan
 from matting_client.client import MattingClient
 from matting_client.engines import LocalEngine
-from matting_client.imaging.decode import count_pixels
+from matting_client.imaging.decode import measure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -81,7 +82,7 @@ class Counted:
             self.most = max(self.most, self.running)
         # Waits for a second call, so that what may run together does.
         with contextlib.suppress(threading.BrokenBarrierError):
-            self.together.wait(1.0)
+            self.together.wait(3.0)
         alpha = self._engine.infer(image)
         with self._lock:
             self.running -= 1
@@ -95,11 +96,11 @@ class Counted:
 def test_few_large_photos_at_once(
     local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: int, most: int
 ) -> None:
-    monkeypatch.setattr("matting_client.cli.cutout.PIXELS", pixels)
+    monkeypatch.setattr(budget, "PHOTOS", MemoryBudget(pixels * budget.BYTES_PER_PIXEL))
     for index in range(4):
         Image.fromarray(astronaut(100, 100)).save(tmp_path / f"{index}.png")
     engine = Counted(LocalEngine())
-    jobs = plan([str(tmp_path)], str(tmp_path / "out"), "png")
+    jobs = plan(find_photos([str(tmp_path)]), str(tmp_path / "out"), "png")
     assert run_all(MattingClient(engine), jobs, Options(), workers=2) == 0
     assert engine.most == most
     assert len(list((tmp_path / "out").iterdir())) == 4
@@ -108,9 +109,9 @@ def test_few_large_photos_at_once(
 def test_pixels_are_counted_by_the_header(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray(astronaut(30, 50)).save(path)
-    assert count_pixels(path) == 1500
-    path.write_bytes(path.read_bytes()[:400])
-    assert count_pixels(path) in (0, 1500)
-    path.write_bytes(b"no picture")
-    assert count_pixels(path) == 0
-    assert count_pixels(tmp_path / "none.jpg") == 0
+    assert measure(path.read_bytes()) == 1500
+    for format in ("PNG", "WEBP", "TIFF", "AVIF"):
+        Image.fromarray(astronaut(30, 50)).save(path, format)
+        assert measure(path.read_bytes()) == 1500
+    with pytest.raises(InputError, match="no known picture format"):
+        measure(b"no picture")

@@ -128,10 +128,11 @@ class Handlers:
             if item.path is None:
                 raise FileNotFoundError
             path = self.studio.uploaded(item.path)
-            cutout = self.studio.cut(path.read_bytes(), options, item.name)
-            ending = f"-cutout{SUFFIX_OF_FORMAT[options.format]}"
-            item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
-            item.thumbnail = self._thumbnail(cutout)
+            with self.studio.opened(path, item.name) as photo:
+                cutout = self.studio.cut(photo, options, item.name)
+                ending = f"-cutout{SUFFIX_OF_FORMAT[options.format]}"
+                item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
+                item.thumbnail = self._thumbnail(cutout)
             item.height, item.width = cutout.rgb.shape[:2]
             item.seconds, item.reason, item.state = cutout.seconds.get("infer", 0.0), "", DONE
         except MattingError as error:

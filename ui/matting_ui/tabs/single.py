@@ -46,6 +46,8 @@ class Handlers:
         try:
             options = controls.read_options(self.studio, picture=picture, **values)
             key, kept = self.studio.keep(photo)
+            for note in kept.full.origin.notes:
+                gr.Warning(note)
             kept.full.seconds["queue"] = waited
             return *self._show(kept, options, request), key, None
         except MattingError as error:
@@ -83,8 +85,9 @@ class Handlers:
         try:
             options = controls.read_options(self.studio, picture=picture, **values)
             path = self.studio.uploaded(photo)
-            cutout = self.studio.cut(path.read_bytes(), options, path.name)
-            return self.studio.save(cutout.to_bytes(), path.stem, f"-cutout{SUFFIX_OF_FORMAT[options.format]}")
+            with self.studio.opened(path, path.name) as photo_bytes:
+                data = self.studio.cut(photo_bytes, options, path.name).to_bytes()
+            return self.studio.save(data, path.stem, f"-cutout{SUFFIX_OF_FORMAT[options.format]}")
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -119,7 +122,7 @@ class Handlers:
             return None
         try:
             options = controls.read_options(self.studio, **values).with_changes(**changes)
-            data = kept.full.with_options(options).to_bytes()
+            data = self.studio.finished(kept.full.with_options(options))
             return self.studio.save(data, kept.stem, f"-{kind}{SUFFIX_OF_FORMAT[options.format]}")
         except MattingError as error:
             raise shown(error, request) from None

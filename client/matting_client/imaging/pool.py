@@ -1,0 +1,260 @@
+"""Decoders in processes of their own: a picture that hangs, bursts or kills its decoder harms nobody."""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import astuple, dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matting_client.errors import MattingError
+from matting_client.imaging.limits import Limits, Unusable
+from matting_client.imaging.orientation import stored_view, upright_size
+
+MOST = 2  # processes; what most people send is decoded without them
+MODULE = "matting_client.imaging.worker"
+PIPE_BYTES = 1 << 20
+# CPU time of one picture: what a small file may cost, and more for a large one.
+SECONDS, SECONDS_PER_MEGABYTE = 1.5, 0.5
+PATIENCE = 20  # times the CPU time, in real time, until a process that only waits is ended
+LIMIT_SIGNALS = (signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a decoder made of a file.
+
+    Attributes
+    ----------
+    pixels : (H, W, 3) or, with alpha, (H, W, 4) upright straight sRGB.
+    notes : what was repaired or left out.
+    dpi : pixels an inch across and down.
+    exif : the file's EXIF block.
+    """
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...]
+    dpi: tuple[float, float] | None
+    exif: bytes
+
+
+class _Died(Exception):
+    """The process ended before its answer was complete."""
+
+
+class _Decoder:
+    """One process; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        try:
+            self._process = subprocess.Popen(
+                # -P: a file of the working directory is no module. An own group: Ctrl-C is for the parent.
+                [sys.executable, "-P", "-m", MODULE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # decoders in C write what they think of a file
+                env=environment,
+                process_group=0,
+            )
+        except OSError as error:
+            raise MattingError(f"got no process for a decoder ({error.strerror}); free memory or processes") from None
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._in: IO[bytes] = self._process.stdin
+        self._out: IO[bytes] = self._process.stdout
+        _widen(self._out.fileno())
+
+    def ask(self, command: str, data: bytes, limits: Limits) -> dict[str, Any]:
+        """The answer's head.
+
+        Raises
+        ------
+        Unusable, _Died
+        """
+        seconds = SECONDS + SECONDS_PER_MEGABYTE * len(data) / 2**20
+        request = {"command": command, "length": len(data), "seconds": seconds, "limits": astuple(limits)}
+        self._watchdog = threading.Timer(PATIENCE * seconds, self._process.kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+        try:
+            self._in.write(json.dumps(request).encode() + b"\n")
+            self._in.write(data)
+            self._in.flush()
+            line = self._out.readline()
+        except OSError:
+            raise _Died from None
+        if not line.endswith(b"\n"):
+            raise _Died
+        head: dict[str, Any] = json.loads(line)
+        if "got" in head:
+            raise Unusable(head["got"], head["expected"], head["remedy"])
+        return head
+
+    def read_pixels(self, head: dict[str, Any], limits: Limits) -> NDArray[np.uint8]:
+        """The rows that follow an answer's head, put upright.
+
+        Raises
+        ------
+        Unusable, _Died
+        """
+        width, height, channels = int(head["width"]), int(head["height"]), int(head["channels"])
+        limits.check_size(width, height)
+        orientation = int(head["orientation"])
+        pixels = np.empty((*upright_size(height, width, orientation), channels), np.uint8)
+        rows = stored_view(pixels, orientation)
+        strip = np.empty((min(height, max(1, PIPE_BYTES // (width * channels))), width, channels), np.uint8)
+        for top in range(0, height, len(strip)):
+            part = strip[: height - top]
+            self._fill(part)
+            rows[top : top + len(part)] = part
+        return pixels
+
+    def _fill(self, part: NDArray[np.uint8]) -> None:
+        view = part.reshape(-1).data
+        while view:
+            count = self._out.readinto(view)  # type: ignore[attr-defined]
+            if not count:
+                raise _Died
+            view = view[count:]
+
+    def rest(self) -> None:
+        """The answer is read: it has no hurry any more."""
+        self._watchdog.cancel()
+
+    def end(self) -> int:
+        """End it now; returns how it ended."""
+        self._process.kill()
+        code = self._process.wait()
+        for pipe in (self._in, self._out):
+            with contextlib.suppress(OSError):  # what could not be written any more
+                pipe.close()
+        return code
+
+    def code(self) -> int:
+        """How it ended, once it did; kills it when it did not."""
+        try:
+            return self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return self.end()
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more, for fewer switches between the processes; Linux only."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+class DecoderPool:
+    """Up to `most` decoders, started when they are needed; safe to use from several threads."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._idle: list[_Decoder] = []
+        self._free = threading.Semaphore(most)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def warm(self) -> None:
+        """Start one decoder, which gets ready while the caller does something else."""
+        with self._lock:
+            if not self._idle and not self._closed:
+                self._idle.append(_Decoder())
+
+    def measure(self, data: bytes, limits: Limits) -> tuple[int, int]:
+        """Width and height of a picture as it is stored.
+
+        Raises
+        ------
+        Unusable
+        """
+        head = self._run("measure", data, limits)
+        assert isinstance(head, dict)
+        return int(head["width"]), int(head["height"])
+
+    def decode(self, data: bytes, limits: Limits) -> Decoded:
+        """A picture's pixels.
+
+        Raises
+        ------
+        Unusable
+        """
+        decoded = self._run("read", data, limits)
+        assert isinstance(decoded, Decoded)
+        return decoded
+
+    def close(self) -> None:
+        """End all decoders that have nothing to do."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._closed = True
+        for decoder in idle:
+            decoder.end()
+
+    def _run(self, command: str, data: bytes, limits: Limits) -> Decoded | dict[str, Any]:
+        with self._free:
+            try:
+                return self._once(command, data, limits)
+            except _Died as death:
+                code = death.args[0]
+            if code not in [-number for number in LIMIT_SIGNALS]:
+                try:  # perhaps it was not this picture's fault
+                    return self._once(command, data, limits)
+                except _Died as death:
+                    code = death.args[0]
+        self.warm()  # for the next picture
+        if code in [-number for number in LIMIT_SIGNALS]:
+            raise Unusable("a picture that takes too long to decode", "one that was saved as usual", "save it anew")
+        raise Unusable("a picture that its decoder does not survive", "one that was saved as usual", "save it anew")
+
+    def _once(self, command: str, data: bytes, limits: Limits) -> Decoded | dict[str, Any]:
+        decoder = self._take()
+        try:
+            head = decoder.ask(command, data, limits)
+            if command == "read":
+                pixels = decoder.read_pixels(head, limits)
+        except Unusable:
+            self._give_back(decoder)
+            raise
+        except _Died:
+            decoder.rest()
+            code = decoder.code()
+            decoder.end()
+            raise _Died(code) from None
+        except BaseException:  # the answer is not read to its end
+            decoder.rest()
+            decoder.end()
+            raise
+        self._give_back(decoder)
+        if command != "read":
+            return head
+        dpi = tuple(head["dpi"]) if head["dpi"] else None
+        return Decoded(pixels, tuple(head["notes"]), dpi, base64.b64decode(head["exif"]))
+
+    def _take(self) -> _Decoder:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return _Decoder()
+
+    def _give_back(self, decoder: _Decoder) -> None:
+        decoder.rest()
+        with self._lock:
+            if not self._closed:
+                self._idle.append(decoder)
+                return
+        decoder.end()
+
+
+DECODERS = DecoderPool()  # of this process
+atexit.register(DECODERS.close)

@@ -1,0 +1,345 @@
+"""Open and load a picture with Pillow, and hand it out in strips of straight 8-bit sRGB.
+
+This is what runs in the decoder's own process (`worker`): nothing here is trusted to end, or to need little memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+
+from matting_client.imaging import formats
+from matting_client.imaging.colour import U8, ToSrgb, code_points
+from matting_client.imaging.limits import Limits, Unusable
+
+STRIP_BYTES = 1 << 20  # of pixels that are converted at a time
+ORIENTATION = 0x0112  # the EXIF tag
+LOST_SHARE = 1 / 16  # of the rows: a picture that lacks more is refused
+JPEG_BLOCK = 18  # rows that a decoder holds back until it has seen what follows: a block, and two to smooth its colours
+MOST_PAGES = 16  # of a TIFF that are looked at
+NEW_SUBFILE_TYPE, PHOTOMETRIC, WIDTH, HEIGHT, PROFILE = 254, 262, 256, 257, 34675  # TIFF tags
+SMALLER_COPY, MASK = 1, 4  # bits of NEW_SUBFILE_TYPE
+WHITE_IS_ZERO = 0
+# Grey of more than 8 bits, and the value of white where the mode tells it.
+DEEP = {"I;16": 65535.0, "I;16L": 65535.0, "I;16B": 65535.0, "I;16N": 65535.0, "I": None, "F": None}
+# What Pillow's decoders raise on damaged data.
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass
+class Opened:
+    """A loaded picture.
+
+    Attributes
+    ----------
+    notes : what was repaired or left out.
+    """
+
+    picture: Image.Image
+    data: bytes
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def orientation(self) -> int:
+        """How the stored pixels lie, as EXIF tells it: 1..8."""
+        found: object = 1
+        with contextlib.suppress(*DAMAGED):  # a photo whose EXIF is damaged stays as it lies
+            found = self.picture.getexif().get(ORIENTATION, 1)
+        return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+    @property
+    def dpi(self) -> tuple[float, float] | None:
+        """Pixels an inch across and down, when the file says so."""
+        with contextlib.suppress(*DAMAGED):
+            across, down = (float(each) for each in self.picture.info["dpi"])
+            if 1 <= across <= 100_000 and 1 <= down <= 100_000:
+                return across, down
+        return None
+
+    @property
+    def exif(self) -> bytes:
+        """The EXIF block, empty when there is none or it is damaged."""
+        with contextlib.suppress(*DAMAGED):
+            return self.picture.getexif().tobytes() if self.picture.getexif() else b""
+        return b""
+
+
+def prepare_pillow() -> None:
+    """Load the decoders once, and leave it to `Limits` to refuse what is too large."""
+    Image.MAX_IMAGE_PIXELS = None
+    Image.preinit()
+    for plugin in ("AvifImagePlugin", "Jpeg2KImagePlugin", "TiffImagePlugin", "WebPImagePlugin"):
+        import_module(f"PIL.{plugin}")
+    with contextlib.suppress(ImportError):
+        heif: Any = import_module("pi_heif")
+        heif.options.DECODE_THREADS = 1
+        heif.register_heif_opener()
+    with contextlib.suppress(ImportError):
+        import_module("pillow_jxl")
+
+
+def measure(data: bytes, limits: Limits) -> tuple[int, int]:
+    """Width and height by the header.
+
+    Raises
+    ------
+    Unusable
+        As of `load`, as far as the header tells.
+    """
+    return _header(data, limits, []).size
+
+
+def load(data: bytes, limits: Limits) -> Opened:
+    """Decode a file's first picture.
+
+    Raises
+    ------
+    Unusable
+        Not a picture, damaged, or beyond the limits.
+    """
+    notes: list[str] = []
+    picture = _header(data, limits, notes)
+    try:
+        picture.load()
+        limits.check_size(*picture.size)  # some decoders find another one
+        return Opened(picture, data, notes)
+    except MemoryError:
+        raise Unusable(
+            f"a {picture.format} of {picture.width}x{picture.height} pixels that needs too much memory",
+            "a smaller one",
+            "make it smaller or save it as JPEG",
+        ) from None
+    except DAMAGED as error:
+        return _repaired(picture, data, limits, notes, error)
+
+
+def _header(data: bytes, limits: Limits, notes: list[str]) -> Image.Image:
+    """The picture to use, not yet decoded, with its size checked."""
+    limits.check_bytes(len(data))
+    name = formats.sniff(data[: formats.HEAD])
+    if name is None or not formats.is_readable(name):
+        raise Unusable(formats.describe(data[: formats.HEAD]), formats.READABLE_NAMES, "convert it first")
+    try:
+        picture = _open(data, name, limits, notes)
+        limits.check_size(*picture.size)
+        _choose_page(picture, notes)
+    except MemoryError:
+        raise Unusable(f"a {name} that needs too much memory", "a smaller one", "make it smaller") from None
+    except DAMAGED as error:
+        # WebP's decoder makes its canvas before it tells a size, and does not say that memory was missing.
+        raise _damaged(error, f"or too large {name}" if name == formats.WEBP else name) from None
+    limits.check_size(*picture.size)
+    return picture
+
+
+def _open(data: bytes, name: str, limits: Limits, notes: list[str]) -> Image.Image:
+    accepted = (name, "MPO") if name == formats.JPEG else (name,)
+    try:
+        return Image.open(io.BytesIO(data), formats=accepted)
+    except (UnidentifiedImageError, SyntaxError, struct.error):
+        if name == formats.TIFF:
+            return _open_rare_tiff(data, limits)
+    with _lenient():  # wrong checksums of what holds no pixels
+        picture = Image.open(io.BytesIO(data), formats=accepted)
+    notes.append("a damaged part that holds no pixels was left out")
+    return picture
+
+
+def _choose_page(picture: Image.Image, notes: list[str]) -> None:
+    """Go to the first page that is no smaller copy or mask of another; of animations the first frame is used."""
+    if picture.format in ("MPO", "HEIF") or not getattr(picture, "is_animated", False):
+        return  # photos with previews beside them, whose first or main one is the photo
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        notes.append("the first of several frames was used")
+        return
+    pages = []
+    for index in range(min(picture.n_frames, MOST_PAGES)):
+        picture.seek(index)
+        if not int(picture.tag_v2.get(NEW_SUBFILE_TYPE, 0)) & (SMALLER_COPY | MASK):
+            pages.append(index)
+    picture.seek(pages[0] if pages else 0)
+    if len(pages) > 1:
+        notes.append("the first of several pages was used")
+
+
+def _open_rare_tiff(data: bytes, limits: Limits) -> Image.Image:
+    """A TIFF of samples that Pillow does not know, such as RGB in floating point, through OpenCV."""
+    file = io.BytesIO(data)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+    file.seek(tags.next)
+    tags.load(file)
+    limits.check_size(int(tags[WIDTH]), int(tags[HEIGHT]))
+    cv2: Any = import_module("cv2")  # only here: loading it takes longer than all of Pillow
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.ndim != 3 or values.shape[2] not in (3, 4):
+        raise SyntaxError("a kind of TIFF that cannot be read")
+    limits.check_size(values.shape[1], values.shape[0])
+    order = cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    picture = Image.fromarray(cv2.cvtColor(_eight_bit(values, None), order))
+    picture.format = formats.TIFF
+    if PROFILE in tags:
+        picture.info["icc_profile"] = bytes(tags[PROFILE])
+    return picture
+
+
+@contextlib.contextmanager
+def _lenient() -> Iterator[None]:
+    """Let Pillow read what is incomplete. It is a switch of the whole process, whose only thread this is."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _repaired(broken: Image.Image, data: bytes, limits: Limits, notes: list[str], error: Exception) -> Opened:
+    """A picture that lacks no more than its end, as every viewer shows it; `broken` is as far as it was read.
+
+    Raises
+    ------
+    Unusable
+        More is missing.
+    """
+    try:
+        with _lenient():
+            picture = _header(data, limits, [])
+            picture.load()
+        is_jpeg = picture.format in (formats.JPEG, "MPO")
+        lost = _lost_rows_of_jpeg(broken, data) if is_jpeg else _lost_rows(picture)
+    except DAMAGED:
+        raise _damaged(error, formats.sniff(data[: formats.HEAD])) from None
+    if lost > LOST_SHARE * picture.height:
+        raise _damaged(error, picture.format)
+    missing = f"about {lost} of {picture.height} rows" if lost else "the end"
+    return Opened(picture, data, [*notes, f"the file is incomplete: {missing} missing"])
+
+
+def _lost_rows(picture: Image.Image) -> int:
+    """Rows at the upper or lower end that hold nothing; all of them where a format does not leave what is missing 0."""
+    if picture.format not in (formats.PNG, formats.BMP, formats.TIFF, formats.PPM):
+        return picture.height
+    filled = picture.getbbox(alpha_only=False)
+    if filled is None:
+        return picture.height
+    return max(filled[1], picture.height - filled[3])
+
+
+def _lost_rows_of_jpeg(broken: Image.Image, data: bytes) -> int:
+    """Rows that the decoder has not reached when the data ends; let go on, it would make them up.
+
+    A progressive JPEG comes out at its end, and is whole once its last scan of luma has begun.
+    """
+    if not broken.info.get("progressive"):
+        filled = broken.im.getbbox(False)
+        return max(0, broken.height - (filled[3] if filled else 0) - JPEG_BLOCK)
+    at = data.rfind(b"\xff\xda")
+    count = data[at + 4] if at >= 0 and len(data) > at + 5 else 0
+    header = data[at + 5 : at + 8 + 2 * count]
+    is_last = count > 0 and len(header) == 2 * count + 3 and header[-2] == 63 and header[-1] & 15 == 0
+    return 0 if is_last else broken.height
+
+
+def _damaged(error: Exception, name: str | None) -> Unusable:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return Unusable(f"a damaged {name or 'picture'} ({reason})", "a whole one", "copy it again")
+
+
+def strips(opened: Opened) -> tuple[int, Iterator[U8]]:
+    """Number of channels, 3 or 4 with the picture's own alpha, and its rows as stored, (h, width, channels)."""
+    picture = opened.picture
+    has_alpha = picture.has_transparency_data and not _is_unused_alpha(picture)
+    deep = _DeepGrey.of(picture) if picture.mode in DEEP else None
+    mode = _colour_mode(picture.mode)
+    to_srgb = ToSrgb(picture, mode, code_points(picture, opened.data))
+
+    def rows() -> Iterator[U8]:
+        for strip in _crops(picture):
+            strip = deep.to_grey(strip) if deep else strip
+            if not has_alpha:
+                yield to_srgb(strip if strip.mode == mode else strip.convert(mode))
+                continue
+            veiled = strip.convert("LA" if mode == "L" else "RGBA")
+            yield np.dstack([to_srgb(veiled.convert(mode)), np.asarray(veiled.getchannel("A"))])
+
+    return 4 if has_alpha else 3, rows()
+
+
+def _crops(picture: Image.Image) -> Iterator[Image.Image]:
+    rows = max(1, STRIP_BYTES // (4 * picture.width))
+    for top in range(0, picture.height, rows):
+        yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+
+
+def _colour_mode(mode: str) -> str:
+    """The mode without alpha that a picture's colours are converted from."""
+    if mode in ("L", "LA", "La", "1") or mode in DEEP:
+        return "L"
+    return mode if mode in ("CMYK", "LAB") else "RGB"
+
+
+def _is_unused_alpha(picture: Image.Image) -> bool:
+    """Whether alpha is 0 everywhere in a format whose programs leave it so for opaque pictures."""
+    if picture.format not in (formats.BMP, formats.TIFF) or "A" not in picture.getbands():
+        return False
+    return picture.getchannel("A").getextrema() == (0, 0)
+
+
+@dataclass(frozen=True)
+class _DeepGrey:
+    """Grey of more than 8 bits -> 8 bits; Pillow's own conversion would clip instead of scale."""
+
+    white: float
+    inverted: bool
+
+    @classmethod
+    def of(cls, picture: Image.Image) -> _DeepGrey:
+        white = DEEP[picture.mode]
+        if white is None and picture.format == formats.PPM and picture.mode == "I":
+            white = 65535.0
+        if white is None:
+            white = _usual_white(max(float(np.nan_to_num(np.asarray(strip)).max()) for strip in _crops(picture)))
+        tags = getattr(picture, "tag_v2", {})
+        return cls(white, picture.format == formats.TIFF and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO)
+
+    def to_grey(self, strip: Image.Image) -> Image.Image:
+        values = _eight_bit(np.asarray(strip), self.white)
+        return Image.fromarray(255 - values if self.inverted else values)
+
+
+def _usual_white(top: float) -> float:
+    """32-bit samples do not say what white is: the smallest usual scale that holds all values; lights may exceed 1."""
+    return next((white for white, most in ((1.0, 8.0), (255.0, 255.0)) if top <= most), 65535.0)
+
+
+def _eight_bit(values: NDArray[Any], white: float | None) -> U8:
+    """Samples of any type -> 8 bits; without `white` it is the type's, or the usual one."""
+    if values.dtype == np.uint8:
+        return values
+    real = np.nan_to_num(values.astype(np.float32))
+    if white is None:
+        white = float(np.iinfo(values.dtype).max) if values.dtype == np.uint16 else _usual_white(float(real.max()))
+    out: U8 = np.round(np.clip(real / white, 0, 1) * 255).astype(np.uint8)
+    return out
