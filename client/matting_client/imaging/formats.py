@@ -14,6 +14,7 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
     *(".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
+STILLS = tuple(each for each in SUFFIXES if each not in (".gif", ".apng"))  # those may as well be clips
 HEAD = 64  # bytes that tell the format
 
 _STARTS = {

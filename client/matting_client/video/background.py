@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from matting_client.cutout import Cutout
 from matting_client.errors import OptionError
-from matting_client.imaging.decode import SUFFIXES, read
+from matting_client.imaging.decode import read
+from matting_client.imaging.formats import STILLS
 from matting_client.options import parse_colour
 from matting_client.video.reader import Timed, VideoFile
 
@@ -122,7 +123,7 @@ def open_background(text: str | None) -> tuple[str | None, Background]:
         return None, Blurred()
     path = Path(text)
     if path.is_file():
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in STILLS:
             return None, Still(read(path))
         return None, Moving(VideoFile(path))
     try:

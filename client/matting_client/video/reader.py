@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from matting_client.errors import InputError, OptionError
-from matting_client.imaging.decode import DAMAGED, SUFFIXES, Limits, read
+from matting_client.imaging.decode import Limits, read
+from matting_client.imaging.formats import STILLS
+from matting_client.imaging.reading import DAMAGED
 
 if TYPE_CHECKING:
     import av
@@ -206,7 +208,7 @@ class Animation:
                 pixels = picture.width * picture.height
         except UnidentifiedImageError:
             raise InputError(f"{path}: got no GIF or WebP, expected what its name says; choose another file") from None
-        except DAMAGED as error:
+        except (*DAMAGED, MemoryError) as error:
             raise InputError(f"{path}: cannot be read ({error}); choose another file") from None
         if pixels > MAX_VIDEO_PIXELS:
             raise InputError(f"{path}: got {pixels} pixels, expected at most {MAX_VIDEO_PIXELS}; make it smaller")
@@ -224,7 +226,7 @@ class Animation:
                     yield Timed(np.asarray(ground.convert("RGB")), tick)
                     number += 1
                     tick += max(10, int(shown.info.get("duration") or 100))
-        except DAMAGED as error:
+        except (*DAMAGED, MemoryError) as error:
             raise InputError(f"{self.path}: damaged after frame {number} ({error}); make it anew") from None
 
 
@@ -232,9 +234,9 @@ class Folder:
     """Pictures of a folder, by name."""
 
     def __init__(self, path: Path, fps: Fraction | None) -> None:
-        self._files = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
+        self._files = sorted(each for each in path.iterdir() if each.suffix.lower() in STILLS and each.is_file())
         if not self._files:
-            raise InputError(f"{path}: got a folder without pictures, expected {', '.join(SUFFIXES)} files")
+            raise InputError(f"{path}: got a folder without pictures, expected {', '.join(STILLS)} files")
         rate = fps or DEFAULT_FPS
         self.clip = Clip(str(path), 1 / rate, rate, len(self._files))
 
