@@ -44,12 +44,14 @@ exit code: 0 all done; 1 some photos failed, each named, the others written; 2 w
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(
+    prog: str = "matting cutout", description: str = "Cut the subject out of photos.", epilog: str = EXAMPLES
+) -> argparse.ArgumentParser:
     """The options of the command; unset ones stay out, so that a preset's values hold."""
     p = Parser(
-        prog="matting cutout",
-        description="Cut the subject out of photos.",
-        epilog=EXAMPLES,
+        prog=prog,
+        description=description,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 import matting_client
-from matting_client.cli import cutout, video
+from matting_client.cli import cutout, video, watch
 from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
 
@@ -22,12 +22,13 @@ APPLICATION = (
     "clean",
     "export",
 )  # named here so that a bare client can say so
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"cutout": cutout.main, "video": video.main}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"cutout": cutout.main, "video": video.main, "watch": watch.main}
 USAGE = 2
 EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png
   matting cutout photos/ -o cutouts/ --preset product
   matting video clip.mp4 -o clip.webm
+  matting watch inbox/ -o cutouts/
   matting serve
   matting cutout --help
 """
