@@ -25,8 +25,8 @@ from matting_server.workspace import Workspace, create_workspace, fill_backends,
 
 WATCH_SECONDS = 0.5  # between looks at the services, which do their work in threads
 # `docker stop` and systemd wait for 10 s: first what faces callers ends what it has begun, then Triton.
-DRAIN_SECONDS = 6.0
-TRITON_STOP_SECONDS = 3.5
+DRAIN_SECONDS = 5.5
+TRITON_STOP_SECONDS = 3.0
 # Severity, date, time, thread, "file:line]" - Triton's log format.
 _TRITON_LINE = re.compile(r'([IWEF])\d{4} [\d:.]+ \d+ [^\]]*\] "?(.*?)"?$')
 _LEVELS = {"I": logging.INFO, "W": logging.WARNING, "E": logging.ERROR, "F": logging.CRITICAL}

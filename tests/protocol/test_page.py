@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import signal
+import socket
 import time
 from collections.abc import Iterator
 
+import cv2
+import numpy as np
 import psutil
 import pytest
 
@@ -65,3 +69,21 @@ def _status(server: Served, port: int) -> int | None:
 def _page_process(server: Served) -> psutil.Process:
     children = psutil.Process(server.process.pid).children()
     return next(each for each in children if any("matting_api.main" in part for part in each.cmdline()))
+
+
+def test_what_was_accepted_is_answered_before_the_end(page: tuple[Served, int]) -> None:
+    """And callers that come later are refused at once."""
+    server, port = page
+    encoded = cv2.imencode(".jpg", np.full((300, 200, 3), 200, np.uint8))[1].tobytes()
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        head = f"POST /v1/alpha HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(encoded)}\r\n"
+        connection.sendall(f"{head}Content-Type: image/jpeg\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")  # it is being worked on
+        server.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        with pytest.raises(ConnectionRefusedError):
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        connection.sendall(encoded)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert server.process.wait(30) == 0
