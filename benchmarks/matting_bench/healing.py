@@ -27,6 +27,7 @@ import psutil
 from matting_client.engines import GrpcEngine
 from matting_client.errors import EngineError
 from numpy.typing import NDArray
+from skimage import data
 
 from matting_bench.engines import squares
 from matting_bench.server_process import free_ports
@@ -137,8 +138,8 @@ def strike(server: Server, who: str, number: signal.Signals, tallies: list[Tally
 
 
 def folder_of_photos(folder: Path, count: int) -> NDArray[Any]:
-    """Write ``count`` JPEG files of soft blots; returns the picture."""
-    picture: NDArray[Any] = cv2.resize(cv2.GaussianBlur(squares(512)[0], (0, 0), 20), (1000, 800))
+    """Write ``count`` JPEG files of a portrait (NASA's, which scikit-image brings); returns the picture."""
+    picture: NDArray[Any] = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
     for index in range(count):
         cv2.imwrite(str(folder / f"{index:04}.jpg"), picture)
     return picture

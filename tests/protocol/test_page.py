@@ -23,7 +23,8 @@ def page() -> Iterator[tuple[Served, int]]:
     server = Served(["--page", "--page-port", str(port)]).wait_ready()
     family = psutil.Process(server.process.pid).children(recursive=True)
     yield server, port
-    family += psutil.Process(server.process.pid).children(recursive=True)
+    if server.process.poll() is None:
+        family += psutil.Process(server.process.pid).children(recursive=True)
     assert server.stop() == 0, server.log
     assert [each for each in family if each.is_running()] == []
     assert leftovers() - before == set()
