@@ -26,6 +26,7 @@ from matting_api.video_jobs import VideoJobs
 @dataclass
 class _Connection:
     client: MattingClient
+    model: str
     users: int = 0
     stale: bool = False
 
@@ -40,16 +41,22 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         self.videos = VideoJobs(self._client)
         self._lock = threading.Lock()
-        self._current: _Connection | None = None
+        self._current: dict[str, _Connection] = {}  # by model
 
-    def cutout(self, photo: bytes, options: Options | None = None, name: str = "photo") -> Cutout:
+    def cutout(
+        self, photo: bytes, options: Options | None = None, name: str = "photo", model: str | None = None
+    ) -> Cutout:
         """Cut the subject out of a file's bytes; blocks, call it from a thread.
+
+        Parameters
+        ----------
+        model : one of `settings.models`; None for the one that the settings name.
 
         Raises
         ------
         InputError, EngineError
         """
-        with self._client() as client:
+        with self._client(model) as client:
             cutout = client.cutout(photo, options, name)
         self.metrics.cut_out()
         self.metrics.spent(cutout.seconds)
@@ -109,13 +116,13 @@ class Service:
         """Stop clips that are worked on, and close the connection, after whoever uses it."""
         self.videos.close()
         with self._lock:
-            connection, self._current = self._current, None
-        if connection is not None:
+            connections, self._current = list(self._current.values()), {}
+        for connection in connections:
             self._retire(connection)
 
     @contextmanager
-    def _client(self) -> Iterator[MattingClient]:
-        connection = self._take()
+    def _client(self, model: str | None = None) -> Iterator[MattingClient]:
+        connection = self._take(model or self.settings.model)
         try:
             yield connection.client
         except ServerUnavailable:
@@ -129,16 +136,14 @@ class Service:
             if last:
                 connection.client.close()
 
-    def _take(self) -> _Connection:
+    def _take(self, model: str) -> _Connection:
         with self._lock:
-            if self._current is not None:
-                self._current.users += 1
-                return self._current
-        opened = _Connection(MattingClient(self._open(), self.settings.limits))
+            if (found := self._current.get(model)) is not None:
+                found.users += 1
+                return found
+        opened = _Connection(MattingClient(self._open(model), self.settings.limits), model)
         with self._lock:
-            if self._current is None:
-                self._current = opened
-            chosen = self._current
+            chosen = self._current.setdefault(model, opened)
             chosen.users += 1
         if chosen is not opened:
             opened.client.close()
@@ -146,19 +151,19 @@ class Service:
 
     def _retire(self, connection: _Connection) -> None:
         with self._lock:
-            if self._current is connection:
-                self._current = None
+            if self._current.get(connection.model) is connection:
+                del self._current[connection.model]
             close = not connection.stale and connection.users == 0
             connection.stale = True
         if close:
             connection.client.close()
 
-    def _open(self) -> Engine:
+    def _open(self, model: str) -> Engine:
         settings = self.settings
         if settings.engine == "local":
-            return open_engine("local", model=settings.model)
+            return open_engine("local", model=model)
         protocol, address = split_url(settings.url)
         retry = Retry(budget=settings.retry_seconds)
         if protocol == "http":
-            return HttpEngine(address, settings.model, retry=retry)
-        return GrpcEngine(address, settings.model, retry=retry)
+            return HttpEngine(address, model, retry=retry)
+        return GrpcEngine(address, model, retry=retry)

@@ -11,6 +11,7 @@ from matting_client import Limits, OptionError
 from matting_client.client import split_url
 from matting_client.machine import usable_cores
 
+MODELS = ("matting_512", "matting_1024")  # quick, and finest hair
 MOST_PIXELS = 178_000_000  # Pillow refuses pictures beyond 178.9 million
 
 
@@ -71,6 +72,11 @@ class Settings:
             raise OptionError("--mcp: got no package mcp; install it with: pip install -c constraints.txt -e '.[mcp]'")
         if not self.workers:
             object.__setattr__(self, "workers", default_workers())
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that a request may name."""
+        return (self.model, *(each for each in MODELS if each != self.model))
 
     @property
     def limits(self) -> Limits:

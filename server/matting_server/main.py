@@ -65,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     add("--page", action="store_true", help="also run the web page and the REST API (matting ui)")
     add("--page-host", default=defaults.page_host, metavar="HOST", help="default: %(default)s, this machine only")
     add("--page-port", type=_port, default=defaults.page_port, metavar="PORT", help="default: %(default)s")
+    add(
+        "--model",
+        default=defaults.model,
+        help="that the page and the API ask: matting_512, or matting_1024 for finer hair (default: %(default)s)",
+    )
     return result
 
 

@@ -45,7 +45,8 @@ def gateway_addresses(settings: Settings) -> str:
 def page_program(settings: Settings, workspace: Workspace, sockets: Sockets) -> Program:
     """The page with the REST API; ``sockets`` by the option that chose their port."""
     host, port = settings.page_host, str(settings.page_port)
-    arguments = ["--host", host, "--port", port, "--url", f"{settings.local_host}:{settings.grpc_port}"]
+    arguments = ["--host", host, "--port", port, "--model", settings.model]
+    arguments += ["--url", f"{settings.local_host}:{settings.grpc_port}"]
     if settings.allowed_hosts:
         arguments += ["--allowed-hosts", " ".join(settings.allowed_hosts)]
     workspace.page.mkdir()

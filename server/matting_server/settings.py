@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client.errors import ModelError
-from matting_client.repository import model_repository
+from matting_client.repository import DEFAULT_MODEL, model_repository
 from matting_client.serving import LogFormat
 
 from matting_server.errors import SetupError
@@ -35,6 +35,7 @@ class Settings:
     page: bool = False  # also run the web page and the REST API
     page_host: str = LOOPBACK
     page_port: int = 7860
+    model: str = DEFAULT_MODEL  # that the page and the API ask
 
     @property
     def model_repository(self) -> Path:
@@ -43,12 +44,16 @@ class Settings:
         Raises
         ------
         SetupError
-            It does not exist.
+            It does not exist, or lacks the model that the page asks.
         """
         try:
-            return model_repository(self.repository)
+            found = model_repository(self.repository)
         except ModelError as error:
             raise SetupError(str(error)) from None
+        if self.page and not (found / self.model).is_dir():
+            offered = ", ".join(sorted(path.parent.name for path in found.glob("*/config.pbtxt")))
+            raise SetupError(f"--model: got {self.model!r}, expected one of those in {found}: {offered}")
+        return found
 
     @property
     def local_host(self) -> str:

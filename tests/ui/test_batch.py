@@ -77,6 +77,7 @@ def _check_archive(path: Path) -> None:
     by_name = {row["photo"]: row for row in rows}
     assert len(by_name) == 19 and {row["file"] for row in rows if row["state"] == "done"} == set(pictures)
     assert by_name["words.png"]["state"] == "failed" and "damaged" in by_name["words.png"]["reason"]
+    assert all(row["found"] in ("yes", "no") and float(row["uncertainty"]) >= 0 for row in rows if row["file"])
     assert (by_name["photo-02.jpg"]["width"], by_name["photo-02.jpg"]["height"]) == ("432", "480")
 
 

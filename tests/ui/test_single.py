@@ -48,6 +48,18 @@ def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_pat
         assert (grey.mode, grey.size) == ("L", (1024, 1024))
 
 
+def test_finest_hair_asks_the_larger_model(page: Page, photos: Path) -> None:
+    cut_out(page, photos)
+    page.locator(f"#{ids.FINE} input").check()
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(ids.FINE_MODEL)
+
+
+def test_nothing_found_is_said(page: Page, tmp_path: Path) -> None:
+    Image.new("RGB", (320, 240), (90, 120, 150)).save(tmp_path / "sky.jpg")
+    choose(page, ids.PHOTO, tmp_path / "sky.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text("Nothing found")
+
+
 def test_settings_need_no_inference(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
     with Image.open(photos / "astronaut.jpg") as known:
         ImageOps.mirror(known).save(tmp_path / "astronaut.jpg")  # one that the page has not kept

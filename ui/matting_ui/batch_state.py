@@ -16,7 +16,7 @@ from matting_ui.filenames import unique
 
 MOST = 50  # photos in a batch
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
-COLUMNS = ("photo", "state", "file", "width", "height", "model_ms", "reason")
+COLUMNS = ("photo", "state", "file", "width", "height", "model_ms", "found", "uncertainty", "reason")
 
 
 @dataclass
@@ -29,6 +29,9 @@ class Item:
     name : of the visitor's file.
     path : of the upload; None when it never arrived.
     result, thumbnail : paths, once it is done.
+    seconds : that the model took.
+    found : whether there was a subject.
+    uncertainty : how doubtful the result is.
     options : what the result was made with.
     """
 
@@ -42,6 +45,8 @@ class Item:
     width: int = 0
     height: int = 0
     seconds: float = 0.0
+    found: bool = True
+    uncertainty: float = 0.0
     options: Options | None = None
 
     def claimed(self, options: Options) -> Item:
@@ -161,8 +166,11 @@ def manifest(items: list[Item], names: dict[int, str]) -> str:
     rows.writerow(COLUMNS)
     for item in items:
         file = names.get(item.number, "")
-        size: tuple[Any, ...] = (item.width, item.height, round(1000 * item.seconds)) if file else ("", "", "")
-        rows.writerow([_plain(item.name), item.state, _plain(file), *size, _plain(item.reason)])
+        facts: tuple[Any, ...] = ("",) * 5
+        if file:
+            found = "yes" if item.found else "no"
+            facts = (item.width, item.height, round(1000 * item.seconds), found, f"{item.uncertainty:.4f}")
+        rows.writerow([_plain(item.name), item.state, _plain(file), *facts, _plain(item.reason)])
     return "\ufeff" + text.getvalue()  # so that spreadsheets read Chinese names
 
 

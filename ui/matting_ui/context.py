@@ -18,13 +18,14 @@ from matting_client.imaging.encode import encode, write
 from matting_client.video.pipeline import Plan
 from numpy.typing import NDArray
 
+from matting_ui import ids
 from matting_ui.filenames import portable
 from matting_ui.i18n import failure, language, texts
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
 from matting_ui.visitors import regular_file
 
-Cut = Callable[[bytes, Options, str], Cutout]
+Cut = Callable[[bytes, Options, str, str | None], Cutout]
 Convert = Callable[[Plan, Path, Callable[[], None]], None]
 PREVIEW_QUALITY = 90
 WORK, LIGHT = "cutout", "light"  # queues that share a limit: with and without an inference
@@ -36,7 +37,8 @@ class Studio:
 
     Parameters
     ----------
-    cut : makes a cutout of a file's bytes; may be called from several threads.
+    cut : makes a cutout of a file's bytes, with options, the file's name, and a model (None: the server's own); may be
+        called from several threads.
     store : keeps cutouts between events.
     folder : private folder of uploads and results, Gradio's own.
     model : name to show.
@@ -66,17 +68,23 @@ class Studio:
         """Settings of an event that answers at once."""
         return {"concurrency_limit": 2 * self.workers, "concurrency_id": LIGHT, "show_progress": "hidden"}
 
-    def keep(self, photo: str) -> tuple[str, Kept]:
+    def keep(self, photo: str, fine: bool = False) -> tuple[str, Kept]:
         """Cut an uploaded photo out with no options, and keep it; returns its key.
+
+        Parameters
+        ----------
+        photo : path of the upload.
+        fine : ask the model that sees finer hair.
 
         Raises
         ------
         MattingError
         """
         path = self.uploaded(photo)
+        model = ids.FINE_MODEL if fine else None
         with self.opened(path, path.name) as data:
-            full = self.cut(data, Options(), path.name)
-            kept = Kept(full, Preview(full), path.stem)
+            full = self.cut(data, Options(), path.name, model)
+            kept = Kept(full, Preview(full), path.stem, model or self.model)
         return self.store.put(kept), kept
 
     @contextmanager

@@ -25,6 +25,7 @@ VIDEO_CLIP, VIDEO_FORMAT, VIDEO_BACKGROUND = "video-clip", "video-format", "vide
 VIDEO_COLOUR, VIDEO_SECOND, VIDEO_FRAME = "video-colour", "video-second", "video-frame"
 VIDEO_START, VIDEO_CANCEL, VIDEO_STATUS, VIDEO_RESULT = "video-start", "video-cancel", "video-status", "video-result"
 ABOUT_CARD, ABOUT_SERVER, ABOUT_REFRESH = "about-card", "about-server", "about-refresh"
+FINE, FINE_MODEL = "finest-hair", "matting_1024"
 DOWNLOAD, DOWNLOAD_ALPHA, OUTPUT = "download", "download-alpha", "output"
 
 # Names of the functions, for gradio_client.

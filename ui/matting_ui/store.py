@@ -15,11 +15,12 @@ from matting_ui.preview import Preview
 
 @dataclass(frozen=True)
 class Kept:
-    """A cutout, its small copy that previews are made from, and the name of the photo's file without its suffix."""
+    """A cutout, its small copy that previews are made from, the photo's name without a suffix, and the model."""
 
     full: Cutout
     small: Preview
     stem: str
+    model: str = ""  # that was asked
 
     @property
     def nbytes(self) -> int:

@@ -10,6 +10,7 @@ from matting_client import OptionError, Options
 from matting_client.options import parse_colour
 
 from matting_api.errors import ApiError, bad
+from matting_api.settings import MODELS
 
 # remove.bg's names, and the largest result they stand for. auto and full are the photo's own size.
 SIZES = {
@@ -39,7 +40,7 @@ FIXED = {
 _NUMBERS: dict[str, type[int] | type[float]] = {"quality": int, "alpha_threshold": int, "erode": float, "passes": int}
 _SWITCHES = ("feather", "foreground", "refine", "crop")
 _TEXTS = (*FRAMING, "orientation", "size", "format", "background")
-CUTOUT_FIELDS = ("preset", *_NUMBERS, *_SWITCHES, *_TEXTS)
+CUTOUT_FIELDS = ("preset", "model", *_NUMBERS, *_SWITCHES, *_TEXTS)
 ALPHA_FIELDS = tuple(name for name in CUTOUT_FIELDS if name not in ("quality", "foreground", "format", "background"))
 
 
@@ -50,6 +51,7 @@ class Asked:
     options: Options
     type: str = "other"
     as_zip: bool = False
+    model: str | None = None  # None: the server's own
 
 
 def read_removebg(fields: Mapping[str, str], has_background: bool) -> Asked:
@@ -102,7 +104,7 @@ def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
     changes = _changes(fields)
     if changes.get("background") and has_background:
         raise bad("invalid_parameter", "Two backgrounds", "background: got a colour and a picture, expected one")
-    return Asked(_options(fields.get("preset"), **changes))
+    return Asked(_options(fields.get("preset"), **changes), model=_model(fields))
 
 
 def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
@@ -117,7 +119,12 @@ def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
     if has_background:
         raise bad("unsupported_parameter", "Unsupported parameter", "got a background, expected none for an alpha")
     changes = _changes(fields)
-    return Asked(_options(fields.get("preset"), **{**changes, "alpha_only": True, "format": "png", "background": None}))
+    options = _options(fields.get("preset"), **{**changes, "alpha_only": True, "format": "png", "background": None})
+    return Asked(options, model=_model(fields))
+
+
+def _model(fields: Mapping[str, str]) -> str | None:
+    return _choice(fields, "model", MODELS) if fields.get("model") else None
 
 
 def _changes(fields: Mapping[str, str]) -> dict[str, Any]:

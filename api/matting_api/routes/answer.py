@@ -42,7 +42,7 @@ def answer(
     """
     behind = decode(*background, service.settings.limits) if background else None  # first: it is cheap to refuse
     with room_for(*photo, service.settings.limits):
-        cutout = service.cutout(photo[0], asked.options, photo[1])
+        cutout = service.cutout(photo[0], asked.options, photo[1], asked.model)
         steps = set(cutout.seconds)
         data, kind, size = _zip(cutout) if asked.as_zip else _picture(cutout, behind)
     service.metrics.spent({step: spent for step, spent in cutout.seconds.items() if step not in steps})

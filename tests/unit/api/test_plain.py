@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matting_client import Options, connect
 
-from tests.unit.api.conftest import encode, error, pixels
+from tests.unit.api.conftest import Serve, encode, error, pixels
 
 CUTOUT, ALPHA = "/v1/cutout", "/v1/alpha"
 JPEG = {"Content-Type": "image/jpeg"}
@@ -131,3 +131,15 @@ def test_bad_bodies(api: httpx.Client, content: bytes, status: int, code: str) -
         response = api.post(path, content=content, headers=JPEG)
         assert (response.status_code, error(response)["code"]) == (status, code)
         assert error(api.post(path, files={"image_file": content}))["code"] == (code if content else "invalid_image")
+
+
+def test_a_request_may_name_a_model(serve: Serve, disc: bytes) -> None:
+    api = serve()
+    for path in ("/v1/cutout", "/v1/alpha"):
+        files = {"image_file": ("photo.png", disc)}
+        plain = api.post(path, files=files, data={"model": "matting_512"})
+        assert plain.content == api.post(path, files=files).content
+        missing = api.post(path, files=files, data={"model": "matting_1024"})  # the repository of this test has none
+        assert (missing.status_code, error(missing)["code"]) == (503, "model_unavailable")
+        unknown = api.post(path, files=files, data={"model": "../matting_512"})
+        assert (unknown.status_code, error(unknown)["code"]) == (400, "invalid_parameter")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from matting_server.main import main, parser
-from matting_server.programs import answers
+from matting_server.programs import answers, page_program
 from matting_server.settings import Settings
+from matting_server.workspace import Workspace
 
 
 def test_defaults_stay_on_this_machine() -> None:
@@ -48,6 +50,26 @@ def test_same_port_twice_ends_before_anything_starts(
     assert main(["--triton-http", "--http-port", "9000", "--grpc-port", "9000"]) == 2
     error = capsys.readouterr().err
     assert error == "matting serve: --http-port: got 9000, the same as --grpc-port; give each its own port\n"
+
+
+def test_a_model_that_is_not_there_ends_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["--page", "--model", "matting_2048"]) == 2
+    error = capsys.readouterr().err
+    assert "--model: got 'matting_2048', expected one of those in" in error
+    assert error.rstrip().endswith(": matting_1024, matting_512")
+
+
+def test_the_page_asks_the_model_that_was_chosen(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "", "", 0)
+    sockets = {"--page-port": socket.socket()}
+    for given, expected in ((Settings(page=True), "matting_512"), (Settings(model="matting_1024"), "matting_1024")):
+        command = page_program(given, workspace, sockets).command
+        assert command[command.index("--model") + 1] == expected
+        workspace.page.rmdir()
+    sockets["--page-port"].close()
 
 
 @pytest.mark.parametrize(

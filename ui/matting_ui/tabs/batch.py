@@ -129,12 +129,14 @@ class Handlers:
                 raise FileNotFoundError
             path = self.studio.uploaded(item.path)
             with self.studio.opened(path, item.name) as photo:
-                cutout = self.studio.cut(photo, options, item.name)
+                cutout = self.studio.cut(photo, options, item.name, None)
                 ending = f"-cutout{SUFFIX_OF_FORMAT[options.format]}"
                 item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
                 item.thumbnail = self._thumbnail(cutout)
             item.height, item.width = cutout.rgb.shape[:2]
-            item.seconds, item.reason, item.state = cutout.seconds.get("infer", 0.0), "", DONE
+            item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
+            item.reason = "" if item.found else texts(code)["nothing_found"]
+            item.seconds, item.state = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0), DONE
         except MattingError as error:
             item.fail(failure(error, code).replace(f"{item.name}: ", "", 1))
         except OSError:

@@ -37,7 +37,13 @@ class Handlers:
         return None, None, line if photo else words["waiting"], None, time.monotonic()
 
     def cutout(
-        self, photo: Upload, started: float | None, request: gr.Request, picture: Upload = None, **values: Any
+        self,
+        photo: Upload,
+        started: float | None,
+        fine: bool,
+        request: gr.Request,
+        picture: Upload = None,
+        **values: Any,
     ) -> tuple[Any, ...]:
         """Cut a photo out; returns the before and after pictures, the alpha and a line on how it went."""
         if photo is None:
@@ -45,7 +51,7 @@ class Handlers:
         waited = time.monotonic() - started if started else 0.0
         try:
             options = controls.read_options(self.studio, picture=picture, **values)
-            key, kept = self.studio.keep(photo)
+            key, kept = self.studio.keep(photo, bool(fine))
             for note in kept.full.origin.notes:
                 gr.Warning(note)
             kept.full.seconds["queue"] = waited
@@ -86,7 +92,7 @@ class Handlers:
             options = controls.read_options(self.studio, picture=picture, **values)
             path = self.studio.uploaded(photo)
             with self.studio.opened(path, path.name) as photo_bytes:
-                data = self.studio.cut(photo_bytes, options, path.name).to_bytes()
+                data = self.studio.cut(photo_bytes, options, path.name, None).to_bytes()
             return self.studio.save(data, path.stem, f"-cutout{SUFFIX_OF_FORMAT[options.format]}")
         except MattingError as error:
             raise shown(error, request) from None
@@ -130,9 +136,12 @@ class Handlers:
     def _status(self, kept: Kept, options: Options, request: gr.Request) -> str:
         words, seconds = words_of(request), kept.full.seconds
         height, width = kept.full.rgb.shape[:2]
-        steps = {step: round(1000 * seconds.get(step, 0.0)) for step in ("queue", "infer")}
-        total = round(1000 * sum(seconds.get(step, 0.0) for step in ("queue", "decode", "infer", "refine")))
-        line = words["status"].format(width=width, height=height, model=self.studio.model, total=total, **steps)
+        infer = seconds.get("infer", 0.0) + seconds.get("second", 0.0)
+        steps = {"queue": round(1000 * seconds.get("queue", 0.0)), "infer": round(1000 * infer)}
+        total = round(1000 * (infer + sum(seconds.get(step, 0.0) for step in ("queue", "decode", "refine"))))
+        line = words["status"].format(width=width, height=height, model=kept.model, total=total, **steps)
+        if kept.full.is_empty:
+            return words["nothing_found"]
         return f"{line} · {words['jpeg_white']}" if options.format == "jpeg" and options.background is None else line
 
 
@@ -144,11 +153,18 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     with gr.Row(elem_classes="split", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="inputs"):
             photo = photo_input(i18n("photo"), ids.PHOTO)
+            fine = gr.Checkbox(
+                False,
+                label=i18n("fine"),
+                info=i18n("fine_info"),
+                elem_id=ids.FINE,
+                visible=studio.model != ids.FINE_MODEL,
+            )
             with gr.Column(elem_classes="settings"):
                 values = _settings(i18n)
         with gr.Column(scale=7, min_width=320, elem_classes="outputs"):
             shown_parts, buttons = _outputs(i18n)
-    _wire_photo(do, photo, values, shown_parts, key, started)
+    _wire_photo(do, photo, fine, values, shown_parts, key, started)
     _wire_settings(do, values, shown_parts, key)
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
     download.on_click(buttons[0], do.file, {"api_name": ids.API_FILE}, **inputs)
@@ -204,14 +220,15 @@ def _outputs(i18n: gr.I18n) -> tuple[list[Any], list[Any]]:
     return [result, alpha, status], [download, download_alpha]
 
 
-def _wire_photo(do: Handlers, photo: Any, values: Any, parts: list[Any], key: Any, started: Any) -> None:
+def _wire_photo(do: Handlers, photo: Any, fine: Any, values: Any, parts: list[Any], key: Any, started: Any) -> None:
     result = parts[0]
     light, work = do.studio.light, do.studio.work
     # `change` would come twice when a photo replaces another.
-    cleared = photo.input(do.reset, [key, photo], [*parts, key, started], api_visibility="private", **light)
+    asked = [photo.input, fine.input]
+    cleared = gr.on(asked, do.reset, [key, photo], [*parts, key, started], api_visibility="private", **light)
     done = cleared.then(
         do.cutout,
-        [photo, started],
+        [photo, started, fine],
         [*parts, key, started],
         inputs_kwargs=values,
         api_name=ids.API_CUTOUT,

@@ -51,7 +51,7 @@ class Handlers:
             start = Fraction(str(max(0.0, float(second))))
             source = VideoFile(self.studio.uploaded(clip), start, name=Path(clip).name)
             frame = next(source.frames()).rgb
-            cutout = self.studio.cut(encode(frame, "png"), options, source.name)
+            cutout = self.studio.cut(encode(frame, "png"), options, source.name, None)
             picture = cutout.render(background.behind(cutout, Fraction(0)))
         except (MattingError, ValueError) as error:
             raise shown(error if isinstance(error, MattingError) else OptionError(str(error)), request) from None
