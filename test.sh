@@ -10,6 +10,16 @@ wanted() {
   cat pyproject.toml client/pyproject.toml constraints.txt | sha256sum
 }
 
+node() { # for the programs of others that use the API
+  if ! command -v npm >/dev/null; then
+    root=()
+    [ "$(id -u)" = 0 ] || root=(sudo)
+    echo "Installing Node.js for the API's tests ..." >&2
+    { "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends nodejs npm; } >/dev/null ||
+      echo "test.sh: Node.js could not be installed; some of the API's tests will fail until it is" >&2
+  fi
+}
+
 browser() {
   if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
     root=()
@@ -20,7 +30,7 @@ browser() {
   fi
 }
 
-browser & # at the same time as the packages
+{ browser; node; } & # at the same time as the packages
 ./run.sh --setup-only
 if [ "$(cat .venv/installed-dev 2>/dev/null)" != "$(wanted)" ] || ! .venv/bin/python -m pytest --version >/dev/null 2>&1; then
   echo "Installing what the tests need, once; torch and TensorRT take a few minutes ..." >&2

@@ -14,13 +14,18 @@ from starlette.types import ASGIApp
 
 from matting_api import errors, openapi, paths
 from matting_api.concurrency import Turns
-from matting_api.hosts import Hosts
 from matting_api.middleware.body_limits import Guard
-from matting_api.middleware.rate_limit import Gate
+from matting_api.middleware.cors import Cors, RootPath
+from matting_api.middleware.guesses import Guesses
+from matting_api.middleware.hosts import Hosts
+from matting_api.middleware.incoming import Incoming
+from matting_api.middleware.proxies import Proxies
+from matting_api.middleware.rate_limit import DAY, MINUTE, Allowance, Gate
 from matting_api.model_client import Service
 from matting_api.request.body import MAX_TEXT_BYTES, content_type
 from matting_api.request.fetch import Fetcher
-from matting_api.routes import health, photos, video
+from matting_api.routes import account, health, photos, video
+from matting_api.samples import SampleBox
 from matting_api.settings import Settings
 
 OVERHEAD_BYTES = 64 * 1024  # of a form around its file
@@ -31,7 +36,7 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
     """The API without the outer guard; see `create_app`."""
     used = service or Service(settings)
     turns = Turns(settings.workers, settings.waiting)
-    used.metrics.watch(turns)
+    used.metrics.watch_turns(turns)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -48,10 +53,16 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
         redoc_url=None,
         lifespan=lifespan,
     )
-    errors.install(app)
-    app.add_middleware(Gate, keys=settings.keys, rate=settings.rate, quota=settings.quota)
-    fetches = fetcher or (Fetcher(settings.limits.max_bytes) if settings.urls else None)
-    app.include_router(photos.router(used, turns, fetches, with_keys=bool(settings.keys)))
+    errors.install(app, turns.expected_wait)
+    guesses = Guesses("key", used.metrics.attempted)
+    rate = Allowance(settings.rate, MINUTE)
+    quota = Allowance(settings.quota, DAY)
+    app.add_middleware(Gate, keys=settings.keys, rate=rate, quota=quota, guesses=guesses)
+    fetches = fetcher or (Fetcher(settings.limits.max_bytes, ports=settings.url_ports) if settings.urls else None)
+    limit = partial(body_limit, settings)
+    app.include_router(photos.router(used, turns, fetches, limit, with_keys=bool(settings.keys)))
+    box = SampleBox(settings.samples, settings.limits) if settings.samples else None
+    app.include_router(account.router(quota, box, limit))
     app.include_router(video.router(used.videos, with_keys=bool(settings.keys)))
     app.include_router(health.router(used, turns))
     return app
@@ -65,7 +76,7 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     if path.startswith(paths.MCP):  # a photo in Base64 within JSON
         return 2 * file_bytes
     is_form = content_type(headers) == "multipart/form-data"
-    if path == paths.REMOVEBG:
+    if path in (paths.REMOVEBG, paths.IMPROVE):
         return 2 * file_bytes if is_form else min(2 * file_bytes, MAX_TEXT_BYTES)
     if path in paths.PHOTOS:
         return 2 * file_bytes if is_form else settings.max_upload_mb * 2**20
@@ -74,14 +85,26 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     return OTHER_BYTES
 
 
-def create_app(settings: Settings, fetcher: Fetcher | None = None) -> Guard:
+def create_app(settings: Settings, fetcher: Fetcher | None = None) -> ASGIApp:
     """The API alone, with its guard: for tests and for those who need no page."""
     service = Service(settings)
     api = create_api(settings, service, fetcher)
     return guard(api, settings, service)
 
 
-def guard(app: ASGIApp, settings: Settings, service: Service) -> Guard:
+def guard(app: ASGIApp, settings: Settings, service: Service) -> ASGIApp:
     """The outermost layer around everything that answers on the port."""
-    limit = partial(body_limit, settings)
-    return Guard(app, limit, service.metrics.answered, Hosts(settings.host, settings.allowed_hosts))
+    incoming = Incoming()
+    service.metrics.watch_incoming(incoming)
+    hosts = Hosts(settings.host, settings.allowed_hosts, settings.origins)
+    guarded: ASGIApp = Guard(
+        app,
+        partial(body_limit, settings),
+        service.metrics.answered,
+        hosts=hosts,
+        proxies=Proxies(settings.trusted_proxies),
+        incoming=incoming,
+    )
+    if settings.origins:
+        guarded = Cors(guarded, hosts)
+    return RootPath(guarded, settings.root_path) if settings.root_path else guarded

@@ -1,56 +1,192 @@
-"""How many photos are worked on at once, and how many requests may wait."""
+"""Whose photo is worked on next: bounded, and fair between callers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+import time
+from bisect import insort
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-from matting_client import ServerBusy
+from matting_api.errors import ApiError
+
+MOST_FLOWS = 10_000  # callers that are remembered; beyond, those served longest ago are forgotten
+LONGEST_WAIT = 120  # seconds for Retry-After
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a key or an address, and the connection, by which callers behind one address are told apart."""
+
+    name: str
+    connection: str = ""
+
+
+class _Tags:
+    """Start tags of start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996), where each turn costs 1.
+
+    A flow's next turn starts after its last one, or now if it was idle: the lowest tag is the flow that had least.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._ends: dict[str, int] = {}
+
+    def next_start(self, flow: str) -> int:
+        return max(self.now, self._ends.get(flow, 0))
+
+    def take(self, flow: str) -> int:
+        start = self.next_start(flow)
+        self._ends.pop(flow, None)
+        self._ends[flow] = start + 1  # the last of the dict, which is in the order of use
+        if len(self._ends) > MOST_FLOWS:
+            del self._ends[next(iter(self._ends))]
+        return start
+
+    def give_back(self, flow: str) -> None:
+        if flow in self._ends:
+            self._ends[flow] -= 1
+
+
+@dataclass(order=True)
+class _Request:
+    start: int  # among those of its caller
+    number: int  # in the order in which they came
+    caller: Caller = field(compare=False)
+    turn: asyncio.Future[None] = field(compare=False)
+
+
+class _Queue:
+    """Requests of one caller that wait."""
+
+    def __init__(self) -> None:
+        self.starts: deque[int] = deque()  # among all callers, ascending; the first is for whichever request is next
+        self.requests: list[_Request] = []  # sorted
+        self.connections = _Tags()
 
 
 class Turns:
-    """Bounds work: `workers` at once, `queue` more in the house; whoever comes then is refused.
+    """Bounds work: `workers` at once, `places` more may wait; each caller's turn comes as often as any other's.
 
-    Files that wait lie on disk, so memory follows `workers`.
+    When all places are taken, who had the most turns gives way to who had fewer.
 
     Attributes
     ----------
     working : requests whose photo is worked on.
+    waiting : complete requests that wait for their turn.
     """
 
-    def __init__(self, workers: int, queue: int) -> None:
-        self._slots = asyncio.Semaphore(workers)
-        self._most, self._here, self.working = workers + queue, 0, 0
+    def __init__(self, workers: int, places: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._workers, self._places, self._clock = workers, places, clock
+        self._queues: dict[str, _Queue] = {}
+        self._callers = _Tags()
+        self._mean_seconds = 1.0
+        self._count = 0
+        self.working, self.waiting = 0, 0
 
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for their turn, or whose body still comes."""
-        return self._here - self.working
+    def expected_wait(self) -> int:
+        """Whole seconds until those who wait now have had their turn."""
+        seconds = (self.waiting + self.working) * self._mean_seconds / self._workers
+        return min(LONGEST_WAIT, max(1, math.ceil(seconds)))
 
     @asynccontextmanager
-    async def enter(self) -> AsyncIterator[None]:
-        """Be one of those in the house.
+    async def work(self, caller: Caller) -> AsyncIterator[None]:
+        """Wait for the caller's turn, and hold it.
 
         Raises
         ------
-        ServerBusy
-            It is full.
+        ApiError
+            503: all places are taken, by callers who had no more turns than this one.
         """
-        if self._here >= self._most:
-            raise ServerBusy(f"got {self._here + 1} requests at once, expected at most {self._most}; try again later")
-        self._here += 1
+        await self._wait(caller)
+        start = self._clock()
         try:
             yield
         finally:
-            self._here -= 1
+            self._mean_seconds += 0.1 * (self._clock() - start - self._mean_seconds)
+            self._pass_on()
 
-    @asynccontextmanager
-    async def work(self) -> AsyncIterator[None]:
-        """Wait for the own turn, and hold it."""
-        async with self._slots:
+    async def _wait(self, caller: Caller) -> None:
+        if self.working < self._workers:  # then nobody waits
+            self._callers.now = self._callers.take(caller.name)
             self.working += 1
-            try:
-                yield
-            finally:
-                self.working -= 1
+            return
+        if self.waiting >= self._places:
+            self._make_room(caller)
+        request = self._add(caller)
+        try:
+            await request.turn
+        except asyncio.CancelledError:
+            if request.turn.cancelled():
+                self._remove(request)
+            elif request.turn.exception() is None:  # the turn had come
+                self._pass_on()
+            raise
+
+    def _add(self, caller: Caller) -> _Request:
+        queue = self._queues.setdefault(caller.name, _Queue())
+        queue.starts.append(self._callers.take(caller.name))
+        self._count += 1
+        turn = asyncio.get_running_loop().create_future()
+        request = _Request(queue.connections.take(caller.connection), self._count, caller, turn)
+        insort(queue.requests, request)
+        self.waiting += 1
+        return request
+
+    def _remove(self, request: _Request) -> None:
+        """Take back what a request that has had no turn was given."""
+        name = request.caller.name
+        queue = self._queues.get(name)
+        if queue is None or request not in queue.requests:
+            return  # it was taken out while it did not know yet that it was cancelled
+        queue.requests.remove(request)
+        queue.starts.pop()
+        queue.connections.give_back(request.caller.connection)
+        self._callers.give_back(name)
+        self.waiting -= 1
+        if not queue.requests:
+            del self._queues[name]
+
+    def _make_room(self, caller: Caller) -> None:
+        most = max(self._queues, key=lambda name: self._queues[name].starts[-1], default=caller.name)
+        queue = self._queues.get(most)
+        if queue is not None and queue.starts[-1] <= self._callers.next_start(caller.name):
+            # Nobody had more turns than this caller: perhaps another connection of its own.
+            own = self._queues.get(caller.name)
+            is_last = own is None or own.requests[-1].start <= own.connections.next_start(caller.connection)
+            queue = None if is_last else own
+        if queue is None:
+            raise self._busy()
+        given_up = queue.requests[-1]
+        self._remove(given_up)
+        if not given_up.turn.done():
+            given_up.turn.set_exception(self._busy())
+
+    def _pass_on(self) -> None:
+        """End one turn, and begin that of the caller who had least."""
+        self.working -= 1
+        while self._queues:
+            request = self._take()
+            if not request.turn.done():  # nobody cancelled it
+                self.working += 1
+                request.turn.set_result(None)
+                return
+
+    def _take(self) -> _Request:
+        name = min(self._queues, key=lambda each: self._queues[each].starts[0])
+        queue = self._queues[name]
+        self._callers.now = queue.starts.popleft()
+        request = queue.requests.pop(0)
+        queue.connections.now = request.start
+        if not queue.requests:
+            del self._queues[name]
+        self.waiting -= 1
+        return request
+
+    def _busy(self) -> ApiError:
+        wait = self.expected_wait()
+        detail = f"got more requests than the {self._places} that may wait; try again in {wait} s"
+        return ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": str(wait)})

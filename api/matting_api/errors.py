@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -21,7 +22,9 @@ from matting_client import (
 )
 from starlette.exceptions import HTTPException
 
-BUSY_SECONDS, GONE_SECONDS = 1, 5  # for Retry-After
+GONE_SECONDS = 5  # for Retry-After
+_LATER = {"Retry-After": str(GONE_SECONDS)}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What matting_client says of photos beyond the limits.
 _TOO_LARGE = (" pixels, expected at most ", " pixels, expected no side above ", " MB, expected at most ")
 
@@ -34,6 +37,7 @@ class ApiError(Exception):
     code: str
     title: str
     detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def bad(code: str, title: str, detail: str) -> ApiError:
@@ -47,37 +51,46 @@ def body(code: str, title: str, detail: str = "") -> dict[str, list[dict[str, st
     return {"errors": [{"title": title, "code": code, "detail": detail}]}
 
 
-def response(request: Request, error: ApiError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def response(request: Request, error: ApiError) -> JSONResponse:
     """The answer for an error, whose code the request remembers for the metrics."""
     request.state.error_code = error.code
-    return JSONResponse(body(error.code, error.title, error.detail), error.status, headers)
+    return JSONResponse(body(error.code, error.title, error.detail), error.status, error.headers)
 
 
-def translate(error: MattingError) -> tuple[ApiError, dict[str, str]]:
-    """The client's error as an answer, and the headers it needs."""
+def of_storage(error: OSError) -> ApiError:
+    """The answer where a temporary file cannot be written."""
+    if error.errno in _FULL:
+        detail = "the server's temporary folder is full; try again later"
+        return ApiError(507, "insufficient_storage", "Insufficient storage", detail, _LATER)
+    detail = "the server's temporary folder cannot be used; its log says why"
+    return ApiError(503, "storage_unavailable", "Storage unavailable", detail, _LATER)
+
+
+def translate(error: MattingError, busy_seconds: int) -> ApiError:
+    """The client's error as an answer; `busy_seconds` after which it is worth to ask a busy model again."""
     detail = str(error)
     if isinstance(error, InputError):
         if any(sign in detail for sign in _TOO_LARGE):
-            return ApiError(413, "file_too_large", "Image too large", detail), {}
-        return bad("invalid_image", "Image cannot be used", detail), {}
+            return ApiError(413, "file_too_large", "Image too large", detail)
+        return bad("invalid_image", "Image cannot be used", detail)
     if isinstance(error, OutputError):
-        return bad("invalid_parameter", "Result cannot be encoded", detail), {}
+        return bad("invalid_parameter", "Result cannot be encoded", detail)
     if isinstance(error, OptionError):
-        return bad("invalid_parameter", "Invalid parameter", detail), {}
+        return bad("invalid_parameter", "Invalid parameter", detail)
     if isinstance(error, ServerBusy):
-        return ApiError(503, "server_busy", "Server busy", detail), {"Retry-After": str(BUSY_SECONDS)}
+        return ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": str(busy_seconds)})
     if isinstance(error, ServerUnavailable):
         # Where the model lives is nobody's business outside; /readyz says it to those who run the server.
         text = "The model does not answer now; try again later"
-        return ApiError(503, "server_unavailable", "Server unavailable", text), {"Retry-After": str(GONE_SECONDS)}
+        return ApiError(503, "server_unavailable", "Server unavailable", text, _LATER)
     if isinstance(error, ModelError):
         text = "The model cannot be used; the server's log says why"
-        return ApiError(503, "model_unavailable", "Model unavailable", text), {"Retry-After": str(GONE_SECONDS)}
-    return ApiError(500, "internal_error", "Internal error", "The result could not be made"), {}
+        return ApiError(503, "model_unavailable", "Model unavailable", text, _LATER)
+    return ApiError(500, "internal_error", "Internal error", "The result could not be made")
 
 
-def install(app: FastAPI) -> None:
-    """Answer every failure of an app in this form."""
+def install(app: FastAPI, busy_seconds: Callable[[], int]) -> None:
+    """Answer every failure of an app in this form; `busy_seconds`: see `translate`."""
     log = logging.getLogger("api")
 
     @app.exception_handler(ApiError)
@@ -86,16 +99,22 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(MattingError)
     async def _matting(request: Request, error: MattingError) -> JSONResponse:
-        answer, headers = translate(error)
+        answer = translate(error, busy_seconds())
         if answer.status >= 500:
             log.warning("%s", error)
-        return response(request, answer, headers)
+        return response(request, answer)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         code = status.name.lower()
-        return response(request, ApiError(status, code, status.phrase, str(error.detail)), error.headers)
+        headers = error.headers or {}
+        return response(request, ApiError(status, code, status.phrase, str(error.detail), headers))
+
+    @app.exception_handler(OSError)
+    async def _storage(request: Request, error: OSError) -> JSONResponse:
+        log.error("temporary folder: %s", error)
+        return response(request, of_storage(error))
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:

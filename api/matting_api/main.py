@@ -17,13 +17,14 @@ from matting_client import OptionError
 from matting_client.serving import LOG_FORMATS, configure_log, inherited_listeners
 from matting_client.system import tune_for_many_photos
 
-from matting_api.hosts import read_hosts
+from matting_api.middleware.hosts import read_hosts, read_origins
 from matting_api.middleware.logins import load_logins
+from matting_api.middleware.proxies import Proxies, read_networks
 from matting_api.middleware.rate_limit import load_keys, read_keys
 from matting_api.settings import Settings
 
 if TYPE_CHECKING:
-    from matting_api.middleware.body_limits import Guard
+    from starlette.types import ASGIApp
 
 EXAMPLES = """\
 examples:
@@ -37,16 +38,20 @@ environment, for matting serve --page too:
   MATTING_API_KEYS        API keys, with spaces or commas between them
   MATTING_API_KEYS_FILE, MATTING_API_RATE, MATTING_API_QUOTA, MATTING_API_QUEUE
                           as --keys-file, --rate, --quota, --queue
-  MATTING_API_ALLOWED_HOSTS
-                          as --allowed-hosts
-  MATTING_API_URLS=1      as --urls
+  MATTING_API_ALLOWED_HOSTS, MATTING_API_TRUSTED_PROXIES
+                          as --allowed-hosts, --trusted-proxies
+  MATTING_API_ORIGINS, MATTING_API_SAMPLES, MATTING_API_ROOT_PATH
+                          as --origins, --samples, --root-path
+  MATTING_API_PREVIEW_DEFAULT=1
+                          as --preview-default
+  MATTING_API_URLS=1, MATTING_API_URL_PORTS
+                          as --urls, --url-ports
   MATTING_API_LOGINS_FILE, MATTING_API_MCP=1
                           as --logins-file, --mcp
 
 exit code: 0 ended by Ctrl-C or a signal, 2 wrong usage (a port is taken, a value cannot be)
 """
 USAGE = 2
-GRACE_SECONDS = 5  # for requests still running when it is asked to end
 BACKLOG = 256
 log = logging.getLogger("matting")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -69,6 +74,12 @@ def parser() -> argparse.ArgumentParser:
         default=_environment("ALLOWED_HOSTS", ""),
         help="further names under which browsers may open it, such as photos.example.com or *.example.com; commas or "
         "spaces between them (default: localhost and the address it listens on)",
+    )
+    add(
+        "--trusted-proxies",
+        metavar="ADDRESSES",
+        default=_environment("TRUSTED_PROXIES", ""),
+        help="addresses or networks of proxies whose X-Forwarded-For is believed (default: none)",
     )
     add("--url", default=Settings.url, help="of Triton: grpc://host:port or http://host:port (default: %(default)s)")
     add("--model", default=Settings.model, help="matting_512 or matting_1024 (default: %(default)s)")
@@ -138,6 +149,38 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         default=_environment("URLS", "0") == "1",
         help="let the API fetch image_url and bg_image_url from public addresses (default: off)",
     )
+    add(
+        "--url-ports",
+        metavar="PORTS",
+        default=_environment("URL_PORTS", "80,443"),
+        help="ports of other hosts that --urls may use (default: %(default)s)",
+    )
+    add(
+        "--samples",
+        type=Path,
+        metavar="FOLDER",
+        default=_environment("SAMPLES", None),
+        help="keep photos that come to /v1.0/improve there (default: keep none)",
+    )
+    add(
+        "--preview-default",
+        action=argparse.BooleanOptionalAction,
+        dest="preview_by_default",
+        default=_environment("PREVIEW_DEFAULT", "0") == "1",
+        help="make results without a size as small as remove.bg does, 0.25 megapixels (default: as large as the photo)",
+    )
+    add(
+        "--root-path",
+        metavar="PATH",
+        default=_environment("ROOT_PATH", ""),
+        help="path below which a proxy shows it, such as /matting (default: none)",
+    )
+    add(
+        "--origins",
+        metavar="ORIGINS",
+        default=_environment("ORIGINS", ""),
+        help="other websites whose pages may use the API, such as https://shop.example.com; * for all (default: none)",
+    )
     add("--page", action=argparse.BooleanOptionalAction, default=True, help="the web page, which asks for no key")
     add(
         "--logins-file",
@@ -167,13 +210,24 @@ def read_settings(given: argparse.Namespace) -> Settings:
     """
     values = vars(given)
     del values["log_format"]  # of the process, and set by now
-    path, listed = values.pop("keys_file"), os.environ.get("MATTING_API_KEYS", "")
-    who = values.pop("logins_file")
-    hosts = read_hosts(values.pop("allowed_hosts"))
-    keys = load_keys(path) if path else frozenset[str]()
-    if listed:
-        keys |= read_keys(listed, "$MATTING_API_KEYS")
-    return Settings(**values, keys=keys, allowed_hosts=hosts, logins=load_logins(who) if who else {})
+    values["allowed_hosts"] = read_hosts(values["allowed_hosts"])
+    values["trusted_proxies"] = read_networks(values["trusted_proxies"])
+    values["origins"] = read_origins(values["origins"])
+    values["url_ports"] = _read_ports(values["url_ports"])
+    keys_file = values.pop("keys_file")
+    values["keys"] = load_keys(keys_file) if keys_file else frozenset()
+    if listed := os.environ.get("MATTING_API_KEYS", ""):
+        values["keys"] |= read_keys(listed, "$MATTING_API_KEYS")
+    logins_file = values.pop("logins_file")
+    values["logins"] = load_logins(logins_file) if logins_file else {}
+    return Settings(**values)
+
+
+def _read_ports(text: str) -> frozenset[int]:
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isdecimal() and 0 < int(word) < 65536 for word in words):
+        raise OptionError(f"--url-ports: got {text[:100]!r}, expected ports such as 80,443")
+    return frozenset(map(int, words))
 
 
 def main(argv: list[str]) -> int:
@@ -200,7 +254,11 @@ def main(argv: list[str]) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, _leave)
     with listener, contextlib.suppress(_Leave):
-        serve(settings, listener)
+        try:
+            serve(settings, listener)
+        except OptionError as error:
+            say(str(error))
+            return USAGE
     return 0
 
 
@@ -232,24 +290,16 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
     from matting_api.app import create_app
     from matting_api.middleware.access_log import AccessLog
+    from matting_api.middleware.connections import server_config
     from matting_api.tempdir import private_folder
 
     tune_for_many_photos()
     host, port = listener.getsockname()[:2]
     settings = replace(settings, port=port)  # which the page's tools call, when a free one was asked for
     with private_folder() as folder:
-        config = uvicorn.Config(
-            AccessLog(
-                _site(settings, folder) if settings.page else create_app(settings),
-                every_request=settings.access_log,
-            ),
-            log_config=None,
-            log_level=logging.WARNING,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        app = _site(settings, folder) if settings.page else create_app(settings)
+        app = AccessLog(app, every_request=settings.access_log)
+        config = server_config(app, Proxies(settings.trusted_proxies))
         server = uvicorn.Server(config)
         # From here on a signal is noted, as uvicorn itself does when it runs: raised then, it could cut its start.
         for number in STOP_SIGNALS:
@@ -259,7 +309,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         server.run(sockets=[listener])
 
 
-def _site(settings: Settings, folder: Path) -> Guard:
+def _site(settings: Settings, folder: Path) -> ASGIApp:
     from matting_api.site import create_site
 
     return create_site(settings, folder)

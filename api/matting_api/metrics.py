@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from matting_api import paths
 from matting_api.concurrency import Turns
+from matting_api.middleware.incoming import Incoming
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -26,6 +27,9 @@ class Metrics:
         self._failures = Counter(
             "matting_failures", "Answers that are errors, by their code.", ["code"], registry=registry
         )
+        self._attempts = Counter(
+            "matting_refused_attempts", "Wrong keys and passwords.", ["kind", "outcome"], registry=registry
+        )
         self._photos = Counter("matting_photos", "Photos cut out, by the page and the API.", registry=registry)
         self._seconds = Histogram(
             "matting_step_seconds", "Seconds of each step of a photo.", ["step"], buckets=BUCKETS, registry=registry
@@ -34,7 +38,11 @@ class Metrics:
             "matting_queue", "API requests in the house, by what they do.", ["state"], registry=registry
         )
 
-    def watch(self, turns: Turns) -> None:
+    def watch_incoming(self, incoming: Incoming) -> None:
+        """Show the bodies on their way."""
+        self._queue.labels("receiving").set_function(lambda: len(incoming))
+
+    def watch_turns(self, turns: Turns) -> None:
         """Show a queue."""
         self._queue.labels("working").set_function(lambda: turns.working)
         self._queue.labels("waiting").set_function(lambda: turns.waiting)
@@ -44,6 +52,10 @@ class Metrics:
         self._requests.labels(path if path in paths.ALL else "other", str(status)).inc()
         if code is not None:
             self._failures.labels(code).inc()
+
+    def attempted(self, kind: str, outcome: str) -> None:
+        """Count a wrong key or password, or an attempt while there were too many."""
+        self._attempts.labels(kind, outcome).inc()
 
     def cut_out(self) -> None:
         """Count a photo."""

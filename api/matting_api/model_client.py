@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ class Service:
             if (found := self._current.get(model)) is not None:
                 found.users += 1
                 return found
-        opened = _Connection(MattingClient(self._open(model), self.settings.limits), model)
+        opened = _Connection(MattingClient(self._open_patiently(model), self.settings.limits), model)
         with self._lock:
             chosen = self._current.setdefault(model, opened)
             chosen.users += 1
@@ -157,6 +158,18 @@ class Service:
             connection.stale = True
         if close:
             connection.client.close()
+
+    def _open_patiently(self, model: str) -> Engine:
+        """Connect; each request waits by itself for a server that comes back, as it does once it is connected."""
+        waits = Retry(budget=self.settings.retry_seconds).waits()
+        while True:
+            try:
+                return self._open(model)
+            except ServerUnavailable:
+                wait = next(waits, None)
+                if wait is None:
+                    raise
+            time.sleep(wait)
 
     def _open(self, model: str) -> Engine:
         settings = self.settings

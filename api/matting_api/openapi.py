@@ -63,7 +63,7 @@ _REMOVEBG: Json = {
     ),
     "channels": _choice("alpha: an 8-bit grey PNG.", CHANNELS, default="rgba"),
     **_FRAMING,
-    "bg_color": _text("Hex with or without #, or a CSS colour name; opaque.", "81d4fa"),
+    "bg_color": _text("Hex with or without #, also with an alpha as in 81d4fa77, or a CSS colour name.", "81d4fa"),
     "bg_image_url": _text("Address of a picture to put behind.", "https://example.com/wall.jpg"),
     **{name: _choice("Accepted for compatibility.", values) for name, values in FIXED.items()},
 }
@@ -138,6 +138,10 @@ _HEADERS = {
     "X-Width": "Width of the result in pixels.",
     "X-Height": "Height of the result in pixels.",
     "X-Type": "The type that was asked for; other for auto.",
+    "X-Foreground-Top": "Where in the result the subject begins, in pixels.",
+    "X-Foreground-Left": "The same from the left.",
+    "X-Foreground-Width": "Width of the subject in pixels.",
+    "X-Foreground-Height": "Height of the subject in pixels.",
     "X-Credits-Charged": "Always 0.",
     "X-Matting-Found": "false where no subject was found and the result is empty.",
     "X-Matting-Uncertainty": "How doubtful the result is, from its own alpha: about 0.01 for a good portrait.",
@@ -225,6 +229,38 @@ REMOVEBG: Json = {
 }
 CUTOUT = _own(CUTOUT_FIELDS, {"image_file": _FILE, "bg_image_file": _BEHIND}, *_PICTURES)
 ALPHA = _own(ALPHA_FIELDS, {"image_file": _FILE}, "image/png")
+ACCOUNT: Json = example(
+    {
+        "data": {
+            "attributes": {
+                "credits": {"total": 100, "subscription": 100, "payg": 0, "enterprise": 0},
+                "api": {"free_calls": 100, "sizes": "all"},
+            }
+        }
+    }
+)
+IMPROVE: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": _object(
+                    {
+                        "image_file": _FILE,
+                        "image_filename": _text("What the photo is called.", "shoe.jpg"),
+                        "tag": _text("A word of your own.", "hair"),
+                    },
+                    "image_file",
+                )
+            }
+        },
+    },
+    "responses": {
+        **example({"id": "6fe0c5e3a2b84b0d9a1f6a8c2b3d4e5f"})["responses"],
+        "403": _error("The server keeps no photos.", "improve_not_supported", "start it with --samples FOLDER"),
+        "507": _error("The box of samples or the disk is full.", "insufficient_storage", "empty the box"),
+    },
+}
 READY: Json = {
     "responses": {
         **example({"status": "ready", "model": "matting_512"})["responses"],

@@ -1,8 +1,10 @@
 """Every path of the API."""
 
+ACCOUNT, IMPROVE = "/v1.0/account", "/v1.0/improve"
 PHOTOS = REMOVEBG, CUTOUT, ALPHA = "/v1.0/removebg", "/v1/cutout", "/v1/alpha"
 VIDEO = "/v1/video"
 STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
 OPENAPI = "/openapi.json"
 MCP = "/gradio_api/mcp"  # the page's, where it is offered
-ALL = (*PHOTOS, VIDEO, *STATE, OPENAPI)
+ALL = (*PHOTOS, VIDEO, ACCOUNT, IMPROVE, *STATE, OPENAPI)
+PUBLIC = (*PHOTOS, ACCOUNT, IMPROVE, LIVE, READY, HEALTH, OPENAPI)  # what `--origins` opens to other websites

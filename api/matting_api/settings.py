@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 
 from matting_client import Limits, OptionError
 from matting_client.client import split_url
 from matting_client.machine import usable_cores
+
+from matting_api.middleware.proxies import Network
 
 MODELS = ("matting_512", "matting_1024")  # quick, and finest hair
 MOST_PIXELS = 178_000_000  # Pillow refuses pictures beyond 178.9 million
@@ -32,7 +36,8 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 7860
-    allowed_hosts: tuple[str, ...] = ()  # names beside loopback's and `host`; see `api.hosts`
+    allowed_hosts: tuple[str, ...] = ()  # names beside loopback's and `host`; see `middleware.hosts`
+    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
     engine: str = "triton"  # triton or local
     url: str = "127.0.0.1:8001"
     model: str = "matting_512"
@@ -46,6 +51,11 @@ class Settings:
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)  # passwords by name; none for an open page
     mcp: bool = False  # the page's functions as tools of the Model Context Protocol
     urls: bool = False  # fetch image_url and bg_image_url from the internet
+    url_ports: frozenset[int] = frozenset((80, 443))  # at these ports only
+    samples: Path | None = None  # where photos that went wrong are kept; None keeps none
+    preview_by_default: bool = False  # size without a value is remove.bg's default, 0.25 megapixels
+    root_path: str = ""  # below which a proxy shows it, such as /matting
+    origins: tuple[str, ...] = ()  # of other websites that may use the API
     keys: frozenset[str] = field(default=frozenset(), repr=False)  # who may use the API; none for everyone
     rate: int = 0  # photos a minute of one key, or of one address without keys; 0 for no limit
     quota: int = 0  # the same a day
@@ -66,6 +76,8 @@ class Settings:
         ):
             if not low <= value <= high:
                 raise OptionError(f"{name}: got {value}, expected {low} to {high}")
+        if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path):
+            raise OptionError(f"--root-path: got {self.root_path[:100]!r}, expected a path such as /matting")
         if self.mcp and (self.logins or not self.page):
             raise OptionError("--mcp: got it with --logins-file or --no-page; its tools are those of an open page")
         if self.mcp and find_spec("mcp") is None:

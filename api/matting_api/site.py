@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from matting_ui.app import mount_page
+from starlette.types import ASGIApp
 
 from matting_api.app import create_api, guard
-from matting_api.middleware.body_limits import Guard
+from matting_api.middleware.guesses import Guesses
 from matting_api.middleware.logins import Logins
 from matting_api.model_client import Service
 from matting_api.settings import Settings
 
 
-def create_site(settings: Settings, folder: Path) -> Guard:
+def create_site(settings: Settings, folder: Path) -> ASGIApp:
     """Everything that answers on the port; uploads and results of the page lie in `folder`."""
     service = Service(settings)
+    guesses = Guesses("password", service.metrics.attempted)
     api = create_api(settings, service)
     site = mount_page(
         api,
@@ -27,7 +29,8 @@ def create_site(settings: Settings, folder: Path) -> Guard:
         settings.limits,
         service.status,
         service.convert,
-        auth=Logins(settings.logins) if settings.logins else None,
+        auth=Logins(settings.logins, guesses).check if settings.logins else None,
+        root_path=settings.root_path,
         mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
     )
     return guard(site, settings, service)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from matting_client import OptionError
+
 PREFIX = "unet-matting-page-"
 UNLOCKED_SECONDS = 60.0  # longer than it takes to lock a new folder
 
@@ -20,11 +22,21 @@ def private_folder() -> Iterator[Path]:
     """A new folder that only this user reads; those of processes that were killed are removed first.
 
     A folder is locked as long as its process lives, and the lock vanishes with the process.
+
+    Raises
+    ------
+    OptionError
+        No temporary folder can be written to.
     """
-    root = Path(tempfile.gettempdir()).resolve()
-    for old in root.glob(f"{PREFIX}*"):
-        _remove_if_orphan(old)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+    try:
+        root = Path(tempfile.gettempdir()).resolve()
+        for old in root.glob(f"{PREFIX}*"):
+            _remove_if_orphan(old)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+    except OSError as error:
+        where = os.environ.get("TMPDIR", "/tmp")
+        reason = error.strerror or str(error)
+        raise OptionError(f"TMPDIR={where}: cannot be written to ({reason}); name another folder in TMPDIR") from None
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -170,11 +170,14 @@ class Cutout:
         OptionError
             The region lies outside the photo.
         """
-        o = self.options
-        if o.alpha_only:
+        if self.options.alpha_only:
             pha = self.alpha
             return processing.look(pha, self._window(pha))
-        fgr, pha = self.layers()
+        return self.compose(*self.layers(), background)
+
+    def compose(self, fgr: Picture, pha: Picture, background: Picture | None = None) -> Picture:
+        """The result's pixels from its `layers`; parameter, value and errors as of `render`, without an alpha alone."""
+        o = self.options
         if background is None and isinstance(o.background, Path):
             background = _background(o.background)
         if background is not None:

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.ui.browser import chromium
-from tests.unit.api.conftest import write_model
+from tests.unit.api.conftest import portrait, repository, serve  # noqa: F401 - fixtures
 from tests.unit.api.test_main import START_SECONDS, process
 
 EVIL, REBOUND, HOME = "evil.test", "rebound.test", "home.test"  # all of them lead to this machine
@@ -43,9 +43,8 @@ class Victim:
 
 
 @pytest.fixture(scope="module")
-def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    repository, root = tmp_path_factory.mktemp("repository"), tmp_path_factory.mktemp("victim")
-    write_model(repository)
+def victim(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Victim]:  # noqa: F811
+    root = tmp_path_factory.mktemp("victim")
     arguments = ("--engine", "local", "--mcp", "--allowed-hosts", HOME)
     with process(root, repository, *arguments) as (_, url):
         httpx.get(f"{url}/config", timeout=START_SECONDS).raise_for_status()

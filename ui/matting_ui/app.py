@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_ui.context import Convert, Cut, Studio
+from matting_ui.entrance import Entrance
 from matting_ui.gradio_patches import act_as_launched
 from matting_ui.mcp import offer_tools
 from matting_ui.page import build_page, translations
@@ -109,7 +110,8 @@ def mount_page(
     limits: Limits,
     status: Callable[[], dict[str, Any]],
     convert: Convert,
-    auth: Callable[[str, str], bool] | None = None,
+    auth: Callable[[str, str], Awaitable[bool]] | None = None,
+    root_path: str = "",
     mcp_url: str | None = None,
 ) -> Site:
     """The page in front of an API.
@@ -126,6 +128,7 @@ def mount_page(
     convert : makes a file of a clip; see `Studio`.
     status : asks the server how it does; see `Studio`.
     auth : whether a name and a password may use the page; None for everyone.
+    root_path : path below which a proxy shows the page, such as /matting.
     mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
     """
     os.environ[FOLDER_VARIABLE] = str(folder)
@@ -152,6 +155,7 @@ def mount_page(
         parent,
         page,
         path="/",
+        root_path=root_path or None,
         auth=auth,
         footer_links=[],
         run_history=False,
@@ -166,6 +170,8 @@ def mount_page(
         head=f"<script>{SCRIPT}</script>",
     )
     act_as_launched(page, parent)
+    if auth is not None:
+        parent.add_middleware(Entrance, gradio_app=page.app)
     if mcp_url is not None:
         offer_tools(page, mcp_url)
     return Site(api, parent, folder, visitors, (_LOGIN if auth else set()) | (_MCP if mcp_url else set()))

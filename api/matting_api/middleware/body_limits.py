@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 import uuid
@@ -18,24 +19,33 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_api import errors
-from matting_api.hosts import Hosts
+from matting_api.errors import ApiError
+from matting_api.middleware.hosts import Hosts
+from matting_api.middleware.incoming import Incoming
+from matting_api.middleware.proxies import Proxies
+from matting_api.request.body import content_type
 
 CHUNK_SECONDS = 30.0  # a body that stays silent for so long is given up
-SLOWEST = 4096  # bytes a second; one that is slower over all of its time (beyond the above) is given up, too
+BODY_SECONDS = 300.0  # and so is one that is not complete by then
+SLOWEST = 4096  # bytes a second; one that is slower over all of its time (beyond CHUNK_SECONDS) is given up, too
 # After a refusal what still comes is dropped, or the answer would be lost: for so long, and not beyond such a silence.
 DRAIN_SECONDS, DRAIN_SILENCE_SECONDS = 5.0, 0.5
+IN_MEMORY = ("application/json", "application/x-www-form-urlencoded")  # types of bodies that are no files
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_SAME_SITE = re.compile(r";\s*samesite=(lax|strict)", re.IGNORECASE)
+_ANY_SITE = re.compile(r";\s*samesite=[^;]*", re.IGNORECASE)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+log = logging.getLogger("api")
 
 
 class _Refused(Exception):
     """The body is not read any further."""
 
-    def __init__(self, error: errors.ApiError) -> None:
+    def __init__(self, error: ApiError) -> None:
         super().__init__(error.title)
         self.error = error
 
@@ -43,53 +53,87 @@ class _Refused(Exception):
 class _Body:
     """Counts one request's body."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive, self._limit = receive, limit
-        self._size, self._waited = 0, 0.0
+    def __init__(self, receive: Receive, limit: int, incoming: Incoming, in_memory: bool) -> None:
+        self._receive, self._limit, self._incoming = receive, limit, incoming
+        self._count = incoming.begin(self._give_way, in_memory)
+        self._start = time.monotonic()
+        self._waited = 0.0
+        self._size = 0  # without what a Content-Encoding hides
+        self._waiting: asyncio.Timeout | None = None
+        self._gives_way = False
         self.done = False
         self.refused: _Refused | None = None
 
-    def _refuse(self, status: int, code: str, title: str, detail: str) -> _Refused:
-        self.refused = _Refused(errors.ApiError(status, code, title, detail))
+    def refuse(self, error: ApiError) -> _Refused:
+        self.refused = _Refused(error)
         return self.refused
-
-    def _too_large(self) -> _Refused:
-        limit = f"{self._limit / 2**20:.0f} MB" if self._limit >= 2**20 else f"{self._limit} bytes"
-        return self._refuse(413, "file_too_large", "Request too large", f"got a larger body, expected at most {limit}")
-
-    def _too_slow(self, what: str) -> _Refused:
-        return self._refuse(408, "request_timeout", "Request too slow", f"{what}; send it again")
-
-    def check_sender(self, error: errors.ApiError | None) -> None:
-        if error is not None:
-            self.refused = _Refused(error)
-            raise self.refused
 
     def check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._limit:
             raise self._too_large()
 
+    def grow(self, size: int) -> None:
+        """Count bytes that come of undoing a Content-Encoding."""
+        if not self._incoming.receive(self._count, size, self.done):
+            raise self._no_room()
+
+    def forget(self) -> None:
+        self._incoming.end(self._count)
+
     async def __call__(self) -> Message:
         if self.done:
             return await self._receive()
-        start = time.monotonic()
-        try:
-            message = await asyncio.wait_for(self._receive(), CHUNK_SECONDS)
-        except TimeoutError:
-            self.done = True  # nothing left to drop
-            raise self._too_slow(f"got nothing for {CHUNK_SECONDS:.0f} s") from None
+        message = await self._next()
         if message["type"] != "http.request":
             self.done = True
             return message
         self.done = not message.get("more_body", False)
-        self._size += len(message.get("body", b""))
-        if self._size > self._limit:
+        has_room = self._incoming.receive(self._count, len(message.get("body", b"")), self.done)
+        size = self._size = self._size + len(message.get("body", b""))
+        if size > self._limit:
             raise self._too_large()
-        self._waited += time.monotonic() - start
-        if not self.done and self._waited > CHUNK_SECONDS and self._size < SLOWEST * self._waited:
-            raise self._too_slow(f"got {self._size} bytes in {self._waited:.0f} s, expected {SLOWEST} a second")
+        if not has_room:
+            raise self._no_room()
+        if not self.done and self._waited > CHUNK_SECONDS and size < SLOWEST * self._waited:
+            raise self._too_slow(f"got {size} bytes in {self._waited:.0f} s, expected {SLOWEST} a second")
         return message
+
+    async def _next(self) -> Message:
+        """The next part, within the times that it may take."""
+        start = time.monotonic()
+        left = self._start + BODY_SECONDS - start
+        seconds = 0.0 if self._gives_way else min(CHUNK_SECONDS, left)
+        try:
+            async with asyncio.timeout(max(0.0, seconds)) as self._waiting:
+                return await self._receive()
+        except TimeoutError:
+            self.done = True  # nothing left to drop
+            if self._gives_way:
+                raise self._too_slow("many uploads come in and this one was the slowest") from None
+            if left <= CHUNK_SECONDS:
+                raise self._too_slow(f"got no complete body in {BODY_SECONDS:.0f} s") from None
+            raise self._too_slow(f"got nothing for {CHUNK_SECONDS:.0f} s") from None
+        finally:
+            self._waiting = None
+            self._waited += time.monotonic() - start
+
+    def _give_way(self) -> None:
+        self._gives_way = True
+        if self._waiting is not None:
+            self._waiting.reschedule(0.0)
+
+    def _no_room(self) -> _Refused:
+        detail = "got more uploads at once than the server has room for; try again later"
+        return self.refuse(ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": "10"}))
+
+    def _too_large(self) -> _Refused:
+        limit = f"{self._limit / 2**20:.0f} MB" if self._limit >= 2**20 else f"{self._limit} bytes"
+        detail = f"got a larger body, expected at most {limit}"
+        return self.refuse(ApiError(413, "file_too_large", "Request too large", detail))
+
+    def _too_slow(self, what: str) -> _Refused:
+        return self.refuse(ApiError(408, "request_timeout", "Request too slow", f"{what}; send it again"))
 
     async def drain(self) -> None:
         """Drop what still comes, up to the limit again and for a short time."""
@@ -112,6 +156,8 @@ class Guard:
     limit : largest body in bytes, by path and headers.
     answered : told the path, status and error code of every answer.
     hosts : refuses what other websites send.
+    proxies : tells who a caller is.
+    incoming : bounds all bodies together.
     """
 
     def __init__(
@@ -119,40 +165,68 @@ class Guard:
         app: ASGIApp,
         limit: Callable[[str, Headers], int],
         answered: Callable[[str, int, str | None], None],
+        *,
         hosts: Hosts,
+        proxies: Proxies,
+        incoming: Incoming,
     ) -> None:
-        self._app, self._limit, self._answered, self._hosts = app, limit, answered, hosts
+        self._app, self._limit, self._answered = app, limit, answered
+        self._hosts, self._proxies, self._incoming = hosts, proxies, incoming
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
-            return
-        if scope["type"] != "http":
+        elif scope["type"] == "http":
+            await self._pass_on(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._proxies.unwrap(scope)
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"]
-        body = _Body(receive, self._limit(path, headers))
+        body = _Body(receive, self._limit(path, headers), self._incoming, content_type(headers) in IN_MEMORY)
         answer = _Answer(send, body, request_id)
         state = scope.setdefault("state", {})  # where the code of an error is noted
+        state["grow"] = body.grow
         try:
-            body.check_sender(self._hosts.check(scope["method"], path, headers))
+            if error := self._hosts.check(scope["method"], path, headers):
+                raise body.refuse(error)
             body.check_length(headers)
             await self._app(scope, body, answer)
         except ClientDisconnect:
             return
-        except Exception:
+        except Exception as error:
             if body.refused is None:
-                raise
+                body.refuse(_unexpected(path, error))
         finally:
+            body.forget()
+            if answer.has_crashed and body.refused is None:
+                body.refuse(_internal())
             if body.refused is not None:
+                answer.has_crashed = False
                 state["error_code"] = body.refused.error.code
                 await answer.refuse()
             if answer.status:
                 self._answered(path, answer.status, state.get("error_code"))
+
+
+def _unexpected(path: str, error: Exception) -> ApiError:
+    """The answer to what nobody expected, which the log tells of."""
+    if isinstance(error, ApiError):
+        return error
+    log.error("%s: %s: %s", path, type(error).__name__, error)
+    log.debug("what led to it", exc_info=error)
+    if isinstance(error, OSError):
+        return errors.of_storage(error)
+    return _internal()
+
+
+def _internal() -> ApiError:
+    return ApiError(500, "internal_error", "Internal error", "The server's log says more")
 
 
 class _Answer:
@@ -161,10 +235,14 @@ class _Answer:
     def __init__(self, send: Send, body: _Body, request_id: str) -> None:
         self._send, self._body, self._request_id = send, body, request_id
         self._started = False
+        self.has_crashed = False
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if self._body.refused is not None and not self._started:
+            return
+        if self.has_crashed or _is_crash(message):
+            self.has_crashed = True  # what an app without our form makes of it is not shown
             return
         if message["type"] == "http.response.start":
             self._started, self.status = True, message["status"]
@@ -174,6 +252,7 @@ class _Answer:
             headers["X-Request-Id"] = self._request_id
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
+            message["headers"] = [_with_same_site(*each) for each in message["headers"]]
         await self._send(message)
 
     async def refuse(self) -> None:
@@ -184,5 +263,19 @@ class _Answer:
         error = refused.error
         content = json.dumps(errors.body(error.code, error.title, error.detail)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
         await self({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": content})
+
+
+def _is_crash(message: Message) -> bool:
+    is_start = message["type"] == "http.response.start" and message["status"] == 500
+    return is_start and Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain")
+
+
+def _with_same_site(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header, in which a cookie is kept from requests that other websites send; Gradio would let them have it."""
+    cookie = value.decode("latin-1")
+    if name.lower() != b"set-cookie" or _SAME_SITE.search(cookie):
+        return name, value
+    return name, f"{_ANY_SITE.sub('', cookie)}; SameSite=Lax".encode("latin-1")

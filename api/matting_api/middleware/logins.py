@@ -8,6 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from matting_client import OptionError
+from starlette.exceptions import HTTPException
+
+from matting_api.errors import ApiError
+from matting_api.middleware.guesses import Guesses
+from matting_api.middleware.proxies import ADDRESS
 
 FEWEST = 10  # characters of a password
 
@@ -40,15 +45,33 @@ def load_logins(path: Path) -> dict[str, str]:
 
 
 class Logins:
-    """Tells whether a name and a password belong together, in a time that says nothing of how near a guess came."""
+    """Tells whether a name and a password belong together, in a time that says nothing of how near a guess came.
 
-    def __init__(self, logins: Mapping[str, str]) -> None:
+    Parameters
+    ----------
+    logins : passwords by name.
+    guesses : refuses who tries passwords.
+    """
+
+    def __init__(self, logins: Mapping[str, str], guesses: Guesses) -> None:
         self._digests = [_digest(name, password) for name, password in logins.items()]
+        self._guesses = guesses
 
-    def __call__(self, name: str, password: str) -> bool:
-        """Whether they do."""
-        given = _digest(name.strip(), password)
-        return any([hmac.compare_digest(given, known) for known in self._digests])  # noqa: C419 - all of them, always
+    async def check(self, name: str, password: str) -> bool:
+        """Whether they do; called within the request, whose address counts.
+
+        Raises
+        ------
+        HTTPException
+            429: there were too many wrong ones.
+        """
+        name = name.strip()
+        given = _digest(name, password)
+        is_right = any([hmac.compare_digest(given, known) for known in self._digests])  # noqa: C419 - all of them, always
+        try:
+            return await self._guesses.judge(ADDRESS.get(), name, is_right)
+        except ApiError as error:
+            raise HTTPException(error.status, error.detail, dict(error.headers)) from None
 
 
 def _digest(name: str, password: str) -> bytes:

@@ -9,40 +9,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import tempfile
 from collections.abc import Callable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import BinaryIO, cast
+from ipaddress import ip_address
 
 import anyio
 import httpx
 from starlette.datastructures import UploadFile
 
-from matting_api.errors import ApiError, bad
+from matting_api.errors import ApiError, bad, of_storage
+from matting_api.request.multipart import new_file
+from matting_api.request.networks import Address, is_public
 
-Address = IPv4Address | IPv6Address
 MAX_REDIRECTS = 5
 MAX_URL = 2048
 TOTAL_SECONDS, STEP_SECONDS = 20.0, 5.0  # for the whole picture with its redirects, and for each wait within
-SPOOL_BYTES = 2**20  # what is larger lies on disk
-# Address ranges that carry an IPv4 address inside, which may be a private one.
-_WRAPPED = tuple(IPv6Network(net) for net in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is one of the public internet: no loopback, private, link-local, multicast or reserved one."""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if address.is_site_local or any(address in net for net in _WRAPPED):
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def new_file() -> UploadFile:
-    """An empty file, on disk when it grows."""
-    return UploadFile(cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)))
+PORTS = frozenset((80, 443))
 
 
 class Fetcher:
@@ -52,10 +34,16 @@ class Fetcher:
     ----------
     max_bytes : largest accepted file.
     is_allowed : which addresses may be connected to.
+    ports : and at which ports; None for all.
     """
 
-    def __init__(self, max_bytes: int, is_allowed: Callable[[Address], bool] = is_public) -> None:
-        self._max_bytes, self._is_allowed = max_bytes, is_allowed
+    def __init__(
+        self,
+        max_bytes: int,
+        is_allowed: Callable[[Address], bool] = is_public,
+        ports: frozenset[int] | None = PORTS,
+    ) -> None:
+        self._max_bytes, self._is_allowed, self._ports = max_bytes, is_allowed, ports
 
     async def fetch(self, url: str, field: str) -> UploadFile:
         """The file at an http or https address, at its beginning; the caller closes it.
@@ -95,6 +83,11 @@ class Fetcher:
 
     async def _resolve(self, place: httpx.URL, field: str) -> Address:
         port = place.port or (443 if place.scheme == "https" else 80)
+        if self._ports is not None and port not in self._ports:
+            allowed = ", ".join(str(each) for each in sorted(self._ports))
+            raise bad(
+                f"{field}_refused", f"{field} is refused", f"{field}: got the port {port}, expected one of {allowed}"
+            )
         try:
             found = await asyncio.get_running_loop().getaddrinfo(place.host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
@@ -120,7 +113,7 @@ class Fetcher:
                 size += len(part)
                 if size > self._max_bytes:
                     raise self._too_large(field)
-                await file.write(part)
+                await _store(file, part)
             await file.seek(0)
         except BaseException:
             await file.close()
@@ -130,6 +123,13 @@ class Fetcher:
     def _too_large(self, field: str) -> ApiError:
         detail = f"{field}: got a larger file, expected at most {self._max_bytes / 2**20:.0f} MB; make it smaller"
         return ApiError(413, "file_too_large", "Image too large", detail)
+
+
+async def _store(file: UploadFile, part: bytes) -> None:
+    try:
+        await file.write(part)
+    except OSError as error:  # not the other host's fault
+        raise of_storage(error) from None
 
 
 def _parse(text: str, field: str) -> httpx.URL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ TYPES = ("auto", "person", "product", "animal", "car", "transportation", "graphi
 FORMATS = {"auto": "", "png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp", "zip": "jpeg"}
 CHANNELS = ("rgba", "alpha")
 FLAGS = {"": False, "false": False, "0": False, "no": False, "true": True, "1": True, "yes": True}
+_WITH_ALPHA = re.compile(r"#?([0-9a-fA-F]{8}|[0-9a-fA-F]{4})")
 FRAMING = ("roi", "crop_margin", "scale", "position")  # the same text as in `Options`
 # Parameters of remove.bg that this server knows no other value of: the ones that change nothing.
 FIXED = {
@@ -52,12 +54,14 @@ class Asked:
     type: str = "other"
     as_zip: bool = False
     model: str | None = None  # None: the server's own
+    must_find: bool = False  # a photo without a subject is an error
+    translucent: tuple[int, int, int, int] | None = None  # RGBA to put behind, which lets through what lies behind it
 
 
-def read_removebg(fields: Mapping[str, str], has_background: bool) -> Asked:
+def read_removebg(fields: Mapping[str, str], has_background: bool, default_size: str = "auto") -> Asked:
     """Options from the text fields of remove.bg.
 
-    Without a format a result with a background is a JPEG, another one a PNG.
+    Without a format a result with an opaque background is a JPEG, another one a PNG.
 
     Raises
     ------
@@ -70,15 +74,20 @@ def read_removebg(fields: Mapping[str, str], has_background: bool) -> Asked:
             expected = " or ".join(value for value in values if value) or "nothing"
             detail = f"{name}: got {fields[name][:50]!r}, this server supports only {expected}"
             raise bad("unsupported_parameter", "Unsupported parameter", detail)
-    size = SIZES[_choice(fields, "size", SIZES)]
+    size = SIZES[_choice({"size": fields.get("size") or default_size}, "size", SIZES)]
     kind = _choice(fields, "type", TYPES)
     alpha_only = _choice(fields, "channels", CHANNELS) == "alpha"
-    background = _colour("bg_color", fields.get("bg_color", ""))
-    if background and has_background:
-        raise bad("invalid_parameter", "Two backgrounds", "bg_color: got a colour and a picture, expected one of them")
     format = _choice(fields, "format", FORMATS)
+    translucent = _translucent(fields.get("bg_color", ""))
+    if translucent is not None and FORMATS[format] == "jpeg" and format != "zip":
+        background: str | None = _on_white(translucent)
+        translucent = None
+    else:
+        background = None if translucent is not None else _colour("bg_color", fields.get("bg_color", ""))
+    if (background or translucent) and has_background:
+        raise bad("invalid_parameter", "Two backgrounds", "bg_color: got a colour and a picture, expected one of them")
     behind = bool(background) or has_background
-    if format == "zip" and (alpha_only or behind):
+    if format == "zip" and (alpha_only or behind or translucent):
         detail = "format: got zip, which holds the subject's colours and alpha; leave out bg_* and channels"
         raise bad("invalid_parameter", "Invalid format", detail)
     options = _options(
@@ -89,7 +98,13 @@ def read_removebg(fields: Mapping[str, str], has_background: bool) -> Asked:
         crop=_flag("crop", fields.get("crop", "")),
         **{name: fields[name] for name in FRAMING if fields.get(name)},
     )
-    return Asked(options, "other" if kind == "auto" else kind, format == "zip")
+    return Asked(
+        options,
+        type="other" if kind == "auto" else kind,
+        as_zip=format == "zip",
+        must_find=True,
+        translucent=translucent,
+    )
 
 
 def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
@@ -177,8 +192,25 @@ def _colour(name: str, text: str) -> str | None:
     try:
         red, green, blue = parse_colour(text[:50])
     except OptionError:
-        expected = "hex such as 81d4fa or #fff, or a colour name; opaque ones only"
+        expected = "hex such as 81d4fa or #fff, or a colour name"
         raise _invalid(name, f"{name}: got {text[:50]!r}, expected {expected}") from None
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _translucent(text: str) -> tuple[int, int, int, int] | None:
+    """RGBA of a colour in hex that is not opaque; None for any other text."""
+    found = _WITH_ALPHA.fullmatch(text)
+    if found is None:
+        return None
+    digits = found[1] if len(found[1]) == 8 else "".join(2 * digit for digit in found[1])
+    red, green, blue, opacity = bytes.fromhex(digits)
+    return (red, green, blue, opacity)
+
+
+def _on_white(colour: tuple[int, int, int, int]) -> str:
+    """What a colour looks like on white, for formats that know no transparency."""
+    opacity = colour[3] / 255
+    red, green, blue = (round(opacity * value + (1 - opacity) * 255) for value in colour[:3])
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 

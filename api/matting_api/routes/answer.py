@@ -6,6 +6,7 @@ import base64
 import io
 import time
 import zipfile
+from dataclasses import dataclass
 
 import numpy as np
 from fastapi.responses import JSONResponse, Response
@@ -13,10 +14,24 @@ from matting_client import Cutout
 from matting_client.budget import room_for
 from matting_client.imaging.decode import decode
 from matting_client.imaging.encode import encode
+from matting_client.processing import compose_translucent, subject_box
 from numpy.typing import NDArray
 
+from matting_api.errors import bad
 from matting_api.model_client import Service
+from matting_api.request.accept import wants_json
 from matting_api.request.parameters import Asked
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A file, its media type, and the alpha (h, w) of what it shows."""
+
+    data: bytes
+    media_type: str
+    pha: Picture
 
 
 def answer(
@@ -33,48 +48,78 @@ def answer(
     ----------
     photo, background : bytes of a file, and what errors call it.
     asked : what the result is.
-    accept : the request's header; application/json asks for base64 in JSON.
+    accept : the request's header; see `wants_json`.
     waited : seconds the request waited for its turn.
 
     Raises
     ------
     MattingError
+    ApiError
+        Nothing was found, where that is an error.
     """
     behind = decode(*background, service.settings.limits) if background else None  # first: it is cheap to refuse
     with room_for(*photo, service.settings.limits):
         cutout = service.cutout(photo[0], asked.options, photo[1], asked.model)
+        if asked.must_find and cutout.is_empty:
+            detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
+            raise bad("unknown_foreground", "Could not identify foreground in image", detail)
         steps = set(cutout.seconds)
-        data, kind, size = _zip(cutout) if asked.as_zip else _picture(cutout, behind)
+        result = _zip(cutout) if asked.as_zip else _picture(cutout, behind, asked)
     service.metrics.spent({step: spent for step, spent in cutout.seconds.items() if step not in steps})
-    if accept.partition(",")[0].partition(";")[0].strip() == "application/json":
-        response: Response = JSONResponse({"data": {"result_b64": base64.b64encode(data).decode()}})
+    foreground = _foreground(result.pha)
+    if wants_json(accept, result.media_type):
+        encoded = base64.b64encode(result.data).decode()
+        places = {f"foreground_{name}": value for name, value in foreground.items()}
+        response: Response = JSONResponse({"data": {"result_b64": encoded, **places}})
     else:
-        response = Response(data, media_type=kind)
-    response.headers["X-Width"], response.headers["X-Height"] = str(size[0]), str(size[1])
+        response = Response(result.data, media_type=result.media_type)
+    timing = (f"{step};dur={1000 * spent:.1f}" for step, spent in {"wait": waited, **cutout.seconds}.items())
+    height, width = result.pha.shape
+    response.headers.update(
+        {
+            "X-Width": str(width),
+            "X-Height": str(height),
+            **{f"X-Foreground-{name.title()}": str(value) for name, value in foreground.items()},
+            "X-Type": asked.type,
+            "X-Credits-Charged": "0",
+            "X-Matting-Found": "false" if cutout.is_empty else "true",
+            "X-Matting-Uncertainty": f"{cutout.uncertainty:.4f}",
+            "Server-Timing": ", ".join(timing),
+            "Vary": "Accept",
+        }
+    )
     if cutout.origin.notes:
         response.headers["X-Warning"] = "; ".join(cutout.origin.notes)
-    response.headers["X-Type"] = asked.type
-    response.headers["X-Credits-Charged"] = "0"
-    response.headers["X-Matting-Found"] = "false" if cutout.is_empty else "true"
-    response.headers["X-Matting-Uncertainty"] = f"{cutout.uncertainty:.4f}"
-    timing = (f"{step};dur={1000 * spent:.1f}" for step, spent in {"wait": waited, **cutout.seconds}.items())
-    response.headers["Server-Timing"] = ", ".join(timing)
     return response
 
 
-def _picture(cutout: Cutout, background: NDArray[np.uint8] | None) -> tuple[bytes, str, tuple[int, int]]:
-    """The result as a file, its type, and its width and height."""
+def _foreground(pha: Picture) -> dict[str, int]:
+    """Where in the result its subject is, in pixels; zeros where there is none."""
+    box = subject_box(pha)
+    if box is None:
+        return {"top": 0, "left": 0, "width": 0, "height": 0}
+    return {"top": box.top, "left": box.left, "width": box.width, "height": box.height}
+
+
+def _picture(cutout: Cutout, background: Picture | None, asked: Asked) -> Result:
     start = time.perf_counter()
-    picture = cutout.render(background)
+    if cutout.options.alpha_only:
+        picture = pha = cutout.render()
+    else:
+        fgr, pha = cutout.layers()
+        if asked.translucent is not None:
+            picture = compose_translucent(fgr, pha, asked.translucent)
+        else:
+            picture = cutout.compose(fgr, pha, background)
     cutout.seconds["compose"] = time.perf_counter() - start
     start = time.perf_counter()
     data = encode(picture, cutout.options.format, cutout.options.quality)
     cutout.seconds["encode"] = time.perf_counter() - start
-    return data, f"image/{cutout.options.format}", (picture.shape[1], picture.shape[0])
+    return Result(data, f"image/{cutout.options.format}", pha)
 
 
-def _zip(cutout: Cutout) -> tuple[bytes, str, tuple[int, int]]:
-    """The same with colours and alpha as two files, smaller and quicker to make than a PNG with both."""
+def _zip(cutout: Cutout) -> Result:
+    """Colours and alpha as two files, smaller and quicker to make than a PNG with both."""
     start = time.perf_counter()
     fgr, pha = cutout.layers()
     cutout.seconds["compose"] = time.perf_counter() - start
@@ -84,4 +129,4 @@ def _zip(cutout: Cutout) -> tuple[bytes, str, tuple[int, int]]:
         file.writestr("color.jpg", encode(fgr, "jpeg", cutout.options.quality))
         file.writestr("alpha.png", encode(pha, "png"))
     cutout.seconds["encode"] = time.perf_counter() - start
-    return buffer.getvalue(), "application/zip", (pha.shape[1], pha.shape[0])
+    return Result(buffer.getvalue(), "application/zip", pha)

@@ -39,6 +39,7 @@ def router(service: Service, turns: Turns) -> APIRouter:
             return JSONResponse({"status": "not ready", **reason}, 503, {"Retry-After": str(errors.GONE_SECONDS)})
         return JSONResponse({"status": "ready", "model": settings.model})
 
+    @routes.head(HEALTH, include_in_schema=False)
     @routes.get(HEALTH, summary="Model, engine, batches and queue", openapi_extra=openapi.example(openapi.HEALTH))
     async def health() -> dict[str, Any]:
         try:
@@ -58,6 +59,7 @@ def router(service: Service, turns: Turns) -> APIRouter:
             },
         }
 
+    @routes.head(METRICS, include_in_schema=False)
     @routes.get(METRICS, summary="Counters for Prometheus", response_class=Response, openapi_extra=openapi.METRICS)
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)

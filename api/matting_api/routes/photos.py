@@ -10,6 +10,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Security
 from fastapi.responses import Response
 from fastapi.security import APIKeyHeader
+from starlette.datastructures import Headers
 
 from matting_api import openapi
 from matting_api.concurrency import Turns
@@ -24,28 +25,35 @@ CLIENT_GONE = 499  # nobody reads it
 Read = Callable[[Mapping[str, str], bool], Asked]
 
 
-def router(service: Service, turns: Turns, fetcher: Fetcher | None, with_keys: bool) -> APIRouter:
+def router(
+    service: Service, turns: Turns, fetcher: Fetcher | None, body_limit: Callable[[str, Headers], int], with_keys: bool
+) -> APIRouter:
     """The endpoints.
 
     Parameters
     ----------
     service : cuts out.
-    turns : bounds how many requests are in the house.
+    turns : bounds how many photos are worked on, and who is next.
     fetcher : fetches pictures by address; None refuses to.
+    body_limit : largest body in bytes, by path and headers.
     with_keys : tell in the API's description that a key is needed; `Gate` checks it.
     """
     threads = CapacityLimiter(service.settings.workers)
     needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
     routes = APIRouter(default_response_class=Response, dependencies=needs)
 
+    default_size = "preview" if service.settings.preview_by_default else "auto"
+    read_as_removebg = partial(read_removebg, default_size=default_size)
+
     async def serve(request: Request, read: Read, takes_photo: bool) -> Response:
-        async with turns.enter(), read_form(request, takes_photo) as form:
+        limit = body_limit(request.url.path, request.headers)
+        async with read_form(request, limit, takes_photo) as form:
             asked = read(form.fields, form.background is not None)
             for source in (form.photo, form.background):
                 if source is not None:
                     await source.fetch(fetcher)
             start = time.perf_counter()
-            async with turns.work():
+            async with turns.work(request.state.caller):
                 waited = time.perf_counter() - start
                 if await request.is_disconnected():
                     return Response(status_code=CLIENT_GONE)
@@ -57,7 +65,7 @@ def router(service: Service, turns: Turns, fetcher: Fetcher | None, with_keys: b
 
     @routes.post(REMOVEBG, openapi_extra=openapi.REMOVEBG, summary="Cut a subject out, as remove.bg does")
     async def removebg(request: Request) -> Response:
-        return await serve(request, read_removebg, False)
+        return await serve(request, read_as_removebg, False)
 
     @routes.post(CUTOUT, openapi_extra=openapi.CUTOUT, summary="Cut a subject out")
     async def cutout(request: Request) -> Response:

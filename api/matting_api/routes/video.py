@@ -16,7 +16,7 @@ from matting_client.video.writer import CODECS
 from starlette.datastructures import UploadFile
 
 from matting_api import openapi
-from matting_api.errors import ApiError, bad, translate
+from matting_api.errors import GONE_SECONDS, ApiError, bad, translate
 from matting_api.paths import VIDEO
 from matting_api.video_jobs import DONE, FAILED, Order, VideoJob, VideoJobs, seconds_left
 
@@ -110,6 +110,6 @@ def described(job: VideoJob) -> dict[str, Any]:
         "result": f"{VIDEO}/{job.name}/result" if job.state == DONE else None,
     }
     if job.state == FAILED and job.error is not None:
-        error, _ = translate(job.error)
+        error = translate(job.error, GONE_SECONDS)
         told["error"] = {"title": error.title, "code": error.code, "detail": error.detail}
     return told

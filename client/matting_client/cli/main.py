@@ -16,6 +16,7 @@ GROUP = "matting_client.commands"
 APPLICATION = (
     "serve",
     "ui",
+    "migrate",
     "bench",
     "train",
     "evaluate",

@@ -1,7 +1,7 @@
 """Pre- and post-processing with numpy and OpenCV alone, shared by training, export, client, page and API."""
 
 from matting_client.processing.closeup import beyond, locate
-from matting_client.processing.compose import compose_colour, compose_picture, cutout_rgba
+from matting_client.processing.compose import compose_colour, compose_picture, compose_translucent, cutout_rgba
 from matting_client.processing.cover import share_of, within_cover
 from matting_client.processing.crop import Box, Window, clear_outside, look, place_window, subject_box
 from matting_client.processing.doubt import is_empty, most_certain, uncertainty
@@ -19,6 +19,7 @@ __all__ = [
     "clear_outside",
     "compose_colour",
     "compose_picture",
+    "compose_translucent",
     "cutout_rgba",
     "edge_band",
     "erode",

@@ -18,7 +18,8 @@ import pytest
 import trustme
 from matting_api.errors import ApiError
 from matting_api.request import fetch
-from matting_api.request.fetch import Address, Fetcher, is_public
+from matting_api.request.fetch import Fetcher
+from matting_api.request.networks import Address, is_public
 
 from tests.unit.api.conftest import Serve, encode, error, pixels
 from tests.unit.api.test_removebg import PATH
@@ -147,7 +148,7 @@ def inner() -> Iterator[Host]:
 
 def get(url: str, fetcher: Fetcher | None = None) -> bytes:
     async def whole() -> bytes:
-        file = await (fetcher or Fetcher(LIMIT, only_here)).fetch(url, "image_url")
+        file = await (fetcher or Fetcher(LIMIT, only_here, ports=None)).fetch(url, "image_url")
         try:
             return await file.read()
         finally:
@@ -163,12 +164,16 @@ def refused(url: str, fetcher: Fetcher | None = None) -> ApiError:
     return caught.value
 
 
-PUBLIC = ("1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1")
+PUBLIC = (
+    "1.1.1.1", "93.184.216.34", "192.0.1.1", "168.63.129.17", "172.32.0.1", "2606:4700:4700::1111", "::ffff:1.1.1.1",
+)  # fmt: skip
 PRIVATE = (
     "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1", "192.0.2.1",
     "192.168.1.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fe80::1%eth0",
     "fc00::1", "fd12::1", "fec0::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::7f00:1",
-    "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::", "2001:0:7f00:1::", "2001:db8::1",
+    "192.0.0.192", "192.0.0.9", "168.63.129.16", "100.100.100.200", "fd00:ec2::254", "192.88.99.1", "5f00::1",
+    "3fff::1", "2001:2::1", "4000::1", "::ffff:168.63.129.16", "64:ff9b::7f00:1", "64:ff9b:1::a00:1",
+    "2002:7f00:1::", "2001:0:7f00:1::", "2001:db8::1",
 )  # fmt: skip
 
 
@@ -212,10 +217,22 @@ def test_five_redirects_and_no_more(host: Host) -> None:
 )
 def test_the_own_network_is_refused(host: Host, url: str) -> None:
     """With the rule that servers have, under which this machine is not the internet."""
-    found = refused(url.format(port=host.port), Fetcher(LIMIT))
+    found = refused(url.format(port=host.port), Fetcher(LIMIT, ports=None))
     unusual = any(part in url for part in ("0177", "①"))  # no address for some resolvers
     assert (found.status, found.code) == (400, found.code if unusual else "image_url_refused")
     assert host.seen == []
+
+
+def test_ports_of_the_web_only(host: Host) -> None:
+    found = refused(f"http://{HERE}:{host.port}/photo.png", Fetcher(LIMIT, only_here))
+    assert found.code == "image_url_refused" and "expected one of 80, 443" in found.detail
+    assert get(f"http://{HERE}:{host.port}/photo.png", Fetcher(LIMIT, only_here, frozenset((host.port,)))) == PHOTO
+    closed = refused(f"http://{HERE}/photo.png", Fetcher(LIMIT, only_here))
+    assert closed.code == "image_url_failed"  # it was tried, at port 80
+    found = refused(
+        f"http://{HERE}:{host.port}/to/http://{HERE}:22/", Fetcher(LIMIT, only_here, frozenset((host.port,)))
+    )
+    assert found.code == "image_url_refused" and "the port 22" in found.detail
 
 
 def test_redirects_into_the_own_network_are_refused(host: Host, inner: Host) -> None:
@@ -324,13 +341,13 @@ def test_the_certificate_must_be_the_names(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_by_the_api(serve: Serve, host: Host) -> None:
-    api = serve(fetcher=Fetcher(LIMIT, only_here))
+    api = serve(fetcher=Fetcher(LIMIT, only_here, ports=None))
     site = f"http://{HERE}:{host.port}"
     for send in ({"json": {"image_url": f"{site}/photo.png"}}, {"data": {"image_url": f"{site}/hops/2"}}):
         assert pixels(api.post(PATH, **send).content).shape == (40, 50, 4)
     behind = {"bg_image_url": f"{site}/photo.png", "format": "png"}
     dark = encode(np.zeros((40, 50, 3), np.uint8))
-    assert (pixels(api.post(PATH, files={"image_file": dark}, data=behind).content) == 255).all()
+    assert (pixels(api.post("/v1/cutout", files={"image_file": dark}, data=behind).content) == 255).all()
     form = {"bg_image_url": (None, f"{site}/photo.png"), "image_file": ("dark.png", dark)}
     assert pixels(api.post("/v1/cutout", files=form).content).shape == (40, 50, 3)
     codes = {f"{site}/text": "invalid_image", f"{site}/none": "image_url_failed", "x": "invalid_image_url"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from matting_api import main as command
+from matting_api.middleware import guesses, rate_limit
 from matting_api.middleware.rate_limit import Allowance, Keys, load_keys, read_keys
 from matting_client import OptionError
 from starlette.datastructures import Headers
@@ -20,7 +21,8 @@ KEY, OTHER = "0123456789abcdef0123", "fedcba98765432100000"
 PHOTO_PATHS = (PATH, "/v1/cutout", "/v1/alpha")
 
 
-def test_a_key_opens(serve: Serve, portrait: bytes) -> None:
+def test_a_key_opens(serve: Serve, portrait: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guesses, "DELAY_SECONDS", 0.0)
     api = serve(keys=frozenset({KEY, OTHER}))
     for given in ({"X-Api-Key": KEY}, {"X-Api-Key": OTHER}, {"Authorization": f"Bearer {KEY}"}):
         assert post(api, portrait, given).status_code == 200
@@ -93,19 +95,40 @@ def test_an_allowance_comes_back() -> None:
     allowance = Allowance(2, 60, lambda: now[0])
     assert [allowance.take("a").allowed for _ in range(3)] == [True, True, False]
     assert allowance.take("b").remaining == 1
-    assert allowance.take("a").resets == 1020
+    assert allowance.take("a").seconds == 20
     now[0] = 1019.9
     assert not allowance.take("a").allowed
     now[0] = 1020.0
     assert allowance.take("a").remaining == 1
 
 
+def test_a_clock_that_is_set_renews_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowance = Allowance(1, 86_400)
+    assert allowance.take("a").allowed
+    real = time.time()
+    for jump in (3600, -86_400, 86_400, 10 * 86_400):
+        monkeypatch.setattr(time, "time", lambda jump=jump: real + jump)
+        assert not allowance.take("a").allowed
+        assert 0 < allowance.take("a").seconds <= 86_400
+
+
+def test_callers_that_are_counted_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "MOST_CALLERS", 100)
+    allowance = Allowance(5, 60, lambda: 0.0)
+    for _ in range(5):
+        allowance.take("busy")
+    for number in range(1000):
+        allowance.take(f"stranger {number}")
+    assert not allowance.take("busy").allowed
+
+
 def test_keys_are_found_by_their_whole_text() -> None:
     keys = Keys([KEY])
-    assert keys.find(Headers({"x-api-key": KEY})) == keys.find(Headers({"authorization": f"bearer {KEY}"}))
+    assert Keys.given(Headers({"x-api-key": KEY})) == Keys.given(Headers({"authorization": f"bearer {KEY}"})) == KEY
+    assert keys.find(KEY) is not None
     for wrong in ("", KEY[:-1], KEY + "0", KEY.upper() + "x"):
-        assert keys.find(Headers({"x-api-key": wrong})) is None
-    assert Keys([]).find(Headers({"x-api-key": ""})) is None
+        assert keys.find(wrong) is None
+    assert Keys([]).find("") is None
 
 
 def test_keys_from_a_file(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from matting_api.hosts import Hosts, read_hosts
+from matting_api.middleware.hosts import Hosts, read_hosts
 from matting_client import OptionError
 from starlette.datastructures import Headers
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from gradio_client import Client, handle_file
+from matting_api.middleware import guesses
 from matting_api.middleware.logins import Logins, load_logins
 from matting_client import OptionError
 from PIL import Image
@@ -34,14 +37,23 @@ def test_only_who_is_named_uses_the_page(
         httpx.Client(base_url=url, timeout=START_SECONDS) as visitor,
     ):
         assert '"auth_required":true' in visitor.get("/").text.replace(" ", "")
-        for path in ("/config", "/gradio_api/info", "/gradio_api/queue/data?session_hash=a"):
-            assert visitor.get(path).status_code == 401, path
+        for path in ("config", "gradio_api/info", "gradio_api/queue/data?session_hash=a", "gradio_api/heartbeat/a"):
+            assert visitor.get(f"/{path}").status_code == 401, path
+        for path in ("cancel", "reset", "call/cut_out"):
+            assert visitor.post(f"/gradio_api/{path}", json={}).status_code == 401, path
         refused = visitor.post("/gradio_api/upload", files={"files": ("a.png", portrait)})
         assert refused.status_code == 401
         assert visitor.post("/gradio_api/queue/join", json={"data": [], "fn_index": 0}).status_code == 401
         for name, password in (("ann", "wrong"), ("李", PASSWORD), ("", "")):
             assert visitor.post("/login", data={"username": name, "password": password}).status_code in (400, 422)
         assert visitor.get("/config").status_code == 401
+        foreign = {"Origin": "https://evil.example"}
+        right = {"username": "ann", "password": PASSWORD}
+        assert visitor.post("/login", data=right, headers=foreign).status_code == 403
+        cookies = visitor.post("/login", data=right).headers.get_list("set-cookie")
+        assert len(cookies) >= 2
+        assert all(each.lower().count("samesite=") == 1 and "samesite=none" not in each.lower() for each in cookies)
+        _guess_passwords(url)
         client = Client(url, auth=("ann", PASSWORD), verbose=False, download_files=str(tmp_path / "results"))
         with Image.open(client.predict(photo=handle_file(str(photo)), api_name="/cut_out")) as cutout:
             assert (cutout.mode, cutout.size) == ("RGBA", (512, 400))
@@ -49,8 +61,25 @@ def test_only_who_is_named_uses_the_page(
         assert visitor.post("/v1/alpha", content=portrait).status_code == 200  # the API has its keys
 
 
-def test_names_and_passwords(logins_file: Path) -> None:
-    may = Logins(load_logins(logins_file))
+def _guess_passwords(url: str) -> None:
+    """Twenty guesses at once are not twenty answers, and who has logged in before is not locked out."""
+    with httpx.Client(base_url=url, timeout=START_SECONDS) as guesser, ThreadPoolExecutor(20) as pool:
+        wrong = {"username": "ann", "password": "wrong"}
+        found = list(pool.map(lambda _: guesser.post("/login", data=wrong).status_code, range(20)))
+        assert set(found) == {400, 429} and found.count(400) <= guesses.ADDRESS_FAILURES
+        refused = guesser.post("/login", data={"username": "李", "password": "another long one"})
+        assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
+        metrics = guesser.get("/metrics").text
+        assert 'matting_refused_attempts_total{kind="password",outcome="locked"}' in metrics
+
+
+def test_names_and_passwords(logins_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guesses, "DELAY_SECONDS", 0.0)
+    logins = Logins(load_logins(logins_file), guesses.Guesses("password", lambda *_: None))
+
+    def may(name: str, password: str) -> bool:
+        return asyncio.run(logins.check(name, password))
+
     assert may("ann", PASSWORD) and may("李", "another long one") and may(" ann ", PASSWORD)
     assert not any(may(*each) for each in (("ann", ""), ("ann", "another long one"), ("ANN", PASSWORD), ("", "")))
 

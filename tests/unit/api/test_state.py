@@ -60,6 +60,6 @@ def test_the_queue_is_shown(serve: Serve) -> None:
     api = serve(workers=1)
     with connection(api) as link:
         link.sendall(b"POST /v1/alpha HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc")
-        wait_until(lambda: metrics(api)["matting_queue", "waiting"] == 1)
-        assert api.get("/v2/health").json()["queue"]["waiting"] == 1
-    wait_until(lambda: metrics(api)["matting_queue", "waiting"] == 0)
+        wait_until(lambda: metrics(api)["matting_queue", "receiving"] == 1)
+        assert api.get("/v2/health").json()["queue"]["waiting"] == 0  # places are for complete requests
+    wait_until(lambda: metrics(api)["matting_queue", "receiving"] == 0)

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from matting_client import OptionError
 from starlette.datastructures import Headers
 
+from matting_api import paths
 from matting_api.errors import ApiError
 
 Address = IPv4Address | IPv6Address
@@ -22,6 +23,7 @@ DOCUMENTS = ("/", "/openapi.json")  # what a link on another website may open
 LOGOUT = "/logout"  # Gradio changes state on this GET
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::(?P<port>\d{1,5}))?")
 _ENTRY = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::\d{1,5})?|\[[0-9a-f:.]+\](?::\d{1,5})?")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 _SHOWN = 100  # characters of a header in an error
 
 
@@ -45,6 +47,27 @@ def read_hosts(text: str) -> tuple[str, ...]:
     return entries
 
 
+def read_origins(text: str) -> tuple[str, ...]:
+    """Origins for `--origins`, with spaces or commas between them; ``*`` for all.
+
+    Raises
+    ------
+    OptionError
+        One of them is none.
+    """
+    entries = tuple(text.replace(",", " ").split())
+    for entry in entries:
+        if entry != "*" and not _ORIGIN.fullmatch(entry):
+            detail = f"--origins: got {entry[:_SHOWN]!r}, expected one such as https://shop.example.com or *"
+            raise OptionError(detail)
+    return entries
+
+
+def is_for_others(path: str) -> bool:
+    """Whether other websites may be allowed to ask for a path: the API, never the page."""
+    return path in paths.PUBLIC
+
+
 @dataclass(frozen=True)
 class Hosts:
     """Decides by a request's headers alone whether it is answered.
@@ -53,6 +76,7 @@ class Hosts:
     ----------
     bound : the address or name that the server listens on.
     allowed : further names, as of `read_hosts`.
+    origins : other websites that may use the API, as of `read_origins`.
 
     Notes
     -----
@@ -62,6 +86,7 @@ class Hosts:
 
     bound: str
     allowed: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
     def check(self, method: str, path: str, headers: Headers) -> ApiError | None:
         """The error that refuses a request, or None."""
@@ -80,6 +105,10 @@ class Hosts:
             return ApiError(403, "foreign_origin", "Request of another website", detail)
         return None
 
+    def invites(self, origin: str) -> bool:
+        """Whether the pages of an origin may use the API."""
+        return bool(origin) and (origin in self.origins or "*" in self.origins)
+
     def _is_ours(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
         if found is None:
@@ -94,7 +123,8 @@ class Hosts:
     def _is_foreign(self, method: str, path: str, headers: Headers, host: str) -> bool:
         origin = headers.get("origin")
         if origin is not None:
-            return not self._is_own_origin(origin.lower(), host)
+            is_invited = is_for_others(path) and self.invites(origin)
+            return not is_invited and not self._is_own_origin(origin.lower(), host)
         site = headers.get("sec-fetch-site")
         if site in ("same-origin", "none"):
             return False

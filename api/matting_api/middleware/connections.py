@@ -1,0 +1,151 @@
+"""Connections, before there is a request: how many, whose, and how long one may take to say what it wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import resource
+from collections import Counter
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from matting_api import errors
+from matting_api.middleware.proxies import Proxies, household
+
+GRACE_SECONDS = 5  # for requests still running when the server is asked to end
+HEADER_SECONDS = 15.0  # for all headers of a request, from the first byte of a connection
+MOST_CONNECTIONS = 1024
+FILES_EACH = 4  # descriptors that one connection may need: its own, two uploads and a result
+RESERVED_FILES = 64  # of the process itself
+
+
+def raise_file_limit() -> int:
+    """Allow this process as many open files as the system lets it have; returns how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else 2**20
+
+
+class Connections:
+    """Counts connections; those of one address are at most half of all.
+
+    Parameters
+    ----------
+    most : all at once.
+    proxies : those that are trusted, through which everyone comes, may have all.
+    """
+
+    def __init__(self, most: int, proxies: Proxies) -> None:
+        self._most, self._proxies = most, proxies
+        self._counts = Counter[str]()
+        self._total = 0
+
+    def enter(self, host: str) -> bool:
+        """Count a connection, unless it is one too many."""
+        who = household(host)
+        most = self._most if self._proxies.is_trusted(host) else max(1, self._most // 2)
+        if self._total >= self._most or self._counts[who] >= most:
+            return False
+        self._total += 1
+        self._counts[who] += 1
+        return True
+
+    def leave(self, host: str) -> None:
+        """End a connection that was counted."""
+        who = household(host)
+        self._total -= 1
+        self._counts[who] -= 1
+        if not self._counts[who]:
+            del self._counts[who]
+
+
+def connection_protocol(proxies: Proxies) -> type[H11Protocol]:
+    """The protocol for uvicorn, with bounds for this process."""
+    most = min(MOST_CONNECTIONS, max(8, (raise_file_limit() - RESERVED_FILES) // FILES_EACH))
+    connections = Connections(most, proxies)
+
+    class _Protocol(BoundedProtocol):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            self.bound_by = connections
+
+    return _Protocol
+
+
+def server_config(app: ASGIApp, proxies: Proxies) -> uvicorn.Config:
+    """How uvicorn serves an app: with these bounds, quietly, and without believing anyone who calls itself a proxy."""
+    return uvicorn.Config(
+        app,
+        http=connection_protocol(proxies),
+        proxy_headers=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's protocol, whose connections are counted and have to send their headers in time."""
+
+    bound_by: Connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a connection, or answer at once that there are too many."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._deadline: asyncio.TimerHandle | None = None
+        self._host = self.client[0] if self.client else ""
+        self._is_counted = self.bound_by.enter(self._host)
+        if self._is_counted:
+            self._watch_headers()
+        else:
+            self._refuse()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, and watch how long the headers of the next request take."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        self._watch_headers()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, of which a part may be here already."""
+        super().on_response_complete()
+        if self.conn.trailing_data[0]:
+            self._watch_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self._stop_watching()
+        if self._is_counted:
+            self.bound_by.leave(self._host)
+        super().connection_lost(exc)
+
+    def _watch_headers(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_watching()
+        elif self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop_watching(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self) -> None:
+        text = "got more connections at once than the server has room for; try again later"
+        body = json.dumps(errors.body("server_busy", "Server busy", text)).encode()
+        head = (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()

@@ -1,0 +1,164 @@
+"""Whose turn is next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import pytest
+from matting_api import concurrency
+from matting_api.concurrency import Caller, Turns
+from matting_api.errors import ApiError
+
+
+class House:
+    """Requests that are worked on until they are told to end."""
+
+    def __init__(self, workers: int, places: int) -> None:
+        self.now = 0.0
+        self.turns = Turns(workers, places, lambda: self.now)
+        self.served: list[str] = []
+        self.refused: list[str] = []
+        self.working: list[asyncio.Event] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def come(self, name: str, connection: str = "") -> asyncio.Task[None]:
+        task = asyncio.create_task(self._ask(Caller(name, connection)))
+        self.tasks.append(task)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return task
+
+    async def _ask(self, caller: Caller) -> None:
+        try:
+            async with self.turns.work(caller):
+                self.served.append(caller.name + caller.connection)
+                end = asyncio.Event()
+                self.working.append(end)
+                await end.wait()
+        except ApiError as error:
+            assert error.status == 503
+            self.refused.append(caller.name + caller.connection)
+
+    async def finish(self, count: int = 1, seconds: float = 0.0) -> None:
+        for _ in range(count):
+            self.now += seconds
+            self.working.pop(0).set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(test(), 30))  # type: ignore[arg-type]
+
+
+def test_callers_take_turns_however_much_one_of_them_asks() -> None:
+    async def test() -> None:
+        house = House(1, 20)
+        for _ in range(10):
+            await house.come("greedy")
+        for name in "ab":
+            for _ in range(3):
+                await house.come(name)
+        await house.finish(9)
+        assert Counter(house.served[1:10]) == {"greedy": 3, "a": 3, "b": 3}
+        await house.finish(7)
+        assert house.served[10:] == ["greedy"] * 6
+        assert (house.turns.working, house.turns.waiting) == (0, 0)
+
+    run(test)
+
+
+def test_when_it_is_full_who_had_most_gives_way() -> None:
+    async def test() -> None:
+        house = House(1, 4)
+        for _ in range(5):
+            await house.come("greedy")
+        await house.come("a")
+        assert house.refused == ["greedy"]
+        await house.come("greedy")  # it has more than its share already
+        assert house.refused == ["greedy", "greedy"]
+        await house.come("b")
+        await house.come("c")
+        assert house.refused == ["greedy"] * 4
+        await house.finish(5)
+        assert Counter(house.served) == {"greedy": 2, "a": 1, "b": 1, "c": 1}
+
+    run(test)
+
+
+@pytest.mark.parametrize("by_connection", [False, True])
+def test_sixty_callers_for_twelve_places_get_the_same(by_connection: bool) -> None:
+    """Each comes again as soon as it was served or refused, as different callers and as connections of one."""
+
+    async def test() -> None:
+        house = House(2, 10)
+        names = [("one", f":{number}") if by_connection else (f"caller {number}", "") for number in range(60)]
+        pending: dict[tuple[str, str], asyncio.Task[None]] = {}
+        for _ in range(360):
+            for name in names:
+                if name not in pending or pending[name].done():
+                    pending[name] = await house.come(*name)
+            await house.finish()
+        counts = Counter(house.served)
+        assert len(counts) == 60 and max(counts.values()) <= 2 * min(counts.values())
+        for task in house.tasks:
+            task.cancel()
+
+    run(test)
+
+
+def test_the_wait_that_is_told_is_the_one_that_is_expected() -> None:
+    async def test() -> None:
+        house = House(2, 8)
+        for _ in range(60):  # until it knows that each takes 6 s
+            await house.come("a")
+            await house.finish(seconds=6)
+        assert house.turns.expected_wait() == 1
+        for _ in range(10):
+            await house.come("a")
+        assert house.turns.expected_wait() == 30  # 10 requests of 6 s for 2 workers
+        with pytest.raises(ApiError) as caught:
+            async with house.turns.work(Caller("a")):
+                pass
+        assert caught.value.headers["Retry-After"] == "30"
+        await house.finish(10)
+
+    run(test)
+
+
+def test_who_leaves_while_waiting_leaves_no_trace() -> None:
+    async def test() -> None:
+        house = House(1, 8)
+        await house.come("a")
+        waiting = [await house.come("b") for _ in range(4)]
+        for task in waiting[:3]:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert house.turns.waiting == 1
+        await house.come("c")
+        await house.finish(2)
+        assert house.served == ["a", "b", "c"]  # the three that left have cost b nothing
+        task = house.tasks[-1]
+        waiting = [await house.come("d")]
+        house.working.pop(0).set()
+        await asyncio.sleep(0)
+        waiting[0].cancel()  # its turn has come, and it does not know yet
+        await asyncio.gather(task, *waiting, return_exceptions=True)
+        assert (house.turns.working, house.turns.waiting) == (0, 0)
+
+    run(test)
+
+
+def test_callers_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "MOST_FLOWS", 50)
+
+    async def test() -> None:
+        house = House(1, 8)
+        for number in range(500):
+            await house.come(f"stranger {number}")
+            await house.finish()
+        assert len(house.turns._callers._ends) <= 50
+
+    run(test)
