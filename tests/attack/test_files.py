@@ -1,10 +1,12 @@
-"""Strangers who name files of the server, or of each other, in calls of the page's functions."""
+"""Strangers at the page: who name files of the server or of each other, send junk, or come when no room is left."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
+import resource
+import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +16,12 @@ import httpx
 import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
-from skimage import data
 
-from tests.unit.api.conftest import encode, write_model
+from tests.support.visitor import HANG_SECONDS, META, Visitor, portrait, values
+from tests.unit.api.conftest import write_model
 from tests.unit.api.test_main import START_SECONDS, process
 
-HANG_SECONDS = 30.0
-META = {"_type": "gradio.FileData"}
-TAKES_FILES = {"image", "file", "imageslider"}
+TAKES_FILES = {"image", "file", "imageslider", "video"}
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Site:
     url: str
     folder: Path
     secret: Path
+    pid: int
 
     def files(self) -> set[Path]:
         return {path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()}
@@ -48,76 +49,26 @@ def site(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator
     temporary = tmp_path_factory.mktemp("attack")
     secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
     secret.write_bytes(portrait())
-    with process(temporary, repository, "--engine", "local", "--mcp") as (_, url):
+    with process(temporary, repository, "--engine", "local", "--mcp") as (running, url):
         httpx.get(f"{url}/livez", timeout=START_SECONDS).raise_for_status()
+        assert running.stderr is not None
+        threading.Thread(target=running.stderr.read, daemon=True).start()  # a full pipe would stop the server
         (folder,) = temporary.glob("unet-matting-page-*")
-        yield Site(url, folder, secret)
-
-
-def portrait() -> bytes:
-    return encode(data.astronaut()[:128, 150:300])
-
-
-@dataclass
-class Visitor:
-    """Somebody with a browser's cookie."""
-
-    site: Site
-    session: str
-
-    def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.site.url, timeout=HANG_SECONDS)
-        self.config = self.http.get("/config").raise_for_status().json()
-
-    def upload(self, name: str = "photo.png") -> str:
-        answer = self.http.post("/gradio_api/upload", files={"files": (name, portrait())})
-        return str(answer.raise_for_status().json()[0])
-
-    def call(self, function: int, data: list[Any], event_data: Any = None) -> dict[str, Any]:
-        """What a function answers through the queue, as the page asks it."""
-        body = {"fn_index": function, "data": data, "event_data": event_data, "session_hash": self.session}
-        joined = self.http.post("/gradio_api/queue/join", json=body)
-        if joined.status_code != 200:
-            return {"success": False, "output": {"error": joined.text}}
-        with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as stream:
-            for line in stream.iter_lines():
-                message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
-                if message.get("msg") in ("process_completed", "unexpected_error"):
-                    return dict(message)
-        raise AssertionError("got no answer")
-
-    def functions(self) -> list[tuple[int, list[dict[str, Any]]]]:
-        """Number and inputs of all functions, private ones too."""
-        by_id = {each["id"]: each for each in self.config["components"]}
-        return [
-            (each["id"], [by_id[number] for number in each["inputs"]])
-            for each in self.config["dependencies"]
-            if each["backend_fn"]
-        ]
-
-    def named(self, name: str) -> tuple[int, list[dict[str, Any]]]:
-        """Number and inputs of a public function."""
-        by_name = {each["api_name"]: each["id"] for each in self.config["dependencies"]}
-        return next(each for each in self.functions() if each[0] == by_name[name])
+        yield Site(url, folder, secret, running.pid)
 
 
 @pytest.fixture(scope="module")
 def owner(site: Site) -> Iterator[Visitor]:
-    visitor = Visitor(site, "owner")
+    visitor = Visitor(site.url, "owner")
     yield visitor
     visitor.http.close()
 
 
 @pytest.fixture(scope="module")
 def stranger(site: Site) -> Iterator[Visitor]:
-    visitor = Visitor(site, "stranger")
+    visitor = Visitor(site.url, "stranger")
     yield visitor
     visitor.http.close()
-
-
-def values(inputs: list[dict[str, Any]], **own: Any) -> list[Any]:
-    """Data of a call: the components' own values, and for those that take files what `own` says by type."""
-    return [own.get(each["type"], each["props"].get("value")) for each in inputs]
 
 
 def hostile(site: Site, owner: Visitor, stranger: Visitor) -> list[Any]:
@@ -219,3 +170,83 @@ def test_tools_take_no_paths(site: Site) -> None:
     for result in asyncio.run(ask()):
         assert result.isError
     assert site.files() == before
+
+
+def is_error(answer: httpx.Response) -> bool:
+    """Whether it is JSON that says what is wrong, and nothing of the inside."""
+    text = answer.text
+    assert "Traceback" not in text and "/tmp" not in text and "unet-matting-page" not in text, text
+    return 400 <= answer.status_code < 600 and answer.headers["content-type"].startswith("application/json")
+
+
+JUNK: tuple[Any, ...] = (
+    *(b"", b"{", b"[" * 500_000, b"\xff\xfe", b"null", b"[]", b'"x"', b"1e999"),
+    *({"data": 7}, {"fn_index": 10**9, "data": []}, {"fn_index": -1, "data": []}, {"fn_index": "x", "data": None}),
+    *({"data": [{}] * 99, "fn_index": 0}, {"session_hash": {}, "event_id": []}, {"fn_index": 0, "data": [None] * 3}),
+    {"event_id": "x", "session_hash": "x", "fn_index": None, "simple_format": "no", "trigger_id": "y"},
+)
+POSTS = ("queue/join", "call/cut_out", "call/nothing", "cancel", "reset", "upload", "upload?upload_id=a")
+GETS = ("call/cut_out/nothing", "queue/data", "file=x", "upload_progress", "info?all=x")
+
+
+def test_junk_gets_an_answer_of_json(site: Site) -> None:
+    with httpx.Client(base_url=f"{site.url}/gradio_api/", timeout=HANG_SECONDS) as http:
+        for path in POSTS:
+            for junk in JUNK:
+                sent: dict[str, Any] = {"content": junk} if isinstance(junk, bytes) else {"json": junk}
+                answer = http.post(path, headers={"Content-Type": "application/json"}, **sent)
+                assert answer.status_code == 200 or is_error(answer), (path, junk, answer, answer.text)
+        for path in GETS:
+            with http.stream("GET", path) as answer:  # a stream of events would go on
+                assert answer.status_code in (200, 400, 403, 404, 422), (path, answer)
+        broken = (
+            b"",
+            b"--x",
+            b"--x\r\n\r\n",
+            b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nhi\r\n--x--',
+        )
+        for body in broken:
+            answer = http.post("upload", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+            assert answer.status_code == 200 or is_error(answer), (body, answer, answer.text)
+
+
+def test_sessions_are_their_visitors_own(site: Site, owner: Visitor, stranger: Visitor) -> None:
+    function, inputs = owner.named("preset")
+    assert owner.call(function, values(inputs))["success"]
+    body = {"fn_index": function, "data": values(inputs), "session_hash": owner.session}
+    assert stranger.http.post("/gradio_api/queue/join", json=body).status_code == 403
+    for path in (f"/gradio_api/queue/data?session_hash={owner.session}", f"/gradio_api/heartbeat/{owner.session}"):
+        assert is_error(stranger.http.get(path)), path
+
+
+def test_a_full_disk_is_said(site: Site, stranger: Visitor) -> None:
+    """The kernel's own refusal: no file may grow beyond a few kB."""
+    function, inputs = stranger.named("cut_out")
+    photo = {"path": stranger.upload(), "meta": META}
+    soft, hard = resource.prlimit(site.pid, resource.RLIMIT_FSIZE)
+    before = site.files()
+    resource.prlimit(site.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        answer = stranger.http.post("/gradio_api/upload", files={"files": ("a.png", portrait())})
+        assert answer.status_code == 507 and is_error(answer), answer.text
+        done = stranger.call(function, values(inputs, image=photo))
+        assert not done["success"] and "no room" in done["output"]["error"] and "/" not in done["output"]["error"]
+    finally:
+        resource.prlimit(site.pid, resource.RLIMIT_FSIZE, (soft, hard))
+    assert site.files() == before
+    assert stranger.call(function, values(inputs, image=photo))["success"]
+
+
+def test_a_missing_folder_is_said(site: Site, stranger: Visitor) -> None:
+    function, inputs = stranger.named("batch")
+    photo = {"path": stranger.upload(), "meta": META}
+    away = site.folder.with_name("away")
+    shutil.move(site.folder, away)
+    try:
+        answer = stranger.http.post("/gradio_api/upload", files={"files": ("a.png", portrait())})
+        assert answer.status_code == 503 and is_error(answer), answer.text
+        assert not stranger.call(function, values(inputs, file=[photo]))["success"]
+        assert not site.folder.exists()  # made anew, others could read it
+    finally:
+        shutil.move(away, site.folder)
+    assert stranger.call(function, values(inputs, file=[photo]))["success"]

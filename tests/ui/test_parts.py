@@ -23,7 +23,7 @@ from matting_ui.context import Studio
 from matting_ui.i18n import EN, ZH, language
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
-from matting_ui.sweep import sweep
+from matting_ui.sweep import Broom
 from matting_ui.tabs.batch import Handlers
 from PIL import Image
 from skimage import data
@@ -153,16 +153,33 @@ def test_archive_names_are_unique_and_no_formulas(tmp_path: Path) -> None:
     assert Batch().zipped() is None
 
 
-def test_old_files_are_swept(tmp_path: Path) -> None:
+def test_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the time that has passed, whatever the machine's date says meanwhile."""
     old, new = tmp_path / "old" / "a.png", tmp_path / "new" / "b.png"
-    for path in (old, new):
-        path.parent.mkdir()
-        path.write_bytes(b"x")
-    before = time.time() - 7200
-    for path in (old, old.parent, new.parent):
-        os.utime(path, (before, before))
-    sweep(tmp_path, 3600)
+    old.parent.mkdir()
+    old.write_bytes(b"x")
+    clock, started = [time.monotonic()], time.time()
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    broom = Broom(tmp_path, 3600)
+    broom.sweep()
+    for jump in (7200, -90_000):  # an hour ahead and more, and back over midnight
+        monkeypatch.setattr(time, "time", lambda jump=jump: started + jump)
+        os.utime(old.parent, (started + jump, started + jump))
+        broom.sweep()
+        assert old.exists()
+    clock[0] += 3000
+    new.parent.mkdir()
+    new.write_bytes(b"x")
+    broom.sweep()
+    clock[0] += 700
+    broom.sweep()
     assert new.exists() and not old.exists()
+    clock[0] += 3600
+    for _ in range(2):  # a folder is changed when it is emptied
+        broom.sweep()
+        clock[0] += 3600
+    broom.sweep()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_store_forgets_the_oldest() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,93 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import gradio.mcp
 from anyio import to_thread
 from fastapi import FastAPI
-from gradio import routes
 from matting_client import Limits
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from matting_ui.context import Convert, Cut, Studio
 from matting_ui.entrance import Entrance
-from matting_ui.gradio_patches import act_as_launched
+from matting_ui.gradio_patches import act_as_launched, use_folder
 from matting_ui.mcp import offer_tools
 from matting_ui.page import build_page, translations
+from matting_ui.site import LOGIN, MCP, Site
 from matting_ui.store import Store
 from matting_ui.sweep import keep_sweeping
 from matting_ui.theme import CSS, SCRIPT, theme
-from matting_ui.uploads import PATH as UPLOAD
 from matting_ui.uploads import take_uploads
 from matting_ui.visitors import Visitors
 
-FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
 STORE_BYTES, KEPT_SECONDS = 512 * 2**20, 3600.0  # of photos and alphas that sliders work on; files stay as long
-# What the page asks for; the rest of Gradio (proxy, monitoring, editing, login ...) is not reachable.
-_EXACT = {
-    "/",
-    "/config",
-    "/theme.css",
-    "/manifest.json",
-    "/favicon.ico",
-    "/robots.txt",
-    "/gradio_api/app_id",
-    "/gradio_api/cancel",
-    "/gradio_api/info",
-    "/gradio_api/queue/data",
-    "/gradio_api/queue/join",
-    "/gradio_api/reset",
-    "/gradio_api/startup-events",
-    UPLOAD,
-    "/gradio_api/upload_progress",
-}
-_GIVES_COOKIE = {"/", "/config"}  # what browsers and Gradio's Python client ask for first
-_LOGIN = {"/login", "/logout"}
-_MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
-_BELOW = ("/assets/", "/static/", "/gradio_api/call/", "/gradio_api/heartbeat/")
-# Scripts, fonts and connections of this host only.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
-    "connect-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
-)
-FILE_POLICY = "default-src 'none'; sandbox"  # of visitors' files, should one be opened as a page
-
-
-class Site:
-    """Sends a request to the page when it is one of the page's paths, and to the API otherwise."""
-
-    def __init__(self, api: ASGIApp, page: ASGIApp, folder: Path, visitors: Visitors, more: set[str]) -> None:
-        self._api = api
-        self._page = page
-        self._visitors = visitors
-        self._exact = _EXACT | more
-        self._files = f"/gradio_api/file={folder}/"
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; the page's app runs the start and the end."""
-        if scope["type"] == "http" and not self._is_page(scope["path"]):
-            await self._api(scope, receive, send)
-            return
-
-        async def send_on(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._add_headers(HTTPConnection(scope), MutableHeaders(scope=message))
-            await send(message)
-
-        await self._page(scope, receive, send_on)
-
-    def _add_headers(self, request: HTTPConnection, headers: MutableHeaders) -> None:
-        path = request.scope["path"]
-        headers["Content-Security-Policy"] = FILE_POLICY if path.startswith(self._files) else POLICY
-        cookie = self._visitors.new_cookie(request) if path in _GIVES_COOKIE else None
-        if cookie:
-            headers.append("Set-Cookie", cookie)
-
-    def _is_page(self, path: str) -> bool:
-        return path in self._exact or path.startswith((*_BELOW, self._files))
 
 
 def mount_page(
@@ -131,9 +62,7 @@ def mount_page(
     root_path : path below which a proxy shows the page, such as /matting.
     mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
     """
-    os.environ[FOLDER_VARIABLE] = str(folder)
-    # Read from the environment when Gradio was imported, and made at once, in a place that others read.
-    routes.DEFAULT_TEMP_DIR = gradio.mcp.DEFAULT_TEMP_DIR = str(folder)
+    use_folder(folder)
     store = Store(STORE_BYTES, KEPT_SECONDS)
     visitors = Visitors(folder)
     page = build_page(Studio(cut, store, folder, model, workers, limits, status, convert), visitors)
@@ -148,7 +77,7 @@ def mount_page(
     parent = FastAPI(openapi_url=None, lifespan=run)
     # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
     parent.add_middleware(CORSMiddleware, allow_origins=[])
-    take_uploads(parent, page, visitors, limits.max_bytes)
+    take_uploads(parent, visitors, limits.max_bytes)
     # Of tools that need a state: they are not offered.
     warnings.filterwarnings("ignore", "This MCP server includes a tool that has a gr.State", UserWarning)
     gr.mount_gradio_app(
@@ -171,7 +100,7 @@ def mount_page(
     )
     act_as_launched(page, parent)
     if auth is not None:
-        parent.add_middleware(Entrance, gradio_app=page.app)
+        parent.add_middleware(Entrance, page=page)
     if mcp_url is not None:
         offer_tools(page, mcp_url)
-    return Site(api, parent, folder, visitors, (_LOGIN if auth else set()) | (_MCP if mcp_url else set()))
+    return Site(api, parent, page, visitors, folder, (LOGIN if auth else set()) | (MCP if mcp_url else set()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from matting_client import Cutout, Limits, MattingError, Options
+from matting_client import Cutout, Limits, MattingError, Options, OutputError
 from matting_client.budget import PHOTOS, room_for
 from matting_client.imaging.decode import measure
 from matting_client.imaging.encode import encode, write
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from matting_ui import ids
 from matting_ui.filenames import portable
-from matting_ui.i18n import failure, language, texts
+from matting_ui.i18n import NoRoom, failure, language, texts
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
 from matting_ui.visitors import regular_file
@@ -28,6 +29,7 @@ from matting_ui.visitors import regular_file
 Cut = Callable[[bytes, Options, str, str | None], Cutout]
 Convert = Callable[[Plan, Path, Callable[[], None]], None]
 PREVIEW_QUALITY = 90
+log = logging.getLogger("page")
 WORK, LIGHT = "cutout", "light"  # queues that share a limit: with and without an inference
 
 
@@ -145,9 +147,21 @@ class Studio:
         return self.save(encode(picture, format, PREVIEW_QUALITY), "preview", f".{format}")
 
     def save(self, data: bytes, stem: str, ending: str) -> str:
-        """Write a result where nobody can guess it, named as `portable` does; returns its path."""
+        """Write a result where nobody can guess it, named as `portable` does; returns its path.
+
+        Raises
+        ------
+        NoRoom
+        """
         path = self.folder / secrets.token_hex(16) / portable(stem, ending)
-        write(path, data)
+        if not self.folder.is_dir():  # made anew, others could read it
+            log.error("%s: is gone, so that no result can be written; start the server again", self.folder)
+            raise NoRoom("result")
+        try:
+            write(path, data)
+        except OutputError as error:
+            log.error("%s", error)
+            raise NoRoom("result") from None
         return str(path)
 
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,28 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
+import gradio.mcp
 from fastapi import FastAPI, HTTPException
 from gradio import route_utils, routes
 from gradio.route_utils import MultiPartException
 from matting_client import InputError
 from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
+from starlette.status import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
 
 from matting_ui.context import shown
+from matting_ui.i18n import language, texts
+from matting_ui.queue import Turns, refused
 from matting_ui.visitors import Visitors
+
+FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
+MOST_SESSIONS = 10_000  # whose visitor is remembered; as many as Gradio keeps
+
+
+def use_folder(folder: Path) -> None:
+    """Let uploads and results lie in a folder; Gradio has read its variable when it was imported, and does so again."""
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    routes.DEFAULT_TEMP_DIR = gradio.mcp.DEFAULT_TEMP_DIR = str(folder)
 
 
 def check_files(page: gr.Blocks, visitors: Visitors) -> None:
@@ -45,7 +60,7 @@ def check_files(page: gr.Blocks, visitors: Visitors) -> None:
         if iterator is None:  # a call that goes on was checked when it began
             try:
                 visitor = visitors.name(sender(request))
-                visitors.check(visitor, [inputs, event_data._data if event_data else None])
+                visitors.check(visitor, [inputs, values_of(event_data) if event_data else None])
             except InputError as error:
                 raise shown(error, request) from None
         answer: dict[str, Any] = await process(
@@ -65,10 +80,92 @@ def sender(request: Any) -> HTTPConnection:
     return found
 
 
+def values_of(event: gr.EventData) -> dict[str, Any]:
+    """What a component's script sent with an event."""
+    values: dict[str, Any] = event._data
+    return values
+
+
 def act_as_launched(page: gr.Blocks, parent: FastAPI) -> None:
     """Set what Gradio sets on pages that it has launched itself: its own check of paths, and the app that serves it."""
     page.has_launched = True
     page.app = next(route.app for route in parent.routes if isinstance(route, Mount))
+
+
+class FairQueue:
+    """A page's queue with turns, places for each visitor, and sessions that nobody else can use.
+
+    Parameters
+    ----------
+    page : its queue is changed.
+    visitors : who is who.
+    """
+
+    def __init__(self, page: gr.Blocks, visitors: Visitors) -> None:
+        self._queue = page._queue
+        self._visitors = visitors
+        self._turns = Turns()
+        self._sessions: OrderedDict[str, str] = OrderedDict()
+        self._push = self._queue.push
+        self._take = self._queue.get_events
+        self._queue.push = self.push
+        self._queue.get_events = self.take
+
+    def is_of(self, session: str, request: HTTPConnection) -> bool:
+        """Whether a session may be used by whoever sent a request: it is theirs, or nobody's yet."""
+        return self._sessions.get(session, self._visitors.name(request)) == self._visitors.name(request)
+
+    async def push(self, body: Any, request: Request, username: str | None) -> Any:
+        """Take a call into the queue, or refuse it in the visitor's language.
+
+        Gradio's own refusal, 503, has a fixed text, which is English; its Python client, which sends no language, knows
+        it.
+        """
+        if body.session_hash is not None:
+            if not self.is_of(body.session_hash, request):
+                raise HTTPException(HTTP_403_FORBIDDEN, "got another visitor's session; load the page again")
+            self._sessions[body.session_hash] = self._visitors.name(request)
+            while len(self._sessions) > MOST_SESSIONS:
+                self._sessions.popitem(last=False)
+        why = refused(self._waiting(), self._visitors.caller(request))
+        if why is None:
+            return await self._push(body, request, username)
+        spoken = request.headers.get("accept-language")
+        if not spoken:
+            return False, f"Queue is full. Max size is {why[1]}.", "queue_full"
+        text = texts(language(spoken))[why[0]].format(place=len(self._queue) + 1, most=why[1])
+        raise HTTPException(HTTP_429_TOO_MANY_REQUESTS, text)
+
+    def take(self) -> Any:
+        """What is worked on next; see `Turns`."""
+        for line in self._queue.event_queue_per_concurrency_id.values():
+            if len(line.queue) > 1 and _has_room(line):
+                index = self._turns.next([self._visitors.caller(event.request) for event in line.queue])
+                line.queue.insert(0, line.queue.pop(index))
+        taken = self._take()
+        if taken is not None:
+            self._turns.serve(self._visitors.caller(taken[0][0].request))
+        return taken
+
+    def place(self, name: str, request: HTTPConnection) -> tuple[int, float]:
+        """Place that a new call would have in a line, and seconds until its turn; zeros when it can start."""
+        line = self._queue.event_queue_per_concurrency_id.get(name)
+        if line is None or _has_room(line):
+            return 0, 0.0
+        waiting = [self._visitors.caller(event.request) for event in line.queue]
+        place = self._turns.place(waiting, self._visitors.caller(request))
+        times = [each for fn, each in self._queue.process_time_per_fn.items() if fn.concurrency_id == name]
+        count = sum(each.count for each in times)
+        mean = sum(each.process_time for each in times) / count if count else 0.0
+        return place, mean * math.ceil(place / line.concurrency_limit)
+
+    def _waiting(self) -> list[tuple[str, str]]:
+        lines = self._queue.event_queue_per_concurrency_id.values()
+        return [self._visitors.caller(event.request) for line in lines for event in line.queue]
+
+
+def _has_room(line: Any) -> bool:
+    return line.concurrency_limit is None or line.current_concurrency < line.concurrency_limit
 
 
 async def receive_files(request: Request, folder: Path, max_bytes: int, upload_id: str | None) -> list[str]:
@@ -78,6 +175,8 @@ async def receive_files(request: Request, folder: Path, max_bytes: int, upload_i
     ------
     UploadError
         The form is none, or a file is larger than `max_bytes`.
+    OSError
+        There is no room, or no folder.
     """
     try:
         paths, moved, _ = await route_utils.upload_fn(
@@ -107,8 +206,40 @@ class UploadError(Exception):
         self.status = status
 
 
+def forget_progress() -> None:
+    """Drop what is kept of uploads that are over, or that never began, once nobody waits for news of them."""
+    statuses = routes.file_upload_statuses
+    for upload_id, signal in list(statuses._signals.items()):
+        status = statuses._statuses.get(upload_id)
+        if status is None and not signal._waiters:
+            del statuses._signals[upload_id]
+        elif status is not None and status.is_done:  # whoever watches asks every 50 ms, and is told within one sweep
+            statuses.stop_tracking(upload_id)
+
+
 def is_logged_in(page: gr.Blocks, request: HTTPConnection) -> bool:
     """Whether the page is open to whoever sent a request."""
     app = page.app
-    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
-    return app.auth is None or any(app.tokens.get(request.cookies.get(name)) is not None for name in names)
+    tokens = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    return app.auth is None or any(app.tokens.get(request.cookies.get(name)) is not None for name in tokens)
+
+
+def limit_tools(page: gr.Blocks, tools: dict[str, str], url: str) -> None:
+    """Offer some of a page's functions as tools, and call them at an address.
+
+    Parameters
+    ----------
+    page : mounted with `mcp_server=True`.
+    tools : names of functions by name of tool.
+    url : of this server; Gradio would call the one that the headers of the first request name.
+
+    Raises
+    ------
+    RuntimeError
+        Gradio could not make the server.
+    """
+    server: Any = page.mcp_server_obj
+    if server is None:
+        raise RuntimeError(f"MCP: {getattr(page, 'mcp_error', 'no server')}")
+    server.tool_to_endpoint = tools
+    server._local_url = url

@@ -19,6 +19,10 @@ _FAILURES = (
 _UNREACHABLE = "The model does not answer now; try again in a moment."
 
 
+class NoRoom(MattingError):
+    """A result cannot be kept, for the disk is full or the private folder is gone; the log says which."""
+
+
 def language(accept: str) -> str:
     """Language code, zh or en, from an Accept-Language header, whose first entry is the browser's own language."""
     return "zh" if accept.strip().lower().startswith("zh") else "en"
@@ -30,7 +34,9 @@ def texts(code: str) -> dict[str, str]:
 
 
 def failure(error: MattingError, code: str) -> str:
-    """What a visitor is told of an error; addresses of servers stay inside."""
+    """What a visitor is told of an error; addresses of servers and paths stay inside."""
+    if isinstance(error, NoRoom):
+        return texts(code)["no_room"]
     detail = _UNREACHABLE if isinstance(error, ServerUnavailable) else str(error)
     if code != "zh":
         return detail

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from matting_ui import ids
+from matting_ui.gradio_patches import limit_tools
 
 # The others need what a visitor did before; a tool's call knows of no other.
 TOOLS = (ids.API_ONE, ids.API_BATCH, ids.API_ABOUT)
@@ -25,8 +24,4 @@ def offer_tools(page: gr.Blocks, url: str) -> None:
     RuntimeError
         Gradio could not make the server.
     """
-    server: Any = page.mcp_server_obj
-    if server is None:
-        raise RuntimeError(f"MCP: {getattr(page, 'mcp_error', 'no server')}")
-    server.tool_to_endpoint = {name: f"/{name}" for name in TOOLS}
-    server._local_url = url
+    limit_tools(page, {name: f"/{name}" for name in TOOLS}, url)

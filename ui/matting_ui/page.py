@@ -8,14 +8,12 @@ from matting_client.idphoto import sizes
 
 from matting_ui import ids
 from matting_ui.context import Studio
-from matting_ui.gradio_patches import check_files
+from matting_ui.gradio_patches import FairQueue, check_files
 from matting_ui.i18n import EN, ZH
-from matting_ui.queue import refuse_kindly
+from matting_ui.queue import SIZE
 from matting_ui.tabs import about, batch, idphoto, scene, single, video
 from matting_ui.visitors import Visitors
 
-CACHE_EVERY_SECONDS = 600  # how often Gradio looks for old files
-QUEUE_SIZE = 32
 TABS = (
     (ids.TAB_SINGLE, single.build),
     (ids.TAB_IDPHOTO, idphoto.build),
@@ -29,8 +27,7 @@ TABS = (
 def build_page(studio: Studio, visitors: Visitors) -> gr.Blocks:
     """The page, whose calls name files of their own visitor only."""
     i18n = translations()
-    cache = (CACHE_EVERY_SECONDS, round(studio.store.seconds))
-    with gr.Blocks(title="unet-matting", analytics_enabled=False, delete_cache=cache, fill_width=True) as page:
+    with gr.Blocks(title="unet-matting", analytics_enabled=False, fill_width=True) as page:
         with gr.Column(elem_id="hero", elem_classes="hero"):
             # One text each: the browser translates a value only when it is one text from end to end.
             gr.Markdown(i18n("title"), elem_classes="title")
@@ -40,9 +37,9 @@ def build_page(studio: Studio, visitors: Visitors) -> gr.Blocks:
                 with gr.Tab(i18n(f"tab_{name}"), id=name, elem_id=f"tab-{name}"):
                     build(studio, page, i18n)
         gr.Markdown(i18n("privacy"), elem_classes="privacy")
-    page.queue(max_size=QUEUE_SIZE, api_open=False)
+    page.queue(max_size=SIZE, api_open=False)
     check_files(page, visitors)
-    refuse_kindly(page)
+    page.line = FairQueue(page, visitors)
     return page
 
 

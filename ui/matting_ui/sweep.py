@@ -10,6 +10,7 @@ from pathlib import Path
 from anyio import to_thread
 from matting_client.system import give_memory_back
 
+from matting_ui.gradio_patches import forget_progress
 from matting_ui.store import Store
 
 EVERY_SECONDS = 60.0
@@ -17,17 +18,37 @@ EVERY_SECONDS = 60.0
 
 async def keep_sweeping(folder: Path, store: Store) -> None:
     """Remove files and kept cutouts past their time, and give free memory back, now and then, until cancelled."""
+    broom = Broom(folder, store.seconds)
     while True:
-        await to_thread.run_sync(sweep, folder, store.seconds)
+        await to_thread.run_sync(broom.sweep)
         await to_thread.run_sync(store.sweep)
         await to_thread.run_sync(give_memory_back)
+        forget_progress()
         await asyncio.sleep(EVERY_SECONDS)
 
 
-def sweep(folder: Path, seconds: float) -> None:
-    """Remove files below a folder that were written longer ago than `seconds`, and the folders that this empties."""
-    oldest = time.time() - seconds
-    for path in sorted(folder.rglob("*"), reverse=True):  # what a folder holds comes before it
-        with suppress(OSError):  # gone already, or a folder that is not empty
-            if path.lstat().st_mtime < oldest:
-                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+class Broom:
+    """Removes files below a folder that have been there for `seconds`, and the folders that this empties.
+
+    A file's age counts from when it was first seen as it is now, on a clock that nobody sets: the machine's date may
+    jump, and no fresh upload goes with it.
+    """
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self._folder = folder
+        self._seconds = seconds
+        self._seen: dict[Path, tuple[int, float]] = {}  # what tells a change, and when that was first seen
+
+    def sweep(self) -> None:
+        """Look at all files, and remove those past their time."""
+        now = time.monotonic()
+        seen: dict[Path, tuple[int, float]] = {}
+        for path in sorted(self._folder.rglob("*"), reverse=True):  # what a folder holds comes before it
+            with suppress(OSError):  # gone already, or a folder that is not empty
+                changed = path.lstat().st_mtime_ns
+                before = self._seen.get(path)
+                since = before[1] if before is not None and before[0] == changed else now
+                seen[path] = changed, since
+                if now - since >= self._seconds:
+                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        self._seen = seen

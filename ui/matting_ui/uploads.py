@@ -1,49 +1,156 @@
-"""Takes uploads in: into the folder of the visitor who sent them, each under a name nobody can guess."""
+"""Takes uploads in: into the folder of the visitor who sent them, each where nobody can guess it, within bounds."""
 
 from __future__ import annotations
 
+import errno
+import logging
 import secrets
 import shutil
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-import gradio as gr
-from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from matting_ui.gradio_patches import UploadError, is_logged_in, receive_files
+from matting_ui.gradio_patches import UploadError, receive_files
+from matting_ui.i18n import language, texts
 from matting_ui.visitors import Visitors
 
 PATH = "/gradio_api/upload"
+RETRY_SECONDS = 600  # a part of the hour after which uploads are removed
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def take_uploads(app: FastAPI, page: gr.Blocks, visitors: Visitors, max_bytes: int) -> None:
+@dataclass(frozen=True)
+class Bounds:
+    """Of uploads: files and bytes of one visitor and of all; bytes of the disk that stay free.
+
+    All visitors at one address have half of what all have, for whoever deletes the cookie looks like a new one.
+    """
+
+    files: int = 500
+    bytes: int = 2 * 2**30
+    all_files: int = 10_000
+    all_bytes: int = 8 * 2**30
+    free_bytes: int = 512 * 2**20
+
+
+class Shelf:
+    """Knows how much each visitor has put down, and makes room for one more upload or refuses it.
+
+    What lies there is counted on the disk each time, since others remove files; what is on its way is added.
+    """
+
+    def __init__(self, visitors: Visitors, bounds: Bounds) -> None:
+        self._visitors = visitors
+        self._bounds = bounds
+        self._coming: Counter[str] = Counter()
+        self._addresses: OrderedDict[str, str] = OrderedDict()  # where each visitor's last upload came from
+
+    @contextmanager
+    def place(self, caller: tuple[str, str], size: int) -> Iterator[Path]:
+        """A new folder for an upload of at most `size` bytes; gone again when the upload fails.
+
+        Raises
+        ------
+        UploadError
+            It would be too much.
+        OSError
+            The private folder is missing, or the disk is full.
+        """
+        address, visitor = caller
+        self._check(address, visitor, size)
+        self._coming[visitor] += size
+        self._addresses[visitor] = address
+        folder = self._visitors.folder(visitor) / secrets.token_hex(16)
+        try:
+            self._visitors.uploads.mkdir(exist_ok=True)  # not its parent: that is private, and made by who runs us
+            folder.parent.mkdir(exist_ok=True)
+            folder.mkdir()
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            self._coming[visitor] -= size
+
+    def _check(self, address: str, visitor: str, size: int) -> None:
+        bounds, files, taken = self._bounds, Counter[str](), Counter(self._coming)
+        for path in self._visitors.uploads.glob("*/*/*/*"):  # visitor, upload, digest, file
+            owner = path.parts[-4]
+            files[owner] += 1
+            taken[owner] += _size(path)
+        near = [name for name in set(files) | set(taken) if self._addresses.get(name) == address]
+        most = f"{bounds.files} files, {_text(bounds.bytes)}"
+        if files[visitor] >= bounds.files or taken[visitor] + size > bounds.bytes:
+            raise UploadError(429, f"got too many uploads, expected at most {most}; they are removed after an hour")
+        if sum(files[name] for name in near) >= bounds.all_files // 2 or (
+            sum(taken[name] for name in near) + size > bounds.all_bytes // 2
+        ):
+            raise UploadError(429, "got too many uploads from your address; try again later")
+        if files.total() >= bounds.all_files or taken.total() + size > bounds.all_bytes:
+            raise UploadError(507, "got more uploads than this server keeps; try again later")
+        if shutil.disk_usage(self._visitors.uploads.parent).free < size + bounds.free_bytes:
+            raise UploadError(507, "the server's disk is full; try again later")
+        for gone in set(self._addresses) - set(taken) - {visitor}:
+            del self._addresses[gone]
+
+
+def take_uploads(app: FastAPI, visitors: Visitors, max_bytes: int, bounds: Bounds | None = None) -> None:
     """Answer uploads, in the place of Gradio's own route, which puts everybody's into one folder.
 
     Parameters
     ----------
     app : what the page will be mounted on.
-    page : knows who has logged in.
     visitors : where each one's files go.
     max_bytes : of one file.
+    bounds : of all files; None for the usual ones.
     """
+    shelf = Shelf(visitors, bounds or Bounds())
 
     @app.post(PATH)
     async def upload(request: Request, upload_id: str | None = None) -> JSONResponse:
-        if not is_logged_in(page, request):
-            return refusal(401, "auth_failed", "Not logged in", "log in on the page first")
-        folder = visitors.folder(visitors.name(request)) / secrets.token_hex(16)
+        length = request.headers.get("content-length", "")
+        size = int(length) if length.isdecimal() else max_bytes
         try:
-            folder.mkdir(parents=True)
-            return JSONResponse(await receive_files(request, folder, max_bytes, upload_id))
+            # In this thread, between two awaits: no other upload is counted meanwhile.
+            with shelf.place(visitors.caller(request), size) as folder:
+                return JSONResponse(await receive_files(request, folder, max_bytes, upload_id))
         except UploadError as error:
-            await to_thread.run_sync(shutil.rmtree, folder, True)
-            code = "file_too_large" if error.status == 413 else "invalid_request"
-            return refusal(error.status, code, "Upload cannot be taken", str(error))
-        except BaseException:
-            await to_thread.run_sync(shutil.rmtree, folder, True)
-            raise
+            status, detail = error.status, str(error)
+        except OSError as error:  # the path stays in the log
+            logging.getLogger("page").error("uploads cannot be written: %s", error)
+            status = 507 if error.errno in _FULL else 503
+            detail = texts("en")[f"upload_{status}"]
+        if language(request.headers.get("accept-language", "")) == "zh":
+            detail = texts("zh")[f"upload_{status}"]
+        return refusal(status, _CODES[status], "Upload cannot be taken", detail)
+
+
+_CODES = {
+    400: "invalid_request",
+    413: "file_too_large",
+    429: "too_many_uploads",
+    503: "storage_unavailable",
+    507: "storage_full",
+}
 
 
 def refusal(status: int, code: str, title: str, detail: str) -> JSONResponse:
     """An error in the form that the API has."""
-    return JSONResponse({"errors": [{"title": title, "code": code, "detail": detail}]}, status)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status in (429, 503, 507) else None
+    return JSONResponse({"errors": [{"title": title, "code": code, "detail": detail}]}, status, headers)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0  # removed meanwhile
+
+
+def _text(size: int) -> str:
+    return f"{size / 2**30:.3g} GB" if size >= 2**30 else f"{size / 2**20:.3g} MB"

@@ -66,8 +66,17 @@
     return new Response(body, { status: first.status, headers: first.headers });
   };
 
+  // An upload that is refused is answered in JSON; the page shows the text of such an answer as it is.
+  const told = async (request, init) => {
+    const answer = await fetched(request, init);
+    if (answer.ok || !answer.headers.get("content-type")?.includes("json")) return answer;
+    const body = await answer.json();
+    return new Response(body.errors?.[0]?.detail ?? answer.statusText, { status: answer.status });
+  };
+
   window.fetch = (request, init) => {
     const path = address(request);
+    if (path.endsWith("/gradio_api/upload")) return told(request, init);
     if (path.endsWith("/queue/join")) return join(request, init);
     if (path.endsWith("/queue/data")) return stitched(request, init);
     return fetched(request, init);

@@ -16,6 +16,7 @@ from matting_ui import controls, download, ids
 from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
 from matting_ui.context import Studio, code_of, shown, words_of
 from matting_ui.filenames import LONGEST, cut
+from matting_ui.gradio_patches import values_of
 from matting_ui.i18n import failure, texts
 from matting_ui.preview import Preview
 from matting_ui.theme import STATIC
@@ -39,10 +40,10 @@ class Handlers:
         batch = batch or Batch()
         words = words_of(request)
         files: list[tuple[str, str | None, str]] = []
-        for each in event._data["files"]:
+        for each in values_of(event)["files"]:
             failed = words["batch_upload_failed"].format(reason=str(each.get("reason", ""))[:200])
             files.append((cut(Path(str(each["name"])).name, LONGEST), each.get("path"), failed))
-        refused = len(batch.add(files)) + int(event._data.get("refused", 0))
+        refused = len(batch.add(files)) + int(values_of(event).get("refused", 0))
         if refused:
             gr.Warning(words["batch_full"].format(most=MOST, refused=refused), duration=10)
         return batch
@@ -56,8 +57,8 @@ class Handlers:
 
     def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
         """Try a photo again, or discard it."""
-        batch, number = batch or Batch(), int(event._data["number"])
-        if event._data["action"] == "retry":
+        batch, number = batch or Batch(), int(values_of(event)["number"])
+        if values_of(event)["action"] == "retry":
             options = self._options(request, values)
             self._start(batch, batch.claim_again(number, options), options, request)
         else:
@@ -94,7 +95,10 @@ class Handlers:
         if data is None:
             gr.Warning(words_of(request)["batch_nothing"])
             return None
-        return self.studio.save(data, "batch_results", ".zip")
+        try:
+            return self.studio.save(data, "batch_results", ".zip")
+        except MattingError as error:
+            raise shown(error, request) from None
 
     def whole(self, files: list[str] | None, request: gr.Request, **values: Any) -> str | None:
         """All of it in one call, for programs: files in, `batch_results.zip` out."""
@@ -172,7 +176,7 @@ class Handlers:
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio, ThreadPoolExecutor(studio.workers, "batch"))
-    batch = gr.State(None, time_to_live=studio.store.seconds)
+    batch = gr.State(None)
     with gr.Row(elem_classes="split", equal_height=False):
         with gr.Column(scale=3, min_width=320, elem_classes="inputs"):
             drop = _drop()

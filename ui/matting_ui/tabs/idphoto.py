@@ -105,7 +105,7 @@ def _photo(cutout: Cutout, *, size: str, background: str, colour: str, zoom: flo
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio)
-    key = gr.State(None, time_to_live=studio.store.seconds, delete_callback=studio.store.drop)
+    key = gr.State(None, delete_callback=studio.store.drop)
     with gr.Row(elem_classes="split", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="inputs"):
             photo = photo_input(i18n("photo"), ids.ID_PHOTO)

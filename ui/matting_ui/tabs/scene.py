@@ -131,7 +131,7 @@ def read_scene(*, x: float, y: float, scale: float, blur: float, light: float, s
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio)
-    key = gr.State(None, time_to_live=studio.store.seconds, delete_callback=studio.store.drop)
+    key = gr.State(None, delete_callback=studio.store.drop)
     with gr.Row(elem_classes="split", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="inputs"):
             with gr.Row(elem_classes="pair"):

@@ -13,9 +13,9 @@ from matting_client.cli.inputs import SUFFIX_OF_FORMAT
 
 from matting_ui import controls, download, ids
 from matting_ui.context import WORK, Studio, code_of, shown, words_of
+from matting_ui.gradio_patches import sender
 from matting_ui.photo import photo_input
 from matting_ui.preview import Preview
-from matting_ui.queue import place
 from matting_ui.store import Kept
 
 Key = str | None  # of a kept cutout
@@ -32,8 +32,9 @@ class Handlers:
     def reset(self, key: str | None, photo: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Clear the results, before another photo or after the photo was removed; say how many are before it."""
         self.studio.store.drop(key)
-        words, before = words_of(request), place(self.page, WORK)
-        line = words["busy"].format(place=before) if before else words["working"]
+        words = words_of(request)
+        place, seconds = self.page.line.place(WORK, sender(request))
+        line = words["busy"].format(place=place, seconds=max(1, round(seconds))) if place else words["working"]
         return None, None, line if photo else words["waiting"], None, time.monotonic()
 
     def cutout(
@@ -148,7 +149,7 @@ class Handlers:
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio, page)
-    key = gr.State(None, time_to_live=studio.store.seconds, delete_callback=studio.store.drop)
+    key = gr.State(None, delete_callback=studio.store.drop)
     started = gr.State(None)
     with gr.Row(elem_classes="split", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_classes="inputs"):

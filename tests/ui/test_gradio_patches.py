@@ -1,0 +1,79 @@
+"""Each part of Gradio's insides that the page touches is there, and it is touched in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import gradio.mcp
+import pytest
+from gradio import processing_utils, queueing, route_utils, routes
+from matting_ui import gradio_patches
+
+UI = Path(gradio_patches.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def page() -> Any:
+    async def make() -> Any:  # within a loop, or Gradio would leave one of its own behind
+        with gr.Blocks(analytics_enabled=False) as made:
+            gr.Button().click(lambda: None)
+        made.queue()
+        made.app = routes.App()
+        return made
+
+    return asyncio.run(make())
+
+
+def test_the_page_has_what_is_replaced(page: Any) -> None:
+    queue = page._queue
+    assert inspect.iscoroutinefunction(page.process_api) and inspect.iscoroutinefunction(queue.push)
+    given = list(inspect.signature(page.process_api).parameters)
+    assert given[:5] == ["block_fn", "inputs", "state", "request", "iterator"] and "event_data" in given
+    assert list(inspect.signature(queue.push).parameters) == ["body", "request", "username"]
+    assert queue.get_events() is None and queue.event_queue_per_concurrency_id == {}
+    assert page.has_launched is False and queue.process_time_per_fn == {}
+    assert "has_launched" in inspect.getsource(processing_utils._check_allowed)
+    assert "get_blocks().process_api(" in inspect.getsource(route_utils.call_process_api)
+
+
+def test_lines_and_calls_say_what_turns_need() -> None:
+    line = queueing.EventQueue("a", 2)
+    assert (line.queue, line.concurrency_limit, line.current_concurrency) == ([], 2, 0)
+    assert "request" in inspect.signature(queueing.Event.__init__).parameters
+    assert vars(queueing.ProcessTime()) == {"process_time": 0, "count": 0, "avg_time": 0}
+
+
+def test_uploads_are_received_as_gradio_does() -> None:
+    given = list(inspect.signature(route_utils.upload_fn).parameters)
+    assert given == ["request", "upload_dir", "max_file_size", "upload_id", "force_move", "upload_progress"]
+    statuses = routes.file_upload_statuses
+    statuses.set_done("over")
+    statuses._signals["never sent"].clear()
+    for _ in range(2):
+        gradio_patches.forget_progress()
+    assert statuses._statuses == {} and statuses._signals == {}
+    assert issubclass(route_utils.MultiPartException, Exception)
+
+
+def test_names_of_logins_tools_and_folders(page: Any) -> None:
+    app = page.app
+    assert app.auth is None and app.tokens == {} and app.cookie_id
+    assert "access-token-unsecure-" in inspect.getsource(routes) and "mcp_server_obj" in inspect.getsource(routes)
+    assert routes.DEFAULT_TEMP_DIR and gradio.mcp.DEFAULT_TEMP_DIR
+    source = inspect.getsource(gradio.mcp)
+    assert "self.tool_to_endpoint" in source and "self._local_url" in source
+    assert gr.EventData(None, {"a": 1})._data == {"a": 1}
+
+
+@pytest.mark.parametrize("file", sorted(UI.rglob("*.py")), ids=lambda path: path.name)
+def test_nothing_else_touches_them(file: Path) -> None:
+    if file.name == "gradio_patches.py":
+        return
+    text = file.read_text(encoding="utf-8")
+    assert re.findall(r"(?<!self)(?<!cls)\._(?!_)\w+", text) == []
+    assert re.findall(r"^(?:from|import) gradio\.\w+.*", text, re.MULTILINE) == []

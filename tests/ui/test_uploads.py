@@ -1,0 +1,78 @@
+"""How much visitors may put down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matting_ui.gradio_patches import UploadError
+from matting_ui.uploads import Bounds, Shelf
+from matting_ui.visitors import Visitors
+
+BOUNDS = Bounds(files=3, bytes=1000, all_files=8, all_bytes=3000, free_bytes=0)
+
+
+@pytest.fixture
+def visitors(tmp_path: Path) -> Visitors:
+    return Visitors(tmp_path.resolve())
+
+
+def put(shelf: Shelf, caller: tuple[str, str], size: int) -> Path:
+    """An upload that arrives, as Gradio lays it down."""
+    with shelf.place(caller, size) as folder:
+        path = folder / "digest" / "photo.jpg"
+        path.parent.mkdir()
+        path.write_bytes(bytes(size))
+    return path
+
+
+def refusal(shelf: Shelf, caller: tuple[str, str], size: int) -> tuple[int, str]:
+    with pytest.raises(UploadError) as caught:
+        put(shelf, caller, size)
+    return caught.value.status, str(caught.value)
+
+
+def test_one_visitor_is_bounded_in_bytes_and_number(visitors: Visitors) -> None:
+    shelf = Shelf(visitors, BOUNDS)
+    first = put(shelf, ("1", "a"), 900)
+    assert refusal(shelf, ("1", "a"), 200)[0] == 429
+    put(shelf, ("1", "a"), 50)
+    put(shelf, ("1", "a"), 50)
+    status, text = refusal(shelf, ("1", "a"), 0)
+    assert status == 429 and "3 files" in text
+    put(shelf, ("1", "b"), 200)
+    first.unlink()  # as the sweep does
+    put(shelf, ("1", "a"), 200)
+
+
+def test_new_names_at_one_address_leave_room_for_others(visitors: Visitors) -> None:
+    shelf = Shelf(visitors, BOUNDS)
+    for number in range(3):
+        put(shelf, ("1", f"new {number}"), 500)
+    assert refusal(shelf, ("1", "new 3"), 500) == (429, "got too many uploads from your address; try again later")
+    put(shelf, ("2", "b"), 500)
+
+
+def test_all_together_and_the_disk_are_bounded(visitors: Visitors) -> None:
+    shelf = Shelf(visitors, BOUNDS)
+    for number in range(6):
+        put(shelf, (str(number), str(number)), 500)
+    assert refusal(shelf, ("9", "z"), 500)[0] == 507
+    full = Shelf(visitors, Bounds(free_bytes=2**60))
+    assert refusal(full, ("9", "z"), 1) == (507, "the server's disk is full; try again later")
+
+
+def test_what_is_on_its_way_counts(visitors: Visitors) -> None:
+    shelf = Shelf(visitors, BOUNDS)
+    with shelf.place(("1", "a"), 800):
+        assert refusal(shelf, ("1", "a"), 300)[0] == 429
+    put(shelf, ("1", "a"), 300)
+
+
+def test_an_upload_that_fails_leaves_nothing(visitors: Visitors) -> None:
+    shelf = Shelf(visitors, BOUNDS)
+    with pytest.raises(RuntimeError), shelf.place(("1", "a"), 800) as folder:
+        (folder / "part").write_bytes(b"x")
+        raise RuntimeError
+    assert list(visitors.folder("a").iterdir()) == []
+    put(shelf, ("1", "a"), 900)
