@@ -88,6 +88,15 @@ class Served:
             time.sleep(0.1)
         return self
 
+    def wait_healed(self) -> None:
+        """Wait until it answers, twice in a row: a process that is about to be replaced may answer once."""
+        deadline = time.monotonic() + READY_SECONDS
+        answers = 0
+        while answers < 2:
+            assert time.monotonic() < deadline, self.log
+            answers = answers + 1 if self.is_ready() else 0
+            time.sleep(2.0)
+
     def is_ready(self) -> bool:
         try:
             return self.get("/v2/health/ready")[0] == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from matting_client import AsyncMattingClient, Cutout, InputError, ModelError, Options, connect, connect_async
 from matting_client.engines import AsyncGrpcEngine, AsyncHttpEngine, GrpcEngine, HttpEngine
@@ -26,7 +28,7 @@ URLS = ("{grpc}", "grpc://{grpc}", "http://{http}", "http://{http}/")
 PEAK = """
 import re, sys
 from pathlib import Path
-from matting_client.cli import main
+from matting_client.cli.main import main
 code = main(sys.argv[1:])
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024)
 sys.exit(code)
@@ -146,9 +148,11 @@ def test_a_folder_with_good_and_bad_files(served: Served, photo: Path, tmp_path:
     done = matting("cutout", folder, "-o", out, "--url", served.grpc)
     assert done.returncode == 1
     assert sorted(path.stem for path in out.iterdir()) == [f"{index:02}" for index in range(12) if index % 4]
-    assert sorted(line.split(b": ")[1] for line in done.stderr.splitlines()) == [
+    *lines, last = done.stderr.splitlines()
+    assert sorted(line.split(b": ")[1] for line in lines) == [
         str(folder / f"{index:02}.jpg").encode() for index in (0, 4, 8)
     ]
+    assert last == b"matting cutout: 9 done, 3 failed"
 
 
 def test_24_megapixels_need_less_than_one_and_a_half_gigabytes(served: Served, tmp_path: Path) -> None:
@@ -192,7 +196,9 @@ def test_an_interruption_does_not_wait_for_a_server_that_hangs(served: Served, p
             _, errors = process.communicate(timeout=25)  # an attempt alone would take 30 s
         finally:
             process.kill()
-            triton.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):  # the supervisor has replaced it
+                triton.resume()
+            served.wait_healed()
     assert process.returncode == 130
     assert errors == b"matting cutout: interrupted\n"
     assert {path.suffix for path in out.iterdir()} == {".png"}
