@@ -19,14 +19,13 @@ from matting_client import (
     OutputError,
     ServerBusy,
     ServerUnavailable,
+    TooLarge,
 )
 from starlette.exceptions import HTTPException
 
 GONE_SECONDS = 5  # for Retry-After
 _LATER = {"Retry-After": str(GONE_SECONDS)}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What matting_client says of photos beyond the limits.
-_TOO_LARGE = (" pixels, expected at most ", " pixels, expected no side above ", " MB, expected at most ")
 
 
 @dataclass
@@ -69,9 +68,9 @@ def of_storage(error: OSError) -> ApiError:
 def translate(error: MattingError, busy_seconds: int) -> ApiError:
     """The client's error as an answer; `busy_seconds` after which it is worth to ask a busy model again."""
     detail = str(error)
+    if isinstance(error, TooLarge):
+        return ApiError(413, "file_too_large", "Image too large", detail)
     if isinstance(error, InputError):
-        if any(sign in detail for sign in _TOO_LARGE):
-            return ApiError(413, "file_too_large", "Image too large", detail)
         return bad("invalid_image", "Image cannot be used", detail)
     if isinstance(error, OutputError):
         return bad("invalid_parameter", "Result cannot be encoded", detail)

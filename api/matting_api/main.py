@@ -11,11 +11,12 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from matting_client import OptionError
 from matting_client.serving import LOG_FORMATS, configure_log, inherited_listeners
 from matting_client.system import tune_for_many_photos
+from matting_client.triton.protocol import LbPolicy
 
 from matting_api.middleware.hosts import read_hosts, read_origins
 from matting_api.middleware.logins import load_logins
@@ -84,6 +85,18 @@ def parser() -> argparse.ArgumentParser:
     add("--url", default=Settings.url, help="of Triton: grpc://host:port or http://host:port (default: %(default)s)")
     add("--model", default=Settings.model, help="matting_512 or matting_1024 (default: %(default)s)")
     add("--engine", default=Settings.engine, metavar="triton|local", help="a server, or this process (default: triton)")
+    add(
+        "--shared-memory",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="pass pixels through memory shared with Triton (default: where it is on this machine)",
+    )
+    add(
+        "--lb-policy",
+        choices=get_args(LbPolicy),
+        default=Settings.lb_policy,
+        help="of gRPC, where --url names several servers (default: %(default)s)",
+    )
     add(
         "--max-upload-mb",
         type=int,
@@ -226,7 +239,7 @@ def read_settings(given: argparse.Namespace) -> Settings:
 def _read_ports(text: str) -> frozenset[int]:
     words = text.replace(",", " ").split()
     if not words or not all(word.isdecimal() and 0 < int(word) < 65536 for word in words):
-        raise OptionError(f"--url-ports: got {text[:100]!r}, expected ports such as 80,443")
+        raise OptionError("--url-ports", f"{text[:100]!r}", "ports such as 80,443")
     return frozenset(map(int, words))
 
 
@@ -281,7 +294,9 @@ def listen(host: str, port: int) -> socket.socket:
         both = host == "::" and socket.has_dualstack_ipv6()  # all of the machine's addresses, IPv4 among them
         return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as error:
-        raise OptionError(f"--port {port}: cannot listen on {host} ({error.strerror}); choose another") from None
+        raise OptionError(
+            f"--port {port}", problem=f"cannot listen on {host} ({error.strerror})", remedy="choose another"
+        ) from None
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:

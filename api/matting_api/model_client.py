@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matting_client import Cutout, MattingClient, Options, ServerUnavailable, open_engine
-from matting_client.client import split_url
-from matting_client.engines import Engine, GrpcEngine, HttpEngine
+from matting_client.engines import Engine
 from matting_client.triton.retry import Retry
 from matting_client.video.job import make_container
 from matting_client.video.pipeline import Plan
@@ -173,10 +172,11 @@ class Service:
 
     def _open(self, model: str) -> Engine:
         settings = self.settings
-        if settings.engine == "local":
-            return open_engine("local", model=model)
-        protocol, address = split_url(settings.url)
-        retry = Retry(budget=settings.retry_seconds)
-        if protocol == "http":
-            return HttpEngine(address, model, retry=retry)
-        return GrpcEngine(address, model, retry=retry)
+        return open_engine(
+            settings.engine,
+            settings.url,
+            model,
+            shared_memory=settings.shared_memory,
+            lb_policy=settings.lb_policy,
+            retry=Retry(budget=settings.retry_seconds),
+        )

@@ -12,6 +12,7 @@ from pathlib import Path
 from matting_client import Limits, OptionError
 from matting_client.client import split_url
 from matting_client.machine import usable_cores
+from matting_client.triton.protocol import LbPolicy
 
 from matting_api.middleware.proxies import Network
 
@@ -41,6 +42,8 @@ class Settings:
     engine: str = "triton"  # triton or local
     url: str = "127.0.0.1:8001"
     model: str = "matting_512"
+    shared_memory: bool | None = None  # pass pixels through it; None: where Triton is on this machine
+    lb_policy: LbPolicy = "pick_first"  # of gRPC, where the URL names several servers
     max_upload_mb: int = 64
     max_pixels: int = 60_000_000
     workers: int = 0  # photos at once; 0: see default_workers
@@ -62,7 +65,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.engine not in ("triton", "local"):
-            raise OptionError(f"--engine: got {self.engine!r}, expected triton or local")
+            raise OptionError("--engine", f"{self.engine!r}", "triton or local")
         if self.engine == "triton":
             split_url(self.url)
         for name, value, low, high in (
@@ -75,13 +78,17 @@ class Settings:
             ("--quota", self.quota, 0, 1_000_000_000),
         ):
             if not low <= value <= high:
-                raise OptionError(f"{name}: got {value}, expected {low} to {high}")
+                raise OptionError(name, value, f"{low} to {high}")
         if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path):
-            raise OptionError(f"--root-path: got {self.root_path[:100]!r}, expected a path such as /matting")
+            raise OptionError("--root-path", f"{self.root_path[:100]!r}", "a path such as /matting")
         if self.mcp and (self.logins or not self.page):
-            raise OptionError("--mcp: got it with --logins-file or --no-page; its tools are those of an open page")
+            raise OptionError(
+                "--mcp", "it with --logins-file or --no-page", remedy="its tools are those of an open page"
+            )
         if self.mcp and find_spec("mcp") is None:
-            raise OptionError("--mcp: got no package mcp; install it with: pip install -c constraints.txt -e '.[mcp]'")
+            raise OptionError(
+                "--mcp", "no package mcp", remedy="install it with: pip install -c constraints.txt -e '.[mcp]'"
+            )
         if not self.workers:
             object.__setattr__(self, "workers", default_workers())
 

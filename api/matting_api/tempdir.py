@@ -36,7 +36,9 @@ def private_folder() -> Iterator[Path]:
     except OSError as error:
         where = os.environ.get("TMPDIR", "/tmp")
         reason = error.strerror or str(error)
-        raise OptionError(f"TMPDIR={where}: cannot be written to ({reason}); name another folder in TMPDIR") from None
+        raise OptionError(
+            f"TMPDIR={where}", problem=f"cannot be written to ({reason})", remedy="name another folder in TMPDIR"
+        ) from None
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

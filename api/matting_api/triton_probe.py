@@ -40,7 +40,9 @@ class TritonProbe:
     def check_ready(self) -> None:
         """Return when the model can answer now."""
         if not self._ask("is_model_ready", self._model):
-            raise ServerUnavailable(f"{self._url}: {self._model} is not ready; wait, or see the server's log")
+            raise ServerUnavailable(
+                self._url, problem=f"{self._model} is not ready", remedy="wait, or see the server's log"
+            )
 
     def server(self) -> dict[str, str]:
         """Its name and version."""

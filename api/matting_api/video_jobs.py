@@ -107,7 +107,7 @@ class VideoJobs:
         self.expire()
         with self._lock:
             if len(self._jobs) >= MOST_JOBS:
-                raise ServerBusy(f"got {MOST_JOBS + 1} clips at once, expected at most {MOST_JOBS}; try again later")
+                raise ServerBusy("", f"{MOST_JOBS + 1} clips at once", f"at most {MOST_JOBS}", "try again later")
             if self._folder is None:
                 self._folder = self._house.enter_context(private_folder())
             folder = self._folder / secrets.token_urlsafe(16)
@@ -130,7 +130,7 @@ class VideoJobs:
             job = VideoJob(folder.name, folder, order, clip.count)
             with self._lock:
                 if len(self._jobs) >= MOST_JOBS:
-                    raise ServerBusy(f"got {MOST_JOBS + 1} clips at once, expected {MOST_JOBS}; try again later")
+                    raise ServerBusy("", f"{MOST_JOBS + 1} clips at once", MOST_JOBS, "try again later")
                 self._jobs[job.name] = job
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -206,7 +206,7 @@ class VideoJobs:
         except MattingError as error:
             job.error, job.state = error, FAILED
         except ApiError as error:
-            job.error, job.state = MattingError(error.detail), FAILED
+            job.error, job.state = MattingError("", problem=error.detail), FAILED
         if job.stop.is_set():
             shutil.rmtree(job.folder, ignore_errors=True)
 

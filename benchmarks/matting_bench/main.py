@@ -80,14 +80,14 @@ def main(argv: list[str]) -> int:
     """
     given = parser().parse_args(argv)
     if importlib.util.find_spec("matplotlib") is None:
-        raise OptionError("bench: got no matplotlib, expected it for the plots; pip install -e '.[bench]'")
+        raise OptionError("bench", "no matplotlib", "it for the plots", "pip install -e '.[bench]'")
     if given.peer is not None and not given.peer.is_file():
-        raise OptionError(f"--peer {given.peer}: got no such file, expected an ONNX model")
+        raise OptionError(f"--peer {given.peer}", "no such file", "an ONNX model")
     if given.instances < 1:
-        raise OptionError(f"--instances: got {given.instances}, expected 1 or more")
+        raise OptionError("--instances", given.instances, "1 or more")
     repository = model_repository(given.model_repository)
     if not (model_file(given.model, repository)).is_file():
-        raise OptionError(f"--model: got {given.model}, expected {repository / given.model / '1' / 'model.onnx'}")
+        raise OptionError("--model", given.model, repository / given.model / "1" / "model.onnx")
     effort = QUICK if given.quick else LONG if given.long else USUAL
     files = jpegs(given.photos, 8)
     program = fetch(Path("cache/perf_analyzer").absolute()) if given.perf_analyzer else None

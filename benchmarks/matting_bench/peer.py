@@ -33,10 +33,10 @@ def open_peer(path: Path) -> Callable[[bytes], bytes]:
     try:
         session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no base but Exception
-        raise OptionError(f"--peer {path}: got no usable ONNX model ({str(error).splitlines()[0]})") from None
+        raise OptionError(f"--peer {path}", f"no usable ONNX model ({str(error).splitlines()[0]})") from None
     entry = session.get_inputs()[0]
     if len(entry.shape) != 4 or entry.shape[1] != 3:
-        raise OptionError(f"--peer {path}: got the input {entry.shape}, expected (1, 3, S, S)")
+        raise OptionError(f"--peer {path}", f"the input {entry.shape}", "(1, 3, S, S)")
     side = entry.shape[2] if isinstance(entry.shape[2], int) else 1024 if is_isnet(path) else 320
     mean, deviation = (np.array(x) for x in (HALF if is_isnet(path) else IMAGENET))
 

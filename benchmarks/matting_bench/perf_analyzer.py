@@ -47,7 +47,9 @@ def fetch(folder: Path) -> Path:
         wheel.unlink()
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:
-        raise MattingError("perf_analyzer needs the libraries of nvidia-pytriton; run ./run.sh --setup-only")
+        raise MattingError(
+            "", problem="perf_analyzer needs the libraries of nvidia-pytriton", remedy="run ./run.sh --setup-only"
+        )
     brought = Path(spec.origin).parents[1] / "nvidia_pytriton.libs"
     for name, pattern in LIBRARIES.items():
         link = folder / name
@@ -69,7 +71,7 @@ def measure(
         libraries = f"{program.parent}:{os.environ.get('LD_LIBRARY_PATH', '')}"
         done = subprocess.run(command, env={**os.environ, "LD_LIBRARY_PATH": libraries}, capture_output=True, text=True)
         if not table.exists():
-            raise MattingError(f"perf_analyzer failed: {(done.stderr or done.stdout).strip()[-500:]}")
+            raise MattingError("perf_analyzer failed", problem=(done.stderr or done.stdout).strip()[-500:])
         (row,) = csv.DictReader(table.open())
     return {
         "rate": float(row["Inferences/Second"]),

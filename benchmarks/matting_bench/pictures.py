@@ -25,14 +25,14 @@ def jpegs(folder: Path | None, count: int) -> list[bytes]:
     if folder is not None:
         paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
         if not paths:
-            raise OptionError(f"--photos {folder}: got no pictures, expected {', '.join(SUFFIXES)} files")
+            raise OptionError(f"--photos {folder}", "no pictures", f"{', '.join(SUFFIXES)} files")
         chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)]
         photos = [Image.fromarray(read(path)) for path in chosen]
     else:
         try:
             from skimage import data
         except ImportError:
-            raise OptionError("--photos: got none, expected a folder of photos; or install scikit-image") from None
+            raise OptionError("--photos", "none", "a folder of photos", "or install scikit-image") from None
         portrait = data.astronaut()
         photos = [Image.fromarray(np.roll(portrait, 7 * i, 1)) for i in range(count)]
     files = [_jpeg(photo) for photo in photos]

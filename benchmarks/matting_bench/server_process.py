@@ -76,7 +76,7 @@ class Server:
             if self.process.poll() is not None or time.monotonic() - start > READY_SECONDS:
                 text = self.log
                 self.__exit__(None, None, None)
-                raise ServerUnavailable(f"the benchmark's own server did not start: {text.strip()[-500:]}")
+                raise ServerUnavailable("the benchmark's own server did not start", problem=text.strip()[-500:])
             time.sleep(0.02)
         self.cold_start = time.monotonic() - start
         return self

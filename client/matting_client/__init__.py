@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         OutputError,
         ServerBusy,
         ServerUnavailable,
+        TooLarge,
     )
     from matting_client.imaging.decode import Limits
     from matting_client.options import Options, Preset, presets
@@ -49,6 +50,7 @@ __all__ = [
     "Preset",
     "ServerBusy",
     "ServerUnavailable",
+    "TooLarge",
     "connect",
     "connect_async",
     "open_engine",
@@ -70,6 +72,7 @@ _HOME = {
     "Preset": "options",
     "ServerBusy": "errors",
     "ServerUnavailable": "errors",
+    "TooLarge": "errors",
     "connect": "client",
     "connect_async": "client",
     "open_engine": "client",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
 import numpy as np
+import PIL.Image
 
 from matting_client import processing
-from matting_client.cutout import Cutout, Origin, Picture
+from matting_client.cutout import Cutout, Origin
 from matting_client.engine import AsyncEngine, Engine
 from matting_client.errors import InputError, OptionError
 from matting_client.imaging import decode
@@ -21,14 +22,18 @@ from matting_client.imaging.decode import GREY, Limits
 from matting_client.options import Options
 from matting_client.passes import Passes
 from matting_client.runtime.local import LocalEngine
+from matting_client.timing import Stopwatch
 from matting_client.triton.aio import AsyncGrpcEngine, AsyncHttpEngine
+from matting_client.triton.protocol import LbPolicy
+from matting_client.triton.retry import Retry
 from matting_client.triton.sync import GrpcEngine, HttpEngine
+from matting_client.types import Alpha, Image
 from matting_client.video.stream import cutouts, cutouts_async
 
-Photo = Picture | bytes | bytearray | memoryview | Path | str | BinaryIO
+Photo = Image | PIL.Image.Image | bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prepared:
     """A decoded photo and what the model gets of it.
 
@@ -39,45 +44,68 @@ class Prepared:
     """
 
     photo: decode.Photo
-    seen: Picture
-    square: Picture
+    seen: Image
+    square: Image
     box: processing.Letterbox
 
+    def __repr__(self) -> str:
+        height, width = self.seen.shape[:2]
+        return f"<Prepared {width}x{height}>"
 
-def prepare(photo: Photo, size: int, limits: Limits | None = None, name: str = "photo") -> Prepared:
-    """Decode (a path, bytes, an open binary file, or (H, W, 3) uint8 pixels) and letterbox.
+
+def load(photo: Photo, limits: Limits | None = None, name: str = "photo") -> decode.Photo:
+    """Decode whatever a photo may be given as; its pixels are not shared with the caller.
 
     Raises
     ------
     InputError
-        Not a usable photo; names the path, or `name` for bytes.
+        Not a usable photo; names the path, or `name` for what has none.
     """
     if isinstance(photo, np.ndarray):
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
-            raise InputError(f"{name}: got {photo.dtype} {photo.shape}, expected uint8 (H, W, 3) RGB; convert it first")
-        decoded = decode.Photo(photo)
-    elif isinstance(photo, str | Path):
-        decoded = decode.read_photo(Path(photo), limits)
-    elif isinstance(photo, bytes | bytearray | memoryview):
-        decoded = decode.decode_photo(bytes(photo), name, limits)
-    else:
-        decoded = decode.decode_photo(photo.read((limits or Limits()).max_bytes + 1), name, limits)
+            raise InputError(name, f"{photo.dtype} {photo.shape}", "uint8 (H, W, 3) RGB", "convert it first")
+        return decode.Photo(photo.copy())
+    if isinstance(photo, PIL.Image.Image):
+        return decode.from_pillow(photo, name, limits)
+    if isinstance(photo, str | os.PathLike):
+        return decode.read_photo(Path(photo), limits)
+    if isinstance(photo, bytes | bytearray | memoryview):
+        return decode.decode_photo(bytes(photo), name, limits)
+    return decode.decode_photo(_content(photo, (limits or Limits()).max_bytes + 1, name), name, limits)
+
+
+def _content(file: BinaryIO, most: int, name: str) -> bytes:
+    if not hasattr(file, "read"):
+        expected = "a path, bytes, an open binary file, pixels or a PIL image"
+        raise InputError(name, f"a {type(file).__name__}", expected)
+    try:
+        data = file.read(most)
+    except (OSError, ValueError) as error:  # closed, or text that is no text
+        raise InputError(name, problem=f"cannot be read ({error})", remedy='open it with mode "rb"') from None
+    if not isinstance(data, bytes):
+        raise InputError(name, f"a file of {type(data).__name__}", "one of bytes", 'open it with mode "rb"')
+    return data
+
+
+def prepare(photo: Photo, size: int, limits: Limits | None = None, name: str = "photo") -> Prepared:
+    """Load and letterbox; errors as of `load`."""
+    decoded = load(photo, limits, name)
     seen = decoded.on(GREY)
     square, box = processing.letterbox(seen, size)
     return Prepared(decoded, seen, square, box)
 
 
-def begin(prepared: Prepared, options: Options, seconds: dict[str, float]) -> Passes:
+def begin(prepared: Prepared, options: Options, watch: Stopwatch) -> Passes:
     """What to ask the model about a photo."""
-    return Passes(prepared.seen, prepared.square, prepared.box, options, seconds)
+    return Passes(prepared.seen, prepared.square, prepared.box, options, watch)
 
 
-def finish(prepared: Prepared, passes: Passes, options: Options, seconds: dict[str, float]) -> Cutout:
+def finish(prepared: Prepared, passes: Passes, options: Options, watch: Stopwatch) -> Cutout:
     """From the answered questions to a cutout."""
     assert passes.raw is not None, "all questions are answered"
     photo = prepared.photo
     raw = passes.raw if photo.alpha is None else processing.within_cover(passes.raw, photo.alpha)
-    return Cutout(photo.rgb, raw, options, seconds, photo.alpha, Origin(photo.notes, photo.dpi, photo.exif))
+    return Cutout(photo.rgb, raw, options, watch.timings, photo.alpha, Origin(photo.notes, photo.dpi, photo.exif))
 
 
 class MattingClient:
@@ -95,29 +123,28 @@ class MattingClient:
 
         Parameters
         ----------
-        photo : a path, the bytes of a file, an open binary file, or (H, W, 3) uint8 RGB.
+        photo : a path, the bytes of a file, an open binary file, a PIL image, or (H, W, 3) uint8 RGB.
         options : how; the defaults give a transparent PNG.
-        name : what errors call bytes.
+        name : what errors call a photo without a path.
 
         Raises
         ------
         InputError, EngineError
         """
-        seconds: dict[str, float] = {}
-        start = time.perf_counter()
-        prepared = prepare(photo, self.engine.size, self.limits, name)
-        seconds["decode"] = time.perf_counter() - start
-        passes = begin(prepared, options or Options(), seconds)
+        watch = Stopwatch()
+        with watch.step("decode"):
+            prepared = prepare(photo, self.engine.size, self.limits, name)
+        passes = begin(prepared, options or Options(), watch)
         while passes.squares is not None:
             passes.answer(self.engine.infer(passes.squares))
-        return finish(prepared, passes, options or Options(), seconds)
+        return finish(prepared, passes, options or Options(), watch)
 
-    def alpha(self, photo: Photo, name: str = "photo") -> Picture:
+    def alpha(self, photo: Photo, name: str = "photo") -> Alpha:
         """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
         return self.cutout(photo, name=name).raw
 
     def video(
-        self, frames: Iterable[Picture], options: Options | None = None, *, smooth: bool = True, in_flight: int = 4
+        self, frames: Iterable[Image], options: Options | None = None, *, smooth: bool = True, in_flight: int = 4
     ) -> Iterator[Cutout]:
         """Cut the subject out of every frame of a clip, in order and without flicker.
 
@@ -158,22 +185,21 @@ class AsyncMattingClient:
         """Cut the subject out of a photo; parameters and errors as of `MattingClient.cutout`."""
         if not self.engine.size:
             await self.engine.connect()
-        seconds: dict[str, float] = {}
-        start = time.perf_counter()
-        prepared = await asyncio.to_thread(prepare, photo, self.engine.size, self.limits, name)
-        seconds["decode"] = time.perf_counter() - start
-        passes = begin(prepared, options or Options(), seconds)
+        watch = Stopwatch()
+        with watch.step("decode"):
+            prepared = await asyncio.to_thread(prepare, photo, self.engine.size, self.limits, name)
+        passes = begin(prepared, options or Options(), watch)
         while passes.squares is not None:
             await asyncio.to_thread(passes.answer, await self.engine.infer(passes.squares))
-        return finish(prepared, passes, options or Options(), seconds)
+        return finish(prepared, passes, options or Options(), watch)
 
-    async def alpha(self, photo: Photo, name: str = "photo") -> Picture:
+    async def alpha(self, photo: Photo, name: str = "photo") -> Alpha:
         """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
         return (await self.cutout(photo, name=name)).raw
 
     def video(
         self,
-        frames: Iterable[Picture] | AsyncIterable[Picture],
+        frames: Iterable[Image] | AsyncIterable[Image],
         options: Options | None = None,
         *,
         smooth: bool = True,
@@ -206,14 +232,26 @@ def split_url(url: str) -> tuple[Literal["grpc", "http"], str]:
     scheme, found, rest = url.partition("://")
     address = (rest if found else url).rstrip("/")
     if found and scheme not in ("grpc", "http"):
-        raise OptionError(f"url: got {url!r}, expected grpc://host:port, http://host:port or host:port")
+        raise OptionError("url", f"{url!r}", "grpc://host:port, http://host:port or host:port")
     if not address.rpartition(":")[2].isdigit():
-        raise OptionError(f"url: got {url!r}, expected a port, as in 127.0.0.1:8001")
+        raise OptionError("url", f"{url!r}", "a port, as in 127.0.0.1:8001")
     return ("http" if scheme == "http" and found else "grpc"), address
 
 
-def open_engine(kind: str = "triton", url: str = "127.0.0.1:8001", model: str = "matting_512") -> Engine:
+def open_engine(
+    kind: str = "triton",
+    url: str = "127.0.0.1:8001",
+    model: str = "matting_512",
+    *,
+    shared_memory: bool | None = None,
+    lb_policy: LbPolicy = "pick_first",
+    retry: Retry | None = None,
+) -> Engine:
     """An engine by name: "triton" at a URL, or "local".
+
+    Parameters
+    ----------
+    shared_memory, lb_policy, retry : of a server's engine, as of `GrpcEngine`.
 
     Raises
     ------
@@ -223,22 +261,41 @@ def open_engine(kind: str = "triton", url: str = "127.0.0.1:8001", model: str = 
     if kind == "local":
         return LocalEngine(model)
     if kind != "triton":
-        raise OptionError(f"engine: got {kind!r}, expected triton or local")
+        raise OptionError("engine", repr(kind), "triton or local")
     protocol, address = split_url(url)
-    return HttpEngine(address, model) if protocol == "http" else GrpcEngine(address, model)
+    if protocol == "grpc":
+        return GrpcEngine(address, model, lb_policy=lb_policy, shared_memory=shared_memory, retry=retry)
+    _check_http_policy(lb_policy)
+    return HttpEngine(address, model, shared_memory=shared_memory, retry=retry)
+
+
+def _check_http_policy(lb_policy: LbPolicy) -> None:
+    if lb_policy != "pick_first":
+        raise OptionError("lb_policy", repr(lb_policy), "a gRPC address with it", "begin the url with grpc://")
 
 
 def connect(
-    engine: str = "triton", url: str = "127.0.0.1:8001", model: str = "matting_512", limits: Limits | None = None
+    engine: str = "triton",
+    url: str = "127.0.0.1:8001",
+    model: str = "matting_512",
+    limits: Limits | None = None,
+    *,
+    shared_memory: bool | None = None,
+    lb_policy: LbPolicy = "pick_first",
 ) -> MattingClient:
-    """A client by engine name and URL; parameters and errors as of `engines.open_engine`."""
-    return MattingClient(open_engine(engine, url, model), limits)
+    """A client by engine name and URL; parameters and errors as of `open_engine`."""
+    return MattingClient(open_engine(engine, url, model, shared_memory=shared_memory, lb_policy=lb_policy), limits)
 
 
 def connect_async(
-    url: str = "127.0.0.1:8001", model: str = "matting_512", limits: Limits | None = None
+    url: str = "127.0.0.1:8001",
+    model: str = "matting_512",
+    limits: Limits | None = None,
+    *,
+    shared_memory: bool | None = None,
+    lb_policy: LbPolicy = "pick_first",
 ) -> AsyncMattingClient:
-    """An asynchronous client of a Triton server.
+    """An asynchronous client of a Triton server, usable in any event loop; parameters as of `open_engine`.
 
     Raises
     ------
@@ -247,5 +304,9 @@ def connect_async(
     """
     protocol, address = split_url(url)
     engine: AsyncEngine
-    engine = AsyncHttpEngine(address, model) if protocol == "http" else AsyncGrpcEngine(address, model)
+    if protocol == "grpc":
+        engine = AsyncGrpcEngine(address, model, lb_policy=lb_policy, shared_memory=shared_memory)
+    else:
+        _check_http_policy(lb_policy)
+        engine = AsyncHttpEngine(address, model, shared_memory=shared_memory)
     return AsyncMattingClient(engine, limits)

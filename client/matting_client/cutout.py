@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import time
+import mimetypes
+import os
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import PIL.Image
 
 from matting_client import processing
+from matting_client.errors import OptionError
 from matting_client.imaging.decode import read
-from matting_client.imaging.encode import encode, write
+from matting_client.imaging.encode import FORMAT_OF_SUFFIX, MEDIA_TYPES, encode, write
 from matting_client.lengths import parse_margins, parse_position, parse_scale, parse_size, region_box
 from matting_client.options import Options, parse_colour
+from matting_client.timing import Stopwatch, Timings
+from matting_client.types import Alpha, Image
 
-Picture = NDArray[np.uint8]
 WHITE = (255, 255, 255)
 
 
 @lru_cache(maxsize=1)
-def _background_of(path: Path, changed: int) -> Picture:
+def _background_of(path: Path, changed: int) -> Image:
     return read(path)
 
 
-def _background(path: Path) -> Picture:
+def _background(path: Path) -> Image:
     """The background picture, kept for the next photo as long as its file does not change."""
     try:
         return _background_of(path.absolute(), path.stat().st_mtime_ns)
@@ -49,26 +52,62 @@ class Origin:
     exif: bytes = b""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
+class Encoded:
+    """A result as the bytes of a file.
+
+    Attributes
+    ----------
+    data : the file.
+    media_type : such as "image/png".
+    size : (width, height) in pixels.
+    timings : seconds of each step from the photo on.
+    """
+
+    data: bytes
+    media_type: str
+    size: tuple[int, int]
+    timings: Timings
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        return f"<Encoded {width}x{height} {self.media_type}, {len(self.data)} bytes>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Cutout:
     """A photo with its alpha, kept as the model gave it, so that options change without a new inference.
+
+    Two cutouts are equal when they are the same object. The arrays are not to be written to; `render` gives new ones.
 
     Attributes
     ----------
     rgb : (H, W, 3) photo.
     raw : (H, W) alpha before any option.
-    options : how `render` and `to_bytes` make the result.
+    options : how `render` and `encode` make the result.
     seconds : time of each step, by name.
     cover : (H, W) transparency that the photo had before, which bounds the result's alpha; None if it was opaque.
     origin : what the photo's file told beside its pixels.
     """
 
-    rgb: Picture
-    raw: Picture
+    rgb: Image
+    raw: Alpha
     options: Options = field(default_factory=Options)
-    seconds: dict[str, float] = field(default_factory=dict)
-    cover: Picture | None = None
+    seconds: Timings = field(default_factory=Timings)
+    cover: Alpha | None = None
     origin: Origin = field(default_factory=Origin)
+
+    def __post_init__(self) -> None:
+        for name in ("rgb", "raw", "cover"):
+            array = getattr(self, name)
+            if array is not None:
+                read_only = array.view()
+                read_only.flags.writeable = False
+                object.__setattr__(self, name, read_only)
+
+    def __repr__(self) -> str:
+        height, width = self.raw.shape
+        return f"<Cutout {width}x{height} {self.options.format}>"
 
     @property
     def nbytes(self) -> int:
@@ -90,11 +129,11 @@ class Cutout:
         return processing.is_empty(self.raw)
 
     @property
-    def alpha(self) -> Picture:
+    def alpha(self) -> Alpha:
         """(H, W) alpha of the whole photo after threshold, erode, feather and region."""
         return self._alphas()[1]
 
-    def _alphas(self) -> tuple[Picture, Picture]:
+    def _alphas(self) -> tuple[Image, Image]:
         """Alpha after the threshold, which clears what is not the subject, and after what changes the look of it."""
         o = self.options
         cleared = processing.threshold(self.raw, o.alpha_threshold)
@@ -106,7 +145,7 @@ class Cutout:
         # Last, so that a subject cut by the region's border is not softened there.
         return cleared, processing.clear_outside(pha, region_box(o.roi, pha.shape)) if o.roi else pha
 
-    def _window(self, pha: Picture) -> processing.Window:
+    def _window(self, pha: Image) -> processing.Window:
         """What of the photo the result shows."""
         o = self.options
         height, width = pha.shape
@@ -125,7 +164,7 @@ class Cutout:
         top, right, bottom, left = parse_margins(self.options.crop_margin)
         return top.of(box.height), right.of(box.width), bottom.of(box.height), left.of(box.width)
 
-    def layers(self) -> tuple[Picture, Picture]:
+    def layers(self) -> tuple[Image, Image]:
         """The result before it is put on anything: colours (h, w, 3), black where nothing is, and alpha (h, w).
 
         Raises
@@ -142,7 +181,7 @@ class Cutout:
         rgba = processing.look(processing.cutout_rgba(fgr, pha), window)
         return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
 
-    def source(self) -> Picture:
+    def source(self) -> Image:
         """The photo itself as the result shows it, to be laid beside: (h, w, 3), black beyond the photo."""
         pha = self._alphas()[1]
         window = self._window(pha)
@@ -151,7 +190,7 @@ class Cutout:
         opaque = processing.cutout_rgba(self.rgb, np.full_like(pha, 255))
         return np.ascontiguousarray(processing.look(opaque, window)[..., :3])
 
-    def render(self, background: Picture | None = None) -> Picture:
+    def render(self, background: Image | None = None) -> Image:
         """The result's pixels.
 
         Parameters
@@ -172,10 +211,11 @@ class Cutout:
         """
         if self.options.alpha_only:
             pha = self.alpha
-            return processing.look(pha, self._window(pha))
+            shown: Alpha = processing.look(pha, self._window(pha))
+            return shown if shown.flags.writeable else shown.copy()
         return self.compose(*self.layers(), background)
 
-    def compose(self, fgr: Picture, pha: Picture, background: Picture | None = None) -> Picture:
+    def compose(self, fgr: Image, pha: Image, background: Image | None = None) -> Image:
         """The result's pixels from its `layers`; parameter, value and errors as of `render`, without an alpha alone."""
         o = self.options
         if background is None and isinstance(o.background, Path):
@@ -186,22 +226,48 @@ class Cutout:
             return processing.cutout_rgba(fgr, pha)
         return processing.compose_colour(fgr, pha, parse_colour(str(o.background)) if o.background else WHITE)
 
-    def to_bytes(self, background: Picture | None = None) -> bytes:
-        """The result as a file of the options' format; parameter and errors as of `render`."""
-        start = time.perf_counter()
-        picture = self.render(background)
-        self.seconds["compose"] = time.perf_counter() - start
-        start = time.perf_counter()
-        data = encode(picture, self.options.format, self.options.quality)
-        self.seconds["encode"] = time.perf_counter() - start
-        return data
+    def to_image(self, background: Image | None = None) -> PIL.Image.Image:
+        """The result as a picture of Pillow's, "L", "RGB" or "RGBA"; parameter and errors as of `render`."""
+        return PIL.Image.fromarray(self.render(background))
 
-    def save(self, path: Path | str) -> None:
-        """Write the result; the file appears only when it is complete.
+    def encode(self, background: Image | None = None) -> Encoded:
+        """The result as a file of the options' format; parameter as of `render`.
 
         Raises
         ------
         OutputError
+            It cannot be stored in that format; other errors as of `render`.
+        """
+        watch = Stopwatch(self.seconds)
+        with watch.step("compose"):
+            picture = self.render(background)
+        with watch.step("encode"):
+            data = encode(picture, self.options.format, self.options.quality)
+        height, width = picture.shape[:2]
+        return Encoded(data, MEDIA_TYPES[self.options.format], (width, height), watch.timings)
+
+    def to_bytes(self, background: Image | None = None) -> bytes:
+        """The bytes of `encode`."""
+        return self.encode(background).data
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the result; the file appears only when it is complete.
+
+        Parameters
+        ----------
+        path : its suffix, .png, .jpg, .jpeg or .webp, is the format; without one the options say it.
+
+        Raises
+        ------
+        OptionError
+            The suffix is that of another kind of picture, or of one that cannot hold an alpha.
+        OutputError
             It cannot be encoded or written; other errors as of `render`.
         """
-        write(Path(path), self.to_bytes())
+        target = Path(path)
+        suffix = target.suffix.lower()
+        format = FORMAT_OF_SUFFIX.get(suffix)
+        if format is None and (mimetypes.guess_type("a" + suffix)[0] or "").startswith("image/"):
+            raise OptionError(target, f"the suffix {target.suffix}", ".png, .jpg or .webp", option="format")
+        options = self.options if format is None else self.options.with_changes(format=format)
+        write(target, self.with_options(options).to_bytes())

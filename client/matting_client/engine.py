@@ -60,8 +60,10 @@ def check_batch(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """
     if image.dtype != np.uint8 or image.ndim != 4 or image.shape[1:] != (size, size, 3) or not len(image):
         raise ModelError(
-            f"got {image.dtype} {image.shape}, expected uint8 (N, {size}, {size}, 3); "
-            "prepare photos with processing.letterbox"
+            "",
+            f"{image.dtype} {image.shape}",
+            f"uint8 (N, {size}, {size}, 3)",
+            "prepare photos with processing.letterbox",
         )
     return np.ascontiguousarray(image)
 
@@ -75,8 +77,8 @@ def input_size(path: Path, shapes: Mapping[str, tuple[object, ...]]) -> int:
         Not a model of ours.
     """
     if INPUT not in shapes:
-        raise ModelError(f"{path}: got inputs {', '.join(shapes)}, expected {INPUT}; export it again")
+        raise ModelError(path, f"inputs {', '.join(shapes)}", INPUT, "export it again")
     shape = shapes[INPUT]
     if len(shape) != 4 or not isinstance(shape[1], int) or shape[1] != shape[2] or shape[3] != 3:
-        raise ModelError(f"{path}: got input shape {shape}, expected (batch, S, S, 3) with a fixed S; export it again")
+        raise ModelError(path, f"input shape {shape}", "(batch, S, S, 3) with a fixed S", "export it again")
     return shape[1]

@@ -9,22 +9,103 @@
         ├── ServerBusy          its queue is full; try again later
         └── ServerUnavailable   no server answers at the address
 
-Every message is one line that says what came, what was expected and what to do.
+Every error has fields, and its text is one line of them: what came, what was expected and what to do.
 """
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Self, overload
+
 
 class MattingError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    Parameters
+    ----------
+    subject : what the error is about, such as a file, an option or a server's address; "" where the rest says it.
+    got, expected : what came, and what should have come instead.
+    remedy : what to do.
+    problem : what is wrong, in place of `got` and `expected`, where nothing came: "cannot be read (No such file)".
+
+    Examples
+    --------
+    >>> print(MattingError("a.txt", "no known picture format", "JPEG or PNG", "convert it first"))
+    a.txt: got no known picture format, expected JPEG or PNG; convert it first
+    >>> print(MattingError("a.png", problem="cannot be read (Permission denied)", remedy="check the path"))
+    a.png: cannot be read (Permission denied); check the path
+    """
+
+    @overload
+    def __init__(self, subject: object, got: object, expected: object = "", remedy: object = "") -> None: ...
+    @overload
+    def __init__(self, subject: object, *, problem: object, remedy: object = "") -> None: ...
+    def __init__(
+        self, subject: object, got: object = "", expected: object = "", remedy: object = "", problem: object = ""
+    ) -> None:
+        self.subject = str(subject)
+        self.got = str(got)
+        self.expected = str(expected)
+        self.remedy = str(remedy)
+        self.problem = str(problem)
+        # Plain texts, in the order of the parameters: errors travel between processes.
+        super().__init__(self.subject, self.got, self.expected, self.remedy, self.problem)
+
+    def __str__(self) -> str:
+        got = f"got {self.got}" if self.got else ""
+        expected = f"expected {self.expected}" if self.expected else ""
+        problem = self.problem or ", ".join(part for part in (got, expected) if part)
+        text = ": ".join(part for part in (self.subject, problem) if part)
+        return "; ".join(part for part in (text, self.remedy) if part)
+
+    def replace(self, **fields: str) -> Self:
+        """The same error with some of its fields replaced."""
+        replaced = copy(self)
+        vars(replaced).update(fields)
+        return replaced
+
+    def about(self, subject: str) -> Self:
+        """The same error, its subject preceded by the photo it happened with: "photo.jpg: 127.0.0.1:8001"."""
+        if subject == self.subject:
+            return self
+        return self.replace(subject=": ".join(part for part in (subject, self.subject) if part))
 
 
 class InputError(MattingError):
     """A photo cannot be used."""
 
 
+class TooLarge(InputError):
+    """A photo has more bytes or pixels than are accepted."""
+
+
 class OptionError(MattingError, ValueError):
-    """An option has a value it cannot have."""
+    """An option has a value it cannot have.
+
+    Parameters
+    ----------
+    option : its name, "crop_margin"; by default the subject's first word without dashes: "--port 80" is about "port".
+    """
+
+    @overload
+    def __init__(
+        self, subject: object, got: object, expected: object = "", remedy: object = "", *, option: str | None = None
+    ) -> None: ...
+    @overload
+    def __init__(self, subject: object, *, problem: object, remedy: object = "", option: str | None = None) -> None: ...
+    def __init__(
+        self,
+        subject: object,
+        got: object = "",
+        expected: object = "",
+        remedy: object = "",
+        problem: object = "",
+        *,
+        option: str | None = None,
+    ) -> None:
+        MattingError.__init__(self, subject, got, expected, remedy, problem)  # type: ignore[call-overload]
+        first_word = self.subject.partition(" ")[0]
+        self.option = first_word.lstrip("-").replace("-", "_") if option is None else option
 
 
 class OutputError(MattingError):
@@ -32,16 +113,27 @@ class OutputError(MattingError):
 
 
 class EngineError(MattingError):
-    """The model did not answer."""
+    """The model did not answer.
+
+    Attributes
+    ----------
+    answered : whether the server has ended the request, so that it will not touch its shared memory any more.
+    """
+
+    answered = False
 
 
 class ModelError(EngineError):
     """The request was refused and will be refused again."""
 
+    answered = True
+
 
 class ServerBusy(EngineError):
     """The server's queue is full."""
 
+    answered = True
+
 
 class ServerUnavailable(EngineError):
-    """No server answers at the address."""
+    """No server answers at the address, or the model's process has died."""

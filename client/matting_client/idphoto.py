@@ -92,7 +92,7 @@ def find_head(pha: Picture) -> Head:
     """
     box = subject_box(pha)
     if box is None or not (pha >= SOLID).any():
-        raise InputError("got a photo without a subject, expected a person from the front; choose another")
+        raise InputError("", "a photo without a subject", "a person from the front", "choose another")
     solid = pha[box.top : box.bottom] >= SOLID
     middle = _column(solid, box.left, box.right)
     widths = _widths(solid, middle)
@@ -148,7 +148,7 @@ def _head_height(widths: NDArray[np.float64]) -> float:
     return (by_width + neck / NECK_AT) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class IdPhoto:
     """A finished photo.
 
@@ -162,6 +162,14 @@ class IdPhoto:
     picture: Picture
     size: Size
     complete: bool
+
+    def __repr__(self) -> str:
+        height, width = self.picture.shape[:2]
+        return f"<IdPhoto {width}x{height} {self.size.name}>"
+
+    def to_image(self) -> Image.Image:
+        """The photo as a picture of Pillow's."""
+        return Image.fromarray(self.picture)
 
     def to_jpeg(self, quality: int = 95) -> bytes:
         """A JPEG that says how large it is to be printed."""
@@ -189,9 +197,9 @@ def id_photo(
         A value is out of range.
     """
     if not 1 / MAX_ZOOM - 1e-6 <= zoom <= MAX_ZOOM:
-        raise OptionError(f"zoom: got {zoom}, expected {1 / MAX_ZOOM:.2f} to {MAX_ZOOM}")
+        raise OptionError("zoom", zoom, f"{1 / MAX_ZOOM:.2f} to {MAX_ZOOM}")
     if not -0.2 <= shift <= 0.2:
-        raise OptionError(f"shift: got {shift}, expected -0.2 to 0.2")
+        raise OptionError("shift", shift, "-0.2 to 0.2")
     colour = background or size.background
     options = cutout.options.with_changes(
         background=colour, format="png", alpha_only=False, crop=False, size="original"
@@ -245,7 +253,7 @@ def print_sheet(photo: IdPhoto, paper: str = "4x6") -> tuple[Picture, int]:
         No such paper.
     """
     if paper not in PAPERS:
-        raise OptionError(f"paper: got {paper!r}, expected one of {', '.join(PAPERS)}")
+        raise OptionError("paper", f"{paper!r}", f"one of {', '.join(PAPERS)}")
     copy = cv2.resize(photo.picture, tuple(_px(each) for each in photo.size.mm), interpolation=cv2.INTER_AREA)
     upright = PAPERS[paper]
     (width, height), (columns, rows) = max(
@@ -273,7 +281,7 @@ def sheet_file(sheet: Picture, format: str) -> bytes:
         Another format.
     """
     if format not in ("jpeg", "pdf"):
-        raise OptionError(f"format: got {format!r}, expected jpeg or pdf")
+        raise OptionError("format", f"{format!r}", "jpeg or pdf")
     return _saved(sheet, format.upper(), DPI, 95)
 
 

@@ -138,4 +138,4 @@ def _lengths(name: str, text: str, expected: str) -> tuple[Length, ...]:
 
 
 def _bad(name: str, text: str, expected: str) -> OptionError:
-    return OptionError(f"{name}: got {text[:50]!r}, expected {expected}")
+    return OptionError(name, f"{text[:50]!r}", expected)

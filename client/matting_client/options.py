@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from importlib.resources import files
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +29,7 @@ _MEASURES: dict[str, Callable[[str], object]] = {
     "size": parse_size,
 }
 _MAY_BE_NONE = ("roi", "position")
+_SWITCHES = ("alpha_only", "feather", "foreground", "refine", "crop")
 
 
 @dataclass(frozen=True)
@@ -81,32 +84,47 @@ class Options:
     size: str = "original"
 
     def __post_init__(self) -> None:
-        if self.format not in FORMATS:
-            raise OptionError(f"format: got {self.format!r}, expected png, jpeg or webp")
+        if not isinstance(self.format, str) or self.format not in FORMATS:
+            raise OptionError("format", repr(self.format), "png, jpeg or webp")
         object.__setattr__(self, "format", FORMATS[self.format])
-        self._in_range("quality", 1, 100)
-        self._in_range("alpha_threshold", 0, MAX_THRESHOLD)
-        self._in_range("erode", -MAX_ERODE, MAX_ERODE)
-        if isinstance(self.passes, bool) or self.passes not in (1, 2):
-            raise OptionError(f"passes: got {self.passes!r}, expected 1 or 2")
-        if self.orientation not in ORIENTATIONS:
-            raise OptionError(f"orientation: got {self.orientation!r}, expected {' or '.join(ORIENTATIONS)}")
-        if isinstance(self.background, str):
-            parse_colour(self.background)
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(name, repr(getattr(self, name)), "True or False")
+        self._set_number("quality", int, 1, 100)
+        self._set_number("alpha_threshold", int, 0, MAX_THRESHOLD)
+        self._set_number("erode", float, -MAX_ERODE, MAX_ERODE)
+        self._set_number("passes", int, 1, 2)
+        if not isinstance(self.orientation, str) or self.orientation not in ORIENTATIONS:
+            raise OptionError("orientation", repr(self.orientation), " or ".join(ORIENTATIONS))
+        self._set_background()
         if self.alpha_only and self.format != "png":
-            raise OptionError(f"format: got {self.format!r}, expected png for an alpha, which must not lose anything")
+            raise OptionError("format", f"{self.format!r}", "png for an alpha, which must not lose anything")
         for name, parse in _MEASURES.items():
             value = getattr(self, name)
             if value is None and name in _MAY_BE_NONE:
                 continue
             if not isinstance(value, str):
-                raise OptionError(f"{name}: got {value!r}, expected a text")
+                raise OptionError(name, f"{value!r}", "a text")
             parse(value)
 
-    def _in_range(self, name: str, low: int, high: int) -> None:
+    def _set_number(self, name: str, kind: type[int] | type[float], low: int, high: int) -> None:
+        """Check a number and make it Python's own; 2.0, which JSON and sliders may give for 2, is a whole number."""
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise OptionError(f"{name}: got {value!r}, expected {low} to {high}")
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:
+            raise OptionError(name, repr(value), f"{low} to {high}")
+        if kind is int and int(value) != value:
+            raise OptionError(name, repr(value), f"a whole number, {low} to {high}")
+        object.__setattr__(self, name, kind(value))
+
+    def _set_background(self) -> None:
+        background = self.background
+        if isinstance(background, os.PathLike):
+            object.__setattr__(self, "background", Path(background))
+        elif isinstance(background, str):
+            parse_colour(background)
+        elif background is not None:
+            raise OptionError("background", repr(background), "None, a colour's name or #rrggbb, or a Path")
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> Self:
@@ -119,10 +137,10 @@ class Options:
         """
         known = presets()
         if name not in known:
-            raise OptionError(f"preset: got {name!r}, expected one of {', '.join(known)}")
+            raise OptionError("preset", f"{name!r}", f"one of {', '.join(known)}")
         unknown = overrides.keys() - {field.name for field in fields(cls)}
         if unknown:
-            raise OptionError(f"got the unknown option {min(unknown)!r}; see Options")
+            raise OptionError("", f"the unknown option {min(unknown)!r}", remedy="see Options", option=min(unknown))
         return cls(**{**known[name].options, **overrides})
 
     def with_changes(self, **changes: Any) -> Self:
@@ -159,7 +177,7 @@ def parse_colour(text: str) -> tuple[int, int, int]:
     try:
         red, green, blue, *alpha = ImageColor.getrgb("#" + hexadecimal[1] if hexadecimal else text)
     except ValueError:
-        raise OptionError(f"background: got {text!r}, expected #rrggbb, a colour name or a picture file") from None
+        raise OptionError("background", f"{text!r}", "#rrggbb, a colour name or a picture file") from None
     if alpha:
-        raise OptionError(f"background: got {text!r}, expected a colour without transparency, such as #ffffff")
+        raise OptionError("background", f"{text!r}", "a colour without transparency, such as #ffffff")
     return red, green, blue

@@ -12,10 +12,11 @@ from collections.abc import Generator
 import numpy as np
 
 from matting_client import processing
-from matting_client.cutout import Picture
 from matting_client.options import Options
+from matting_client.timing import Stopwatch
+from matting_client.types import Alpha, Image
 
-Questions = Generator[Picture, Picture, Picture]
+Questions = Generator[Image, Alpha, Alpha]  # batches of both
 QUARTERS = 4
 
 
@@ -27,7 +28,7 @@ class Passes:
     rgb : (H, W, 3) photo.
     square, box : the photo in the model's square, from `processing.letterbox`.
     options : `passes`, `orientation` and `refine` count here.
-    seconds : takes the time of each pass ("infer", "second") and of the work between them ("refine").
+    watch : takes the time of each pass ("infer", "second") and of the work between them ("refine").
 
     Attributes
     ----------
@@ -37,31 +38,31 @@ class Passes:
 
     def __init__(
         self,
-        rgb: Picture,
-        square: Picture,
+        rgb: Image,
+        square: Image,
         box: processing.Letterbox,
         options: Options,
-        seconds: dict[str, float],
+        watch: Stopwatch,
     ) -> None:
         self._rgb, self._square, self._box = rgb, square, box
-        self._options, self._seconds = options, seconds
+        self._options, self._watch = options, watch
         self._asked = 0.0
         self._questions = self._ask()
-        self.raw: Picture | None = None
-        self.squares: Picture | None = next(self._questions)
+        self.raw: Alpha | None = None
+        self.squares: Image | None = next(self._questions)
         self._asked = time.perf_counter()
 
-    def answer(self, alphas: Picture) -> None:
+    def answer(self, alphas: Alpha) -> None:
         """Take the model's (N, S, S, 1) answer to `squares`, and find out what to ask next."""
-        name = "second" if "infer" in self._seconds else "infer"
+        name = "second" if "infer" in self._watch.timings else "infer"
         start = time.perf_counter()
-        self._seconds[name] = start - self._asked
+        self._watch.add(name, start - self._asked)
         try:
             self.squares = self._questions.send(alphas[..., 0])
         except StopIteration as end:
             self.squares, self.raw = None, end.value
         self._asked = time.perf_counter()
-        self._seconds["refine"] = self._seconds.get("refine", 0.0) + self._asked - start
+        self._watch.add("refine", self._asked - start)
 
     def _ask(self) -> Questions:
         quarters = range(QUARTERS if self._options.orientation == "auto" else 1)
@@ -84,7 +85,7 @@ class Passes:
         whole[part.top : part.bottom, part.left : part.right] = second
         return whole
 
-    def _enlarged(self, rgb: Picture, square: Picture, pha: Picture, box: processing.Letterbox) -> Picture:
+    def _enlarged(self, rgb: Image, square: Image, pha: Alpha, box: processing.Letterbox) -> Alpha:
         """The model's (S, S) alpha at the size of the part of the photo that it is of."""
         if self._options.refine:
             return processing.refine(rgb, square, pha, box)

@@ -46,13 +46,13 @@ def model_repository(given: Path | None = None) -> Path:
         chosen = _HERE if _HERE.is_dir() else installed_repository()
     if chosen is None:
         raise ModelError(
-            "got no model repository, expected the package unet-matting beside matting-client; "
-            f"install it, or set {REPOSITORY_VARIABLE}"
+            "",
+            "no model repository",
+            "the package unet-matting beside matting-client",
+            f"install it, or set {REPOSITORY_VARIABLE}",
         )
     if not chosen.is_dir():
-        raise ModelError(
-            f"{chosen}: got no model repository, expected <model>/1/{MODEL_FILE} in it; set {REPOSITORY_VARIABLE}"
-        )
+        raise ModelError(chosen, "no model repository", f"<model>/1/{MODEL_FILE} in it", f"set {REPOSITORY_VARIABLE}")
     return chosen
 
 
@@ -65,5 +65,5 @@ def model_file(model: str, repository: Path | None = None) -> Path:
         The name is none, or there is no repository.
     """
     if not _MODEL_NAME.fullmatch(model):
-        raise ModelError(f"got model {model!r}, expected a name such as {DEFAULT_MODEL}")
+        raise ModelError("", f"model {model!r}", f"a name such as {DEFAULT_MODEL}")
     return model_repository(repository) / model / "1" / MODEL_FILE

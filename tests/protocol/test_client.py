@@ -203,3 +203,50 @@ def _until_ready_again(served: Served, old: int) -> None:
     while not (served.is_ready() and any(each.pid != old for each in served.processes())):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("engine", ASYNC)
+def test_one_async_client_in_one_event_loop_after_another(
+    served: Served, portraits: Photos, engine: AsyncEngine
+) -> None:
+    one = engine(url_of(served, engine), MODEL)
+
+    async def run() -> NDArray[np.uint8]:
+        return await one.infer(portraits[MODEL][:1])
+
+    first, second = (asyncio.run(asyncio.wait_for(run(), 60)) for _ in range(2))
+    assert np.array_equal(first, second)
+
+    async def end() -> None:
+        assert np.array_equal(await one.infer(portraits[MODEL][:1]), first)
+        await one.close()
+        await one.close()
+
+    asyncio.run(end())
+    assert served.regions() == []
+
+
+@pytest.mark.parametrize("engine", ASYNC)
+def test_one_async_client_in_two_event_loops_at_once(served: Served, portraits: Photos, engine: AsyncEngine) -> None:
+    one = engine(url_of(served, engine), MODEL)
+
+    async def run() -> list[NDArray[np.uint8]]:
+        async with one:
+            return [await one.infer(portraits[MODEL][:1]) for _ in range(3)]
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(asyncio.run, run()) for _ in range(2)]
+        first, second = (each.result(60) for each in runs)
+    for alpha in (*first, *second):
+        assert np.abs(alpha.astype(int) - first[0]).max() <= 1
+    assert served.regions() == []
+
+
+@pytest.mark.parametrize("engine", SYNC)
+def test_a_client_may_be_closed_twice_and_is_closed_then(served: Served, portraits: Photos, engine: SyncEngine) -> None:
+    with engine(url_of(served, engine), MODEL) as one:
+        one.infer(portraits[MODEL][:1])
+        one.close()
+        one.close()
+        with pytest.raises(EngineError, match="got a client that was closed, expected an open one"):
+            one.infer(portraits[MODEL][:1])

@@ -36,7 +36,7 @@ def no_clips(plan: Plan, target: Path, on_frame: Callable[[], None]) -> None:
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
     def cut(photo: bytes, options: Options, name: str) -> Cutout:
-        raise InputError(f"{name}: got {len(photo)} bytes")
+        raise InputError(name, f"{len(photo)} bytes")
 
     return Studio(
         cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict, lambda plan, target, step: None

@@ -6,7 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,14 @@ class Studio:
         """Settings of an event that answers at once."""
         return {"concurrency_limit": 2 * self.workers, "concurrency_id": LIGHT, "show_progress": "hidden"}
 
-    def keep(self, photo: str, fine: bool = False) -> tuple[str, Kept]:
+    def keep(self, photo: str, fine: bool = False, waited: float = 0.0) -> tuple[str, Kept]:
         """Cut an uploaded photo out with no options, and keep it; returns its key.
 
         Parameters
         ----------
         photo : path of the upload.
         fine : ask the model that sees finer hair.
+        waited : seconds that the visitor has waited for a turn.
 
         Raises
         ------
@@ -86,6 +87,7 @@ class Studio:
         model = ids.FINE_MODEL if fine else None
         with self.opened(path, path.name) as data:
             full = self.cut(data, Options(), path.name, model)
+            full = replace(full, seconds=full.seconds.plus(queue=waited))
             kept = Kept(full, Preview(full), path.stem, model or self.model)
         return self.store.put(kept), kept
 
@@ -134,7 +136,7 @@ class Studio:
 
         Raises
         ------
-        InputError
+        InputError, TooLarge
             As of `uploaded`, or it is too large.
         """
         path = self.uploaded(place)

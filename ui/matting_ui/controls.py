@@ -108,7 +108,7 @@ def read_options(
 def read_background(studio: Studio, background: str, colour: str, picture: str | None) -> Any:
     """What the background's controls ask for, as `Options.background`; no picture chosen yet means transparent."""
     if background not in ids.BACKGROUNDS:
-        raise OptionError(f"background: got {background!r:.60}, expected {', '.join(ids.BACKGROUNDS)}")
+        raise OptionError("background", f"{background!r:.60}", ", ".join(ids.BACKGROUNDS))
     if background == ids.CUSTOM:
         return colour_text(colour)
     if background == ids.FROM_PICTURE:

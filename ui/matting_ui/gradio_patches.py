@@ -76,7 +76,7 @@ def sender(request: Any) -> HTTPConnection:
     inner = getattr(request, "request", None)
     found = inner if isinstance(inner, HTTPConnection) else request
     if not isinstance(found, HTTPConnection):
-        raise InputError("photo: got a call from nobody, expected a request")
+        raise InputError("photo", "a call from nobody", "a request")
     return found
 
 

@@ -13,7 +13,7 @@ from matting_client import Cutout
 from matting_ui.preview import Preview
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kept:
     """A cutout, its small copy that previews are made from, the photo's name without a suffix, and the model."""
 

@@ -93,7 +93,7 @@ def address_of(request: HTTPConnection) -> str:
 def _check_file(data: dict[Any, Any], folder: Path) -> None:
     path, address = data.get("path"), data.get("url")
     if path is None and address is not None:
-        raise InputError("photo: got an address, expected an uploaded file; upload it first")
+        raise InputError("photo", "an address", "an uploaded file", "upload it first")
     if path is not None:
         regular_file(path, folder)
     if "url" in data:
@@ -108,7 +108,7 @@ def regular_file(place: Any, folder: Path) -> Path:
     InputError
         It is no such file. The error is the same whether there is another file of that name or none.
     """
-    error = InputError(f"{_shown(place)}: got no uploaded file; it may have been removed, choose it again")
+    error = InputError(_shown(place), "no uploaded file", remedy="it may have been removed, choose it again")
     if not isinstance(place, str) or "\0" in place:
         raise error
     try:

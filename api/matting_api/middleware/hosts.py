@@ -41,8 +41,9 @@ def read_hosts(text: str) -> tuple[str, ...]:
     for entry in entries:
         if not _ENTRY.fullmatch(entry):
             raise OptionError(
-                f"--allowed-hosts: got {entry[:_SHOWN]!r}, expected a host such as photos.example.com, "
-                "photos.example.com:8443 or *.example.com"
+                "--allowed-hosts",
+                f"{entry[:_SHOWN]!r}",
+                "a host such as photos.example.com, photos.example.com:8443 or *.example.com",
             )
     return entries
 
@@ -58,8 +59,7 @@ def read_origins(text: str) -> tuple[str, ...]:
     entries = tuple(text.replace(",", " ").split())
     for entry in entries:
         if entry != "*" and not _ORIGIN.fullmatch(entry):
-            detail = f"--origins: got {entry[:_SHOWN]!r}, expected one such as https://shop.example.com or *"
-            raise OptionError(detail)
+            raise OptionError("--origins", repr(entry[:_SHOWN]), "one such as https://shop.example.com or *")
     return entries
 
 

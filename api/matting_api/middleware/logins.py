@@ -28,7 +28,7 @@ def load_logins(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"{path}: cannot be read as text ({error}); check the path") from None
+        raise OptionError(path, problem=f"cannot be read as text ({error})", remedy="check the path") from None
     logins: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
@@ -36,11 +36,11 @@ def load_logins(path: Path) -> dict[str, str]:
         name, colon, password = line.partition(":")
         if not colon or not name.strip() or len(password) < FEWEST:
             raise OptionError(
-                f"{path}, line {number}: expected name:password, the password of {FEWEST} characters or more"
+                f"{path}, line {number}", problem=f"expected name:password, the password of {FEWEST} characters or more"
             )
         logins[name.strip()] = password
     if not logins:
-        raise OptionError(f"{path}: got no login, expected name:password, one a line")
+        raise OptionError(path, "no login", "name:password, one a line")
     return logins
 
 

@@ -31,8 +31,8 @@ def read_networks(text: str) -> tuple[Network, ...]:
         try:
             found.append(ip_network(word))
         except ValueError:
-            detail = f"--trusted-proxies: got {word[:100]!r}, expected an address or a network such as 10.0.0.0/8"
-            raise OptionError(detail) from None
+            expected = "an address or a network such as 10.0.0.0/8"
+            raise OptionError("--trusted-proxies", repr(word[:100]), expected) from None
     return tuple(found)
 
 

@@ -41,12 +41,14 @@ def read_keys(text: str, source: str) -> frozenset[str]:
         for word in line.partition("#")[0].replace(",", " ").split():
             if not _KEY.fullmatch(word):
                 raise OptionError(
-                    f"{source}, line {number}: got a key of {len(word)} characters, expected 16 to 200 of ASCII; make "
-                    "one with: openssl rand -hex 24"
+                    f"{source}, line {number}",
+                    f"a key of {len(word)} characters",
+                    "16 to 200 of ASCII",
+                    "make one with: openssl rand -hex 24",
                 )
             keys.add(word)
     if not keys:
-        raise OptionError(f"{source}: got no key, expected one a line")
+        raise OptionError(source, "no key", "one a line")
     return frozenset(keys)
 
 
@@ -61,7 +63,7 @@ def load_keys(path: Path) -> frozenset[str]:
     try:
         return read_keys(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"{path}: cannot be read as text ({error}); check the path") from None
+        raise OptionError(path, problem=f"cannot be read as text ({error})", remedy="check the path") from None
 
 
 class Keys:

@@ -156,7 +156,7 @@ def _options(preset: str | None = None, **values: Any) -> Options:
     try:
         return Options.from_preset(preset, **values) if preset else Options(**values)
     except OptionError as error:
-        raise _invalid(str(error).partition(":")[0], str(error)) from None
+        raise _invalid(error.option, str(error)) from None
 
 
 def _refuse_unknown(fields: Mapping[str, str], known: Collection[str]) -> None:

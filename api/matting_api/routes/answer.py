@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import base64
 import io
-import time
 import zipfile
 from dataclasses import dataclass
 
-import numpy as np
 from fastapi.responses import JSONResponse, Response
-from matting_client import Cutout
 from matting_client.budget import room_for
+from matting_client.cutout import Cutout
 from matting_client.imaging.decode import decode
-from matting_client.imaging.encode import encode
+from matting_client.imaging.encode import MEDIA_TYPES, encode
 from matting_client.processing import compose_translucent, subject_box
-from numpy.typing import NDArray
+from matting_client.timing import Stopwatch, Timings
+from matting_client.types import Alpha, Image
 
 from matting_api.errors import bad
 from matting_api.model_client import Service
 from matting_api.request.accept import wants_json
 from matting_api.request.parameters import Asked
 
-Picture = NDArray[np.uint8]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """A file, its media type, and the alpha (h, w) of what it shows."""
+    """A file, its media type, the alpha (h, w) of what it shows, and the seconds of each step from the photo on."""
 
     data: bytes
     media_type: str
-    pha: Picture
+    pha: Alpha
+    timings: Timings
 
 
 def answer(
@@ -63,9 +61,8 @@ def answer(
         if asked.must_find and cutout.is_empty:
             detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
             raise bad("unknown_foreground", "Could not identify foreground in image", detail)
-        steps = set(cutout.seconds)
         result = _zip(cutout) if asked.as_zip else _picture(cutout, behind, asked)
-    service.metrics.spent({step: spent for step, spent in cutout.seconds.items() if step not in steps})
+    service.metrics.spent(result.timings.since(cutout.seconds))
     foreground = _foreground(result.pha)
     if wants_json(accept, result.media_type):
         encoded = base64.b64encode(result.data).decode()
@@ -73,7 +70,7 @@ def answer(
         response: Response = JSONResponse({"data": {"result_b64": encoded, **places}})
     else:
         response = Response(result.data, media_type=result.media_type)
-    timing = (f"{step};dur={1000 * spent:.1f}" for step, spent in {"wait": waited, **cutout.seconds}.items())
+    timing = (f"{step};dur={1000 * spent:.1f}" for step, spent in {"wait": waited, **result.timings}.items())
     height, width = result.pha.shape
     response.headers.update(
         {
@@ -93,7 +90,7 @@ def answer(
     return response
 
 
-def _foreground(pha: Picture) -> dict[str, int]:
+def _foreground(pha: Alpha) -> dict[str, int]:
     """Where in the result its subject is, in pixels; zeros where there is none."""
     box = subject_box(pha)
     if box is None:
@@ -101,32 +98,30 @@ def _foreground(pha: Picture) -> dict[str, int]:
     return {"top": box.top, "left": box.left, "width": box.width, "height": box.height}
 
 
-def _picture(cutout: Cutout, background: Picture | None, asked: Asked) -> Result:
-    start = time.perf_counter()
-    if cutout.options.alpha_only:
-        picture = pha = cutout.render()
-    else:
-        fgr, pha = cutout.layers()
-        if asked.translucent is not None:
-            picture = compose_translucent(fgr, pha, asked.translucent)
+def _picture(cutout: Cutout, background: Image | None, asked: Asked) -> Result:
+    watch = Stopwatch(cutout.seconds)
+    with watch.step("compose"):
+        if cutout.options.alpha_only:
+            picture = pha = cutout.render()
         else:
-            picture = cutout.compose(fgr, pha, background)
-    cutout.seconds["compose"] = time.perf_counter() - start
-    start = time.perf_counter()
-    data = encode(picture, cutout.options.format, cutout.options.quality)
-    cutout.seconds["encode"] = time.perf_counter() - start
-    return Result(data, f"image/{cutout.options.format}", pha)
+            fgr, pha = cutout.layers()
+            if asked.translucent is not None:
+                picture = compose_translucent(fgr, pha, asked.translucent)
+            else:
+                picture = cutout.compose(fgr, pha, background)
+    with watch.step("encode"):
+        data = encode(picture, cutout.options.format, cutout.options.quality)
+    return Result(data, MEDIA_TYPES[cutout.options.format], pha, watch.timings)
 
 
 def _zip(cutout: Cutout) -> Result:
     """Colours and alpha as two files, smaller and quicker to make than a PNG with both."""
-    start = time.perf_counter()
-    fgr, pha = cutout.layers()
-    cutout.seconds["compose"] = time.perf_counter() - start
-    start = time.perf_counter()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:  # both are compressed already
-        file.writestr("color.jpg", encode(fgr, "jpeg", cutout.options.quality))
-        file.writestr("alpha.png", encode(pha, "png"))
-    cutout.seconds["encode"] = time.perf_counter() - start
-    return Result(buffer.getvalue(), "application/zip", pha)
+    watch = Stopwatch(cutout.seconds)
+    with watch.step("compose"):
+        fgr, pha = cutout.layers()
+    with watch.step("encode"):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:  # both are compressed already
+            file.writestr("color.jpg", encode(fgr, "jpeg", cutout.options.quality))
+            file.writestr("alpha.png", encode(pha, "png"))
+    return Result(buffer.getvalue(), "application/zip", pha, watch.timings)

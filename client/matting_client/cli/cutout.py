@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import get_args
 
 from matting_client.budget import room_for
 from matting_client.cli.inputs import Job, find_photos, output_format, plan
@@ -25,6 +26,7 @@ from matting_client.machine import usable_cores
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
 from matting_client.system import tune_for_many_photos
 from matting_client.triton import shm
+from matting_client.triton.protocol import LbPolicy
 
 GRACE = 5.0  # seconds an interrupted command waits for photos in work
 INTERRUPTED = 130
@@ -110,6 +112,18 @@ def parser(
     p.add_argument(
         "--url", default="127.0.0.1:8001", help="grpc://host:port or http://host:port (default: %(default)s)"
     )
+    p.add_argument(
+        "--shared-memory",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="pass pixels through memory shared with the server (default: where it is on this machine)",
+    )
+    p.add_argument(
+        "--lb-policy",
+        choices=get_args(LbPolicy),
+        default="pick_first",
+        help="of gRPC, where --url names several servers (default: %(default)s)",
+    )
     p.add_argument("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
     p.add_argument(
         "--jobs", type=int, default=0, metavar="N", help="photos at once (default: the cores and two more, at most 8)"
@@ -142,9 +156,7 @@ def read_options(given: argparse.Namespace) -> Options:
     single = len(given.files) == 1 and not Path(given.files[0]).is_dir()
     suffix = output_format(given.output, single)
     if suffix and changes.get("format", suffix) not in (suffix, "jpg" if suffix == "jpeg" else suffix):
-        raise OptionError(
-            f"--format {changes['format']}: got -o {given.output}, expected the same format; leave one out"
-        )
+        raise OptionError(f"--format {changes['format']}", f"-o {given.output}", "the same format", "leave one out")
     if suffix:
         changes["format"] = suffix
     if hasattr(given, "background"):
@@ -209,10 +221,10 @@ def run_job(client: MattingClient, job: Job, options: Options, state: State) -> 
     MattingError
     """
     if job.clash:
-        raise OptionError(f"{job.name}: {job.clash}")
+        raise OutputError(job.name, problem=job.clash)
     if state.gone.is_set():
         raise ServerUnavailable(
-            f"{job.name}: not done, the server is gone; start it and run again with --skip-existing"
+            job.name, problem="not done, the server is gone", remedy="start it and run again with --skip-existing"
         )
     data = read_bytes(job.source) if job.source else sys.stdin.buffer.read(Limits().max_bytes + 1)
     with room_for(data, job.name):
@@ -222,7 +234,7 @@ def run_job(client: MattingClient, job: Job, options: Options, state: State) -> 
             cutout = client.cutout(data, options, job.name)
         except ServerUnavailable as error:
             state.gone.set()
-            raise ServerUnavailable(f"{job.name}: {error}") from None
+            raise error.about(job.name) from None
         if state.interrupted.is_set():  # from then on nothing is written
             return None
         if job.target:
@@ -239,7 +251,9 @@ def _to_standard_output(data: bytes) -> None:
     except OSError as error:
         # Nobody reads any more: what is left in the buffer must not fail once again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(f"standard output: cannot be written ({error.strerror}); write to a file with -o") from None
+        raise OutputError(
+            "standard output", problem=f"cannot be written ({error.strerror})", remedy="write to a file with -o"
+        ) from None
 
 
 def run_all(
@@ -292,8 +306,9 @@ def _report(future: Future[Outcome | None], job: Job, progress: Progress, review
         for note in review.add(job.name, outcome) if outcome else []:
             progress.say(f"matting cutout: {note}")
         return 0
-    line = str(error) if isinstance(error, MattingError) else f"{type(error).__name__}: {error}"
-    progress.say(f"matting cutout: {line if job.name in line else f'{job.name}: {line}'}")
+    if not isinstance(error, MattingError):
+        error = MattingError(type(error).__name__, problem=error)
+    progress.say(f"matting cutout: {error.about(job.name)}")
     return 1
 
 
@@ -307,13 +322,15 @@ def main(argv: list[str]) -> int:
     """
     given = parser().parse_args(argv)
     if given.jobs < 0:
-        raise OptionError(f"--jobs: got {given.jobs}, expected 1 or more")
+        raise OptionError("--jobs", given.jobs, "1 or more")
     try:
         options = read_options(given)
         found = find_photos(given.files, given.recursive, given.output)
         jobs = plan(found, given.output, options.format)
     except OSError as error:  # a name that is too long, a folder that may not be read
-        raise OptionError(f"{error.filename}: cannot be used ({error.strerror}); check the path") from None
+        raise OptionError(
+            error.filename, problem=f"cannot be used ({error.strerror})", remedy="check the path"
+        ) from None
     if given.skip_existing:
         jobs = [job for job in jobs if job.clash or not (job.target and job.target.exists())]
     for line in found.left_out:
@@ -321,11 +338,13 @@ def main(argv: list[str]) -> int:
     if not jobs:
         return 0
     if jobs[0].target is None and sys.stdout.isatty():
-        raise OptionError("standard output: got a terminal, expected a file or a pipe; add > cutout.png")
+        raise OptionError("standard output", "a terminal", "a file or a pipe", "add > cutout.png")
     try:
-        client = connect(given.engine, given.url, given.model)
+        client = connect(
+            given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy
+        )
     except ServerUnavailable as error:
-        raise ServerUnavailable(f"{error}, or use --engine local") from None
+        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
     if len(jobs) > 1:
         tune_for_many_photos()
     with client, ended_by_sigterm():

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from matting_client.cli.folders import list_folder
 from matting_client.errors import OptionError
+from matting_client.imaging.encode import FORMAT_OF_SUFFIX, SUFFIX_OF_FORMAT
 
 DEFAULT_FOLDER = Path("outputs")
 STANDARD = "-"
-FORMAT_OF_SUFFIX = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-SUFFIX_OF_FORMAT = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def find_photos(inputs: list[str], recursive: bool = False, out: str | None = No
             listing = list_folder(path, recursive, Path(out) if out else DEFAULT_FOLDER)
             left_out += listing.lines(path)
             if not listing.photos:
-                raise OptionError("; ".join([f"{path}: got a folder without pictures, expected some", *left_out]))
+                raise OptionError(path, "a folder without pictures", "some", "; ".join(left_out))
             photos += [Photo(each, each.parent.relative_to(path)) for each in listing.photos]
         elif not path.exists() and glob.has_magic(text):
             photos += _match(text)
@@ -89,7 +88,7 @@ def _match(pattern: str) -> list[Photo]:
     matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
     files = [path for path in matches if not path.is_dir()]
     if not files:
-        raise OptionError(f"{pattern}: got no matching file; check the pattern")
+        raise OptionError(pattern, "no matching file", remedy="check the pattern")
     if "**" not in pattern:
         return [Photo(path) for path in files]
     plain = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
@@ -119,19 +118,19 @@ def plan(found: Found, out: str | None, format: str) -> list[Job]:
     photos, single = found.photos, found.single
     if out == STANDARD or (out is None and photos == [Photo(None)]):
         if not single:
-            raise OptionError(f"-o -: got {len(photos)} photos, expected one for standard output; name a folder")
+            raise OptionError("-o -", f"{len(photos)} photos", "one for standard output", "name a folder")
         return [Job(photos[0].path, None)]
     if out is not None and single and Path(out).suffix and not _is_folder(out):
         if output_format(out, single) is None:
             raise OptionError(
-                f"-o {out}: got the suffix {Path(out).suffix}, expected .png, .jpg or .webp; end a folder's name with /"
+                f"-o {out}", f"the suffix {Path(out).suffix}", ".png, .jpg or .webp", "end a folder's name with /"
             )
         return _checked([(photos[0].path, Path(out))])
     if out is not None and Path(out).suffix.lower() in FORMAT_OF_SUFFIX and not _is_folder(out):
-        raise OptionError(f"-o {out}: got one file for {len(photos)} photos, expected a folder; name one")
+        raise OptionError(f"-o {out}", f"one file for {len(photos)} photos", "a folder", "name one")
     folder = Path(out) if out is not None else DEFAULT_FOLDER
     if folder.exists() and not folder.is_dir():
-        raise OptionError(f"-o {folder}: got a file, expected a folder for {len(photos)} photos")
+        raise OptionError(f"-o {folder}", "a file", f"a folder for {len(photos)} photos")
     return _checked(_targets(photos, folder, SUFFIX_OF_FORMAT[format]))
 
 

@@ -149,30 +149,30 @@ def check_output(out: str, *, transparent: bool) -> str:
     if PATTERN.fullmatch(out):
         return "%"
     if suffix not in (*CODECS, *ANIMATED):
-        raise OptionError(
-            f"-o {out}: got {suffix or 'no suffix'}, expected .webm, .mov, .mp4, .gif, .webp, %05d.png, -"
-        )
+        raise OptionError(f"-o {out}", suffix or "no suffix", ".webm, .mov, .mp4, .gif, .webp, %05d.png, -")
     if suffix in CODECS:
         check_encoder(suffix)
         if transparent and CODECS[suffix].transparent is None:
-            raise OptionError(f"-o {out}: {suffix} cannot be transparent; add --background, or use .webm or .mov")
+            raise OptionError(
+                f"-o {out}", problem=f"{suffix} cannot be transparent", remedy="add --background, or use .webm or .mov"
+            )
     return suffix
 
 
 def _source(given: argparse.Namespace) -> Source:
     if given.end is not None and given.end <= given.start:
-        raise OptionError(f"--end: got {float(given.end):g} s, expected more than --start")
+        raise OptionError("--end", f"{float(given.end):g} s", "more than --start")
     if given.source != STANDARD:
         if given.size:
-            raise OptionError(f"--size: got it with {given.source}, which has its own; leave it out")
+            raise OptionError("--size", f"it with {given.source}, which has its own", remedy="leave it out")
         path = Path(given.source)
         if not path.exists():
-            raise OptionError(f"{path}: got no such file; check the name")
+            raise OptionError(path, "no such file", remedy="check the name")
         return open_source(path, given.start, given.end, given.fps)
     if not given.size:
-        raise OptionError("standard input: add --size 1280x720 and --fps 30, and send raw RGB24 frames")
+        raise OptionError("standard input", problem="add --size 1280x720 and --fps 30, and send raw RGB24 frames")
     if given.start or given.end is not None:
-        raise OptionError("--start, --end: got standard input, expected a video file; cut it first")
+        raise OptionError("--start, --end", "standard input", "a video file", "cut it first")
     return Raw(sys.stdin.buffer, given.size, given.fps)
 
 
@@ -270,11 +270,11 @@ def main(argv: list[str]) -> int:
     """
     given = parser().parse_args(argv)
     if not 1 <= given.jobs <= 64:
-        raise OptionError(f"--jobs: got {given.jobs}, expected 1 to 64")
+        raise OptionError("--jobs", given.jobs, "1 to 64")
     transparent = given.background is None and not given.alpha_only
     result = Result(check_output(given.output, transparent=transparent), given.output)
     if result.kind == STANDARD and sys.stdout.isatty():
-        raise OptionError("standard output: got a terminal, expected a pipe; add | ffmpeg ... or name a file")
+        raise OptionError("standard output", "a terminal", "a pipe", "add | ffmpeg ... or name a file")
     colour, background = open_background(given.background)
     options = Options(
         background=colour,
@@ -286,11 +286,11 @@ def main(argv: list[str]) -> int:
     )
     source = _source(given)
     if result.kind not in (STANDARD, "%") and result.path.resolve() == Path(given.source).resolve():
-        raise OptionError(f"-o {given.output}: would replace the clip itself; choose another name")
+        raise OptionError(f"-o {given.output}", problem="would replace the clip itself", remedy="choose another name")
     try:
         client = connect(given.engine, given.url, given.model)
     except ServerUnavailable as error:
-        raise ServerUnavailable(f"{error}, or use --engine local") from None
+        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
     tune_for_many_photos()
     with client, ended_by_sigterm():
         try:

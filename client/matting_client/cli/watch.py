@@ -142,9 +142,9 @@ def main(argv: list[str]) -> int:
     """
     given = parser().parse_args(argv)
     if len(given.files) != 1 or not Path(given.files[0]).is_dir():
-        raise OptionError(f"{' '.join(given.files)}: got no folder to watch, expected one; make it first")
+        raise OptionError(" ".join(given.files), "no folder to watch", "one", "make it first")
     if given.settle < 0:
-        raise OptionError(f"--settle: got {given.settle}, expected 0 or more")
+        raise OptionError("--settle", given.settle, "0 or more")
     options = cutout.read_options(given)
     out = Path(given.output or "outputs")
     inbox = Inbox(Path(given.files[0]), out, options.format, given.recursive, given.settle)

@@ -6,22 +6,35 @@ where there is no Linux: there it is decoded here, too.
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from matting_client.errors import InputError
+from matting_client.errors import InputError, TooLarge
 from matting_client.imaging import formats, jpeg
-from matting_client.imaging.limits import Limits, Unusable
+from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
 from matting_client.imaging.orientation import stored_view, upright_size
 from matting_client.imaging.pool import DECODERS, Decoded
 from matting_client.processing.compose import compose_colour
 
-__all__ = ["Limits", "Photo", "decode", "decode_photo", "measure", "read", "read_bytes", "read_photo", "warm_up"]
+__all__ = [
+    "Limits",
+    "Photo",
+    "decode",
+    "decode_photo",
+    "from_pillow",
+    "measure",
+    "read",
+    "read_bytes",
+    "read_photo",
+    "warm_up",
+]
 
 WHITE = (255, 255, 255)
 GREY = (127, 127, 127)  # neutral ground, the letterbox's own
@@ -29,7 +42,7 @@ _HAS_PROCESSES = sys.platform == "linux"
 _in_process = threading.Lock()  # Pillow's switches are of the whole process
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Photo:
     """A decoded picture.
 
@@ -47,6 +60,10 @@ class Photo:
     notes: tuple[str, ...] = ()
     dpi: tuple[float, float] | None = None
     exif: bytes = b""
+
+    def __repr__(self) -> str:
+        height, width = self.rgb.shape[:2]
+        return f"<Photo {width}x{height}>"
 
     def on(self, colour: tuple[int, int, int]) -> NDArray[np.uint8]:
         """(H, W, 3) on a ground; the picture itself when it is opaque."""
@@ -82,7 +99,7 @@ def decode_photo(data: bytes, name: str = "photo", limits: Limits | None = None)
                 return Photo(usual.rgb, dpi=usual.dpi, exif=usual.exif)
         decoded = DECODERS.decode(data, limits) if _HAS_PROCESSES else _decode_here(data, limits)
     except Unusable as error:
-        raise InputError(f"{name}: {error}") from None
+        raise _named(error, name) from None
     return _photo(decoded)
 
 
@@ -118,10 +135,11 @@ def read_bytes(path: Path, limits: Limits | None = None) -> bytes:
     try:
         (limits or Limits()).check_bytes(path.stat().st_size)
         return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (OSError, ValueError) as error:  # the latter of a path with a null byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(path, problem=f"cannot be read ({reason})", remedy="check the path") from None
     except Unusable as error:
-        raise InputError(f"{path}: {error}") from None
+        raise _named(error, path) from None
 
 
 def measure(data: bytes, name: str = "photo", limits: Limits | None = None) -> int:
@@ -137,8 +155,35 @@ def measure(data: bytes, name: str = "photo", limits: Limits | None = None) -> i
             return _measure_here(data, limits)
         width, height = DECODERS.measure(data, limits)
     except Unusable as error:
-        raise InputError(f"{name}: {error}") from None
+        raise _named(error, name) from None
     return width * height
+
+
+def from_pillow(picture: Image.Image, name: str = "photo", limits: Limits | None = None) -> Photo:
+    """`decode_photo` of a picture that Pillow has opened, which stays as it is; errors as of `decode_photo`."""
+    limits = limits or Limits()
+    try:
+        limits.check_size(*picture.size)
+    except Unusable as error:
+        raise _named(error, name) from None
+    try:
+        exif = picture.getexif().tobytes()
+        if picture.mode == "RGB" and not exif and not picture.info.keys() & {"icc_profile", "transparency"}:
+            return Photo(np.array(picture))
+        # What the file's own decoder would do with it is done to a copy in a format that holds every mode.
+        copied = picture.convert("RGBA") if "transparency" in picture.info else picture
+        buffer = io.BytesIO()
+        copied.save(buffer, "TIFF", exif=exif, icc_profile=picture.info.get("icc_profile"))
+    except (OSError, ValueError, KeyError, SyntaxError) as error:
+        raise InputError(
+            name, f"a picture that Pillow does not give ({error})", "a whole one", "copy it again"
+        ) from None
+    return decode_photo(buffer.getvalue(), name, replace(limits, max_bytes=sys.maxsize))
+
+
+def _named(error: Unusable, name: object) -> InputError:
+    kind = TooLarge if isinstance(error, BeyondLimits) else InputError
+    return kind(name, error.got, error.expected, error.remedy)
 
 
 def warm_up() -> None:

@@ -15,6 +15,9 @@ from PIL import Image
 
 from matting_client.errors import OutputError
 
+FORMAT_OF_SUFFIX = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+SUFFIX_OF_FORMAT = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 # "Portable Network Graphics (PNG) Specification", third edition, W3C 2025: sections 5.2, 11.2 and 9.2.
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_COLOUR_TYPE = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGBA
@@ -49,7 +52,7 @@ def encode(picture: NDArray[np.uint8], format: str, quality: int = 92) -> bytes:
             Image.fromarray(picture).save(buffer, "WEBP", quality=quality, lossless=quality == 100, method=3)
     except (OSError, ValueError) as error:
         raise OutputError(
-            f"got a {picture.shape} picture that cannot be stored as {format} ({error}); use png"
+            "", f"a {picture.shape} picture that cannot be stored as {format} ({error})", remedy="use png"
         ) from None
     return buffer.getvalue()
 
@@ -62,7 +65,7 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
     height, width = picture.shape[:2]
     channels = picture.size // (height * width)
     if max(height, width) > PNG_SIDE:
-        raise OutputError(f"got a {picture.shape} picture that cannot be stored as PNG; make it smaller")
+        raise OutputError("", f"a {picture.shape} picture that cannot be stored as PNG", remedy="make it smaller")
     rows = picture.reshape(height, width * channels)
     filtered = np.empty((height, 1 + width * channels), np.uint8)
     filtered[:, 0] = PNG_UP
@@ -94,7 +97,7 @@ def write(path: Path, data: bytes) -> None:
         part.replace(path)
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); free space or choose another folder with -o"
+            path, problem=f"cannot be written ({error.strerror})", remedy="free space or choose another folder with -o"
         ) from None
     finally:
         with contextlib.suppress(OSError):

@@ -29,7 +29,7 @@ _DAMAGED = (OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeE
 _warnings = threading.Lock()  # the filters are of the whole process
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Jpeg:
     """A decoded JPEG: upright (H, W, 3) sRGB, pixels an inch, and its EXIF block."""
 

@@ -20,6 +20,10 @@ class Unusable(Exception):
         self.remedy = remedy
 
 
+class BeyondLimits(Unusable):
+    """A picture is larger than accepted; it becomes `TooLarge`."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Largest photo that is accepted.
@@ -51,7 +55,7 @@ class Limits:
         if count == 0:
             raise Unusable("an empty file", "a picture", "choose another file")
         if count > self.max_bytes:
-            raise Unusable(
+            raise BeyondLimits(
                 f"{count / 2**20:.0f} MB", f"at most {self.max_bytes / 2**20:.0f} MB", "save it smaller or as JPEG"
             )
 
@@ -67,6 +71,6 @@ class Limits:
         if width < 1 or height < 1:
             raise Unusable(size, "at least one", "choose another picture")
         if width * height > self.max_pixels:
-            raise Unusable(size, f"at most {self.millions} million", "make it smaller")
+            raise BeyondLimits(size, f"at most {self.millions} million", "make it smaller")
         if max(width, height) > self.max_side:
-            raise Unusable(size, f"no side above {self.max_side}", "cut it into parts or make it smaller")
+            raise BeyondLimits(size, f"no side above {self.max_side}", "cut it into parts or make it smaller")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matting_client.errors import MattingError
-from matting_client.imaging.limits import Limits, Unusable
+from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
 from matting_client.imaging.orientation import stored_view, upright_size
 
 MOST = 2  # processes; what most people send is decoded without them
@@ -30,7 +30,7 @@ PATIENCE = 20  # times the CPU time, in real time, until a process that only wai
 LIMIT_SIGNALS = (signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Decoded:
     """What a decoder made of a file.
 
@@ -68,7 +68,9 @@ class _Decoder:
                 process_group=0,
             )
         except OSError as error:
-            raise MattingError(f"got no process for a decoder ({error.strerror}); free memory or processes") from None
+            raise MattingError(
+                "", f"no process for a decoder ({error.strerror})", remedy="free memory or processes"
+            ) from None
         assert self._process.stdin is not None and self._process.stdout is not None
         self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout
@@ -97,7 +99,8 @@ class _Decoder:
             raise _Died
         head: dict[str, Any] = json.loads(line)
         if "got" in head:
-            raise Unusable(head["got"], head["expected"], head["remedy"])
+            kind = BeyondLimits if head["beyond"] else Unusable
+            raise kind(head["got"], head["expected"], head["remedy"])
         return head
 
     def read_pixels(self, head: dict[str, Any], limits: Limits) -> NDArray[np.uint8]:

@@ -49,7 +49,7 @@ DAMAGED = (
 )
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Opened:
     """A loaded picture.
 

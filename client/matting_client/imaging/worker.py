@@ -4,7 +4,8 @@ It runs with bounds of memory for its life and of CPU time for each picture; who
 `pool` starts another. It holds no more than Pillow and numpy, so that it starts quickly and has little to be attacked.
 
     request: one line of JSON {"command": "read" or "measure", "length", "seconds" of CPU, "limits"}, then the file
-    answer: one line of JSON {"width", "height", "channels", ...}, or {"got", "expected", "remedy"}, then the rows
+    answer: one line of JSON {"width", "height", "channels", ...}, or {"got", "expected", "remedy", "beyond"},
+            then the rows
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from matting_client.imaging import reading
-from matting_client.imaging.limits import Limits, Unusable
+from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
 
 MEMORY = 448 << 20  # bytes beyond what the process has after its start
 
@@ -57,10 +58,12 @@ def answer(request: dict[str, Any], data: bytes, out: BinaryIO) -> None:
         }
         first = next(rows)  # before anything is said: afterwards a failure can only be told by the end
     except Unusable as error:
-        _say(out, {"got": error.got, "expected": error.expected, "remedy": error.remedy})
+        beyond = isinstance(error, BeyondLimits)
+        _say(out, {"got": error.got, "expected": error.expected, "remedy": error.remedy, "beyond": beyond})
         return
     except MemoryError:
-        _say(out, {"got": "a picture that needs too much memory", "expected": "a smaller one", "remedy": "shrink it"})
+        got = "a picture that needs too much memory"
+        _say(out, {"got": got, "expected": "a smaller one", "remedy": "shrink it", "beyond": False})
         return
     _say(out, head)
     for each in itertools.chain([first], rows):

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from matting_client.errors import OptionError
 from matting_client.processing.crop import Box, subject_box
 from matting_client.processing.edge import pixels
 
@@ -41,7 +42,7 @@ class Scene:
 
     Raises
     ------
-    ValueError
+    OptionError
         A value is out of range.
     """
 
@@ -57,10 +58,10 @@ class Scene:
         for name, (low, high) in {**ranges, "shadow": (0, 1)}.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f"{name}: got {value!r}, expected {low} to {high:g}")
+                raise OptionError(name, repr(value), f"{low} to {high:g}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Placed:
     """The subject at its size in the scene: colours, alpha (both float), and where its corner lies."""
 

@@ -50,15 +50,15 @@ class CpuModel:
 
     def __init__(self, path: Path, *, precision: Precision = "auto", threads: int = 0) -> None:
         if not path.is_file():
-            raise ModelError(f"{path}: got no such file, expected an ONNX model; check the model repository")
+            raise ModelError(path, "no such file", "an ONNX model", "check the model repository")
         if precision not in get_args(Precision):
-            raise ModelError(f"precision: got {precision!r}, expected auto, int8, bf16 or f32")
+            raise ModelError("precision", f"{precision!r}", "auto, int8, bf16 or f32")
         threads = threads or usable_cores()
         int8 = gated_int8(path) if precision in ("auto", "int8") else None
         wanted = best_precision(cpu_flags(), int8 is not None) if precision == "auto" else precision
         if wanted == "int8" and int8 is None:
             raise ModelError(
-                f"{path}: got no {INT8_FILE} beside it that has passed on such a CPU; run matting export int8"
+                path, f"no {INT8_FILE} beside it that has passed on such a CPU", remedy="run matting export int8"
             )
         try:
             file = int8 if int8 and wanted == "int8" else path
@@ -69,7 +69,7 @@ class CpuModel:
         except ImportError:
             if precision in ("int8", "bf16"):
                 raise ModelError(
-                    f"{path}: {precision} needs OpenVINO; pip install openvino, or use precision f32"
+                    path, problem=f"{precision} needs OpenVINO", remedy="pip install openvino, or use precision f32"
                 ) from None
             wanted, self._streams = "f32", 1
             self._alone, self.size, engine = _onnxruntime(path, threads)
@@ -138,7 +138,7 @@ class CpuModel:
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-    return ModelError(f"{path}: got no usable ONNX model ({reason}); export it again")
+    return ModelError(path, f"no usable ONNX model ({reason})", remedy="export it again")
 
 
 def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple[RunOne, int, str]]:
@@ -190,7 +190,7 @@ def _onnxruntime(path: Path, threads: int) -> tuple[RunOne, int, str]:
     try:
         import onnxruntime as ort
     except ImportError:
-        raise ModelError(f"{path}: no engine is installed; pip install openvino or onnxruntime") from None
+        raise ModelError(path, problem="no engine is installed", remedy="pip install openvino or onnxruntime") from None
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -65,7 +65,7 @@ class CudaModel:
         self._sessions: dict[int, InferenceSession] = {}  # by the number of photos
         session = self._session(1)
         if PROVIDER not in session.get_providers():
-            raise ModelError(f"{path}: got no CUDA device that ONNX Runtime can use; check driver, CUDA and cuDNN")
+            raise ModelError(path, "no CUDA device that ONNX Runtime can use", remedy="check driver, CUDA and cuDNN")
         self.size = input_size(path, {given.name: tuple(given.shape) for given in session.get_inputs()})
         self._largest = BATCH if self.size <= BATCH_SIDE else LARGE_BATCH
         self._pool = ThreadPoolExecutor(2)  # one run's copies and answers go on while the device computes the other
@@ -79,7 +79,7 @@ class CudaModel:
         try:
             return ort.InferenceSession(str(self._path), options, providers=[(PROVIDER, OPTIONS)])
         except Exception as error:  # the runtime's exceptions share no base but Exception
-            raise ModelError(f"{self._path}: got no usable ONNX model ({error}); export it again") from None
+            raise ModelError(self._path, f"no usable ONNX model ({error})", remedy="export it again") from None
 
     def _session(self, photos: int) -> InferenceSession:
         with self._lock:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+from collections.abc import AsyncGenerator
 from types import ModuleType, TracebackType
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,22 +17,25 @@ from matting_client.errors import EngineError, OptionError, ServerBusy, ServerUn
 from matting_client.triton.protocol import (
     UNREGISTERING,
     Image,
+    LbPolicy,
     alpha_shape,
     grpc_settings,
     input_side,
     is_loopback,
     may_have_arrived,
     tensors,
-    was_answered,
 )
-from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
+from matting_client.triton.retry import RegionForgotten, Retry, has_forgotten, is_in_use, translate
 from matting_client.triton.shm import Region, Regions, token_headers
 
 CONNECTIONS = 64  # HTTP connections kept; more requests than this wait for one
 
 
 class _AsyncEngine:
-    """Shared body of the asynchronous engines. `size` is known after the first `connect` or `infer`."""
+    """Shared body of the asynchronous engines, for any number of event loops, at once or one after the other.
+
+    `size` is known after the first `connect` or `infer`.
+    """
 
     module: ModuleType
 
@@ -46,13 +51,30 @@ class _AsyncEngine:
         self.url, self.model, self.timeout = url, model, timeout
         self.retry = retry or Retry()
         self.size = 0
-        self._client: Any = None
+        self._lives: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[Any]] = WeakKeyDictionary()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self._regions = Regions()
         self._share = self._may_share(shared_memory)
         self._must_share = shared_memory is True
 
     def _open(self) -> Any:
         raise NotImplementedError
+
+    async def _connection(self) -> Any:
+        """The tritonclient client of the running event loop: its connections belong to one loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            self._lives[loop] = life = self._life()
+            self._clients[loop] = await anext(life)
+        return self._clients[loop]
+
+    async def _life(self) -> AsyncGenerator[Any]:
+        """A client that ends with `aclose`, or at the latest with its event loop, which closes all generators."""
+        client = self._open()
+        try:
+            yield client
+        finally:
+            await client.close()
 
     async def _metadata(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -82,8 +104,6 @@ class _AsyncEngine:
         EngineError
             No such server or model.
         """
-        if self._client is None:
-            self._client = self._open()
         try:
             self.size = input_side(self.model, self.url, await self._metadata())
         except EngineError:
@@ -97,12 +117,20 @@ class _AsyncEngine:
         if not self.size:
             await self.connect()
         image = check_batch(image, self.size)
-        waits = None
+        waits = self.retry.waits()
+        forgotten = 0
         while True:
             try:
                 return await self._once(image)
+            except RegionForgotten:
+                forgotten += 1
+                if forgotten == 2:  # no restart, but several servers behind the address: send pixels from now on
+                    if self._must_share:
+                        raise
+                    self._share = False
+                continue
             except (ServerBusy, ServerUnavailable):
-                waits = waits or self.retry.waits()
+                forgotten = 0
                 wait = next(waits, None)
                 if wait is None:
                     raise
@@ -110,7 +138,7 @@ class _AsyncEngine:
 
     async def _once(self, image: Image) -> Image:
         try:
-            while self._share:
+            if self._share:
                 alpha = await self._shared(image)
                 if alpha is not None:
                     return alpha
@@ -121,10 +149,10 @@ class _AsyncEngine:
 
     async def _infer(self, image: Image, region: Region | None = None) -> Any:
         given, wanted = tensors(self.module, image, region)
-        return await self._client.infer(self.model, given, outputs=wanted, **self._options())
+        return await (await self._connection()).infer(self.model, given, outputs=wanted, **self._options())
 
     async def _shared(self, image: Image) -> Image | None:
-        """One attempt through shared memory; None when it must be made again, or in another way."""
+        """One attempt through shared memory; None when the pixels must be sent instead."""
         await self._unregister(self._regions.due())
         region = self._regions.take(image.nbytes)
         if region is None:
@@ -137,11 +165,13 @@ class _AsyncEngine:
             await self._infer(image, region)
             alpha = region.read(alpha_shape(image))
         except Exception as error:  # as above
-            if has_forgotten(error):  # the server has restarted: all regions are unknown to it
+            if has_forgotten(error):  # as it is of a server that has restarted, which knows none of them
                 for stale in [region, *self._regions.drain()]:
                     stale.close()
-                return None
-            if was_answered(translate(error, self.url, self.model)):
+                raise RegionForgotten(
+                    self.url, problem="the server does not know our shared memory", remedy="leave shared_memory out"
+                ) from None
+            if translate(error, self.url, self.model).answered:
                 await self._unregister([region])
             else:
                 self._regions.retire(region)
@@ -157,7 +187,7 @@ class _AsyncEngine:
         region = None
         try:
             region = Region(image.nbytes, image.nbytes // 3)
-            await region.register_async(self._client, **self._memory_options())
+            await region.register_async(await self._connection(), **self._memory_options())
         except BaseException as error:
             if region is not None and may_have_arrived(error, self.url, self.model):
                 self._regions.retire(region)
@@ -186,19 +216,25 @@ class _AsyncEngine:
     async def _unregistering(self, name: str) -> bool:
         """Ask for a region to be unregistered; whether the server still has it."""
         try:
-            await self._client.unregister_system_shared_memory(name, **self._memory_options())
+            await (await self._connection()).unregister_system_shared_memory(name, **self._memory_options())
         except Exception as error:
             if is_in_use(error):
                 return True
             raise
-        return bool(await self._client.get_system_shared_memory_status(name, as_json=True, **self._memory_options()))
+        client = await self._connection()
+        return bool(await client.get_system_shared_memory_status(name, as_json=True, **self._memory_options()))
 
     async def close(self) -> None:
-        """Unregister and unlink shared memory and close the connection; harmless when repeated."""
-        if self._client is not None:
-            await self._unregister(self._regions.drain())
-            client, self._client = self._client, None
-            await client.close()
+        """Unregister and unlink shared memory and close the connection of this event loop; harmless when repeated."""
+        loop = asyncio.get_running_loop()
+        if loop in self._clients:
+            regions = self._regions.drain()
+            if self._share:
+                await self._unregister(regions)
+            for region in regions:  # also of servers that do not share memory: no certain one could be asked
+                region.close()
+            del self._clients[loop]
+            await self._lives.pop(loop).aclose()
 
     async def __aenter__(self) -> Self:
         try:
@@ -216,17 +252,25 @@ class _AsyncEngine:
 class AsyncGrpcEngine(_AsyncEngine):
     """Over gRPC, awaitable; parameters and errors as of `GrpcEngine`, raised by `connect`."""
 
-    def __init__(self, url: str = "127.0.0.1:8001", model: str = "matting_512", **options: Any) -> None:
+    def __init__(
+        self,
+        url: str = "127.0.0.1:8001",
+        model: str = "matting_512",
+        *,
+        lb_policy: LbPolicy = "pick_first",
+        **options: Any,
+    ) -> None:
         import tritonclient.grpc.aio as module
 
         self.module = module
+        self._settings = grpc_settings(url, lb_policy)
         super().__init__(url, model, **options)
 
     def _open(self) -> Any:
-        return self.module.InferenceServerClient(self.url, channel_args=grpc_settings(self.url))
+        return self.module.InferenceServerClient(self.url, channel_args=self._settings)
 
     async def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = await self._client.get_model_metadata(
+        found: dict[str, Any] = await (await self._connection()).get_model_metadata(
             self.model, as_json=True, client_timeout=self.timeout
         )
         return found
@@ -264,12 +308,14 @@ class AsyncHttpEngine(_AsyncEngine):
         return client
 
     async def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = await self._client.get_model_metadata(self.model)
+        found: dict[str, Any] = await (await self._connection()).get_model_metadata(self.model)
         return found
 
     def _may_share(self, wish: bool | None) -> bool:
         if wish:
-            raise OptionError("shared_memory: got True, but pixels can be shared over gRPC only; use a grpc:// address")
+            raise OptionError(
+                "shared_memory", "True, but pixels can be shared over gRPC only", remedy="use a grpc:// address"
+            )
         return False
 
     def _options(self) -> dict[str, Any]:

@@ -5,24 +5,24 @@ from __future__ import annotations
 import ipaddress
 from http.client import HTTPException
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from matting_client.engine import INPUT, OUTPUT
-from matting_client.errors import EngineError, ModelError, ServerBusy, ServerUnavailable
+from matting_client.errors import ModelError, OptionError, ServerBusy, ServerUnavailable
 from matting_client.triton.retry import Retry, translate
 from matting_client.triton.shm import Region
 
 Image = NDArray[np.uint8]
+LbPolicy = Literal["pick_first", "round_robin"]  # gRPC's: one of the addresses that a name has, or each in turn
 # What the synchronous transports raise; HTTPException comes when a server dies in the middle of an HTTP answer.
 TRANSPORT_ERRORS = (InferenceServerException, OSError, HTTPException)
 # A photo is answered before the rest of its batch, and until that is done its region stays registered: the server
 # refuses to unregister it, or takes note and forgets it again, so the wish is repeated for as long as a batch may take.
 UNREGISTERING = Retry(budget=30.0, first=0.02)
-DEAD_STUB = "is not healthy"
 
 
 def is_loopback(url: str) -> bool:
@@ -34,9 +34,18 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def grpc_settings(url: str) -> list[tuple[str, int]]:
-    """Settings of a gRPC channel: messages of any size, quick reconnection, no proxy for this very machine."""
-    settings = [
+def grpc_settings(url: str, lb_policy: LbPolicy = "pick_first") -> list[tuple[str, int | str]]:
+    """Settings of a gRPC channel: messages of any size, quick reconnection, no proxy for this very machine.
+
+    Raises
+    ------
+    OptionError
+        gRPC has no such policy that needs no further settings.
+    """
+    if lb_policy not in get_args(LbPolicy):
+        raise OptionError("lb_policy", repr(lb_policy), " or ".join(get_args(LbPolicy)))
+    settings: list[tuple[str, int | str]] = [
+        ("grpc.lb_policy_name", lb_policy),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
         ("grpc.initial_reconnect_backoff_ms", 100),
@@ -57,7 +66,9 @@ def input_side(model: str, url: str, metadata: dict[str, Any]) -> int:
     shape = shapes.get(INPUT, [])
     if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or shape[1] <= 0:
         raise ModelError(
-            f"{url}: {model} has inputs {shapes}, expected {INPUT} (batch, S, S, 3); choose a matting model"
+            url,
+            problem=f"{model} has inputs {shapes}, expected {INPUT} (batch, S, S, 3)",
+            remedy="choose a matting model",
         )
     return shape[1]
 
@@ -77,11 +88,6 @@ def tensors(module: ModuleType, image: Image, region: Region | None = None) -> t
 def alpha_shape(image: Image) -> tuple[int, ...]:
     """Shape of the answer to a batch."""
     return (*image.shape[:3], 1)
-
-
-def was_answered(failure: EngineError) -> bool:
-    """Whether the server has ended the failed request, so that it will not touch its memory any more."""
-    return isinstance(failure, ModelError | ServerBusy) or DEAD_STUB in str(failure)
 
 
 def may_have_arrived(error: BaseException, url: str, model: str) -> bool:

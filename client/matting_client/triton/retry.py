@@ -16,8 +16,9 @@ RESTRICTED = "protocol is restricted"  # the server wants a token that this clie
 LATE = ("Deadline Exceeded", "DEADLINE_EXCEEDED", "timed out")
 # A server that starts or stops, and a crashed model process that is about to be revived.
 TEMPORARY_CODES = ("UNAVAILABLE", "CANCELLED", "502", "503")
+DEAD_STUB = "is not healthy"  # the server says so of a model process that has died
 TEMPORARY_SIGNS = (
-    "is not healthy",
+    DEAD_STUB,
     "is not ready",
     "not at ready state",
     "no available versions",
@@ -49,6 +50,10 @@ class Retry:
             wait = min(2 * wait, self.longest)
 
 
+class RegionForgotten(ModelError):
+    """The server does not know a shared-memory region: it has restarted, or another one stands behind the address."""
+
+
 def translate(error: Exception, url: str, model: str) -> EngineError:
     """The package's error for whatever a transport raised; only ServerBusy and ServerUnavailable are worth a retry."""
     if isinstance(error, EngineError):
@@ -57,14 +62,20 @@ def translate(error: Exception, url: str, model: str) -> EngineError:
     status = str(error.status() or "") if isinstance(error, InferenceServerException) else ""
     line = " ".join(text.split()) or type(error).__name__
     if any(sign in text.lower() for sign in BUSY):
-        return ServerBusy(f"{url}: the queue of {model} is full; try again later or send fewer photos at once")
-    if isinstance(error, TimeoutError) or any(sign in text or sign in status for sign in LATE):
-        return ServerUnavailable(f"{url}: {model} did not answer in time; send fewer photos at once or raise timeout")
-    if not isinstance(error, InferenceServerException) or (RESTRICTED not in text and _temporary(text, status)):
-        return ServerUnavailable(
-            f"{url}: no answer from {model} ({line}); start the server with `matting serve` or ./run.sh"
+        return ServerBusy(
+            url, problem=f"the queue of {model} is full", remedy="try again later or send fewer photos at once"
         )
-    return ModelError(f"{url}: {model} refused the request: {line}")
+    if isinstance(error, TimeoutError) or any(sign in text or sign in status for sign in LATE):
+        return ServerUnavailable(
+            url, problem=f"{model} did not answer in time", remedy="send fewer photos at once or raise timeout"
+        )
+    if not isinstance(error, InferenceServerException) or (RESTRICTED not in text and _temporary(text, status)):
+        gone = ServerUnavailable(
+            url, problem=f"no answer from {model} ({line})", remedy="start the server with `matting serve` or ./run.sh"
+        )
+        gone.answered = DEAD_STUB in text
+        return gone
+    return ModelError(url, problem=f"{model} refused the request: {line}")
 
 
 def _temporary(text: str, status: str) -> bool:

@@ -15,20 +15,20 @@ from typing import Any, Self
 import numpy as np
 
 from matting_client.engine import OUTPUT, check_batch
-from matting_client.errors import OptionError, ServerBusy, ServerUnavailable
+from matting_client.errors import EngineError, OptionError, ServerBusy, ServerUnavailable
 from matting_client.triton.protocol import (
     TRANSPORT_ERRORS,
     UNREGISTERING,
     Image,
+    LbPolicy,
     alpha_shape,
     grpc_settings,
     input_side,
     is_loopback,
     may_have_arrived,
     tensors,
-    was_answered,
 )
-from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
+from matting_client.triton.retry import RegionForgotten, Retry, has_forgotten, is_in_use, translate
 from matting_client.triton.shm import Region, Regions, token_headers
 
 
@@ -51,6 +51,7 @@ class _SyncEngine:
         self._regions = Regions()
         self._share = self._may_share(shared_memory)
         self._must_share = shared_memory is True
+        self._closed = False
         try:
             self.size = input_side(model, url, self._metadata())
         except TRANSPORT_ERRORS as error:
@@ -95,14 +96,26 @@ class _SyncEngine:
             The request is wrong.
         ServerBusy, ServerUnavailable
             Still so when the retry budget was spent.
+        EngineError
+            It was closed.
         """
         image = check_batch(image, self.size)
-        waits = None
+        if self._closed:
+            raise EngineError(self.url, "a client that was closed", "an open one", "make another")
+        waits = self.retry.waits()
+        forgotten = 0
         while True:
             try:
                 return self._once(image)
+            except RegionForgotten:
+                forgotten += 1
+                if forgotten == 2:  # no restart, but several servers behind the address: send pixels from now on
+                    if self._must_share:
+                        raise
+                    self._share = False
+                continue
             except (ServerBusy, ServerUnavailable):
-                waits = waits or self.retry.waits()
+                forgotten = 0
                 wait = next(waits, None)
                 if wait is None:
                     raise
@@ -110,7 +123,7 @@ class _SyncEngine:
 
     def _once(self, image: Image) -> Image:
         try:
-            while self._share:
+            if self._share:
                 alpha = self._shared(image)
                 if alpha is not None:
                     return alpha
@@ -124,7 +137,7 @@ class _SyncEngine:
         return self._connection().infer(self.model, given, outputs=wanted, **self._options())
 
     def _shared(self, image: Image) -> Image | None:
-        """One attempt through shared memory; None when it must be made again, or in another way."""
+        """One attempt through shared memory; None when the pixels must be sent instead."""
         self._unregister(self._regions.due())
         region = self._regions.take(image.nbytes)
         if region is None:
@@ -137,11 +150,13 @@ class _SyncEngine:
             self._infer(image, region)
             alpha = region.read(alpha_shape(image))
         except TRANSPORT_ERRORS as error:
-            if has_forgotten(error):  # the server has restarted: all regions are unknown to it
+            if has_forgotten(error):  # as it is of a server that has restarted, which knows none of them
                 for stale in [region, *self._regions.drain()]:
                     stale.close()
-                return None
-            if was_answered(translate(error, self.url, self.model)):
+                raise RegionForgotten(
+                    self.url, problem="the server does not know our shared memory", remedy="leave shared_memory out"
+                ) from None
+            if translate(error, self.url, self.model).answered:
                 self._unregister([region])
             else:
                 self._regions.retire(region)
@@ -195,7 +210,14 @@ class _SyncEngine:
 
     def close(self) -> None:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""
-        self._unregister(self._regions.drain())
+        if self._closed:
+            return
+        regions = self._regions.drain()
+        if self._share:
+            self._unregister(regions)
+        for region in regions:  # also of servers that do not share memory: no certain one could be asked
+            region.close()
+        self._closed = True
         self._disconnect()
 
     def __enter__(self) -> Self:
@@ -216,6 +238,7 @@ class GrpcEngine(_SyncEngine):
     model : name in the repository.
     shared_memory : pass pixels through system shared memory; None does so where a server of this user on this machine
         lets it.
+    lb_policy : "round_robin" asks all servers that a name stands for in turn, "pick_first" stays with one.
     timeout : seconds for one attempt.
     retry : waits between attempts.
 
@@ -227,11 +250,18 @@ class GrpcEngine(_SyncEngine):
         The server has no such matting model.
     """
 
-    def __init__(self, url: str = "127.0.0.1:8001", model: str = "matting_512", **options: Any) -> None:
+    def __init__(
+        self,
+        url: str = "127.0.0.1:8001",
+        model: str = "matting_512",
+        *,
+        lb_policy: LbPolicy = "pick_first",
+        **options: Any,
+    ) -> None:
         import tritonclient.grpc as module
 
         self.module = module
-        self._client = module.InferenceServerClient(url, channel_args=grpc_settings(url))
+        self._client = module.InferenceServerClient(url, channel_args=grpc_settings(url, lb_policy))
         super().__init__(url, model, **options)
 
     def _connection(self) -> Any:
@@ -293,7 +323,9 @@ class HttpEngine(_SyncEngine):
 
     def _may_share(self, wish: bool | None) -> bool:
         if wish:
-            raise OptionError("shared_memory: got True, but pixels can be shared over gRPC only; use a grpc:// address")
+            raise OptionError(
+                "shared_memory", "True, but pixels can be shared over gRPC only", remedy="use a grpc:// address"
+            )
         return False
 
     def _options(self) -> dict[str, Any]:

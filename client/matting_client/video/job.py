@@ -71,7 +71,9 @@ class Workplace:
                 self.folder.mkdir(parents=True)
                 sign.write_text(digest, encoding="ascii")
         except OSError as error:
-            raise OutputError(f"{target}: cannot be written ({error.strerror}); choose another -o") from None
+            raise OutputError(
+                target, problem=f"cannot be written ({error.strerror})", remedy="choose another -o"
+            ) from None
 
     def segment(self, number: int) -> Segment:
         """The files of a segment."""
@@ -172,7 +174,9 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
         part.replace(target)
     except (OSError, ValueError) as error:
         reason = reason_of(error)
-        raise OutputError(f"{target}: cannot be written ({reason}); free space or choose another -o") from None
+        raise OutputError(
+            target, problem=f"cannot be written ({reason})", remedy="free space or choose another -o"
+        ) from None
 
 
 def _video_packets(av: Any, segments: list[Segment], stream: Any, clip: Clip) -> Iterator[tuple[Fraction, int, Any]]:

@@ -34,7 +34,7 @@ DEFAULT_FPS = Fraction(30)
 MAX_VIDEO_PIXELS = 4096 * 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Timed:
     """A frame, (H, W, 3) uint8 RGB, and when it is shown, in ticks of the clip's time base from its beginning."""
 
@@ -71,7 +71,7 @@ def import_av() -> Any:
     try:
         import av
     except ImportError:
-        raise OptionError("video needs PyAV; pip install 'matting-client[video]'") from None
+        raise OptionError("", problem="video needs PyAV", remedy="pip install 'matting-client[video]'") from None
     return av
 
 
@@ -109,7 +109,9 @@ class VideoFile:
             seconds = _seconds(container, stream)
         if seconds is not None:
             if start >= seconds:
-                raise OptionError(f"--start {float(start):g}: got a clip of {float(seconds):.2f} s; start earlier")
+                raise OptionError(
+                    f"--start {float(start):g}", f"a clip of {float(seconds):.2f} s", remedy="start earlier"
+                )
             length = min(seconds, end or seconds) - start
             self.clip = replace(self.clip, count=max(1, round(length * self.clip.fps)))
 
@@ -125,16 +127,14 @@ class VideoFile:
                 container = stack.enter_context(av.open(file, options=allowed))
             except (OSError, ValueError) as error:
                 raise InputError(
-                    f"{self.name}: got no readable video ({reason_of(error)}); choose another file"
+                    self.name, f"no readable video ({reason_of(error)})", remedy="choose another file"
                 ) from None
             if not container.streams.video:
-                raise InputError(f"{self.name}: got no video stream, expected one; choose another file")
+                raise InputError(self.name, "no video stream", "one", "choose another file")
             stream = container.streams.video[0]
             width, height = stream.width or 0, stream.height or 0
             if not 0 < width * height <= MAX_VIDEO_PIXELS:
-                raise InputError(
-                    f"{self.name}: got {width}x{height} pixels, expected 1 to {MAX_VIDEO_PIXELS}; make it smaller"
-                )
+                raise InputError(self.name, f"{width}x{height} pixels", f"1 to {MAX_VIDEO_PIXELS}", "make it smaller")
             yield container
 
     def frames(self) -> Iterator[Timed]:
@@ -167,7 +167,7 @@ class VideoFile:
                 last = max(tick, last + 1)
                 yield Timed(upright_rgb(frame), last)
             if empty:
-                raise InputError(f"{self.name}: got no frames, expected a video; choose another file")
+                raise InputError(self.name, "no frames", "a video", "choose another file")
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         number = 0
@@ -177,7 +177,9 @@ class VideoFile:
                 yield frame
         except (OSError, ValueError) as error:
             raise InputError(
-                f"{self.name}: damaged after frame {number} ({reason_of(error)}); cut it there with --end, or repair it"
+                self.name,
+                problem=f"damaged after frame {number} ({reason_of(error)})",
+                remedy="cut it there with --end, or repair it",
             ) from None
 
 
@@ -207,11 +209,11 @@ class Animation:
                 count = getattr(picture, "n_frames", 1)
                 pixels = picture.width * picture.height
         except UnidentifiedImageError:
-            raise InputError(f"{path}: got no GIF or WebP, expected what its name says; choose another file") from None
+            raise InputError(path, "no GIF or WebP", "what its name says", "choose another file") from None
         except (*DAMAGED, MemoryError) as error:
-            raise InputError(f"{path}: cannot be read ({error}); choose another file") from None
+            raise InputError(path, problem=f"cannot be read ({error})", remedy="choose another file") from None
         if pixels > MAX_VIDEO_PIXELS:
-            raise InputError(f"{path}: got {pixels} pixels, expected at most {MAX_VIDEO_PIXELS}; make it smaller")
+            raise InputError(path, f"{pixels} pixels", f"at most {MAX_VIDEO_PIXELS}", "make it smaller")
         self.clip = Clip(str(path), Fraction(1, 1000), Fraction(10), count)
 
     def frames(self) -> Iterator[Timed]:
@@ -227,7 +229,9 @@ class Animation:
                     number += 1
                     tick += max(10, int(shown.info.get("duration") or 100))
         except (*DAMAGED, MemoryError) as error:
-            raise InputError(f"{self.path}: damaged after frame {number} ({error}); make it anew") from None
+            raise InputError(
+                self.path, problem=f"damaged after frame {number} ({error})", remedy="make it anew"
+            ) from None
 
 
 class Folder:
@@ -236,7 +240,7 @@ class Folder:
     def __init__(self, path: Path, fps: Fraction | None) -> None:
         self._files = sorted(each for each in path.iterdir() if each.suffix.lower() in STILLS and each.is_file())
         if not self._files:
-            raise InputError(f"{path}: got a folder without pictures, expected {', '.join(STILLS)} files")
+            raise InputError(path, "a folder without pictures", f"{', '.join(STILLS)} files")
         rate = fps or DEFAULT_FPS
         self.clip = Clip(str(path), 1 / rate, rate, len(self._files))
 
@@ -260,7 +264,7 @@ class Raw:
     ) -> None:
         self._pipe, self._width, self._height = pipe, *size
         if not 0 < self._width * self._height <= MAX_VIDEO_PIXELS or min(size) < 1:
-            raise OptionError(f"--size: got {size[0]}x{size[1]}, expected 1 to {MAX_VIDEO_PIXELS} pixels")
+            raise OptionError("--size", f"{size[0]}x{size[1]}", f"1 to {MAX_VIDEO_PIXELS} pixels")
         rate = fps or DEFAULT_FPS
         self.clip = Clip(name, 1 / rate, rate, None)
 
@@ -279,7 +283,9 @@ class Raw:
                 return
             if len(data) < length:
                 raise InputError(
-                    f"{self.clip.name}: ended within frame {tick + 1} ({len(data)} of {length} bytes); check --size"
+                    self.clip.name,
+                    problem=f"ended within frame {tick + 1} ({len(data)} of {length} bytes)",
+                    remedy="check --size",
                 )
             yield Timed(np.frombuffer(data, np.uint8).reshape(self._height, self._width, 3), tick)
 
@@ -301,8 +307,8 @@ def open_source(path: Path, start: Fraction, end: Fraction | None, fps: Fraction
         source = Animation(path)
     else:
         if fps is not None:
-            raise OptionError(f"--fps: got it with {path}, which has its own; leave it out")
+            raise OptionError("--fps", f"it with {path}, which has its own", remedy="leave it out")
         return VideoFile(path, start, end)
     if cut:
-        raise OptionError(f"--start, --end: got {path}, expected a video file; cut it first")
+        raise OptionError("--start, --end", path, "a video file", "cut it first")
     return source

@@ -16,7 +16,7 @@ SIGMA = 1.5  # pixels of that smoothing, at the model's resolution
 RADIUS = 4  # pixels around a change that count as changed, the same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Still:
     """The alpha that is shown, and the picture it was made for, pixel by pixel.
 

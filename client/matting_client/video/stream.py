@@ -12,11 +12,12 @@ from typing import TypeVar
 import numpy as np
 
 from matting_client import processing
-from matting_client.cutout import Cutout, Picture
+from matting_client.cutout import Cutout
 from matting_client.engine import AsyncEngine, Engine
 from matting_client.errors import InputError
 from matting_client.options import Options
 from matting_client.processing.letterbox import inner
+from matting_client.types import Image
 from matting_client.video.still import Still
 from matting_client.video.temporal import REACH, Look, Window
 
@@ -25,28 +26,28 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Frame:
     """A frame and what the model gets of it; `pha` is what it answered, (S, S)."""
 
-    rgb: Picture
-    square: Picture
+    rgb: Image
+    square: Image
     box: processing.Letterbox
-    pha: Picture
+    pha: Image
 
     @property
     def look(self) -> Look:
         """The frame at the model's resolution."""
         return Look(inner(self.square, self.box), inner(self.pha, self.box))
 
-    def with_alpha(self, small: Picture) -> Frame:
+    def with_alpha(self, small: Image) -> Frame:
         """The same frame with another alpha (h, w) of the model's resolution, without padding."""
         pha = np.zeros_like(self.pha)
         box = self.box
         pha[box.top : box.top + box.inner_height, box.left : box.left + box.inner_width] = small
         return Frame(self.rgb, self.square, box, pha)
 
-    def full_alpha(self, refine: bool) -> Picture:
+    def full_alpha(self, refine: bool) -> Image:
         """Alpha (H, W) of the frame's own size."""
         if refine:
             return processing.refine(self.rgb, self.square, self.pha, self.box)
@@ -60,7 +61,7 @@ class Frames:
         self._shape: tuple[int, ...] | None = None
         self._count = 0
 
-    def check(self, rgb: Picture) -> Picture:
+    def check(self, rgb: Image) -> Image:
         """The frame.
 
         Raises
@@ -70,11 +71,11 @@ class Frames:
         """
         self._count += 1
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
-            raise InputError(f"frame {self._count}: got {rgb.dtype} {rgb.shape}, expected uint8 (H, W, 3) RGB")
+            raise InputError(f"frame {self._count}", f"{rgb.dtype} {rgb.shape}", "uint8 (H, W, 3) RGB")
         self._shape = self._shape or rgb.shape
         if rgb.shape != self._shape:
             got, expected = (f"{shape[1]}x{shape[0]}" for shape in (rgb.shape, self._shape))
-            raise InputError(f"frame {self._count}: got {got} pixels, expected {expected} as the first; scale it first")
+            raise InputError(f"frame {self._count}", f"{got} pixels", f"{expected} as the first", "scale it first")
         return rgb
 
 
@@ -130,7 +131,7 @@ def _smoothed(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 def cutouts(
     engine: Engine,
-    frames: Iterable[Picture],
+    frames: Iterable[Image],
     options: Options,
     *,
     smooth: bool = True,
@@ -159,11 +160,11 @@ def cutouts(
     checked = Frames()
     state = still or Still()
 
-    def ask(rgb: Picture) -> Frame:
+    def ask(rgb: Image) -> Frame:
         square, box = processing.letterbox(rgb, engine.size)
         return Frame(rgb, square, box, engine.infer(square[None])[0, ..., 0])
 
-    def finish(frame: Frame) -> tuple[Frame, Picture]:
+    def finish(frame: Frame) -> tuple[Frame, Image]:
         return frame, frame.full_alpha(options.refine)
 
     with ThreadPoolExecutor(in_flight) as pool:
@@ -179,7 +180,7 @@ def cutouts(
 
 async def cutouts_async(
     engine: AsyncEngine,
-    frames: Iterable[Picture] | AsyncIterable[Picture],
+    frames: Iterable[Image] | AsyncIterable[Image],
     options: Options,
     *,
     smooth: bool = True,
@@ -192,7 +193,7 @@ async def cutouts_async(
     smoother = Smoother()
     state = Still()
 
-    async def ask(rgb: Picture) -> Frame:
+    async def ask(rgb: Image) -> Frame:
         square, box = await asyncio.to_thread(processing.letterbox, rgb, engine.size)
         return Frame(rgb, square, box, (await engine.infer(square[None]))[0, ..., 0])
 
@@ -226,7 +227,7 @@ async def cutouts_async(
             task.cancel()
 
 
-async def _each(frames: Iterable[Picture] | AsyncIterable[Picture]) -> AsyncIterator[Picture]:
+async def _each(frames: Iterable[Image] | AsyncIterable[Image]) -> AsyncIterator[Image]:
     if isinstance(frames, AsyncIterable):
         async for frame in frames:
             yield frame

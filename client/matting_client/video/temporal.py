@@ -34,7 +34,7 @@ BAND = 8  # pixels around the edge that are averaged
 MIN_FLOW_SIDE = 16  # pixels; the search has no room in a smaller picture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Look:
     """A frame at the model's resolution.
 
@@ -98,7 +98,7 @@ def confidence(here: Look, there: Look, flow: Float, back: Float) -> Float:
     return sure if float(sure.mean()) > SAME_SHOT else np.zeros_like(sure)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Neighbour:
     """Another frame, the flow to it and how sure that is, both at half the model's resolution."""
 

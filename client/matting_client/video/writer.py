@@ -155,7 +155,9 @@ def check_encoder(suffix: str) -> None:
     encoder = CODECS[suffix].encoder
     if encoder not in av.codecs_available:
         raise OptionError(
-            f"-o {suffix}: this FFmpeg lacks the encoder {encoder}; pip install av, or choose another file"
+            f"-o {suffix}",
+            problem=f"this FFmpeg lacks the encoder {encoder}",
+            remedy="pip install av, or choose another file",
         )
 
 
@@ -165,7 +167,7 @@ def _even(side: int) -> int:
 
 def _unwritable(path: Path, error: Exception) -> OutputError:
     reason = reason_of(error)
-    return OutputError(f"{path}: cannot be written ({reason}); free space or choose another -o")
+    return OutputError(path, problem=f"cannot be written ({reason})", remedy="free space or choose another -o")
 
 
 class Pictures:
@@ -200,14 +202,18 @@ class RawPixels:
         try:
             self._pipe.write(np.ascontiguousarray(picture).data)
         except OSError as error:
-            raise OutputError(f"standard output: cannot be written ({error.strerror}); write to a file") from None
+            raise OutputError(
+                "standard output", problem=f"cannot be written ({error.strerror})", remedy="write to a file"
+            ) from None
 
     def close(self) -> None:
         """Flush. Raises OutputError."""
         try:
             self._pipe.flush()
         except OSError as error:
-            raise OutputError(f"standard output: cannot be written ({error.strerror}); write to a file") from None
+            raise OutputError(
+                "standard output", problem=f"cannot be written ({error.strerror})", remedy="write to a file"
+            ) from None
 
 
 class AnimatedPicture:
@@ -232,8 +238,9 @@ class AnimatedPicture:
         self._pixels += picture.shape[0] * picture.shape[1]
         if self._pixels > self.MOST_PIXELS:
             raise OutputError(
-                f"{self._path}: got {len(self._frames) + 1} frames, too many for {self._suffix} of this size; "
-                "use --end, a smaller clip, or .webm"
+                self._path,
+                f"{len(self._frames) + 1} frames, too many for {self._suffix} of this size",
+                remedy="use --end, a smaller clip, or .webm",
             )
         self._frames.append(Image.fromarray(rgb_or_rgba(picture)))
         self._ticks.append(tick)

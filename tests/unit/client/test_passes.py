@@ -95,7 +95,7 @@ def test_async_sees_the_same(tiny: MattingClient) -> None:
 def test_the_published_model_cuts_a_small_person_out_better_in_two_passes(client: MattingClient) -> None:
     astronaut = data.astronaut()
     near = client.cutout(astronaut, Options(passes=1)).raw
-    room = cv2.resize(data.coffee(), (1600, 1200), interpolation=cv2.INTER_CUBIC)[:, ::-1] // 4 + 150
+    room = cv2.GaussianBlur(cv2.resize(data.coffee(), (1600, 1200)), (0, 0), 60) // 4 + 150  # no cup to be cut out
     place = slice(1200 - 512, 1200), slice(900, 900 + 512)
     alpha = near[..., None] / 255
     room[place] = np.rint(alpha * astronaut + (1 - alpha) * room[place])

@@ -58,7 +58,7 @@ def test_long_answers_become_one_line() -> None:
 
 
 def test_our_own_errors_pass() -> None:
-    error = ModelError("x")
+    error = ModelError("x", "y")
     assert translate(error, "u:1", "m") is error
 
 

@@ -10,9 +10,11 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 from matting_client.client import split_url
-from matting_client.errors import ModelError, OptionError, ServerBusy, ServerUnavailable
-from matting_client.triton.protocol import alpha_shape, grpc_settings, input_side, is_loopback, tensors, was_answered
+from matting_client.errors import ModelError, OptionError
+from matting_client.triton.protocol import alpha_shape, grpc_settings, input_side, is_loopback, tensors
+from matting_client.triton.retry import translate
 from matting_client.triton.shm import Region
+from tritonclient.utils import InferenceServerException
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,11 @@ def test_shape_of_the_answer() -> None:
 
 def test_what_may_still_be_written_to() -> None:
     """Only a request that the server has ended surely leaves its memory alone."""
-    assert was_answered(ModelError("refused"))
-    assert was_answered(ServerBusy("full"))
-    assert was_answered(ServerUnavailable("Stub process 'a' is not healthy."))
-    assert not was_answered(ServerUnavailable("did not answer in time"))
+    for text, answered in (
+        ("unexpected shape for input 'image'", True),
+        ("Exceeds maximum queue size", True),
+        ("Stub process 'a' is not healthy.", True),
+        ("Deadline Exceeded", False),
+        ("Socket closed", False),
+    ):
+        assert translate(InferenceServerException(text), "u:1", "m").answered is answered

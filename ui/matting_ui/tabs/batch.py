@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 from matting_client import Cutout, MattingError, Options
-from matting_client.cli.inputs import SUFFIX_OF_FORMAT
+from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 
 from matting_ui import controls, download, ids
 from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
@@ -142,7 +142,8 @@ class Handlers:
             item.reason = "" if item.found else texts(code)["nothing_found"]
             item.seconds, item.state = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0), DONE
         except MattingError as error:
-            item.fail(failure(error, code).replace(f"{item.name}: ", "", 1))
+            subject = "" if error.subject == item.name else error.subject  # the photo's name stands beside it
+            item.fail(failure(error.replace(subject=subject), code))
         except OSError:
             item.fail(texts(code)["batch_gone"])
         except Exception:

@@ -96,7 +96,7 @@ def _edge() -> Options:
 def _photo(cutout: Cutout, *, size: str, background: str, colour: str, zoom: float, shift: float, **_: Any) -> IdPhoto:
     known = sizes()
     if size not in known:
-        raise OptionError(f"size: got {size!r:.60}, expected one of {', '.join(known)}")
+        raise OptionError("size", f"{size!r:.60}", f"one of {', '.join(known)}")
     own = {ids.OFFICIAL: None, ids.CUSTOM: controls.colour_text(colour)}
     chosen = own[background] if background in own else ids.BACKGROUNDS.get(background)
     return id_photo(cutout, known[size], chosen, zoom, shift / 100)

@@ -10,10 +10,9 @@ from typing import Any
 import cv2
 import gradio as gr
 import numpy as np
-from matting_client import Cutout, Limits, MattingError, OptionError, Options
-from matting_client.cli.inputs import SUFFIX_OF_FORMAT
+from matting_client import Cutout, Limits, MattingError, Options
 from matting_client.imaging.decode import read
-from matting_client.imaging.encode import encode
+from matting_client.imaging.encode import SUFFIX_OF_FORMAT, encode
 from matting_client.processing.crop import subject_box
 from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, has_ground
 from numpy.typing import NDArray
@@ -122,10 +121,7 @@ def read_scene(*, x: float, y: float, scale: float, blur: float, light: float, s
     OptionError
         A value that the page does not offer.
     """
-    try:
-        return Scene(x / 100, y / 100, scale / 100, float(blur), light / 100, shadow / 100)
-    except ValueError as error:
-        raise OptionError(str(error)) from None
+    return Scene(x / 100, y / 100, scale / 100, float(blur), light / 100, shadow / 100)
 
 
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:

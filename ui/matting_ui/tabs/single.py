@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 from matting_client import MattingError, Options, presets
-from matting_client.cli.inputs import SUFFIX_OF_FORMAT
+from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 
 from matting_ui import controls, download, ids
 from matting_ui.context import WORK, Studio, code_of, shown, words_of
@@ -52,10 +52,9 @@ class Handlers:
         waited = time.monotonic() - started if started else 0.0
         try:
             options = controls.read_options(self.studio, picture=picture, **values)
-            key, kept = self.studio.keep(photo, bool(fine))
+            key, kept = self.studio.keep(photo, bool(fine), waited)
             for note in kept.full.origin.notes:
                 gr.Warning(note)
-            kept.full.seconds["queue"] = waited
             return *self._show(kept, options, request), key, None
         except MattingError as error:
             raise shown(error, request) from None

@@ -54,7 +54,8 @@ class Handlers:
             cutout = self.studio.cut(encode(frame, "png"), options, source.name, None)
             picture = cutout.render(background.behind(cutout, Fraction(0)))
         except (MattingError, ValueError) as error:
-            raise shown(error if isinstance(error, MattingError) else OptionError(str(error)), request) from None
+            known = error if isinstance(error, MattingError) else OptionError("", problem=error)
+            raise shown(known, request) from None
         line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=source.clip.count or "?")
         return self.studio.save(encode(picture, "webp", PREVIEW_QUALITY), "frame", ".webp"), line
 
@@ -69,7 +70,7 @@ class Handlers:
             source = VideoFile(self.studio.uploaded(clip), name=Path(clip).name)
             count = source.clip.count
             if count is not None and count > MOST_FRAMES:
-                raise OptionError(f"got about {count} frames, expected at most {MOST_FRAMES}; use a part of the clip")
+                raise OptionError("", f"about {count} frames", f"at most {MOST_FRAMES}", "use a part of the clip")
             target = (
                 self.studio.folder / secrets.token_hex(16) / portable(Path(clip).stem, f"-cutout.{values['format']}")
             )
@@ -118,12 +119,12 @@ def read_look(format: str, background: str, colour: str) -> tuple[Options, Backg
     OptionError
     """
     if format not in FORMATS or background not in BACKGROUNDS:
-        raise OptionError(f"got {format!r} and {background!r}, expected one of the choices")
+        raise OptionError("", f"{format!r} and {background!r}", "one of the choices")
     if background == BLUR:
         return Options(), Blurred()
     chosen = controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background]
     if chosen is None and format == "mp4":
-        raise OptionError("mp4 cannot be transparent; choose a background, or webm or mov")
+        raise OptionError("", problem="mp4 cannot be transparent", remedy="choose a background, or webm or mov")
     return Options(background=chosen), FromOptions()
 
 
