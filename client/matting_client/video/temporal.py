@@ -25,11 +25,11 @@ Pixels = TypeVar("Pixels", Picture, Float)
 
 REACH = 2  # frames before and after that count
 FLOW_SCALE = 0.5  # of the model's resolution: a quarter of the time, and as good at the edge
-ROUND_TRIP = 0.5  # pixels of the flow's resolution that there and back may differ by, as a Gaussian's width
-LIKENESS = 12.0  # levels of grey (0..255) that the pictures may differ by, the same
+ROUND_TRIP = 0.25  # pixels of the flow's resolution that there and back may differ by, as a Gaussian's width
+LIKENESS = 6.0  # levels of grey (0..255) that the pictures may differ by, the same
 LIGHT = 15  # pixels of the flow's resolution, a box; light that changes more slowly than this does not count
 CUT = 24.0  # mean difference of grey after the flow, 0..255: another shot begins
-SAME_SHOT = 0.15  # mean confidence below which it is another shot, too: some of any two pictures fits by chance
+SAME_SHOT = 0.05  # mean confidence below which it is another shot, too: some of any two pictures fits by chance
 BAND = 8  # pixels around the edge that are averaged
 MIN_FLOW_SIDE = 16  # pixels; the search has no room in a smaller picture
 
@@ -65,7 +65,7 @@ def optical_flow(here: Look, there: Look) -> Float:
     """Where each pixel of `here` lies in `there`: (h/2, w/2, 2) offsets in pixels of that resolution."""
     if min(here.grey.shape) < MIN_FLOW_SIDE:
         return np.zeros((*here.grey.shape, 2), np.float32)
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow: Float = dis.calc(here.grey, there.grey, None)
     return flow
 
