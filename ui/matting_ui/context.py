@@ -158,12 +158,12 @@ class Studio:
         path = self.folder / secrets.token_hex(16) / portable(stem, ending)
         if not self.folder.is_dir():  # made anew, others could read it
             log.error("%s: is gone, so that no result can be written; start the server again", self.folder)
-            raise NoRoom("result")
+            raise NoRoom("result", problem="cannot be kept", remedy="see the log")
         try:
             write(path, data)
         except OutputError as error:
             log.error("%s", error)
-            raise NoRoom("result") from None
+            raise NoRoom("result", problem="cannot be kept", remedy="see the log") from None
         return str(path)
 
 
