@@ -141,7 +141,7 @@ class Handlers:
         total = round(1000 * (infer + sum(seconds.get(step, 0.0) for step in ("queue", "decode", "refine"))))
         line = words["status"].format(width=width, height=height, model=kept.model, total=total, **steps)
         if kept.full.is_empty:
-            return words["nothing_found"]
+            return f"{words['nothing_found']} · {line}"
         return f"{line} · {words['jpeg_white']}" if options.format == "jpeg" and options.background is None else line
 
 
