@@ -184,12 +184,13 @@ def test_a_server_that_dies_in_the_middle_of_a_folder(tmp_path: Path) -> None:
     finally:
         assert served.stop(signal.SIGTERM) == 0
     _, errors = process.communicate(timeout=120)
-    lines = errors.decode().splitlines()
+    *lines, last = errors.decode().splitlines()
     done = sorted(path.name for path in out.iterdir())
     assert process.returncode == 1
     assert all(name.endswith(".png") for name in done), done
     assert 3 <= len(done) < 40
     assert len(done) + len(lines) == 40
+    assert last == f"matting cutout: {len(done)} done, {len(lines)} failed"
     for index in range(40):
         assert (f"{index:02}.png" in done) != any(f"{index:02}.jpg" in line for line in lines)
     for name in done:
