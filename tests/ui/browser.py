@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -57,6 +58,15 @@ class Site:
         """Photos that the page and the API have had cut out."""
         text = self.server.get("/metrics", self.port)[1].decode()
         return int(float(re.findall(r"^matting_photos_total ([\d.]+)", text, re.MULTILINE)[0]))
+
+    def settled_photos(self) -> int:
+        """`photos`, once those of visitors who have left are done, too: it has stood still for two seconds."""
+        count, since = self.photos(), time.monotonic()
+        while time.monotonic() - since < 2:
+            time.sleep(0.2)
+            if (now := self.photos()) != count:
+                count, since = now, time.monotonic()
+        return count
 
     def model_seconds(self) -> float:
         """What requests have spent in Triton, the supervisor's checks, of a few ms each, among them."""

@@ -213,10 +213,12 @@ def test_every_text_has_both_languages() -> None:
 
 
 def test_photos_that_were_discarded_are_not_cut_out(tmp_path: Path) -> None:
-    asked, may_go_on = [], threading.Event()
+    asked: list[str] = []
+    started, may_go_on = threading.Event(), threading.Event()
 
-    def cut(photo: bytes, options: Options, name: str) -> Cutout:
+    def cut(photo: bytes, options: Options, name: str, model: str | None) -> Cutout:
         asked.append(name)
+        started.set()
         may_go_on.wait(20)
         return cutout()
 
@@ -225,13 +227,12 @@ def test_photos_that_were_discarded_are_not_cut_out(tmp_path: Path) -> None:
     )
     photos = [tmp_path / f"{number}.jpg" for number in range(4)]
     for photo in photos:
-        photo.write_bytes(b"x")
+        Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(photo)
     batch = Batch()
     batch.add([(photo.name, str(photo), "") for photo in photos])
     with ThreadPoolExecutor(1) as pool:
         Handlers(studio, pool)._start(batch, batch.claim(Options()), Options(), None)
-        while not asked:
-            time.sleep(0.01)
+        assert started.wait(20), batch.listed()
         batch.clear()
         may_go_on.set()
     assert asked == ["0.jpg"]
@@ -242,5 +243,5 @@ def test_backgrounds_have_the_limits_of_photos(studio: Studio, tmp_path: Path) -
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(picture)
     assert studio.background(str(picture)) == picture.resolve()
     small = replace(studio, limits=Limits(max_pixels=500))
-    with pytest.raises(InputError, match=r"wall\.png: got 0\.0006 million pixels, expected at most 0\.0005 million"):
+    with pytest.raises(InputError, match=r"wall\.png: got 30x20 pixels, expected at most 0\.0005 million"):
         controls.read_options(small, background=ids.FROM_PICTURE, picture=str(picture))

@@ -28,7 +28,7 @@ def loaded(page: Page, element: str, index: int = -1) -> np.ndarray:
 
 
 def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
-    before = site.photos()
+    before = site.settled_photos()
     cut_out(page, photos)
     assert site.photos() == before + 1
     status = page.locator(f"#{ids.STATUS}").inner_text()

@@ -135,7 +135,7 @@ _CODES = {
     413: "file_too_large",
     429: "too_many_uploads",
     503: "storage_unavailable",
-    507: "storage_full",
+    507: "insufficient_storage",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import logging
 import os
@@ -96,8 +97,10 @@ def node() -> Path:
     """Folder of the programs for Node.js, with what they need installed."""
     npm = shutil.which("npm")
     assert npm, "got no npm; install the package of that name, as ./test.sh does"
-    if not (CLIENTS / "node_modules" / ".package-lock.json").exists():
-        subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=CLIENTS, check=True, timeout=300)
+    with (CLIENTS / "package.json").open("rb") as one_at_a_time:  # tests run in several processes
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        if not (CLIENTS / "node_modules" / ".package-lock.json").exists():
+            subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=CLIENTS, check=True, timeout=300)
     return CLIENTS
 
 
