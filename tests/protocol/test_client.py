@@ -102,7 +102,7 @@ def test_without_a_token_the_pixels_are_sent(
         for module in ("sync", "aio"):
             monkeypatch.setattr(f"matting_client.triton.{module}.token_headers", lambda url, it=headers: it)
         assert infer(engine, served.grpc, photo, retry=Retry(budget=0))[1] == "grpc"
-        with pytest.raises(ModelError, match="protocol is restricted"):
+        with pytest.raises(ModelError, match="does not know our shared memory"):
             infer(engine, served.grpc, photo, shared_memory=True)
     assert served.regions() == []
 

@@ -25,7 +25,7 @@ from matting_client.triton.protocol import (
     may_have_arrived,
     tensors,
 )
-from matting_client.triton.retry import RegionForgotten, Retry, has_forgotten, is_in_use, translate
+from matting_client.triton.retry import RegionForgotten, Retry, has_forgotten, is_in_use, region_forgotten, translate
 from matting_client.triton.shm import Region, Regions, token_headers
 
 CONNECTIONS = 64  # HTTP connections kept; more requests than this wait for one
@@ -168,9 +168,7 @@ class _AsyncEngine:
             if has_forgotten(error):  # as it is of a server that has restarted, which knows none of them
                 for stale in [region, *self._regions.drain()]:
                     stale.close()
-                raise RegionForgotten(
-                    self.url, problem="the server does not know our shared memory", remedy="leave shared_memory out"
-                ) from None
+                raise region_forgotten(self.url) from None
             if translate(error, self.url, self.model).answered:
                 await self._unregister([region])
             else:

@@ -54,6 +54,11 @@ class RegionForgotten(ModelError):
     """The server does not know a shared-memory region: it has restarted, or another one stands behind the address."""
 
 
+def region_forgotten(url: str) -> RegionForgotten:
+    """The error of a server that does not know a region, or wants another one's token for it."""
+    return RegionForgotten(url, problem="the server does not know our shared memory", remedy="leave shared_memory out")
+
+
 def translate(error: Exception, url: str, model: str) -> EngineError:
     """The package's error for whatever a transport raised; only ServerBusy and ServerUnavailable are worth a retry."""
     if isinstance(error, EngineError):
@@ -69,7 +74,9 @@ def translate(error: Exception, url: str, model: str) -> EngineError:
         return ServerUnavailable(
             url, problem=f"{model} did not answer in time", remedy="send fewer photos at once or raise timeout"
         )
-    if not isinstance(error, InferenceServerException) or (RESTRICTED not in text and _temporary(text, status)):
+    if RESTRICTED in text:  # with the token of one server at another's door
+        return region_forgotten(url)
+    if not isinstance(error, InferenceServerException) or _temporary(text, status):
         gone = ServerUnavailable(
             url, problem=f"no answer from {model} ({line})", remedy="start the server with `matting serve` or ./run.sh"
         )

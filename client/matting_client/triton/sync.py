@@ -28,7 +28,7 @@ from matting_client.triton.protocol import (
     may_have_arrived,
     tensors,
 )
-from matting_client.triton.retry import RegionForgotten, Retry, has_forgotten, is_in_use, translate
+from matting_client.triton.retry import RegionForgotten, Retry, has_forgotten, is_in_use, region_forgotten, translate
 from matting_client.triton.shm import Region, Regions, token_headers
 
 
@@ -153,9 +153,7 @@ class _SyncEngine:
             if has_forgotten(error):  # as it is of a server that has restarted, which knows none of them
                 for stale in [region, *self._regions.drain()]:
                     stale.close()
-                raise RegionForgotten(
-                    self.url, problem="the server does not know our shared memory", remedy="leave shared_memory out"
-                ) from None
+                raise region_forgotten(self.url) from None
             if translate(error, self.url, self.model).answered:
                 self._unregister([region])
             else:
