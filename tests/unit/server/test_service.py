@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -80,7 +81,8 @@ def test_none_waits_for_another(make: Callable[..., Kept], monkeypatch: pytest.M
     """One dies all the time and one is asked in vain; the third comes back at once."""
     monkeypatch.setattr(managed_process, "FIRST_PAUSE_SECONDS", 0.05)
     dying = make("", ready=lambda: True)
-    deaf = make(SLEEP, ready=lambda: time.sleep(60) or False)
+    over = threading.Event()
+    deaf = make(SLEEP, ready=lambda: over.wait(60) and False)
     kept = make(SLEEP)
     kept.until(lambda: kept.service.is_ready)
     assert kept.service.pid is not None
@@ -88,6 +90,7 @@ def test_none_waits_for_another(make: Callable[..., Kept], monkeypatch: pytest.M
     kept.until(lambda: kept.service.starts == 2 and kept.service.is_ready, 10)
     assert not deaf.service.is_ready
     assert dying.service.pid != kept.service.pid
+    over.set()
     monkeypatch.undo()
 
 
