@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
-from matting_client.repository import INT8_FILE
-from matting_training.checkpoint import read_metadata
+from matting_client.repository import CONTRACT_FILE, INT8_FILE, MODEL_FILE
+from matting_training.checkpoint import load_model, read_metadata
 from matting_training.model.unet import MattingUNet
 from numpy.typing import NDArray
 
 from matting_export.fold import fold
 from matting_export.graph import annotate, build
+from matting_export.int8 import publish_int8
 from matting_export.metadata import SIZES, Contract, commit, sha256
 from matting_export.verify import verify
 
@@ -51,6 +53,50 @@ def publish_model(
         for stale in (repository / name / "1").glob(Path(INT8_FILE).with_suffix(".*").name):
             stale.unlink()
     return contract
+
+
+def publish_all(
+    weights: Path, repository: Path, *, photos: list[NDArray[np.uint8]], data: Path, published: Path
+) -> None:
+    """Put weights, both models and their int8 files in the place of those that are there; all of them or none.
+
+    Parameters
+    ----------
+    weights : the new ones.
+    repository : of the models; `configs` and `config.pbtxt` in it are left alone.
+    photos : (H, W, 3) each, for the parity check.
+    data : sets with alphas to calibrate int8 with and to check it on, as of `int8.split`.
+    published : where the weights lie that the models are of.
+
+    Raises
+    ------
+    ParityError
+        A file computes something else, or int8 loses too much; everything is as before.
+    DataError
+        `data` holds no such sets; everything is as before.
+    """
+    model = load_model(weights)
+    with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
+        stage = Path(folder)
+        for name in SIZES:
+            publish_model(model, weights, name, stage, photos, half=False)
+            print(f"{name} int8: {publish_int8(stage / name / '1' / MODEL_FILE, data)}", flush=True)
+        part = published.with_suffix(".part")
+        shutil.copyfile(weights, part)
+        for name in SIZES:
+            _take_over(stage / name, repository / name)
+        part.replace(published)
+
+
+def _take_over(new: Path, place: Path) -> None:
+    """Move a model's files; the contract, whose digests vouch for them, last. What is of other weights goes."""
+    (place / "1").mkdir(parents=True, exist_ok=True)
+    files = sorted((new / "1").iterdir())
+    for stale in {*(place / "1").glob("model.*")} - {place / "1" / file.name for file in files}:
+        print(f"{stale}: removed, it is of the weights before; make it again with matting export")
+        stale.unlink()
+    for file in [*files, new / CONTRACT_FILE]:
+        file.replace(place / file.relative_to(new))
 
 
 def _write(proto: onnx.ModelProto, path: Path) -> None:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from matting_training.data.scenes import SCENES
+from matting_training.data.stream import Recipe
 from matting_training.model.unet import WHOLE_SIDE, ModelConfig
 
 
@@ -19,7 +21,8 @@ class TrainConfig:
     data: Path = Path("data")  # holds the sets named below, `backgrounds/`, and the validation sets
     run: Path = Path("runs/default")  # checkpoints, plots and the resolved configuration go here
     cache: Path = Path("cache")  # decoded pictures with estimated foregrounds
-    # name:share of the samples:how often the subject is put on a random background:how often it then gets extra hairs
+    # name:share of the samples:how often the subject is put on a random background:how often it then gets extra hairs;
+    # a name may be the path of a set that lies elsewhere
     sets: tuple[str, ...] = (
         "studio:0.4:0.95:0.4",
         "portraits:0.27:0.5:0.3",
@@ -28,12 +31,17 @@ class TrainConfig:
     )
     validate: tuple[str, ...] = ("val_london", "val_natural", "val_product")
     max_side: int = 1200  # longest side of the cached pictures
+    quick: bool = False  # estimate foregrounds as the client does, not in levels: a tenth of a second a photo
     size: tuple[int, ...] = (320,)  # sides of the training squares; batches take turns
     window: int = 0  # of larger squares only the fine levels learn, on a window of this side; 0: everything learns
-    samples: int = 40_000  # length of the run
-    epoch: int = 4_000  # samples between validations
+    samples: int = 40_000  # length of the run; 0: `minutes` alone decides
+    epoch: int = 4_000  # samples between validations; 0: only at the end
     batch: int = 8
     negatives: float = 0.04  # share of pictures without any subject
+    # name:share of the samples; what is left are single subjects. `training.preview --help` explains each name
+    scenes: tuple[str, ...] = ()
+    things: tuple[str, ...] = ()  # beginnings of the names of sets that show things; the others show people
+    turns: float = 0.0  # share of the samples that lie on a side or on their head
     zoom: float = 2.0  # most that a crop is magnified over the whole photo in the same square
     lr: float = 1e-3  # of the decoder, at the top of the schedule
     encoder_lr: float = 0.3  # the pretrained encoder's share of it
@@ -48,7 +56,7 @@ class TrainConfig:
     compile: bool = False  # torch.compile; pays on CUDA, not on a CPU
     start: Path | None = None  # weights to start from instead of ImageNet's
     validation_size: int = 512
-    minutes: float = 0.0  # stop (resumable) after this long; 0: run to the end
+    minutes: float = 0.0  # train no longer than this, interruptions not counted: the cosine ends then; 0: no limit
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
@@ -60,6 +68,31 @@ class TrainConfig:
             raise ValueError(
                 f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"
             )
+        if not self.samples and not self.minutes > 0:
+            raise ValueError("samples: got 0 and no --minutes, expected one of them to end the run")
+        self.recipe()
+
+    def recipe(self) -> Recipe:
+        """What the samples show.
+
+        Raises
+        ------
+        ValueError
+            An entry of `scenes` is no name:share, the shares are more than all, or no set shows things.
+        """
+        try:
+            shares = {name: float(share) for name, share in (entry.split(":") for entry in self.scenes)}
+        except ValueError:
+            raise ValueError(f"scenes: got {' '.join(self.scenes)}, expected name:share, as in group:0.1") from None
+        unknown = shares.keys() - SCENES.keys()
+        if unknown or sum(shares.values()) + self.negatives > 1:
+            raise ValueError(
+                f"scenes: got {' '.join(self.scenes)}, expected some of {', '.join(SCENES)}, with shares that are at "
+                f"most 1 together with the {self.negatives} without a subject"
+            )
+        if shares and not self.things:
+            raise ValueError("scenes: got no --things, expected the names of the sets that show things")
+        return Recipe(shares, self.things, self.negatives, self.turns, self.zoom)
 
     def write(self, path: Path) -> None:
         """Write the resolved configuration as JSON."""
@@ -73,7 +106,9 @@ def parse(argv: list[str] | None = None) -> TrainConfig:
         description="Train the matting U-Net. Interrupted runs go on from their last checkpoint when started again.",
         epilog="examples:\n"
         "  matting train --data ~/matting-data --run runs/cpu\n"
-        "  matting train --run runs/fine --start runs/cpu/best.safetensors --size 512 --lr 3e-4\n",
+        "  matting train --run runs/fine --start runs/cpu/best.safetensors --size 512 --lr 3e-4\n"
+        "  matting train --data ~/matting-data --run runs/hour --minutes 60 --samples 0 --epoch 0\n"
+        "  matting train --finetune BOX         from photos that you corrected: matting train --finetune --help\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = TrainConfig()
@@ -85,8 +120,8 @@ def parse(argv: list[str] | None = None) -> TrainConfig:
         if isinstance(value, bool):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=value)
         elif isinstance(value, tuple):
-            kind, shown = type(value[0]), " ".join(map(str, value))
-            parser.add_argument(option, type=kind, nargs="+", default=value, help=f"default: {shown}")
+            kind, shown = type(value[0]) if value else str, " ".join(map(str, value)) or "none"
+            parser.add_argument(option, type=kind, nargs="+" if value else "*", default=value, help=f"default: {shown}")
         else:
             kind = Path if f.name in {"data", "run", "cache", "start"} else type(value)
             parser.add_argument(option, type=kind, default=value, help=f"default: {value}")

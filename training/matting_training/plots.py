@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ def plot_losses(history: list[dict[str, Any]], path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for name in ("alpha", "laplacian", "composition", "side", "total"):
         if name in history[0]:
-            left.plot(seen, [row[name] for row in history], ".-", label=name)
+            left.plot(seen, [row.get(name, nan) for row in history], ".-", label=name)
     for name in (key for key in history[0] if key.endswith("/MAD")):
-        right.plot(seen, [row[name] for row in history], ".-", label=name.removesuffix("/MAD"))
+        right.plot(seen, [row.get(name, nan) for row in history], ".-", label=name.removesuffix("/MAD"))
     left.set(title="training losses", xlabel="samples", yscale="log")
     right.set(title="validation MAD", xlabel="samples", yscale="log")
     for axes in (left, right):

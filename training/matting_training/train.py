@@ -8,194 +8,77 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from matting_training.checkpoint import load_state, load_weights, save_state, save_weights
+from matting_training.checkpoint import save_weights
 from matting_training.config import TrainConfig, parse
-from matting_training.data.augment import finish
 from matting_training.data.cache import cache_pairs, cache_pictures, check
 from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb
 from matting_training.data.stream import MattingStream, Source
-from matting_training.losses import matting_loss
-from matting_training.model.crops import Window, choose
 from matting_training.model.unet import MattingUNet, cost
 from matting_training.plots import plot_losses
-from matting_training.process import autocast, fork_server, keep_memory, start_worker
+from matting_training.process import fork_server, keep_memory, start_worker
+from matting_training.trainer import Trainer
 from matting_training.validation import sheet, torch_predictor, validate_pairs
 
+VALIDATION = "val_"  # sets that are measured on and never learnt from
 EMPTY_PREFIXES = ("bg_states_", "bg_hdri_")  # backgrounds known to show no subject; others are used when there are none
-SAVE_EVERY = 250  # steps
+SAVE_EVERY = 60.0  # seconds
+ENDLESS = 10**12  # samples, where only the clock ends a run
+
+Data = tuple[list[Source], list[Path], list[Path]]  # training sets, backgrounds, backgrounds without a subject
 
 
-def ema_with_warmup(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential moving average with a short memory at first: early checkpoints are not mostly the first weights."""
-
-    @torch.no_grad()
-    def update(averaged: Any, current: Any, steps: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(steps)) / (10 + int(steps)))
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, weight)
-        else:  # batch counters come in a list of their own
-            torch._foreach_copy_(averaged, current)
-
-    return update
-
-
-def keep_statistics(model: nn.Module) -> None:
-    """Leave the statistics of batch norms as they are; everything else trains."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
-class Trainer:
-    """State of one run and its loop."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        self.config = config
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(auto if config.device == "auto" else config.device)
-        torch.manual_seed(config.seed)
-        torch.backends.cudnn.benchmark = True  # of a few sizes, thousands of steps each
-        self.model = MattingUNet(config.model, pretrained=config.start is None)
-        if config.start is not None:
-            load_weights(self.model, config.start)
-        self.model.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        if not config.statistics:
-            keep_statistics(self.model)
-        self.ema = torch.optim.swa_utils.AveragedModel(
-            self.model, multi_avg_fn=ema_with_warmup(config.ema), use_buffers=True
-        )
-        self.forward: nn.Module = torch.compile(self.model) if config.compile else self.model  # type: ignore[assignment]
-        self.optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay)
-        self.seen = 0  # samples
-        self.best = math.inf
-        self.history: list[dict[str, Any]] = []
-        self.last = config.run / "last.pt"
-        if self.last.exists():
-            self._resume()
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """Parameters by learning rate and weight decay: no decay for norms, biases and scales."""
-        groups: dict[tuple[str, bool], list[nn.Parameter]] = defaultdict(list)
-        for name, parameter in self.model.named_parameters():
-            if parameter.requires_grad:
-                groups[name.split(".")[0], parameter.ndim > 1].append(parameter)
-        return [
-            {
-                "params": parameters,
-                "share": self.config.encoder_lr if part == "encoder" else 1.0,
-                **({} if decays else {"weight_decay": 0.0}),
-            }
-            for (part, decays), parameters in groups.items()
-        ]
-
-    def _resume(self) -> None:
-        state = load_state(self.last, self.device)
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.seen, self.best, self.history = state["seen"], state["best"], state["history"]
-        print(f"resuming {self.last} at {self.seen} of {self.config.samples} samples")
-
-    def save(self) -> None:
-        """Write the resumable state."""
-        state = {
-            "model": self.model.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "seen": self.seen,
-            "best": self.best,
-            "history": self.history,
-        }
-        save_state(self.last, state)
-
-    def _losses(self, batch: dict[str, Tensor], window: Window | None) -> dict[str, Tensor]:
-        """Losses by name, with their `total`."""
-        with autocast(self.device):
-            out = self.forward(batch["src"].contiguous(memory_format=torch.channels_last), window)
-        pha, sides = out if isinstance(out, tuple) else (out, [])
-        if window is not None:
-            pha = window.inner(pha)
-            sides = [window.inner(side, window.side // side.shape[-1]) for side in sides]
-            batch = batch | {name: window.inner(window.crop(batch[name])) for name in ("pha", "fgr", "bgr")}
-        return matting_loss(pha, sides, batch)
-
-    def _window(self, pha: Tensor) -> Window | None:
-        """Where a batch's fine levels learn; None where all of it learns. Depends on the seed and the step alone."""
-        side = self.config.window
-        if not 0 < side < pha.shape[-1]:
-            return None
-        return choose(pha, side, torch.Generator(pha.device).manual_seed(self.config.seed * 1_000_003 + self.seen))
-
-    def set_lr(self) -> None:
-        """Linear warm-up, then a cosine down to 1 % of the top."""
-        c = self.config
-        if self.seen < c.warmup:
-            factor = (self.seen + c.batch) / c.warmup
-        else:
-            progress = (self.seen - c.warmup) / max(1, c.samples - c.warmup)
-            factor = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = c.lr * factor * group["share"]
-
-    def step(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update; returns the losses as device scalars."""
-        on_device = {k: v.to(self.device, non_blocking=True) if k != "index" else v for k, v in raw.items()}
-        batch = finish(on_device, self.config.seed)
-        losses = self._losses(batch, self._window(batch["pha"]))
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(losses["total"])
-        nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], self.config.clip)
-        self.set_lr()
-        self.optimizer.step()
-        self.ema.update_parameters(self.model)
-        self.seen += self.config.batch
-        return {name: value.detach() for name, value in losses.items()}
-
-
-def load_data(config: TrainConfig) -> tuple[list[Source], list[Path], list[Path], dict[str, list[Pair]]]:
-    """Check and cache all data: training sets, backgrounds, backgrounds without a subject, validation sets.
+def load_training_data(config: TrainConfig) -> Data:
+    """Check and cache what is trained on.
 
     Raises
     ------
     DataError
-        A picture cannot be read or an alpha is missing, before any training starts.
+        A picture cannot be read, an alpha is missing, or a set is one to measure on (val_...); before any training.
     """
     sources = []
     for entry in config.sets:
-        name, *numbers = entry.split(":")
-        pairs = find_pairs(config.data / name)
-        paths = cache_pairs(pairs, config.cache / name, config.max_side)
+        where, *numbers = entry.split(":")
+        name = Path(where).name
+        if name.startswith(VALIDATION):
+            raise DataError(f"{config.data / where}: got a set to measure on, expected one to train on; leave it out")
+        pairs = find_pairs(config.data / where)
+        paths = cache_pairs(pairs, config.cache / name, config.max_side, quick=config.quick)
         sources.append(Source(name, tuple(paths), *map(float, numbers)))
+    if not (config.negatives or config.scenes or any(source.composite for source in sources)):
+        return sources, [], []  # every subject stays in its photo
     found = pictures(config.data / "backgrounds")
     empty = [p for p in found if p.name.startswith(EMPTY_PREFIXES)] or found
     backgrounds, negatives = (cache_pictures(list_, config.cache / "backgrounds", 768) for list_ in (found, empty))
-    validation = {name: find_pairs(config.data / name) for name in config.validate}
+    return sources, backgrounds, negatives
+
+
+def load_validation(config: TrainConfig) -> dict[str, list[Pair]]:
+    """Check what is measured on; as `load_training_data`."""
+    validation = {Path(where).name: find_pairs(config.data / where) for where in config.validate}
     for pairs in validation.values():
         check(pairs)
-    return sources, backgrounds, negatives, validation
+    return validation
 
 
-def batches(
-    config: TrainConfig, data: tuple[list[Source], list[Path], list[Path]], first: int
-) -> DataLoader[dict[str, Tensor]]:
+def batches(config: TrainConfig, data: Data, first: int) -> DataLoader[dict[str, Tensor]]:
     """Loader of the samples from `first` to the end of the epoch that holds it."""
-    last = min(config.samples, (first // config.epoch + 1) * config.epoch)
+    last = config.samples or ENDLESS
+    if config.epoch:
+        last = min(last, (first // config.epoch + 1) * config.epoch)
     stream = MattingStream(
         *data, sizes=config.size, batch=config.batch, seed=config.seed, first=first, last=last,
-        negatives=config.negatives, zoom=config.zoom,
+        recipe=config.recipe(),
     )  # fmt: skip
     pinned = torch.cuda.is_available() and config.device != "cpu"
     return DataLoader(
@@ -221,27 +104,30 @@ def timed(loader: DataLoader[dict[str, Tensor]], waited: list[float]) -> Generat
         yield batch
 
 
-def train_epoch(
-    trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tqdm[Any], deadline: float
-) -> dict[str, float]:
-    """Train to the end of the epoch or the deadline; mean losses, images/s and the share of time waiting for data."""
+def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tqdm[Any]) -> dict[str, float]:
+    """Train to the end of the epoch or of the run; mean losses, images/s and the share of time waiting for data."""
     sums: dict[str, Tensor] = {}
-    waited, start, first = [0.0], time.perf_counter(), trainer.seen
+    waited, first = [0.0], trainer.seen
+    start = last = saved = time.perf_counter()
     with contextlib.closing(timed(loader, waited)) as stream:
         for count, raw in enumerate(stream, 1):
             losses = trainer.step(raw)
             sums = {
                 name: sums.get(name, torch.zeros((), device=value.device)) + value for name, value in losses.items()
             }
+            now = time.perf_counter()
+            trainer.spent, last = trainer.spent + now - last, now
             bar.update(trainer.config.batch)
             if count % 10 == 0:
                 spent = time.perf_counter() - start
-                bar.set_postfix(
-                    loss=f"{float(sums['total']) / count:.4f}", waiting=f"{waited[0] / spent:.0%}", refresh=False
-                )
-            if count % SAVE_EVERY == 0:
+                shown = {"loss": f"{float(sums['total']) / count:.4f}", "waiting": f"{waited[0] / spent:.0%}"}
+                if trainer.config.minutes:
+                    shown["minutes"] = f"{trainer.spent / 60:.1f}/{trainer.config.minutes:g}"
+                bar.set_postfix(shown, refresh=False)
+            if now - saved > SAVE_EVERY:
                 trainer.save()
-            if time.perf_counter() > deadline:
+                saved = now
+            if trainer.over():
                 break
     spent = time.perf_counter() - start
     means = {name: float(value) / count for name, value in sums.items()}
@@ -275,20 +161,22 @@ def validate(trainer: Trainer, validation: dict[str, list[Pair]], losses: dict[s
 def run(config: TrainConfig) -> None:
     """Train from the start or the last checkpoint to the end of the run, or to its time limit."""
     config.run.mkdir(parents=True, exist_ok=True)
-    *data, validation = load_data(config)
+    data, validation = load_training_data(config), load_validation(config)
     trainer = Trainer(config)
     config.write(config.run / "config.json")
     figures = cost(trainer.model)
     print(f"{figures['parameters_m']:.2f} M parameters, {figures['gflop']:.2f} GFLOP at 512x512, on {trainer.device}")
-    deadline = time.perf_counter() + config.minutes * 60 if config.minutes else math.inf
-    with tqdm(total=config.samples, initial=trainer.seen, unit="img", smoothing=0.02, mininterval=5) as bar:
-        while trainer.seen < config.samples:
-            losses = train_epoch(trainer, batches(config, tuple(data), trainer.seen), bar, deadline)  # type: ignore[arg-type]
-            if trainer.seen % config.epoch == 0 or trainer.seen >= config.samples:
-                validate(trainer, validation, losses)
+    losses: dict[str, float] = {}
+    with tqdm(total=config.samples or None, initial=trainer.seen, unit="img", smoothing=0.02, mininterval=5) as bar:
+        while not trainer.over():
+            losses = train_epoch(trainer, batches(config, data, trainer.seen), bar)
             trainer.save()
-            if time.perf_counter() > deadline:
-                break
+            validate(trainer, validation, losses)
+            trainer.save()
+        # It may have been ended between its last step and its validation.
+        if not trainer.history or trainer.history[-1]["seen"] < trainer.seen:
+            validate(trainer, validation, losses)
+            trainer.save()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -22,6 +22,7 @@ APPLICATION = (
     "evaluate",
     "clean",
     "export",
+    "produce",
 )  # named here so that a bare client can say so
 COMMANDS: dict[str, Callable[[list[str]], int]] = {"cutout": cutout.main, "video": video.main, "watch": watch.main}
 USAGE = 2

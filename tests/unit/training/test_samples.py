@@ -9,23 +9,40 @@ from matting_client.processing import PAD_RGB
 from matting_training.data.augment import blur, camera, compose, finish, jitter_colour, jpeg, luminance
 from matting_training.data.cache import cache_pairs, cache_pictures
 from matting_training.data.pairs import find_pairs, pictures
-from matting_training.data.stream import MattingStream, Source, place, touched_borders
+from matting_training.data.placing import place, touched_borders
+from matting_training.data.stream import MattingStream, Recipe, Source
 from torch import Generator
 
 
 @pytest.fixture
 def stream(dataset: Path, tmp_path: Path) -> MattingStream:
-    paths = cache_pairs(find_pairs(dataset / "people"), tmp_path / "c", 96, workers=1)
+    paths = cache_pairs(find_pairs(dataset / "people"), tmp_path / "c", 96, workers=1, quick=True)
     backgrounds = cache_pictures(pictures(dataset / "backgrounds"), tmp_path / "b", 160)
     sources = [Source("people", tuple(paths), 1.0, 0.5)]
     return MattingStream(
-        sources, backgrounds, backgrounds[:1], sizes=(64,), batch=4, seed=3, first=10, last=60, negatives=0.2
+        sources,
+        backgrounds,
+        backgrounds[:1],
+        sizes=(64,),
+        batch=4,
+        seed=3,
+        first=10,
+        last=60,
+        recipe=Recipe(negatives=0.2),
     )
 
 
 def test_a_sample_depends_on_its_number_alone(stream: MattingStream) -> None:
     late = MattingStream(
-        stream.sources, stream.backgrounds, stream.empty, sizes=(64,), batch=4, seed=3, first=30, last=31, negatives=0.2
+        stream.sources,
+        stream.backgrounds,
+        stream.empty,
+        sizes=(64,),
+        batch=4,
+        seed=3,
+        first=30,
+        last=31,
+        recipe=Recipe(negatives=0.2),
     )
     for name, value in stream[20].items():
         assert torch.equal(value, late[0][name])

@@ -9,7 +9,8 @@ from matting_training.config import TrainConfig
 from matting_training.model.blocks import Residual
 from matting_training.model.crops import MARGIN, STEP, Window, choose
 from matting_training.model.unet import MattingUNet
-from matting_training.train import keep_statistics, run
+from matting_training.train import run
+from matting_training.trainer import keep_statistics
 
 from tests.unit.training.test_train import config
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matting_client.processing.foreground import estimate_foreground
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -76,14 +77,20 @@ def _save(array: NDArray[np.uint8], path: Path) -> None:
     part.replace(path)
 
 
-def _build_pair(job: tuple[Pair, Path, int]) -> None:
+def _multilevel(src: NDArray[np.uint8], pha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     from pymatting import estimate_foreground_ml
 
-    pair, path, max_side = job
+    fgr: NDArray[np.float64] = estimate_foreground_ml(src / 255.0, pha / 255.0)
+    rounded: NDArray[np.uint8] = np.round(np.clip(fgr, 0, 1) * 255).astype(np.uint8)
+    return rounded
+
+
+def _build_pair(job: tuple[Pair, Path, int, bool]) -> None:
+    pair, path, max_side, quick = job
     src, pha = _shrink(read_rgb(pair.image), max_side), _shrink(read_alpha(pair.alpha), max_side)
-    fgr = estimate_foreground_ml(src / 255.0, pha / 255.0)
-    fgr_u8 = np.round(np.clip(fgr, 0, 1) * 255).astype(np.uint8)
-    _save(np.stack([np.dstack([src, pha]), np.dstack([fgr_u8, pha])]), path)
+    # Colours are needed beyond the outline, too: warping mixes neighbours.
+    fgr = estimate_foreground(src, pha, np.full_like(pha, 255)) if quick else _multilevel(src, pha)
+    _save(np.stack([np.dstack([src, pha]), np.dstack([fgr, pha])]), path)
 
 
 def _build_picture(job: tuple[Path, Path, int]) -> None:
@@ -91,7 +98,9 @@ def _build_picture(job: tuple[Path, Path, int]) -> None:
     _save(_shrink(read_rgb(source), max_side), path)
 
 
-def cache_pairs(pairs: list[Pair], cache: Path, max_side: int, workers: int | None = None) -> list[Path]:
+def cache_pairs(
+    pairs: list[Pair], cache: Path, max_side: int, workers: int | None = None, *, quick: bool = False
+) -> list[Path]:
     """Make what is missing and return one .npy a pair: uint8 (2, H, W, 4), photo with alpha and foreground with alpha.
 
     Parameters
@@ -100,17 +109,19 @@ def cache_pairs(pairs: list[Pair], cache: Path, max_side: int, workers: int | No
     cache : folder of the arrays; made when missing. An interrupted run leaves only whole arrays.
     max_side : longest side in pixels; larger pictures are shrunk by area.
     workers : processes; None: one a core.
+    quick : estimate foregrounds as the client does, in about a tenth of a second a photo; in a cache of their own.
 
     Raises
     ------
     DataError
         As of `check`.
     """
+    cache = cache / "quick" if quick else cache
     cache.mkdir(parents=True, exist_ok=True)
     paths = [cached_path((pair.image, pair.alpha), cache, max_side) for pair in pairs]
-    jobs = [(pair, path, max_side) for pair, path in zip(pairs, paths, strict=True) if not path.exists()]
+    jobs = [(pair, path, max_side, quick) for pair, path in zip(pairs, paths, strict=True) if not path.exists()]
     if jobs:
-        check([pair for pair, _, _ in jobs], workers)
+        check([pair for pair, *_ in jobs], workers)
         with process_pool(workers) as pool:
             list(tqdm(pool.map(_build_pair, jobs, chunksize=4), total=len(jobs), desc="foregrounds", unit="photo"))
     return paths

@@ -6,10 +6,10 @@ are made in batches on the training device by `training.augment`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from matting_client.processing import PAD_RGB
@@ -19,9 +19,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from matting_training.data.hair import cut_gaps, draw_lines, draw_strands
+from matting_training.data.placing import place, random_background
+from matting_training.data.scenes import MAKERS, SCENES, Cast, texture, turned
 
 Array = NDArray[np.uint8]
 GAPS = 0.6  # of the subjects with extra hairs, how many also get gaps between locks
+TEXTURES = 0.4  # of the pictures without a subject, how many are a pattern
 LINES = 0.15  # of the random backgrounds, how many get lines
 
 
@@ -37,113 +40,14 @@ class Source:
 
 
 @dataclass(frozen=True)
-class View:
-    """Affine view of a picture: `matrix` maps its pixels to the (size, size) sample."""
+class Recipe:
+    """What the samples show, as shares of all of them; what no scene takes are single subjects."""
 
-    matrix: NDArray[np.float32]
-    size: int
-
-    def warp(self, picture: Array, border: tuple[int, ...], shrink: float) -> Array:
-        """Sample a picture; when it shrinks by more than 2, it is first averaged down so that nothing aliases."""
-        matrix = self.matrix
-        if shrink < 0.5:
-            picture = cv2.resize(picture, None, fx=2 * shrink, fy=2 * shrink, interpolation=cv2.INTER_AREA)
-            matrix = matrix.copy()
-            matrix[:, :2] /= 2 * shrink
-        out: Array = cv2.warpAffine(
-            picture,
-            matrix,
-            (self.size, self.size),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=border,
-        )
-        return out
-
-
-def touched_borders(pha: Array) -> tuple[bool, bool, bool, bool]:
-    """Whether the subject of (H, W) reaches the left, right, top and bottom border, where it must not be cut open."""
-    edges = (pha[:, :2], pha[:, -2:], pha[:2], pha[-2:])
-    left, right, top, bottom = (bool((edge > 127).mean() > 0.02) for edge in edges)
-    return left, right, top, bottom
-
-
-def place(rng: Generator, pha: Array, size: int, composite: bool, zoom: float = 3.5) -> tuple[View, float]:
-    """Random view of a subject, and its scale: half are the whole letterboxed photo, the rest crops around the subject.
-
-    A crop is magnified by up to `zoom` over the whole photo, by less where its pixels would be doubled.
-
-    Composites move freely; where the subject was cut by its photo's border, that border is kept at or beyond the
-    sample's border, so that nobody floats with a straight cut.
-    """
-    height, width = pha.shape
-    fit = size / max(height, width)
-    if rng.random() < 0.5:
-        scale = fit * (rng.uniform(0.6, 1.1) if composite else rng.uniform(0.9, 1.05))
-        cx, cy = width / 2, height / 2
-    else:
-        ys, xs = np.nonzero(pha[::8, ::8] > 127)
-        pick = int(rng.integers(len(xs))) if len(xs) else 0
-        cx, cy = (float(xs[pick] * 8), float(ys[pick] * 8)) if len(xs) else (width / 2, height / 2)
-        scale = min(fit * np.exp(rng.uniform(0.0, np.log(zoom))), 2.0)
-    turn = np.deg2rad(rng.normal(0, 7)) if composite or rng.random() < 0.2 else 0.0
-    flip = -1.0 if rng.random() < 0.5 else 1.0
-    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
-    linear = np.array([[cos * flip, -sin], [sin * flip, cos]])
-    shift = size / 2 + rng.uniform(-0.15, 0.15, 2) * size * (1.0 if composite else 0.3)
-    offset = shift - linear @ np.array([cx, cy])
-    offset += _keep_cuts_outside(linear, offset, pha, size) if composite else _keep_inside(linear, offset, pha, size)
-    return View(np.column_stack([linear, offset]).astype(np.float32), size), float(scale)
-
-
-def _keep_cuts_outside(
-    linear: NDArray[np.float64], offset: NDArray[np.float64], pha: Array, size: int
-) -> NDArray[np.float64]:
-    """Shift that brings the subject's cut borders to the sample's border or beyond."""
-    height, width = pha.shape
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float) @ linear.T + offset
-    left, right, top, bottom = touched_borders(pha)
-    if linear[0, 0] < 0:
-        left, right = right, left
-    xs, ys = np.sort(corners[:, 0]), np.sort(corners[:, 1])
-    shift = np.zeros(2)
-    if bottom:
-        shift[1] = max(0.0, size - ys[2])
-    elif top:
-        shift[1] = min(0.0, -ys[1])
-    if left and not right:
-        shift[0] = min(0.0, -xs[1])
-    elif right and not left:
-        shift[0] = max(0.0, size - xs[2])
-    return shift
-
-
-def _keep_inside(
-    linear: NDArray[np.float64], offset: NDArray[np.float64], pha: Array, size: int
-) -> NDArray[np.float64]:
-    """Shift that fills the sample where the photo is larger, and centres it, as the letterbox does, where not."""
-    height, width = pha.shape
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float) @ linear.T + offset
-    low, high = corners.min(0), corners.max(0)
-    larger = high - low >= size
-    fill = np.where(low > 0, -low, np.where(high < size, size - high, 0.0))
-    return np.where(larger, fill, (size - high - low) / 2)
-
-
-def random_background(rng: Generator, picture: Array, size: int) -> Array:
-    """Random crop, scale and flip of a background, filling (size, size, 3)."""
-    height, width = picture.shape[:2]
-    side = int(min(height, width) * rng.uniform(0.45, 1.0))
-    y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-    crop = picture[y : y + side, x : x + side]
-    crop = crop[:, ::-1] if rng.random() < 0.5 else crop
-    shrinks = side > size
-    out: Array = cv2.resize(
-        np.ascontiguousarray(crop), (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    if rng.random() < 0.25:  # out of focus, as behind portraits
-        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(1, 8) * size / 512)
-    return out
+    scenes: Mapping[str, float] = field(default_factory=dict)  # by name, of `training.scenes`
+    things: tuple[str, ...] = ()  # beginnings of the names of sets that show things; the others show people
+    negatives: float = 0.04  # without any subject
+    turns: float = 0.0  # on a side or on their head
+    zoom: float = 3.5  # most that a crop is magnified over the whole photo
 
 
 class MattingStream(Dataset[dict[str, Tensor]]):
@@ -151,17 +55,30 @@ class MattingStream(Dataset[dict[str, Tensor]]):
 
     Each is a dict of uint8 tensors `fgr` (3, S, S), `pha` (1, S, S), `bgr` (3, S, S), a bool `composite` and the number
     `index`. For a photo in its own scene `fgr` is the photo itself. `sizes` take turns, a batch each.
+
+    Raises
+    ------
+    ValueError
+        A scene of the recipe needs a set of people or of things, and there is none, or it is unknown.
     """
 
     def __init__(
         self, sources: list[Source], backgrounds: list[Path], empty: list[Path], *, sizes: tuple[int, ...], batch: int,
-        seed: int, first: int, last: int, negatives: float = 0.04, zoom: float = 3.5,
+        seed: int, first: int, last: int, recipe: Recipe,
     ) -> None:  # fmt: skip
         self.sources, self.backgrounds, self.empty = sources, backgrounds, empty
         self.sizes, self.batch, self.seed, self.first, self.last = sizes, batch, seed, first, last
-        self.negatives, self.zoom = negatives, zoom
-        weights = np.array([source.weight for source in sources])
-        self.shares = weights / weights.sum()
+        self.recipe = recipe
+        self.things = [s for s in sources if recipe.things and s.name.startswith(recipe.things)]
+        self.people = [s for s in sources if s not in self.things]
+        for name in recipe.scenes:
+            if name not in SCENES:
+                raise ValueError(f"scenes: got {name!r}, expected some of {', '.join(SCENES)}")
+        if recipe.scenes and not (self.things and self.people):
+            raise ValueError(
+                f"scenes: got {len(self.people)} sets of people and {len(self.things)} of things, expected some of "
+                "both; name those of things with --things"
+            )
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -170,29 +87,80 @@ class MattingStream(Dataset[dict[str, Tensor]]):
         index = self.first + position
         rng = np.random.default_rng((self.seed, index))
         size = self.sizes[index // self.batch % len(self.sizes)]
-        if rng.random() < self.negatives:
-            bgr = random_background(rng, np.load(self._pick(rng, self.empty), mmap_mode="r"), size)
-            return _sample(np.zeros((size, size, 4), np.uint8), bgr, True, index)
-        source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
-        photo, subject = np.load(self._pick(rng, source.paths), mmap_mode="r")
+        kind = self._kind(rng)
+        if kind == "negative":
+            picture = self._background(rng, self.empty)
+            bgr = texture(rng, picture, size) if rng.random() < TEXTURES else random_background(rng, picture, size)
+            fgr, composite = np.zeros((size, size, 4), np.uint8), True
+        elif kind == "single":
+            fgr, bgr, composite = self._single(rng, size)
+        else:
+            (fgr, bgr), composite = MAKERS[kind](rng, self._cast(rng, size), size), True
+        if rng.random() < self.recipe.turns:
+            fgr, bgr = turned(rng, fgr, bgr)
+        return _sample(fgr, bgr, composite, index)
+
+    def _kind(self, rng: Generator) -> str:
+        draw = rng.random() - self.recipe.negatives
+        if draw < 0:
+            return "negative"
+        for name, share in self.recipe.scenes.items():
+            draw -= share
+            if draw < 0:
+                return name
+        return "single"
+
+    def _cast(self, rng: Generator, size: int) -> Cast:
+        def people(count: int) -> list[Array]:
+            main = _draw(rng, self.people)
+            return [_subject(rng, main if rng.random() < 0.7 else _draw(rng, self.people)) for _ in range(count)]
+
+        return Cast(
+            subject=lambda: _subject(rng, _draw(rng, self.sources)),
+            person=lambda: _subject(rng, _draw(rng, self.people)),
+            people=people,
+            thing=lambda: _subject(rng, _draw(rng, self.things)),
+            background=lambda: random_background(rng, self._background(rng, self.backgrounds), size),
+        )
+
+    def _single(self, rng: Generator, size: int) -> tuple[Array, Array, bool]:
+        """One subject, in its own photo or on another background."""
+        source = _draw(rng, self.sources)
+        photo, subject = np.load(_pick(rng, source.paths), mmap_mode="r")
         composite = bool(rng.random() < source.composite)
-        view, scale = place(rng, photo[..., 3], size, composite, self.zoom)
+        view, scale = place(rng, photo[..., 3], size, composite, self.recipe.zoom)
         fgr = view.warp(np.ascontiguousarray(subject if composite else photo), (*PAD_RGB, 0), scale)
         bgr = np.zeros((size, size, 3), np.uint8)
         if composite:
             if rng.random() < source.strands:
                 fgr = draw_strands(rng, fgr)
                 fgr = cut_gaps(rng, fgr) if rng.random() < GAPS else fgr
-            bgr = random_background(rng, np.load(self._pick(rng, self.backgrounds), mmap_mode="r"), size)
+            bgr = random_background(rng, self._background(rng, self.backgrounds), size)
             if rng.random() < LINES:
                 draw_lines(rng, bgr)
             if rng.random() < 0.2:
                 _letterbox_bars(rng, fgr, bgr)
-        return _sample(fgr, bgr, composite, index)
+        return fgr, bgr, composite
 
     @staticmethod
-    def _pick(rng: Generator, paths: list[Path] | tuple[Path, ...]) -> Path:
-        return paths[int(rng.integers(len(paths)))]
+    def _background(rng: Generator, paths: list[Path]) -> Array:
+        picture: Array = np.load(_pick(rng, paths), mmap_mode="r")
+        return picture
+
+
+def _pick(rng: Generator, paths: list[Path] | tuple[Path, ...]) -> Path:
+    return paths[int(rng.integers(len(paths)))]
+
+
+def _draw(rng: Generator, sources: list[Source]) -> Source:
+    """One set, by the sets' shares."""
+    weights = np.array([source.weight for source in sources])
+    return sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
+
+
+def _subject(rng: Generator, source: Source) -> Array:
+    """A cut-out (H, W, 4) in its own colours."""
+    return np.ascontiguousarray(np.load(_pick(rng, source.paths), mmap_mode="r")[1])
 
 
 def _letterbox_bars(rng: Generator, fgr: Array, bgr: Array) -> None:

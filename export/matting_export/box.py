@@ -1,0 +1,161 @@
+"""Photos that went wrong, with the corrections of their owner, as sets to learn from and to measure on.
+
+A box is what the API's `improve` fills (`--samples FOLDER`): a folder with a folder for each sample, which holds
+`photo`, whatever its format. The owner puts `correction.png` beside it: the right alpha in grey, or the right cutout
+with its transparency. A folder in the plain layout (`images/`, `alpha/`) is a box, too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matting_client.errors import MattingError
+from matting_client.imaging.decode import read_photo
+from matting_training.data.pairs import DataError, find_pairs
+from numpy.typing import NDArray
+
+Array = NDArray[np.uint8]
+PHOTO, CORRECTION = "photo", "correction"  # names without suffix, of which any or none may follow
+LEARN, HELD_OUT = "learn", "val_box"  # names of the sets
+LEAST = 8  # corrected photos: fewer tell neither what to learn nor whether it was learnt
+EVERY = 4  # of so many photos one is held out
+GREY = 24  # steps of 255 between the channels of what is still called grey: JPEG's
+LONGEST = 2048  # side of what is kept
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photo and its correction."""
+
+    name: str
+    photo: Path
+    correction: Path
+
+
+def find_samples(box: Path) -> list[Sample]:
+    """All corrected samples of a box, by name; those without a correction are counted and said.
+
+    Raises
+    ------
+    DataError
+        There is no such folder, or it holds too few corrected photos.
+    """
+    if not box.is_dir():
+        raise DataError(f"{box}: got no folder, expected a box of samples; check the path")
+    if (box / "images").is_dir():
+        samples = [Sample(pair.stem, pair.image, pair.alpha) for pair in find_pairs(box)]
+        waiting: list[str] = []
+    else:
+        samples, waiting = _in_folders(box)
+    if waiting:
+        names = ", ".join(waiting[:3]) + (" ..." if len(waiting) > 3 else "")
+        print(f"{box}: {len(waiting)} photos have no {CORRECTION} and are left out: {names}")
+    if len(samples) < LEAST:
+        raise DataError(
+            f"{box}: got {len(samples)} corrected photos, expected at least {LEAST}; put {CORRECTION}.png (the right "
+            f"alpha, or the right cutout) beside {PHOTO} in the folders of more samples"
+        )
+    return samples
+
+
+def _in_folders(box: Path) -> tuple[list[Sample], list[str]]:
+    samples, waiting = [], []
+    for folder in sorted(path for path in box.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        photo, correction = (_one(folder, name) for name in (PHOTO, CORRECTION))
+        if photo and correction:
+            samples.append(Sample(folder.name, photo, correction))
+        elif photo:
+            waiting.append(folder.name)
+        else:
+            raise DataError(f"{folder}: got no {PHOTO}, expected a photo of that name, with any suffix or none")
+    return samples, waiting
+
+
+def _one(folder: Path, name: str) -> Path | None:
+    found = sorted(path for path in folder.iterdir() if path.stem == name and path.is_file())
+    if len(found) > 1:
+        raise DataError(f"{folder}: got {', '.join(p.name for p in found)}, expected one {name}; remove the others")
+    return found[0] if found else None
+
+
+def read_sample(sample: Sample) -> tuple[Array, Array]:
+    """Photo (H, W, 3) and alpha (H, W), upright, 0..255, at most `LONGEST` long.
+
+    Raises
+    ------
+    DataError
+        One of them cannot be read, they differ in size, or the correction is no alpha.
+    """
+    try:
+        photo, correction = read_photo(sample.photo), read_photo(sample.correction)
+    except MattingError as error:
+        raise DataError(str(error)) from None
+    rgb, alpha = photo.on((255, 255, 255)), correction.alpha
+    if alpha is None:
+        channels = correction.rgb.astype(np.int16)
+        if int((channels.max(2) - channels.min(2)).max()) > GREY:
+            raise DataError(f"{sample.correction}: got an opaque picture in colour, expected the alpha in grey, or a "
+                            "cutout with transparency; save it as PNG")  # fmt: skip
+        alpha = correction.rgb[..., 0]
+    if alpha.shape != rgb.shape[:2]:
+        (height, width), (high, wide) = alpha.shape, rgb.shape[:2]
+        raise DataError(f"{sample.correction}: got {width}x{height}, expected the photo's {wide}x{high}; "
+                        "correct it at the photo's own size")  # fmt: skip
+    if alpha.min() == 255:
+        raise DataError(f"{sample.correction}: got a correction without any background, expected the right alpha")
+    return _shrink(rgb), _shrink(np.ascontiguousarray(alpha))
+
+
+def _shrink(picture: Array) -> Array:
+    scale = LONGEST / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    small: Array = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return small
+
+
+def split_box(box: Path, out: Path) -> None:
+    """Write the sets `LEARN` and `HELD_OUT` into `out`, whole or not at all; what lies there stays as it is.
+
+    Every fourth sample is held out. All are looked at before anything is written.
+
+    Raises
+    ------
+    DataError
+        As of `find_samples`, and all samples (up to ten) that cannot be used.
+    """
+    if out.exists():
+        print(f"{out}: goes on with the photos that lie there; give another --run to take new ones")
+        return
+    samples = find_samples(box)
+    _check(samples)
+    part = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        for index, sample in enumerate(samples):
+            folder = part / (HELD_OUT if index % EVERY == EVERY - 1 else LEARN)
+            rgb, alpha = read_sample(sample)
+            for name, picture in (("images", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)), ("alpha", alpha)):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(folder / name / f"{sample.name}.png"), picture)
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _check(samples: Sequence[Sample]) -> None:
+    problems = []
+    for sample in samples:
+        try:
+            read_sample(sample)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise DataError("\n".join(problems[:10]) + more)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from matting_export.box import HELD_OUT, LEARN, LEAST, split_box
+from matting_training.data.pairs import DataError, find_pairs, read_alpha, read_rgb
+from numpy.typing import NDArray
+from PIL import Image
+from skimage import data
+
+PHOTO = cv2.resize(data.astronaut(), (64, 96), interpolation=cv2.INTER_AREA)
+ALPHA = cv2.circle(np.zeros((96, 64), np.uint8), (32, 40), 20, 255, -1, cv2.LINE_AA)
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "png")
+    return stream.getvalue()
+
+
+def make_box(folder: Path, count: int = LEAST, correction: bytes | None = None) -> Path:
+    """As the API leaves it, with a correction beside each photo."""
+    for index in range(count):
+        sample = folder / f"{index:032x}"
+        sample.mkdir(parents=True)
+        (sample / "photo").write_bytes(png(np.roll(PHOTO, index, 1)))
+        (sample / "sample.json").write_text("{}")
+        (sample / "correction.png").write_bytes(png(ALPHA) if correction is None else correction)
+    return folder
+
+
+def test_every_fourth_sample_is_held_out_and_none_is_in_both(tmp_path: Path) -> None:
+    split_box(make_box(tmp_path / "box", 9), tmp_path / "out")
+    learn, held_out = (find_pairs(tmp_path / "out" / name) for name in (LEARN, HELD_OUT))
+    assert (len(learn), len(held_out)) == (7, 2)
+    assert not {pair.stem for pair in learn} & {pair.stem for pair in held_out}
+    assert np.array_equal(read_alpha(learn[0].alpha), ALPHA) and np.array_equal(read_rgb(learn[0].image), PHOTO)
+
+
+def test_a_cutout_is_a_correction_and_a_photo_may_lie_on_its_side(tmp_path: Path) -> None:
+    box = make_box(tmp_path / "box", correction=png(np.dstack([PHOTO, ALPHA])))
+    sample = box / f"{0:032x}"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored on its side
+    stored = Image.fromarray(np.ascontiguousarray(np.rot90(PHOTO)))
+    (sample / "photo").unlink()
+    stored.save(sample / "photo.jpg", exif=exif, quality=95)
+    split_box(box, tmp_path / "out")
+    pair = find_pairs(tmp_path / "out" / LEARN)[0]
+    assert np.array_equal(read_alpha(pair.alpha), ALPHA)
+    assert np.abs(read_rgb(pair.image).astype(int) - PHOTO).mean() < 4
+
+
+def test_a_set_in_the_plain_layout_is_a_box(tmp_path: Path) -> None:
+    for folder, picture in (("images", PHOTO), ("alpha", ALPHA)):
+        (tmp_path / "box" / folder).mkdir(parents=True)
+        for index in range(LEAST):
+            (tmp_path / "box" / folder / f"{index}.png").write_bytes(png(picture))
+    split_box(tmp_path / "box", tmp_path / "out")
+    assert len(find_pairs(tmp_path / "out" / HELD_OUT)) == 2
+
+
+def test_what_was_begun_goes_on_with_its_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    box = make_box(tmp_path / "box")
+    split_box(box, tmp_path / "out")
+    before = sorted(path.name for path in (tmp_path / "out").rglob("*"))
+    make_box(tmp_path / "more", LEAST + 4)
+    split_box(tmp_path / "more", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
+    assert "--run" in capsys.readouterr().out
+
+
+def test_photos_without_a_correction_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    box = make_box(tmp_path / "box", LEAST + 1)
+    (box / f"{0:032x}" / "correction.png").unlink()
+    split_box(box, tmp_path / "out")
+    assert f"1 photos have no correction and are left out: {0:032x}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("correction", "says"),
+    [
+        (b"no picture", "correction.png"),
+        (png(PHOTO), "opaque picture in colour"),
+        (png(ALPHA[:90]), "got 64x90, expected the photo's 64x96"),
+        (png(np.full_like(ALPHA, 255)), "without any background"),
+    ],
+)
+def test_odd_corrections_are_named_before_anything_is_written(tmp_path: Path, correction: bytes, says: str) -> None:
+    box = make_box(tmp_path / "box")
+    (box / f"{3:032x}" / "correction.png").write_bytes(correction)
+    with pytest.raises(DataError, match=f"{3:032x}.*") as caught:
+        split_box(box, tmp_path / "out")
+    assert says in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["box"]
+
+
+def test_boxes_that_are_none_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="got no folder"):
+        split_box(tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=f"got 0 corrected photos, expected at least {LEAST}"):
+        split_box(tmp_path / "empty", tmp_path / "out")
+    box = make_box(tmp_path / "box")
+    (box / "notes").mkdir()
+    with pytest.raises(DataError, match="notes: got no photo"):
+        split_box(box, tmp_path / "out")
+    (box / "notes").rmdir()
+    (box / f"{0:032x}" / "photo.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"photo, photo\.jpg, expected one photo"):
+        split_box(box, tmp_path / "out")

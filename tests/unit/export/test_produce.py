@@ -1,0 +1,140 @@
+"""The whole way, on a few small pictures: what is no better is refused, and then no file changes."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from matting_export import finetune, produce
+from matting_export.main import ROOT, WEIGHTS
+from matting_export.publish import publish_all
+from matting_training.checkpoint import load_model, save_weights
+from matting_training.data.pairs import DataError, find_pairs, read_rgb
+from matting_training.validation import torch_predictor
+
+from tests.unit.export.test_box import make_box
+from tests.unit.export.test_export import PORTRAIT
+from tests.unit.export.test_int8 import make_set
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+SMALL = ["--size", "64", "--batch", "4", "--max-side", "96", "--workers", "0", "--device", "cpu"]
+RUINOUS = ["--lr", "30", "--warmup", "4", "--ema", "0"]
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A folder with weights and a repository of one model, as in a clone."""
+    folder = tmp_path / "published"
+    shutil.copytree(ROOT / "model_repository" / "matting_512", folder / "repository" / "matting_512")
+    shutil.copy(WEIGHTS, folder / "matting.safetensors")
+    return folder
+
+
+@pytest.fixture
+def unharmed(published: Path) -> Iterator[None]:
+    """Asserts that none of the published files has changed, gone or come."""
+
+    def digests() -> dict[str, str]:
+        files = [path for path in sorted(published.rglob("*")) if path.is_file()]
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    before = digests()
+    yield
+    assert digests() == before
+
+
+def where(published: Path) -> list[str]:
+    weights = published / "matting.safetensors"
+    return ["--weights", str(weights), "--start", str(weights), "--repository", str(published / "repository")]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Sets of people to learn from and to measure on, by one photo's own name."""
+    root = tmp_path / "data"
+    for name, count in (("portraits", 2), ("goods_exact", 1), ("val_portraits", 1)):
+        make_set(root / name, count)
+    shutil.copytree(root / "portraits" / "images", root / "backgrounds")
+    return root
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_worse_weights_are_not_published(
+    published: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--data", str(photos), "--run", str(tmp_path / "run"), *where(published)]
+    assert produce.main([*place, "--minutes", "0.0001", *SMALL, *RUINOUS]) == 1
+    said = capsys.readouterr()
+    assert "not published, what was there stays" in said.err
+    assert f"{photos / 'animals'}: not there, left out" in said.out
+    for part in ("broad", "fine"):
+        assert {"best.safetensors", "chosen.safetensors", "last.pt"} <= {
+            p.name for p in (tmp_path / "run" / part).iterdir()
+        }
+
+
+def test_the_recipe_takes_what_the_folder_holds(photos: Path) -> None:
+    for part in produce.parts():
+        argv = part.argv(photos)
+        names = [word.split(":")[0] for word in argv if word.count(":") >= 2]
+        assert names == ["portraits", "goods_exact"] and "--scenes" in argv
+    shutil.rmtree(photos / "goods_exact")
+    assert all("--scenes" not in part.argv(photos) for part in produce.parts())
+    shutil.rmtree(photos / "portraits")
+    with pytest.raises(DataError, match="got none of studio_clean"):
+        produce.parts()[0].argv(photos)
+    with pytest.raises(DataError, match="got no set named val_"):
+        produce.find_validation(photos / "backgrounds")
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_all_or_nothing_is_published(published: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models pass, and then nothing is there to check int8 on."""
+    monkeypatch.setattr("matting_export.publish.SIZES", {"matting_512": 128})
+    shutil.rmtree(photos / "val_portraits")
+    with pytest.raises(DataError, match="0 to check on"):
+        publish_all(
+            WEIGHTS,
+            published / "repository",
+            photos=[PORTRAIT],
+            data=photos,
+            published=published / "matting.safetensors",
+        )
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_box_that_teaches_nothing_changes_nothing(
+    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box = make_box(tmp_path / "box")
+    argv = ["--finetune", str(box), "--run", str(tmp_path / "run"), "--minutes", "0.0001", *where(published)]
+    assert finetune.main([*argv, *SMALL, *RUINOUS]) == 1
+    assert "not published, what was there stays" in capsys.readouterr().err
+    assert (tmp_path / "run" / "last.pt").exists() and not (tmp_path / "run" / "chosen.safetensors").exists()
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_an_empty_box_is_named(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "box").mkdir()
+    assert finetune.main(["--finetune", str(tmp_path / "box"), "--run", str(tmp_path / "run"), *where(published)]) == 1
+    assert "got 0 corrected photos" in capsys.readouterr().err
+
+
+def test_the_share_is_chosen_that_is_best_on_what_was_held_out(tmp_path: Path) -> None:
+    """The published weights are right by definition here, and what they began with is spoilt."""
+    model = load_model(WEIGHTS)
+    validation = {finetune.HELD_OUT: find_pairs(make_set(tmp_path / finetune.HELD_OUT, 1))}
+    pair = validation[finetune.HELD_OUT][0]
+    cv2.imwrite(str(pair.alpha), torch_predictor(model, 512)(read_rgb(pair.image)))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.stages.parameters():
+            parameter += 0.3 * parameter.std() * torch.randn_like(parameter) if parameter.numel() > 1 else 0
+    spoilt = tmp_path / "spoilt.safetensors"
+    save_weights(spoilt, model.state_dict(), model.config, {"seen": 0, "scores": {}})
+    assert finetune.choose(spoilt, WEIGHTS, validation) == 1.0

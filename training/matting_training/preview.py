@@ -1,0 +1,78 @@
+"""See what a run is shown: `python -m matting_training.preview --data DATA --run RUN`, and options of `matting train`.
+
+Writes `RUN/preview/<kind>.png` for every kind of sample: sixteen pictures as the network would get them, each with its
+alpha below.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import default_collate
+
+from matting_training.config import TrainConfig, parse
+from matting_training.data.augment import finish
+from matting_training.data.pairs import DataError
+from matting_training.data.scenes import SCENES
+from matting_training.data.stream import MattingStream, Recipe
+from matting_training.train import load_training_data
+
+COLUMNS, ROWS, SIDE = 8, 2, 192
+
+
+def kinds(recipe: Recipe) -> dict[str, Recipe]:
+    """For every kind of sample a recipe that makes nothing else."""
+    bare = replace(recipe, scenes={}, negatives=0.0, turns=0.0)
+    found = {"single": bare, "negative": replace(bare, negatives=1.0), "turned": replace(bare, turns=1.0)}
+    return found | {name: replace(bare, scenes={name: 1.0}) for name in (SCENES if recipe.things else ())}
+
+
+def draw(stream: MattingStream, seed: int) -> NDArray[np.uint8]:
+    """Sheet of the stream's samples, RGB."""
+    rows = []
+    for first in range(0, COLUMNS * ROWS, COLUMNS):
+        batch = finish(default_collate([stream[i] for i in range(first, first + COLUMNS)]), seed)
+        for layer in (batch["src"], (batch["pha"] * 255).expand(-1, 3, -1, -1)):
+            rows.append(np.hstack([one.permute(1, 2, 0).numpy().astype(np.uint8) for one in layer]))
+    return np.vstack(rows)
+
+
+def preview(config: TrainConfig) -> list[Path]:
+    """Write the sheets and return their paths.
+
+    Raises
+    ------
+    DataError
+        As of `matting_training.train`.
+    """
+    data = load_training_data(config)
+    folder = config.run / "preview"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, recipe in kinds(config.recipe()).items():
+        stream = MattingStream(
+            *data, sizes=(SIDE,), batch=COLUMNS, seed=config.seed, first=0, last=COLUMNS * ROWS, recipe=recipe
+        )
+        written.append(folder / f"{name}.png")
+        cv2.imwrite(str(written[-1]), cv2.cvtColor(draw(stream, config.seed), cv2.COLOR_RGB2BGR))
+        print(f"{written[-1]}  {SCENES.get(name, '')}")
+    return written
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; 0 done, 1 bad data, 2 wrong usage."""
+    try:
+        preview(parse(argv))
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
