@@ -45,6 +45,7 @@ OPTIONS = (
 BOX_SHARE = 0.5  # of the samples, where DATA holds others
 COMPOSITES = 0.3  # how often a subject of the box goes onto another background, where DATA holds some
 SHARES = (0.3, 0.6, 1.0)  # of the new weights
+SIZE, LARGE = SIZES["matting_512"], SIZES["matting_1024"]  # at which weights are compared
 MEASURED = 16  # photos of each validation set
 
 
@@ -83,7 +84,7 @@ def choose(start: Path, new: Path, validation: dict[str, list[Pair]]) -> float:
     NotBetterError
         There is none; the last reason is told.
     """
-    found = measure_shares(start, new, validation, shares=(0.0, *SHARES))
+    found = measure_shares(start, new, validation, shares=(0.0, *SHARES), size=SIZE)
     refused: gate.NotBetterError | None = None
     for share in sorted(SHARES, key=lambda each: found[each][HELD_OUT]):
         try:
@@ -99,12 +100,10 @@ def choose(start: Path, new: Path, validation: dict[str, list[Pair]]) -> float:
 
 def _check_large(start: Path, new: Path, share: float, validation: dict[str, list[Pair]]) -> None:
     """The same for the larger model, upright."""
-    largest = max(SIZES.values())
     before, after = (
-        gate.measure(model, validation, largest, head=False)
-        for model in (load_model(start), between(start, new, share))
+        gate.measure(model, validation, LARGE, head=False) for model in (load_model(start), between(start, new, share))
     )
-    print(f"{share:4.0%} at {largest} px: {HELD_OUT} {before[HELD_OUT]:.5f} -> {after[HELD_OUT]:.5f}", flush=True)
+    print(f"{share:4.0%} at {LARGE} px: {HELD_OUT} {before[HELD_OUT]:.5f} -> {after[HELD_OUT]:.5f}", flush=True)
     gate.check(before, after, HELD_OUT)
 
 
@@ -127,7 +126,7 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
         training.run(config)
         new = given.run / "best.safetensors"
         share = choose(given.start, new, validation)
-        write_mean(given.start, new, share, chosen, validation=validation)
+        write_mean(given.start, new, share, chosen, validation=validation, size=SIZE)
     _draw(given.start, chosen, validation[HELD_OUT], given.run / "held-out.png")
     if given.train_only:
         print(f"{chosen}: better, not published; look at {given.run / 'held-out.png'}")
@@ -140,7 +139,7 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
 
 def _draw(start: Path, chosen: Path, pairs: list[Pair], to: Path) -> None:
     """Write the held-out photos twice each: by the weights before, and by the chosen ones."""
-    before, after = (torch_predictor(load_model(path), min(SIZES.values())) for path in (start, chosen))
+    before, after = (torch_predictor(load_model(path), SIZE) for path in (start, chosen))
     sheet([(pair, predict(read_rgb(pair.image))) for pair in pairs for predict in (before, after)], to)
 
 

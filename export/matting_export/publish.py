@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from matting_export.fold import fold
 from matting_export.graph import annotate, build
-from matting_export.int8 import publish_int8
+from matting_export.int8 import publish_int8, split
 from matting_export.metadata import SIZES, Contract, commit, sha256
 from matting_export.verify import verify
 
@@ -75,6 +75,7 @@ def publish_all(
     DataError
         `data` holds no such sets; everything is as before.
     """
+    split(data)  # known before minutes are spent
     model = load_model(weights)
     with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
         stage = Path(folder)

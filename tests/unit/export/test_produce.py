@@ -12,7 +12,7 @@ import pytest
 import torch
 from matting_export import finetune, produce
 from matting_export.main import ROOT, WEIGHTS
-from matting_export.publish import publish_all
+from matting_export.publish import _take_over, publish_all
 from matting_training.checkpoint import load_model, save_weights
 from matting_training.data.pairs import DataError, find_pairs, read_rgb
 from matting_training.validation import torch_predictor
@@ -22,6 +22,7 @@ from tests.unit.export.test_export import PORTRAIT
 from tests.unit.export.test_int8 import make_set
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+SIZE = 128  # at which weights are compared here
 SMALL = ["--size", "64", "--batch", "4", "--max-side", "96", "--workers", "0", "--device", "cpu"]
 RUINOUS = ["--lr", "30", "--warmup", "4", "--ema", "0"]
 
@@ -53,29 +54,36 @@ def where(published: Path) -> list[str]:
     return ["--weights", str(weights), "--start", str(weights), "--repository", str(published / "repository")]
 
 
+def call_right(alpha: Path, photo: Path, size: int) -> None:
+    """Write what the published weights say as the truth, so that all others are worse."""
+    cv2.imwrite(str(alpha), torch_predictor(load_model(WEIGHTS), size)(read_rgb(photo)))
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Sets of people to learn from and to measure on, by one photo's own name."""
+    """Sets to learn from and one to measure on, on which the published weights are right by definition."""
     root = tmp_path / "data"
     for name, count in (("portraits", 2), ("goods_exact", 1), ("val_portraits", 1)):
         make_set(root / name, count)
     shutil.copytree(root / "portraits" / "images", root / "backgrounds")
+    call_right(root / "val_portraits/alpha/00.png", root / "val_portraits/images/00.png", SIZE)
     return root
 
 
 @pytest.mark.usefixtures("unharmed")
 def test_worse_weights_are_not_published(
-    published: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    published: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(produce, "SIZE", SIZE)
+    recipe = produce.parts()
+    monkeypatch.setattr(produce, "parts", lambda: recipe[1:])
     place = ["--data", str(photos), "--run", str(tmp_path / "run"), *where(published)]
     assert produce.main([*place, "--minutes", "0.0001", *SMALL, *RUINOUS]) == 1
     said = capsys.readouterr()
     assert "not published, what was there stays" in said.err
-    assert f"{photos / 'animals'}: not there, left out" in said.out
-    for part in ("broad", "fine"):
-        assert {"best.safetensors", "chosen.safetensors", "last.pt"} <= {
-            p.name for p in (tmp_path / "run" / part).iterdir()
-        }
+    assert f"{photos / 'mixed'}: not there, left out" in said.out
+    written = {path.name for path in (tmp_path / "run" / "fine").iterdir()}
+    assert {"best.safetensors", "chosen.safetensors", "last.pt"} <= written
 
 
 def test_the_recipe_takes_what_the_folder_holds(photos: Path) -> None:
@@ -93,25 +101,32 @@ def test_the_recipe_takes_what_the_folder_holds(photos: Path) -> None:
 
 
 @pytest.mark.usefixtures("unharmed")
-def test_all_or_nothing_is_published(published: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The models pass, and then nothing is there to check int8 on."""
-    monkeypatch.setattr("matting_export.publish.SIZES", {"matting_512": 128})
+def test_without_pictures_to_check_int8_on_nothing_is_begun(published: Path, photos: Path) -> None:
     shutil.rmtree(photos / "val_portraits")
+    weights, repository = published / "matting.safetensors", published / "repository"
     with pytest.raises(DataError, match="0 to check on"):
-        publish_all(
-            WEIGHTS,
-            published / "repository",
-            photos=[PORTRAIT],
-            data=photos,
-            published=published / "matting.safetensors",
-        )
+        publish_all(WEIGHTS, repository, photos=[PORTRAIT], data=photos, published=weights)
+
+
+def test_what_is_of_other_weights_goes(published: Path, tmp_path: Path) -> None:
+    place, new = published / "repository" / "matting_512", tmp_path / "matting_512"
+    (new / "1").mkdir(parents=True)
+    for file in (new / "1" / "model.onnx", new / "contract.json"):
+        file.write_text("new")
+    _take_over(new, place)
+    assert [path.name for path in (place / "1").iterdir()] == ["model.onnx"]
+    assert (place / "contract.json").read_text() == (place / "1" / "model.onnx").read_text() == "new"
+    assert (place / "config.pbtxt").exists() and (place / "configs").is_dir()
 
 
 @pytest.mark.usefixtures("unharmed")
 def test_a_box_that_teaches_nothing_changes_nothing(
-    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(finetune, "SIZE", SIZE)
     box = make_box(tmp_path / "box")
+    for sample in box.iterdir():
+        call_right(sample / "correction.png", sample / "photo", SIZE)
     argv = ["--finetune", str(box), "--run", str(tmp_path / "run"), "--minutes", "0.0001", *where(published)]
     assert finetune.main([*argv, *SMALL, *RUINOUS]) == 1
     assert "not published, what was there stays" in capsys.readouterr().err
@@ -127,14 +142,24 @@ def test_an_empty_box_is_named(published: Path, tmp_path: Path, capsys: pytest.C
 
 def test_the_share_is_chosen_that_is_best_on_what_was_held_out(tmp_path: Path) -> None:
     """The published weights are right by definition here, and what they began with is spoilt."""
+    pairs = find_pairs(make_set(tmp_path / finetune.HELD_OUT, 1))
+    call_right(pairs[0].alpha, pairs[0].image, 512)
     model = load_model(WEIGHTS)
-    validation = {finetune.HELD_OUT: find_pairs(make_set(tmp_path / finetune.HELD_OUT, 1))}
-    pair = validation[finetune.HELD_OUT][0]
-    cv2.imwrite(str(pair.alpha), torch_predictor(model, 512)(read_rgb(pair.image)))
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.stages.parameters():
-            parameter += 0.3 * parameter.std() * torch.randn_like(parameter) if parameter.numel() > 1 else 0
+            parameter += parameter.std() * torch.randn_like(parameter) if parameter.numel() > 1 else 0
     spoilt = tmp_path / "spoilt.safetensors"
     save_weights(spoilt, model.state_dict(), model.config, {"seen": 0, "scores": {}})
-    assert finetune.choose(spoilt, WEIGHTS, validation) == 1.0
+    assert finetune.choose(spoilt, WEIGHTS, {finetune.HELD_OUT: pairs}) == 1.0
+
+
+def test_the_command_trains_where_no_box_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv, code, says in (
+        (["--finetune", "--help"], 0, "--finetune BOX"),
+        (["--size", "100"], 2, "multiples of 32"),
+    ):
+        with pytest.raises(SystemExit, match=str(code)):
+            finetune.main(argv)
+        said = capsys.readouterr()
+        assert says in said.out + said.err
