@@ -34,6 +34,12 @@ class Metrics:
         self._seconds = Histogram(
             "matting_step_seconds", "Seconds of each step of a photo.", ["step"], buckets=BUCKETS, registry=registry
         )
+        self._outputs = Counter(
+            "matting_outputs",
+            "Results for --outputs, by whether they were kept.",
+            ["kept"],
+            registry=registry,
+        )
         self._queue = Gauge(
             "matting_queue", "API requests in the house, by what they do.", ["state"], registry=registry
         )
@@ -60,6 +66,10 @@ class Metrics:
     def cut_out(self) -> None:
         """Count a photo."""
         self._photos.inc()
+
+    def kept_output(self, was_kept: bool) -> None:
+        """Count a result that was to be kept."""
+        self._outputs.labels("true" if was_kept else "false").inc()
 
     def spent(self, seconds: Mapping[str, float]) -> None:
         """Count the seconds of steps, by their names."""

@@ -18,9 +18,12 @@ from matting_client.video.job import make_container
 from matting_client.video.pipeline import Plan
 
 from matting_api.metrics import Metrics
+from matting_api.outputs import Outputs
 from matting_api.settings import Settings
 from matting_api.triton_probe import TritonProbe
 from matting_api.video_jobs import VideoJobs
+
+DAY = 86_400.0  # seconds
 
 
 @dataclass
@@ -35,11 +38,24 @@ class Service:
     """Cuts photos out through one engine; safe to use from several threads.
 
     Nothing is opened before it is needed, so that it can start before the server does.
+
+    Attributes
+    ----------
+    outputs : keeps results, where the settings say so.
+
+    Raises
+    ------
+    OptionError
+        The folder for results cannot be written to.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.metrics = settings, Metrics()
-        self.videos = VideoJobs(self._client)
+        self.outputs: Outputs | None = None
+        if settings.outputs is not None:
+            limits = settings.outputs_mb * 2**20, settings.outputs_days * DAY
+            self.outputs = Outputs(settings.outputs, *limits, self.metrics.kept_output)
+        self.videos = VideoJobs(self.make_clip)
         self._lock = threading.Lock()
         self._current: dict[str, _Connection] = {}  # by model
 
@@ -76,11 +92,22 @@ class Service:
         MattingError
         """
         try:
-            with self._client() as client:
-                make_container(client.engine, plan, target, {}, on_frame=on_frame)
+            self.make_clip(plan, target, on_frame)
         finally:
             if not target.exists():
                 shutil.rmtree(target.parent, ignore_errors=True)
+
+    def make_clip(self, plan: Plan, target: Path, on_frame: Callable[[], None]) -> None:
+        """As `convert`, but the target's folder stays when it fails."""
+        with self._client() as client:
+            make_container(client.engine, plan, target, {}, on_frame=on_frame)
+        if self.outputs is not None:
+            self.outputs.keep_file(target)
+
+    def keep(self, data: bytes, stem: str, ending: str) -> None:
+        """Keep a result where the settings say so; see `Outputs.keep`."""
+        if self.outputs is not None:
+            self.outputs.keep(data, stem, ending)
 
     def check_ready(self) -> None:
         """Return when the model can answer now.
@@ -115,6 +142,8 @@ class Service:
     def close(self) -> None:
         """Stop clips that are worked on, and close the connection, after whoever uses it."""
         self.videos.close()
+        if self.outputs is not None:
+            self.outputs.close()
         with self._lock:
             connections, self._current = list(self._current.values()), {}
         for connection in connections:

@@ -56,6 +56,9 @@ class Settings:
     urls: bool = False  # fetch image_url and bg_image_url from the internet
     url_ports: frozenset[int] = frozenset((80, 443))  # at these ports only
     samples: Path | None = None  # where photos that went wrong are kept; None keeps none
+    outputs: Path | None = None  # where results are kept, too; None keeps none
+    outputs_mb: int = 10_240  # of them all; the oldest go first
+    outputs_days: int = 30  # after which they go
     preview_by_default: bool = False  # size without a value is remove.bg's default, 0.25 megapixels
     root_path: str = ""  # below which a proxy shows it, such as /matting
     origins: tuple[str, ...] = ()  # of other websites that may use the API
@@ -76,6 +79,8 @@ class Settings:
             ("--queue", self.waiting, 0, 10_000),
             ("--rate", self.rate, 0, 1_000_000),
             ("--quota", self.quota, 0, 1_000_000_000),
+            ("--outputs-mb", self.outputs_mb, 1, 1_000_000_000),
+            ("--outputs-days", self.outputs_days, 1, 36_500),
         ):
             if not low <= value <= high:
                 raise OptionError(name, value, f"{low} to {high}")

@@ -29,6 +29,7 @@ def create_site(settings: Settings, folder: Path) -> ASGIApp:
         settings.limits,
         service.status,
         service.convert,
+        service.keep,
         auth=Logins(settings.logins, guesses).check if settings.logins else None,
         root_path=settings.root_path,
         mcp_url=f"http://{settings.local_address}" if settings.mcp else None,

@@ -8,13 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from matting_client import MattingClient, MattingError, Options, ServerBusy
+from matting_client import MattingError, Options, ServerBusy
 from matting_client.video.background import Background
-from matting_client.video.job import make_container
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 
@@ -85,11 +84,11 @@ class VideoJobs:
 
     Parameters
     ----------
-    client : gives the model's client for as long as its context lasts.
+    convert : makes the file of a clip and calls back after every frame; see `Service.make_clip`.
     """
 
-    def __init__(self, client: Callable[[], AbstractContextManager[MattingClient]]) -> None:
-        self._client = client
+    def __init__(self, convert: Callable[[Plan, Path, Callable[[], None]], None]) -> None:
+        self._convert = convert
         self._lock = threading.Lock()
         self._jobs: dict[str, VideoJob] = {}
         self._pool = ThreadPoolExecutor(1, "video")
@@ -197,8 +196,7 @@ class VideoJobs:
 
         try:
             plan = Plan(VideoFile(job.source, name="video_file"), job.order.options, job.order.background)
-            with self._client() as client:
-                make_container(client.engine, plan, job.result, {"job": job.name}, on_frame=step)
+            self._convert(plan, job.result, step)
             job.state = DONE
             job.source.unlink(missing_ok=True)
         except Cancelled:

@@ -19,7 +19,7 @@ from matting_client import Cutout, InputError, Limits, OptionError, Options
 from matting_client.video.pipeline import Plan
 from matting_ui import controls, ids
 from matting_ui.batch_state import MOST, Batch, counts, manifest
-from matting_ui.context import Studio
+from matting_ui.context import Cut, Studio
 from matting_ui.i18n import EN, ZH, language
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
@@ -38,8 +38,22 @@ def studio(tmp_path: Path) -> Studio:
     def cut(photo: bytes, options: Options, name: str) -> Cutout:
         raise InputError(name, f"{len(photo)} bytes")
 
+    return studio_of(cut, tmp_path)
+
+
+def studio_of(cut: Cut, folder: Path, kept: list[str] | None = None) -> Studio:
+    """What the tabs work with; the endings of results go to `kept`."""
+    outputs = [] if kept is None else kept
     return Studio(
-        cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict, lambda plan, target, step: None
+        cut,
+        Store(2**20, 60),
+        folder.resolve(),
+        "matting_512",
+        2,
+        Limits(),
+        dict,
+        no_clips,
+        lambda data, stem, ending: outputs.append(f"{stem}{ending}"),
     )
 
 
@@ -222,9 +236,7 @@ def test_photos_that_were_discarded_are_not_cut_out(tmp_path: Path) -> None:
         may_go_on.wait(20)
         return cutout()
 
-    studio = Studio(
-        cut, Store(2**20, 60), tmp_path.resolve(), "matting_512", 2, Limits(), dict, lambda plan, target, step: None
-    )
+    studio = studio_of(cut, tmp_path)
     photos = [tmp_path / f"{number}.jpg" for number in range(4)]
     for photo in photos:
         Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(photo)
@@ -236,6 +248,17 @@ def test_photos_that_were_discarded_are_not_cut_out(tmp_path: Path) -> None:
         batch.clear()
         may_go_on.set()
     assert asked == ["0.jpg"]
+
+
+def test_results_are_kept_and_previews_are_not(tmp_path: Path) -> None:
+    kept: list[str] = []
+    studio = studio_of(lambda photo, options, name, model: cutout(), tmp_path, kept)
+    studio.save(b"x", "portrait", "-cutout.png")
+    for channels in ((), (3,), (4,)):
+        studio.save_preview(np.zeros((4, 5, *channels), np.uint8))
+    studio.save_archive(b"x", "batch_results")
+    assert kept == ["portrait-cutout.png"]
+    assert len(list(tmp_path.glob("*/*"))) == 5
 
 
 def test_backgrounds_have_the_limits_of_photos(studio: Studio, tmp_path: Path) -> None:

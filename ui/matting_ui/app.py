@@ -16,7 +16,7 @@ from matting_client import Limits
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from matting_ui.context import Convert, Cut, Studio
+from matting_ui.context import Convert, Cut, Keep, Studio
 from matting_ui.entrance import Entrance
 from matting_ui.gradio_patches import act_as_launched, use_folder
 from matting_ui.mcp import offer_tools
@@ -41,6 +41,7 @@ def mount_page(
     limits: Limits,
     status: Callable[[], dict[str, Any]],
     convert: Convert,
+    keep_output: Keep,
     auth: Callable[[str, str], Awaitable[bool]] | None = None,
     root_path: str = "",
     mcp_url: str | None = None,
@@ -57,6 +58,7 @@ def mount_page(
     workers : photos worked on at once.
     limits : largest accepted picture.
     convert : makes a file of a clip; see `Studio`.
+    keep_output : told of every result; see `Studio`.
     status : asks the server how it does; see `Studio`.
     auth : whether a name and a password may use the page; None for everyone.
     root_path : path below which a proxy shows the page, such as /matting.
@@ -65,7 +67,7 @@ def mount_page(
     use_folder(folder)
     store = Store(STORE_BYTES, KEPT_SECONDS)
     visitors = Visitors(folder)
-    page = build_page(Studio(cut, store, folder, model, workers, limits, status, convert), visitors)
+    page = build_page(Studio(cut, store, folder, model, workers, limits, status, convert, keep_output), visitors)
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:

@@ -28,6 +28,7 @@ from matting_ui.visitors import regular_file
 
 Cut = Callable[[bytes, Options, str, str | None], Cutout]
 Convert = Callable[[Plan, Path, Callable[[], None]], None]
+Keep = Callable[[bytes, str, str], None]
 PREVIEW_QUALITY = 90
 log = logging.getLogger("page")
 WORK, LIGHT = "cutout", "light"  # queues that share a limit: with and without an inference
@@ -47,6 +48,7 @@ class Studio:
     workers : photos worked on at once.
     limits : largest accepted picture.
     convert : makes a file of a clip and calls back after every frame.
+    keep_output : told of every result: its bytes, its photo's stem and the ending of its name.
     status : asks the server how it does: "server" with its version and "batches" with its figures, both None when
         the model runs in this process; raises EngineError.
     """
@@ -59,6 +61,7 @@ class Studio:
     limits: Limits
     status: Callable[[], dict[str, Any]]
     convert: Convert
+    keep_output: Keep
 
     @property
     def work(self) -> dict[str, Any]:
@@ -144,9 +147,10 @@ class Studio:
         return path
 
     def save_preview(self, picture: NDArray[np.uint8]) -> str:
-        """Write a picture that is only looked at; returns its path."""
-        format = "png" if picture.ndim == 2 else "jpeg"
-        return self.save(encode(picture, format, PREVIEW_QUALITY), "preview", f".{format}")
+        """Write a picture that is only looked at, (H, W), RGB or RGBA; returns its path."""
+        channels = 1 if picture.ndim == 2 else picture.shape[2]
+        format = {1: "png", 3: "jpeg", 4: "webp"}[channels]
+        return self._write(encode(picture, format, PREVIEW_QUALITY), "preview", f".{format}")
 
     def save(self, data: bytes, stem: str, ending: str) -> str:
         """Write a result where nobody can guess it, named as `portable` does; returns its path.
@@ -155,6 +159,20 @@ class Studio:
         ------
         NoRoom
         """
+        path = self._write(data, stem, ending)
+        self.keep_output(data, stem, ending)
+        return path
+
+    def save_archive(self, data: bytes, stem: str) -> str:
+        """Write a ZIP of results that were saved before, as `save` does.
+
+        Raises
+        ------
+        NoRoom
+        """
+        return self._write(data, stem, ".zip")
+
+    def _write(self, data: bytes, stem: str, ending: str) -> str:
         path = self.folder / secrets.token_hex(16) / portable(stem, ending)
         if not self.folder.is_dir():  # made anew, others could read it
             log.error("%s: is gone, so that no result can be written; start the server again", self.folder)

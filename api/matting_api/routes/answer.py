@@ -6,12 +6,13 @@ import base64
 import io
 import zipfile
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from fastapi.responses import JSONResponse, Response
 from matting_client.budget import room_for
 from matting_client.cutout import Cutout
 from matting_client.imaging.decode import decode
-from matting_client.imaging.encode import MEDIA_TYPES, encode
+from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
 from matting_client.processing import compose_translucent, subject_box
 from matting_client.timing import Stopwatch, Timings
 from matting_client.types import Alpha, Image
@@ -20,6 +21,8 @@ from matting_api.errors import bad
 from matting_api.model_client import Service
 from matting_api.request.accept import wants_json
 from matting_api.request.parameters import Asked
+
+SUFFIXES = {**{MEDIA_TYPES[format]: suffix for format, suffix in SUFFIX_OF_FORMAT.items()}, "application/zip": ".zip"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,6 +66,7 @@ def answer(
             raise bad("unknown_foreground", "Could not identify foreground in image", detail)
         result = _zip(cutout) if asked.as_zip else _picture(cutout, behind, asked)
     service.metrics.spent(result.timings.since(cutout.seconds))
+    service.keep(result.data, PurePath(photo[1]).stem, _ending(asked, result.media_type))
     foreground = _foreground(result.pha)
     if wants_json(accept, result.media_type):
         encoded = base64.b64encode(result.data).decode()
@@ -88,6 +92,12 @@ def answer(
     if cutout.origin.notes:
         response.headers["X-Warning"] = "; ".join(cutout.origin.notes)
     return response
+
+
+def _ending(asked: Asked, media_type: str) -> str:
+    """How a kept result's name ends."""
+    kind = "alpha" if asked.options.alpha_only else "cutout"
+    return f"-{kind}{SUFFIXES[media_type]}"
 
 
 def _foreground(pha: Alpha) -> dict[str, int]:

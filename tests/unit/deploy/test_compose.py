@@ -15,10 +15,12 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from matting_api.arguments import parser
+
+from tests.support import image
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
-TARGETS = ("cpu", "gpu", "tensorrt")
 
 
 def _interpolated(value: Any) -> Any:
@@ -61,18 +63,22 @@ def test_schema(compose: dict[str, Any]) -> None:
 )
 def test_schema_notices_mistakes(compose: dict[str, Any], key: str, value: Any) -> None:
     broken = copy.deepcopy(compose)
-    broken["services"]["triton-cpu"][key] = value
+    broken["services"]["triton"][key] = value
     assert _schema_errors(broken)
 
 
-def test_one_triton_and_one_page_for_each_target(services: dict[str, Any]) -> None:
-    expected = {f"{role}-{target}" for role in ("triton", "page") for target in TARGETS} | {"plans"}
-    assert set(services) == expected
-    for target in TARGETS:
-        assert [name for name, each in services.items() if each["profiles"] == [target]] == [
-            f"triton-{target}",
-            f"page-{target}",
-        ]
+def test_one_container_but_for_tensorrt(services: dict[str, Any]) -> None:
+    profiles = {name: each["profiles"] for name, each in services.items()}
+    assert profiles == {
+        "matting": ["cpu"],
+        "matting-gpu": ["gpu"],
+        "triton": ["tensorrt"],
+        "page": ["tensorrt"],
+        "plans": ["plans"],
+    }
+    assert services["matting"]["build"] == services["page"]["build"] == "."
+    assert services["matting-gpu"]["build"] == {"context": ".", "args": {"ENGINE": "cuda"}}
+    assert services["matting-gpu"]["image"] != services["matting"]["image"]
 
 
 def test_every_service_is_locked_down(services: dict[str, Any]) -> None:
@@ -88,65 +94,72 @@ def test_every_service_is_locked_down(services: dict[str, Any]) -> None:
         assert "privileged" not in each, name
 
 
-def test_published_on_loopback_only(services: dict[str, Any]) -> None:
-    published = {name: each["ports"] for name, each in services.items()}
-    for target in TARGETS:
-        triton = [f"127.0.0.1:{port}:{port}" for port in (8000, 8001, 8002)]
-        assert published[f"triton-{target}"] == triton
-        assert published[f"page-{target}"] == ["127.0.0.1:7860:7860"]
-    assert published["plans"] == []
-
-
-def test_only_plans_may_write_to_the_repository(services: dict[str, Any]) -> None:
+def test_temporary_folders_have_a_size_and_run_programs(services: dict[str, Any]) -> None:
+    """Docker's tmpfs is noexec and as large as half of the memory unless told otherwise."""
     for name, each in services.items():
-        wanted = [] if name.startswith("page") else ["./model_repository:/models" + (":ro" * (name != "plans"))]
-        assert each.get("volumes", []) == wanted, name
+        for entry in each["tmpfs"]:
+            place, _, options = entry.partition(":")
+            assert (place, options.split(",")[0]) == ("/tmp", "exec"), name
+            size = re.search(r"\bsize=(\d+)g\b", options)
+            assert size, name
+            memory = each["deploy"]["resources"]["limits"]["memory"]
+            assert int(size[1]) < int(memory.removesuffix("g")), name  # it counts as memory
+
+
+def test_published_on_loopback_only(services: dict[str, Any]) -> None:
+    page = ["127.0.0.1:7860:7860"]
+    published = {name: each.get("ports", []) for name, each in services.items()}
+    triton = [f"127.0.0.1:{port}:{port}" for port in (8000, 8001, 8002)]
+    assert published == {"matting": page, "matting-gpu": page, "page": page, "triton": triton, "plans": []}
+
+
+def test_only_plans_may_write_to_the_repository(services: dict[str, Any], compose: dict[str, Any]) -> None:
+    for name in ("matting", "matting-gpu", "page"):
+        assert services[name]["volumes"] == ["outputs:/app/outputs"]
+    assert "outputs" in compose["volumes"]
+    assert services["triton"]["volumes"] == ["./model_repository:/models:ro"]
+    assert services["plans"]["volumes"] == ["./model_repository:/models"]
     assert (ROOT / "model_repository").is_dir()
 
 
 def test_health_checks_and_order(services: dict[str, Any]) -> None:
-    for target in TARGETS:
-        triton, page = services[f"triton-{target}"], services[f"page-{target}"]
-        assert triton["healthcheck"]["test"][-1] == "http://127.0.0.1:8000/v2/health/ready"
-        assert "http://127.0.0.1:7860/readyz" in page["healthcheck"]["test"][-1]
-        assert page["depends_on"] == {f"triton-{target}": {"condition": "service_healthy"}}
-        assert triton["restart"] == page["restart"] == "unless-stopped"
+    assert services["triton"]["healthcheck"]["test"][-1] == "http://127.0.0.1:8000/v2/health/ready"
+    assert services["page"]["depends_on"] == {"triton": {"condition": "service_healthy"}}
+    assert all("healthcheck" not in services[name] for name in ("matting", "matting-gpu", "page"))  # the image's own
     assert services["plans"]["restart"] == "no"
     assert services["plans"]["healthcheck"] == {"disable": True}
 
 
-def test_page_talks_to_triton_by_its_alias(services: dict[str, Any]) -> None:
-    for target in TARGETS:
-        assert services[f"triton-{target}"]["networks"]["default"]["aliases"] == ["triton"]
-        command = services[f"page-{target}"]["command"]
-        assert command[:2] == ["matting", "ui"]
-        assert command[command.index("--url") + 1] == "triton:8001"
-        assert command[command.index("--port") + 1] == "7860"
+def test_the_page_asks_the_triton_beside_it(services: dict[str, Any]) -> None:
+    command = services["page"]["command"]
+    assert command[:2] == ["matting", "ui"]
+    given = parser().parse_args(command[2:])
+    assert (given.url, given.host, given.port) == ("triton:8001", "0.0.0.0", 7860)
+    assert "triton" in services
 
 
 def test_gpus_only_where_they_are_wanted(services: dict[str, Any]) -> None:
     with_gpu = {
         name for name, each in services.items() if "devices" in each["deploy"]["resources"].get("reservations", {})
     }
-    assert with_gpu == {"triton-gpu", "triton-tensorrt", "plans"}
+    assert with_gpu == {"matting-gpu", "triton", "plans"}
     for name in with_gpu:
         (device,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
         assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
 
 
 def test_triton_commands(services: dict[str, Any]) -> None:
-    plain, gpu, tensorrt = (services[f"triton-{target}"]["command"] for target in TARGETS)
-    assert gpu == [*plain, "--model-config-name=cuda"]
-    assert tensorrt == [*plain, "--model-config-name=tensorrt"]
+    command = services["triton"]["command"]
+    assert "--model-config-name=tensorrt" in command
     # Whoever reaches the port must not be able to load code.
-    assert "--model-control-mode=none" in plain
+    assert "--model-control-mode=none" in command
 
 
 def test_plans_are_built_by_the_image_that_serves_them_and_pass_its_gate(services: dict[str, Any]) -> None:
     plans = services["plans"]
-    assert plans["build"]["args"] == {"TRITON_IMAGE": services["triton-tensorrt"]["image"]}
+    assert plans["build"]["args"] == {"TRITON_IMAGE": services["triton"]["image"]}
     text = (ROOT / plans["build"]["dockerfile"]).read_text()
-    assert f"ARG TRITON_IMAGE={services['triton-tensorrt']['image']}\n" in text
+    assert f"ARG TRITON_IMAGE={services['triton']['image']}\n" in text
     assert re.search(r"^FROM \$\{TRITON_IMAGE\}$", text, re.MULTILINE)
     assert 'ENTRYPOINT ["python3", "-m", "matting_export", "tensorrt"]\n' in text
     assert plans["command"] == ["--repository", "/models"]
@@ -171,19 +184,17 @@ def test_it_says_that_it_was_not_run() -> None:
     assert "NOT RUN YET" in (ROOT / "docker-compose.yml").read_text()
 
 
-def test_page_image() -> None:
-    text = (ROOT / "deploy" / "Dockerfile").read_text()
-    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
-
-
-@pytest.mark.parametrize("name", ["Dockerfile", "plans.Dockerfile"])
+@pytest.mark.parametrize("name", ["Dockerfile", "deploy/plans.Dockerfile"])
 def test_images_take_pinned_versions_and_files_that_exist(name: str) -> None:
-    text = (ROOT / "deploy" / name).read_text()
-    assert "-c constraints.txt" in text
-    ignore = (ROOT / "deploy" / f"{name}.dockerignore").read_text().splitlines()
-    assert ignore[1] == "*"
+    steps = image.instructions(ROOT / name)
+    assert "-c constraints.txt" in " ".join(arguments for _, arguments in steps)
+    ignored = ROOT / (".dockerignore" if name == "Dockerfile" else f"{name}.dockerignore")
+    rules = ignored.read_text().splitlines()
+    assert rules[1] == "*"
+    let_through = [Path(rule[1:]) for rule in rules if rule.startswith("!")]
     # Everything that is copied out of the repository exists and is let through.
-    for source in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
-        for path in source.split()[:-1]:
-            assert (ROOT / path).exists(), path
-            assert any(path == line[1:] or path.startswith(line[1:] + "/") for line in ignore if line[:1] == "!"), path
+    for instruction, arguments in steps:
+        if instruction == "COPY" and "--from" not in arguments:
+            for path in [word for word in arguments.split()[:-1] if not word.startswith("--")]:
+                assert (ROOT / path).exists(), path
+                assert any(Path(path).is_relative_to(each) for each in let_through), path

@@ -96,7 +96,7 @@ class Handlers:
             gr.Warning(words_of(request)["batch_nothing"])
             return None
         try:
-            return self.studio.save(data, "batch_results", ".zip")
+            return self.studio.save_archive(data, "batch_results")
         except MattingError as error:
             raise shown(error, request) from None
 

@@ -21,7 +21,7 @@ from matting_client.video.reader import VideoFile
 from matting_client.video.writer import CODECS
 
 from matting_ui import controls, ids
-from matting_ui.context import PREVIEW_QUALITY, Studio, shown, words_of
+from matting_ui.context import Studio, shown, words_of
 from matting_ui.filenames import portable
 
 SUFFIXES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"]
@@ -57,7 +57,7 @@ class Handlers:
             known = error if isinstance(error, MattingError) else OptionError("", problem=error)
             raise shown(known, request) from None
         line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=source.clip.count or "?")
-        return self.studio.save(encode(picture, "webp", PREVIEW_QUALITY), "frame", ".webp"), line
+        return self.studio.save_preview(picture), line
 
     def run(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, str | None]]:
         """All of it: a line with the progress, and at the end the file. Whoever stops listening stops the work."""

@@ -1,0 +1,258 @@
+"""The arguments of `matting ui`, and what the environment says in their place."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any, get_args
+
+from matting_client import OptionError
+from matting_client.serving import LOG_FORMATS
+from matting_client.triton.protocol import LbPolicy
+
+from matting_api.middleware.hosts import read_hosts, read_origins
+from matting_api.middleware.logins import load_logins
+from matting_api.middleware.proxies import read_networks
+from matting_api.middleware.rate_limit import load_keys, read_keys
+from matting_api.settings import Settings
+
+EXAMPLES = """\
+examples:
+  matting ui                                   page and API on http://127.0.0.1:7860, through Triton on 127.0.0.1:8001
+  matting ui --url 192.168.1.5:8001 --port 8080
+  matting ui --engine local                    without a server: the model runs in this process
+
+  curl -F image_file=@photo.jpg -o cutout.png http://127.0.0.1:7860/v1.0/removebg
+
+environment, for matting serve --page too:
+  MATTING_API_KEYS        API keys, with spaces or commas between them
+  MATTING_API_KEYS_FILE, MATTING_API_RATE, MATTING_API_QUOTA, MATTING_API_QUEUE
+                          as --keys-file, --rate, --quota, --queue
+  MATTING_API_ALLOWED_HOSTS, MATTING_API_TRUSTED_PROXIES
+                          as --allowed-hosts, --trusted-proxies
+  MATTING_API_ORIGINS, MATTING_API_SAMPLES, MATTING_API_ROOT_PATH
+                          as --origins, --samples, --root-path
+  MATTING_OUTPUTS, MATTING_OUTPUTS_MB, MATTING_OUTPUTS_DAYS
+                          as --outputs, --outputs-mb, --outputs-days
+  MATTING_API_PREVIEW_DEFAULT=1
+                          as --preview-default
+  MATTING_API_URLS=1, MATTING_API_URL_PORTS
+                          as --urls, --url-ports
+  MATTING_API_LOGINS_FILE, MATTING_API_MCP=1
+                          as --logins-file, --mcp
+
+exit code: 0 ended by Ctrl-C or a signal, 2 wrong usage (a port is taken, a value cannot be)
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of `matting ui`."""
+    result = argparse.ArgumentParser(
+        prog="matting ui",
+        description="Serve the web page and the REST API.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = result.add_argument
+    add("--host", default=Settings.host, help="address to listen on (default: %(default)s, this machine only)")
+    add("--port", type=int, default=Settings.port, help="default: %(default)s; 0 takes a free one")
+    add(
+        "--allowed-hosts",
+        metavar="NAMES",
+        default=_environment("ALLOWED_HOSTS", ""),
+        help="further names under which browsers may open it, such as photos.example.com or *.example.com; commas or "
+        "spaces between them (default: localhost and the address it listens on)",
+    )
+    add(
+        "--trusted-proxies",
+        metavar="ADDRESSES",
+        default=_environment("TRUSTED_PROXIES", ""),
+        help="addresses or networks of proxies whose X-Forwarded-For is believed (default: none)",
+    )
+    add("--url", default=Settings.url, help="of Triton: grpc://host:port or http://host:port (default: %(default)s)")
+    add("--model", default=Settings.model, help="matting_512 or matting_1024 (default: %(default)s)")
+    add("--engine", default=Settings.engine, metavar="triton|local", help="a server, or this process (default: triton)")
+    add(
+        "--shared-memory",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="pass pixels through memory shared with Triton (default: where it is on this machine)",
+    )
+    add(
+        "--lb-policy",
+        choices=get_args(LbPolicy),
+        default=Settings.lb_policy,
+        help="of gRPC, where --url names several servers (default: %(default)s)",
+    )
+    add(
+        "--max-upload-mb",
+        type=int,
+        default=Settings.max_upload_mb,
+        metavar="N",
+        help="largest file (default: %(default)s)",
+    )
+    add("--max-pixels", type=int, default=Settings.max_pixels, metavar="N", help="largest photo (default: %(default)s)")
+    add(
+        "--jobs",
+        type=int,
+        default=0,
+        metavar="N",
+        dest="workers",
+        help="photos at once (default: cores + 2, at most 8)",
+    )
+    add("--log-format", choices=LOG_FORMATS, help="one line an event (default: $MATTING_LOG_FORMAT, else text)")
+    add(
+        "--access-log",
+        action=argparse.BooleanOptionalAction,
+        default=_environment("ACCESS_LOG", "0") == "1",
+        help="write a line for each request (default: refusals, summed up)",
+    )
+    _add_limits(result)
+    return result
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Who may use the API, and how much of it; all but --page can be set in the environment."""
+    add = parser.add_argument
+    add(
+        "--queue",
+        type=int,
+        metavar="N",
+        dest="waiting",
+        default=_environment("QUEUE", Settings.waiting),
+        help="further requests that may wait; more are refused with 503 (default: %(default)s)",
+    )
+    add(
+        "--rate",
+        type=int,
+        metavar="N",
+        default=_environment("RATE", Settings.rate),
+        help="API requests a minute of one key, or of one address without keys; 0 for no limit (default: %(default)s)",
+    )
+    add(
+        "--quota",
+        type=int,
+        metavar="N",
+        default=_environment("QUOTA", Settings.quota),
+        help="the same a day (default: %(default)s)",
+    )
+    add(
+        "--keys-file",
+        type=Path,
+        metavar="FILE",
+        default=_environment("KEYS_FILE", None),
+        help="API keys, one a line; without keys the API is open",
+    )
+    add(
+        "--urls",
+        action=argparse.BooleanOptionalAction,
+        default=_environment("URLS", "0") == "1",
+        help="let the API fetch image_url and bg_image_url from public addresses (default: off)",
+    )
+    add(
+        "--url-ports",
+        metavar="PORTS",
+        default=_environment("URL_PORTS", "80,443"),
+        help="ports of other hosts that --urls may use (default: %(default)s)",
+    )
+    add(
+        "--samples",
+        type=Path,
+        metavar="FOLDER",
+        default=_environment("SAMPLES", None),
+        help="keep photos that come to /v1.0/improve there (default: keep none)",
+    )
+    _add_outputs(parser)
+    add(
+        "--preview-default",
+        action=argparse.BooleanOptionalAction,
+        dest="preview_by_default",
+        default=_environment("PREVIEW_DEFAULT", "0") == "1",
+        help="make results without a size as small as remove.bg does, 0.25 megapixels (default: as large as the photo)",
+    )
+    add(
+        "--root-path",
+        metavar="PATH",
+        default=_environment("ROOT_PATH", ""),
+        help="path below which a proxy shows it, such as /matting (default: none)",
+    )
+    add(
+        "--origins",
+        metavar="ORIGINS",
+        default=_environment("ORIGINS", ""),
+        help="other websites whose pages may use the API, such as https://shop.example.com; * for all (default: none)",
+    )
+    add("--page", action=argparse.BooleanOptionalAction, default=True, help="the web page, which asks for no key")
+    add(
+        "--logins-file",
+        type=Path,
+        metavar="FILE",
+        default=_environment("LOGINS_FILE", None),
+        help="who may use the page, as name:password, one a line; without it the page is open",
+    )
+    add(
+        "--mcp",
+        action=argparse.BooleanOptionalAction,
+        default=_environment("MCP", "0") == "1",
+        help="offer the page's functions as tools of the Model Context Protocol at /gradio_api/mcp/ (default: off)",
+    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Whether results stay on the server."""
+    add = parser.add_argument
+    add(
+        "--outputs",
+        type=Path,
+        metavar="FOLDER",
+        default=os.environ.get("MATTING_OUTPUTS") or None,
+        help="also keep every result of page and API there (default: keep none)",
+    )
+    add(
+        "--outputs-mb",
+        type=int,
+        metavar="N",
+        default=os.environ.get("MATTING_OUTPUTS_MB") or Settings.outputs_mb,
+        help="of all results there; the oldest go first (default: %(default)s)",
+    )
+    add(
+        "--outputs-days",
+        type=int,
+        metavar="N",
+        default=os.environ.get("MATTING_OUTPUTS_DAYS") or Settings.outputs_days,
+        help="after which a result there goes (default: %(default)s)",
+    )
+
+
+def _environment(name: str, default: object) -> Any:
+    return os.environ.get(f"MATTING_API_{name}") or default
+
+
+def read_settings(given: argparse.Namespace) -> Settings:
+    """Settings from the command line and the environment.
+
+    Raises
+    ------
+    OptionError
+    """
+    values = vars(given)
+    del values["log_format"]  # of the process, and set by now
+    values["allowed_hosts"] = read_hosts(values["allowed_hosts"])
+    values["trusted_proxies"] = read_networks(values["trusted_proxies"])
+    values["origins"] = read_origins(values["origins"])
+    values["url_ports"] = _read_ports(values["url_ports"])
+    keys_file = values.pop("keys_file")
+    values["keys"] = load_keys(keys_file) if keys_file else frozenset()
+    if listed := os.environ.get("MATTING_API_KEYS", ""):
+        values["keys"] |= read_keys(listed, "$MATTING_API_KEYS")
+    logins_file = values.pop("logins_file")
+    values["logins"] = load_logins(logins_file) if logins_file else {}
+    return Settings(**values)
+
+
+def _read_ports(text: str) -> frozenset[int]:
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isdecimal() and 0 < int(word) < 65536 for word in words):
+        raise OptionError("--url-ports", f"{text[:100]!r}", "ports such as 80,443")
+    return frozenset(map(int, words))
