@@ -30,7 +30,25 @@ browser() {
   fi
 }
 
-{ browser; node; } & # at the same time as the packages
+debian() { # balancers and Prometheus, only unpacked: installed, they would start as services
+  local packages=(nginx haproxy prometheus liblua5.3-0 libopentracing-c-wrapper0 libopentracing1 libpcre2-8-0)
+  local target="$PWD/cache/debian"
+  [ ! -e "$target/complete" ] || return 0
+  root=()
+  [ "$(id -u)" = 0 ] || root=(sudo)
+  echo "Fetching nginx, HAProxy and Prometheus for the tests ..." >&2
+  rm -rf "$target"
+  mkdir -p "$target/packages"
+  (
+    cd "$target/packages"
+    apt-get download -qq "${packages[@]}" || { "${root[@]}" apt-get update -qq && apt-get download -qq "${packages[@]}"; }
+    for each in *.deb; do dpkg-deb -x "$each" "$target"; done
+    rm -rf "$target/packages"
+    touch "$target/complete"
+  ) >/dev/null 2>&1 || echo "test.sh: they could not be had; tests of deploy/ will fail until they are installed" >&2
+}
+
+{ browser; node; debian; } & # at the same time as the packages
 ./run.sh --setup-only
 if [ "$(cat .venv/installed-dev 2>/dev/null)" != "$(wanted)" ] || ! .venv/bin/python -m pytest --version >/dev/null 2>&1; then
   echo "Installing what the tests need, once; torch and TensorRT take a few minutes ..." >&2

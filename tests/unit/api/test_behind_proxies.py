@@ -1,0 +1,108 @@
+"""Page and API below a path, over TLS, behind the proxies that deploy/ has examples for."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+from matting_ui import ids
+
+from tests.protocol.serving import free_ports
+from tests.support.programs import caddy, example, nginx
+from tests.unit.api.conftest import pixels
+from tests.unit.api.test_main import START_SECONDS, process
+
+NAME = "photos.example.com"
+Start = Callable[[Path, str, int, int], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[str]:
+    """Host and port of a page whose visitors come through a proxy."""
+    folder = tmp_path_factory.mktemp("site")
+    options = ["--allowed-hosts", NAME, "--trusted-proxies", "127.0.0.1", "--root-path", "/matting", "--rate", "30"]
+    with process(folder, repository, "--engine", "local", *options) as (_, url):
+        yield url.removeprefix("http://")
+
+
+def _nginx(folder: Path, site: str, port: int, plain: int) -> AbstractContextManager[None]:
+    changes: dict[str, Any] = {
+        "listen 80;": f"listen 127.0.0.1:{plain};",
+        "listen 443": f"listen 127.0.0.1:{port}",
+        "/etc/ssl/matting/fullchain.pem": folder / "chain.pem",
+        "/etc/ssl/matting/key.pem": folder / "key.pem",
+        "127.0.0.1:7860": site,
+    }
+    return nginx(folder, example("nginx.conf", changes), port)
+
+
+def _caddy(folder: Path, site: str, port: int, plain: int) -> AbstractContextManager[None]:
+    ports = f"{{\n\tadmin off\n\thttp_port {plain}\n\thttps_port {port}\n\tdefault_bind 127.0.0.1\n}}\n"
+    certificate = f"{NAME} {{\n\ttls {folder}/chain.pem {folder}/key.pem"
+    return caddy(folder, ports + example("Caddyfile", {f"{NAME} {{": certificate, "127.0.0.1:7860": site}), port)
+
+
+@pytest.fixture(params=[_nginx, _caddy], ids=["nginx", "caddy"])
+def client(request: pytest.FixtureRequest, site: str, tmp_path: Path) -> Iterator[httpx.Client]:
+    """Speaks to the proxy as if its name led there."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert(NAME)
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    for part in certificate.cert_chain_pems:
+        part.write_to_path(tmp_path / "chain.pem", append=True)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    port, plain = free_ports(2)
+
+    def as_named(sent: httpx.Request) -> None:
+        sent.headers["Host"] = f"{NAME}:{port}"
+        sent.extensions["sni_hostname"] = NAME
+
+    with (
+        request.param(tmp_path, site, port, plain),
+        httpx.Client(
+            base_url=f"https://127.0.0.1:{port}",
+            verify=trust,
+            timeout=START_SECONDS,
+            event_hooks={"request": [as_named]},
+            headers={"X-Plain": str(plain)},
+        ) as opened,
+    ):
+        yield opened
+
+
+def test_below_a_path_over_tls(client: httpx.Client, portrait: bytes) -> None:
+    home = f"https://{NAME}:{client.base_url.port}"
+    page = client.get("/matting/")
+    assert page.status_code == 200 and "default-src 'self'" in page.headers["content-security-policy"]
+    assert client.get("/matting/config").json()["root"] == f"{home}/matting"
+    answer = client.post("/matting/v1/cutout", content=portrait, headers={"Origin": home})
+    assert pixels(answer.content).shape == (400, 512, 4)
+    foreign = client.post("/matting/v1/cutout", content=portrait, headers={"Origin": "https://evil.example"})
+    assert foreign.status_code == 403
+    assert client.get("/other").status_code == 404
+    call = f"/matting/gradio_api/call/{ids.API_PRESET}"
+    begun = client.post(call, json={"data": ["product"]}).raise_for_status().json()
+    assert "event: complete" in client.get(f"{call}/{begun['event_id']}").text  # events, one by one
+
+
+def test_plain_http_is_sent_to_tls(client: httpx.Client) -> None:
+    plain = client.headers["X-Plain"]
+    moved = httpx.get(f"http://127.0.0.1:{plain}/matting/", headers={"Host": NAME}, trust_env=False)
+    assert moved.status_code in (301, 308) and moved.headers["location"].startswith(f"https://{NAME}")
+
+
+def test_callers_are_told_apart(client: httpx.Client, portrait: bytes) -> None:
+    """By the address that the proxy saw, which is one for all of this test, whatever a caller writes."""
+    left = [
+        client.post("/matting/v1/alpha", content=portrait, headers={"X-Forwarded-For": forged}).headers
+        for forged in ("203.0.113.1", "203.0.113.2")
+    ]
+    first, second = (int(headers["X-RateLimit-Remaining"]) for headers in left)
+    assert second == first - 1
