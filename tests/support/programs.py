@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # Where ./test.sh unpacks what Debian has and this machine lacks.
 DEBIAN = ROOT / "cache" / "debian"
+UNPACKED = (f"{DEBIAN}/usr/sbin", f"{DEBIAN}/usr/bin")
 START_SECONDS = 30.0
 NGINX = """
 daemon off;
@@ -37,13 +38,7 @@ http {{
 
 def find(name: str) -> str:
     """The path of a program."""
-    places = [
-        os.environ["PATH"],
-        "/usr/sbin",
-        f"{DEBIAN}/usr/sbin",
-        f"{DEBIAN}/usr/bin",
-        str(Path(sys.executable).parent),
-    ]
+    places = [os.environ["PATH"], "/usr/sbin", *UNPACKED, str(Path(sys.executable).parent)]
     found = shutil.which(name, path=os.pathsep.join(places))
     assert found, f"{name} is not installed; ./test.sh does that"
     return found

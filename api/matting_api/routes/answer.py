@@ -65,7 +65,7 @@ def answer(
             detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
             raise bad("unknown_foreground", "Could not identify foreground in image", detail)
         result = _zip(cutout) if asked.as_zip else _picture(cutout, behind, asked)
-    service.metrics.spent(result.timings.since(cutout.seconds))
+    service.metrics.spent({"wait": waited, **result.timings.since(cutout.seconds)})
     service.keep(result.data, PurePath(photo[1]).stem, _ending(asked, result.media_type))
     foreground = _foreground(result.pha)
     if wants_json(accept, result.media_type):
