@@ -79,7 +79,7 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     if path in (paths.REMOVEBG, paths.IMPROVE):
         return 2 * file_bytes if is_form else min(2 * file_bytes, MAX_TEXT_BYTES)
     if path in paths.PHOTOS:
-        return 2 * file_bytes if is_form else settings.max_upload_mb * 2**20
+        return 3 * file_bytes if is_form else settings.max_upload_mb * 2**20  # with a background and a mask
     if path == paths.VIDEO:
         return file_bytes
     return OTHER_BYTES

@@ -70,6 +70,11 @@ _REMOVEBG: Json = {
 _OWN: Json = {
     "preset": _choice("A set of options; others win over it.", presets()),
     "model": _choice("matting_1024 sees finer hair, at four times the cost; left out: the server's own.", MODELS),
+    "points": _text(
+        "Corrections as JSON, at most 200, in pixels of the photo. Without a radius the subject at the point is "
+        "removed, or kept alone; with one, what a brush covers there, snapped to the photo's edges.",
+        '[{"x": 1, "y": 1, "keep": true, "radius": 1}]',
+    ),
     "background": _text("A colour to put behind: hex, or a CSS colour name.", "#ffffff"),
     "format": _choice("A JPEG without a background stands on white.", ("png", "jpeg", "jpg", "webp"), default="png"),
     "quality": {"type": "integer", "minimum": 1, "maximum": 100, "default": 92, "description": "Of JPEG and WebP."},
@@ -108,6 +113,11 @@ _OWN: Json = {
 }
 _FILE = {**_TEXT, "format": "binary", "description": "JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP, JPEG 2000 or PPM."}
 _BEHIND = {**_TEXT, "format": "binary", "description": "A picture to put behind, instead of a colour."}
+_MASK = {
+    **_TEXT,
+    "format": "binary",
+    "description": "White keeps, black removes, grey and transparent leave the result. In the photo's shape.",
+}
 _BASE64 = _text("The photo in base64, instead of image_file.", TINY, format="byte")
 _PICTURE: Json = {"schema": {**_TEXT, "format": "binary"}}
 _ERROR: Json = {
@@ -227,8 +237,8 @@ REMOVEBG: Json = {
     },
     "responses": _answers(*_PICTURES, "application/zip"),
 }
-CUTOUT = _own(CUTOUT_FIELDS, {"image_file": _FILE, "bg_image_file": _BEHIND}, *_PICTURES)
-ALPHA = _own(ALPHA_FIELDS, {"image_file": _FILE}, "image/png")
+CUTOUT = _own(CUTOUT_FIELDS, {"image_file": _FILE, "bg_image_file": _BEHIND, "mask_file": _MASK}, *_PICTURES)
+ALPHA = _own(ALPHA_FIELDS, {"image_file": _FILE, "mask_file": _MASK}, "image/png")
 ACCOUNT: Json = example(
     {
         "data": {

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         connect_async,
         open_engine,
     )
+    from matting_client.correction import Pick, Stroke
     from matting_client.cutout import Cutout
     from matting_client.errors import (
         EngineError,
@@ -47,9 +48,11 @@ __all__ = [
     "OptionError",
     "Options",
     "OutputError",
+    "Pick",
     "Preset",
     "ServerBusy",
     "ServerUnavailable",
+    "Stroke",
     "TooLarge",
     "connect",
     "connect_async",
@@ -69,9 +72,11 @@ _HOME = {
     "OptionError": "errors",
     "Options": "options",
     "OutputError": "errors",
+    "Pick": "correction",
     "Preset": "options",
     "ServerBusy": "errors",
     "ServerUnavailable": "errors",
+    "Stroke": "correction",
     "TooLarge": "errors",
     "connect": "client",
     "connect_async": "client",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import PIL.Image
 
 from matting_client import processing
+from matting_client.correction import Correction, Pick, Stroke
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, MEDIA_TYPES, encode, write
@@ -117,6 +119,35 @@ class Cutout:
     def with_options(self, options: Options) -> Cutout:
         """The same photo and alpha, made differently."""
         return replace(self, options=options)
+
+    def corrected(
+        self, mask: Alpha | None = None, *, picks: Iterable[Pick] = (), strokes: Iterable[Stroke] = ()
+    ) -> Cutout:
+        """The same photo with its alpha corrected by hand and kept like the model's: every option works on it.
+
+        Parameters
+        ----------
+        mask : (h, w) uint8 of the photo's shape, in any size: white keeps, black removes, grey leaves the alpha as it
+            is; its borders snap to the photo's edges.
+        picks : people and things to remove, or to keep alone; see `subjects`.
+        strokes : of a brush that keeps or removes, one after the other; their borders snap to the photo's edges.
+
+        Raises
+        ------
+        InputError
+            The mask is of another shape than the photo.
+        OptionError
+            Too many strokes or picks; one lies beside the photo; a picked subject is not there.
+        """
+        correction = Correction(mask, tuple(picks), tuple(strokes))
+        watch = Stopwatch(self.seconds)
+        with watch.step("correct"):
+            raw = correction.apply(self.rgb, self.raw)
+        return replace(self, raw=raw, seconds=watch.timings)
+
+    def subjects(self) -> list[processing.Subject]:
+        """The people and things of the result that do not touch each other, the largest first: box, area, a point."""
+        return processing.list_subjects(self.raw)
 
     @property
     def uncertainty(self) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from matting_client import OptionError, Options
+from matting_client import OptionError, Options, Pick, Stroke
+from matting_client.correction import MOST_MARKS, Correction
 from matting_client.options import parse_colour
 
 from matting_api.errors import ApiError, bad
@@ -42,7 +44,7 @@ FIXED = {
 _NUMBERS: dict[str, type[int] | type[float]] = {"quality": int, "alpha_threshold": int, "erode": float, "passes": int}
 _SWITCHES = ("feather", "foreground", "refine", "crop")
 _TEXTS = (*FRAMING, "orientation", "size", "format", "background")
-CUTOUT_FIELDS = ("preset", "model", *_NUMBERS, *_SWITCHES, *_TEXTS)
+CUTOUT_FIELDS = ("preset", "model", "points", *_NUMBERS, *_SWITCHES, *_TEXTS)
 ALPHA_FIELDS = tuple(name for name in CUTOUT_FIELDS if name not in ("quality", "foreground", "format", "background"))
 
 
@@ -55,6 +57,7 @@ class Asked:
     as_zip: bool = False
     model: str | None = None  # None: the server's own
     must_find: bool = False  # a photo without a subject is an error
+    correction: Correction = field(default_factory=Correction)
     translucent: tuple[int, int, int, int] | None = None  # RGBA to put behind, which lets through what lies behind it
 
 
@@ -119,7 +122,8 @@ def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
     changes = _changes(fields)
     if changes.get("background") and has_background:
         raise bad("invalid_parameter", "Two backgrounds", "background: got a colour and a picture, expected one")
-    return Asked(_options(fields.get("preset"), **changes), model=_model(fields))
+    options = _options(fields.get("preset"), **changes)
+    return Asked(options, model=_model(fields), correction=_correction(fields))
 
 
 def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
@@ -135,11 +139,40 @@ def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
         raise bad("unsupported_parameter", "Unsupported parameter", "got a background, expected none for an alpha")
     changes = _changes(fields)
     options = _options(fields.get("preset"), **{**changes, "alpha_only": True, "format": "png", "background": None})
-    return Asked(options, model=_model(fields))
+    return Asked(options, model=_model(fields), correction=_correction(fields))
 
 
 def _model(fields: Mapping[str, str]) -> str | None:
     return _choice(fields, "model", MODELS) if fields.get("model") else None
+
+
+def _correction(fields: Mapping[str, str]) -> Correction:
+    """The points to correct a result at, from JSON: `[{"x": 310, "y": 620, "keep": true, "radius": 40}, ...]`."""
+    text = fields.get("points", "")
+    try:
+        points: Any = json.loads(text) if text else []
+    except (ValueError, RecursionError):
+        raise _invalid("points", f"points: got {text[:50]!r}, expected JSON") from None
+    if not isinstance(points, list) or len(points) > MOST_MARKS:
+        raise _invalid("points", f"points: got {text[:50]!r}, expected a list of at most {MOST_MARKS} points")
+    marks = [_mark(point) for point in points]
+    picks = tuple(mark for mark in marks if isinstance(mark, Pick))
+    return Correction(picks=picks, strokes=tuple(mark for mark in marks if isinstance(mark, Stroke)))
+
+
+def _mark(point: Any) -> Pick | Stroke:
+    """A subject to keep or remove, or with a radius a dab of a brush."""
+    expected = "x, y, keep (true or false) and perhaps a radius, in pixels of the photo"
+    if not isinstance(point, dict) or point.keys() - {"radius"} != {"x", "y", "keep"}:
+        raise _invalid("points", f"points: got {str(point)[:100]!r}, expected {expected}")
+    if not isinstance(point["keep"], bool):
+        raise _invalid("points", f"points: got keep {str(point['keep'])[:50]!r}, expected true or false")
+    try:
+        if "radius" in point:
+            return Stroke(point["keep"], ((point["x"], point["y"]),), point["radius"])
+        return Pick(point["keep"], point["x"], point["y"])
+    except OptionError as error:
+        raise _invalid("points", f"points: {error}") from None
 
 
 def _changes(fields: Mapping[str, str]) -> dict[str, Any]:

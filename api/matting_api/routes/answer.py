@@ -8,10 +8,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import PurePath
 
+import cv2
 from fastapi.responses import JSONResponse, Response
 from matting_client.budget import room_for
 from matting_client.cutout import Cutout
-from matting_client.imaging.decode import decode
+from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
 from matting_client.processing import compose_translucent, subject_box
 from matting_client.timing import Stopwatch, Timings
@@ -35,10 +36,24 @@ class Result:
     timings: Timings
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Pictures that came with a photo, each as bytes of a file and what errors call it.
+
+    Attributes
+    ----------
+    background : to put behind the subject.
+    mask : white keeps, black removes, grey and transparent leave the result as it is.
+    """
+
+    background: tuple[bytes, str] | None = None
+    mask: tuple[bytes, str] | None = None
+
+
 def answer(
     service: Service,
     photo: tuple[bytes, str],
-    background: tuple[bytes, str] | None,
+    beside: Beside,
     asked: Asked,
     accept: str,
     waited: float,
@@ -47,7 +62,8 @@ def answer(
 
     Parameters
     ----------
-    photo, background : bytes of a file, and what errors call it.
+    photo : bytes of a file, and what errors call it.
+    beside : pictures that came with it.
     asked : what the result is.
     accept : the request's header; see `wants_json`.
     waited : seconds the request waited for its turn.
@@ -58,9 +74,15 @@ def answer(
     ApiError
         Nothing was found, where that is an error.
     """
-    behind = decode(*background, service.settings.limits) if background else None  # first: it is cheap to refuse
-    with room_for(*photo, service.settings.limits):
+    limits = service.settings.limits
+    # First: they are cheap to refuse.
+    behind = decode(*beside.background, limits) if beside.background else None
+    mask = cv2.cvtColor(decode_photo(*beside.mask, limits).on(GREY), cv2.COLOR_RGB2GRAY) if beside.mask else None
+    with room_for(*photo, limits):
         cutout = service.cutout(photo[0], asked.options, photo[1], asked.model)
+        if mask is not None or asked.correction:
+            marks = asked.correction
+            cutout = cutout.corrected(mask, picks=marks.picks, strokes=marks.strokes)
         if asked.must_find and cutout.is_empty:
             detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
             raise bad("unknown_foreground", "Could not identify foreground in image", detail)

@@ -14,12 +14,13 @@ from starlette.datastructures import Headers
 
 from matting_api import openapi
 from matting_api.concurrency import Turns
+from matting_api.errors import bad
 from matting_api.model_client import Service
 from matting_api.paths import ALPHA, CUTOUT, REMOVEBG
 from matting_api.request.body import Source, read_form
 from matting_api.request.fetch import Fetcher
 from matting_api.request.parameters import Asked, read_alpha, read_cutout, read_removebg
-from matting_api.routes.answer import answer
+from matting_api.routes.answer import Beside, answer
 
 CLIENT_GONE = 499  # nobody reads it
 Read = Callable[[Mapping[str, str], bool], Asked]
@@ -49,6 +50,9 @@ def router(
         limit = body_limit(request.url.path, request.headers)
         async with read_form(request, limit, takes_photo) as form:
             asked = read(form.fields, form.background is not None)
+            if form.mask is not None and not takes_photo:
+                detail = "mask_file: got a mask, which remove.bg does not know; send it to /v1/cutout"
+                raise bad("unsupported_parameter", "Unsupported parameter", detail)
             for source in (form.photo, form.background):
                 if source is not None:
                     await source.fetch(fetcher)
@@ -58,9 +62,12 @@ def router(
                 if await request.is_disconnected():
                     return Response(status_code=CLIENT_GONE)
                 photo = await _load(form.photo)
-                background = await _load(form.background) if form.background else None
+                beside = Beside(
+                    background=await _load(form.background) if form.background else None,
+                    mask=await _load(form.mask) if form.mask else None,
+                )
                 accept = request.headers.get("accept", "")
-                job = partial(answer, service, photo, background, asked, accept, waited)
+                job = partial(answer, service, photo, beside, asked, accept, waited)
                 return await to_thread.run_sync(job, limiter=threads)
 
     @routes.post(REMOVEBG, openapi_extra=openapi.REMOVEBG, summary="Cut a subject out, as remove.bg does")

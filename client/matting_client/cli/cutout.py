@@ -17,9 +17,11 @@ from typing import get_args
 
 from matting_client.budget import room_for
 from matting_client.cli.inputs import Job, find_photos, output_format, plan
+from matting_client.cli.marks import add_marks, read_correction
 from matting_client.cli.parser import Parser
 from matting_client.cli.review import Outcome, Review
 from matting_client.client import MattingClient, connect
+from matting_client.correction import Correction
 from matting_client.errors import MattingError, OptionError, OutputError, ServerUnavailable
 from matting_client.imaging.decode import Limits, read, read_bytes
 from matting_client.machine import usable_cores
@@ -40,6 +42,8 @@ EXAMPLES = """examples:
   matting cutout - < photo.jpg > cutout.png
   matting cutout photo.jpg -o cutout.png --engine local     without a server
   matting cutout photos/ -o out/ --review-above 0.03        and which results to look at first
+  matting cutout photo.jpg -o cutout.png --remove 900,400   without the person at x 900, y 400
+  matting cutout photo.jpg -o cutout.png --keep 310,620,40  and what a brush of 40 px covers there
 
 exit code: 0 all done; 1 some photos failed, each named, the others written; 2 wrong usage or no server;
 130 interrupted, with nothing half-written.
@@ -207,8 +211,9 @@ class Progress:
 
 @dataclass
 class State:
-    """What the photos of one command have in common."""
+    """What the photos of one command have in common; `correction` is laid over each result."""
 
+    correction: Correction = field(default_factory=Correction)
     gone: threading.Event = field(default_factory=threading.Event)  # the server does not answer any more
     interrupted: threading.Event = field(default_factory=threading.Event)
 
@@ -235,6 +240,9 @@ def run_job(client: MattingClient, job: Job, options: Options, state: State) -> 
         except ServerUnavailable as error:
             state.gone.set()
             raise error.about(job.name) from None
+        if state.correction:
+            marks = state.correction
+            cutout = cutout.corrected(marks.mask, picks=marks.picks, strokes=marks.strokes)
         if state.interrupted.is_set():  # from then on nothing is written
             return None
         if job.target:
@@ -257,14 +265,20 @@ def _to_standard_output(data: bytes) -> None:
 
 
 def run_all(
-    client: MattingClient, jobs: Iterable[Job], options: Options, workers: int, review_above: float | None = None
+    client: MattingClient,
+    jobs: Iterable[Job],
+    options: Options,
+    workers: int,
+    review_above: float | None = None,
+    correction: Correction | None = None,
 ) -> int:
     """Work on all jobs, `workers` at once; failures are named on standard error. Returns how many failed.
 
     Fewer at once when photos are large: see `budget`.
     """
     todo = list(jobs)
-    progress, failed, state, review = Progress(len(todo)), 0, State(), Review(review_above)
+    progress, failed, review = Progress(len(todo)), 0, Review(review_above)
+    state = State(correction or Correction())
     pool = ThreadPoolExecutor(workers)
     waiting: dict[Future[Outcome | None], Job] = {}
     try:
@@ -320,13 +334,16 @@ def main(argv: list[str]) -> int:
     OptionError, EngineError
         Nothing was begun: wrong usage, or no server.
     """
-    given = parser().parse_args(argv)
+    p = parser()
+    add_marks(p)
+    given = p.parse_args(argv)
     if given.jobs < 0:
         raise OptionError("--jobs", given.jobs, "1 or more")
     try:
         options = read_options(given)
         found = find_photos(given.files, given.recursive, given.output)
         jobs = plan(found, given.output, options.format)
+        correction = read_correction(given, len(found.photos))
     except OSError as error:  # a name that is too long, a folder that may not be read
         raise OptionError(
             error.filename, problem=f"cannot be used ({error.strerror})", remedy="check the path"
@@ -348,7 +365,8 @@ def main(argv: list[str]) -> int:
     if len(jobs) > 1:
         tune_for_many_photos()
     with client, ended_by_sigterm():
-        failed = run_all(client, jobs, options, given.jobs or min(8, usable_cores() + 2), given.review_above)
+        workers = given.jobs or min(8, usable_cores() + 2)
+        failed = run_all(client, jobs, options, workers, given.review_above, correction)
     if failed and len(jobs) > 1:
         print(f"matting cutout: {len(jobs) - failed} done, {failed} failed", file=sys.stderr)
     return 1 if failed else 0

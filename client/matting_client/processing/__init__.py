@@ -2,6 +2,7 @@
 
 from matting_client.processing.closeup import beyond, locate
 from matting_client.processing.compose import compose_colour, compose_picture, compose_translucent, cutout_rgba
+from matting_client.processing.correction import paint_mask, paint_stroke
 from matting_client.processing.cover import share_of, within_cover
 from matting_client.processing.crop import Box, Window, clear_outside, look, place_window, subject_box
 from matting_client.processing.doubt import is_empty, most_certain, uncertainty
@@ -9,11 +10,13 @@ from matting_client.processing.edge import edge_band, erode, feather, threshold
 from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox
 from matting_client.processing.refine import refine
+from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
 
 __all__ = [
     "PAD_RGB",
     "Box",
     "Letterbox",
+    "Subject",
     "Window",
     "beyond",
     "clear_outside",
@@ -26,12 +29,17 @@ __all__ = [
     "estimate_foreground",
     "feather",
     "is_empty",
+    "keep_subjects",
     "letterbox",
+    "list_subjects",
     "locate",
     "look",
     "most_certain",
+    "paint_mask",
+    "paint_stroke",
     "place_window",
     "refine",
+    "remove_subject",
     "share_of",
     "subject_box",
     "threshold",
