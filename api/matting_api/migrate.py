@@ -47,7 +47,7 @@ RULES = (
     _rule(r"\brequire ['\"]remove_bg['\"]|\bRemoveBg\.(from_|configure)", "the gem's address becomes {server}"),
     _rule(r"\bremovebg\s+(--api-key|zip2png)", "matting cutout FILES -o FOLDER does the same"),
     _rule(r"REMOVE_?BG_(API_)?KEY", "a key of --keys-file, of 16 characters or more; none where there are no keys"),
-    _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", "no shadow is drawn; leave it out, or the answer is a 400"),
+    _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", "a shadow is drawn, of our own kind; look at one result"),
     _rule(r"x-credits-charged", "always 0; a quota is told by GET {server}/v1.0/account"),
 )
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from matting_client import presets
-from matting_client.options import MAX_ERODE, MAX_THRESHOLD, ORIENTATIONS
+from matting_client import presets, templates
+from matting_client.options import MAX_DPI, MAX_ERODE, MAX_KB, MAX_THRESHOLD, ORIENTATIONS
+from matting_client.processing import SHADOWS
 
-from matting_api.request.parameters import ALPHA_FIELDS, CHANNELS, CUTOUT_FIELDS, FIXED, FORMATS, SIZES, TYPES
+from matting_api.request.parameters import (
+    ALPHA_FIELDS,
+    CHANNELS,
+    CUTOUT_FIELDS,
+    FIXED,
+    FORMATS,
+    SHADOW_TYPES,
+    SIZES,
+    TYPES,
+)
 from matting_api.settings import MODELS
 
 Json = dict[str, Any]
@@ -47,6 +57,7 @@ _FRAMING: Json = {
         r"^(original|center|\d{1,3}%( \d{1,3}%)?)$",
     ),
 }
+_SHADOW_OPACITY: Json = {"type": "integer", "minimum": 0, "maximum": 100, "description": "How dark the shadow is."}
 _REMOVEBG: Json = {
     "image_url": _text("The photo's address, where the server may fetch it.", "https://example.com/photo.jpg"),
     "size": _choice(
@@ -65,10 +76,15 @@ _REMOVEBG: Json = {
     **_FRAMING,
     "bg_color": _text("Hex with or without #, also with an alpha as in 81d4fa77, or a CSS colour name.", "81d4fa"),
     "bg_image_url": _text("Address of a picture to put behind.", "https://example.com/wall.jpg"),
+    "add_shadow": {**_FLAG, "description": "A shadow below what touches the ground."},
+    "shadow_type": _choice("drop lies behind the subject; the others below what touches the ground.", SHADOW_TYPES),
+    "shadow_opacity": _SHADOW_OPACITY,
+    "semitransparency": {**_FLAG, "default": True, "description": "false: what lies inside the subject is opaque."},
     **{name: _choice("Accepted for compatibility.", values) for name, values in FIXED.items()},
 }
 _OWN: Json = {
     "preset": _choice("A set of options; others win over it.", presets()),
+    "template": _choice("A shop's picture; what it would object to comes back in X-Warning.", templates()),
     "model": _choice("matting_1024 sees finer hair, at four times the cost; left out: the server's own.", MODELS),
     "points": _text(
         "Corrections as JSON, at most 200, in pixels of the photo. Without a radius the subject at the point is "
@@ -91,6 +107,7 @@ _OWN: Json = {
         "description": "Pull the edge in, in px at a 1024 px short side; negative dilates.",
     },
     "feather": {**_FLAG, "description": "Soften the edge."},
+    "solid": {**_FLAG, "description": "What lies inside the subject is opaque."},
     "foreground": {**_FLAG, "default": True, "description": "The subject's own colours at the edge."},
     "refine": {**_FLAG, "default": True, "description": "Follow the edges of large photos."},
     "passes": {
@@ -110,6 +127,17 @@ _OWN: Json = {
     "size": _text(
         "`original`, or the largest result: a longest side or an area.", "1080px", r"^(original|\d{1,4}px|\d{1,2}MP)$"
     ),
+    "canvas": _text("The result's exact size; the subject fills `scale` of it.", "2000x2000", r"^\d{2,4}(x\d{2,4})?$"),
+    "shadow": _choice("What the subject casts.", SHADOWS, default="none"),
+    "shadow_opacity": {**_SHADOW_OPACITY, "default": 50},
+    "max_kb": {"type": "integer", "minimum": 1, "maximum": MAX_KB, "description": "The largest JPEG or WebP, in kB."},
+    "dpi": {
+        "type": "number",
+        "minimum": 1,
+        "maximum": MAX_DPI,
+        "description": "Pixels an inch, written into the file.",
+    },
+    "keep_exif": {**_FLAG, "description": "Write when and with what the photo was taken, never where."},
 }
 _FILE = {**_TEXT, "format": "binary", "description": "JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP, JPEG 2000 or PPM."}
 _BEHIND = {**_TEXT, "format": "binary", "description": "A picture to put behind, instead of a colour."}

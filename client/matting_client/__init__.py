@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from matting_client.imaging.decode import Limits
     from matting_client.options import Options, Preset, presets
+    from matting_client.shop import Template, templates
 
 __version__ = "0.1.0"
 
@@ -53,11 +54,13 @@ __all__ = [
     "ServerBusy",
     "ServerUnavailable",
     "Stroke",
+    "Template",
     "TooLarge",
     "connect",
     "connect_async",
     "open_engine",
     "presets",
+    "templates",
 ]
 
 _HOME = {
@@ -77,11 +80,13 @@ _HOME = {
     "ServerBusy": "errors",
     "ServerUnavailable": "errors",
     "Stroke": "correction",
+    "Template": "shop",
     "TooLarge": "errors",
     "connect": "client",
     "connect_async": "client",
     "open_engine": "client",
     "presets": "options",
+    "templates": "shop",
 }
 
 

@@ -15,9 +15,11 @@ import PIL.Image
 from matting_client import processing
 from matting_client.correction import Correction, Pick, Stroke
 from matting_client.errors import OptionError
+from matting_client.framing import window_of
 from matting_client.imaging.decode import read
-from matting_client.imaging.encode import FORMAT_OF_SUFFIX, MEDIA_TYPES, encode, write
-from matting_client.lengths import parse_margins, parse_position, parse_scale, parse_size, region_box
+from matting_client.imaging.encode import FORMAT_OF_SUFFIX, MEDIA_TYPES, encode, encode_within, write
+from matting_client.imaging.tags import Tags, kept_exif
+from matting_client.lengths import region_box
 from matting_client.options import Options, parse_colour
 from matting_client.timing import Stopwatch, Timings
 from matting_client.types import Alpha, Image
@@ -168,6 +170,8 @@ class Cutout:
         """Alpha after the threshold, which clears what is not the subject, and after what changes the look of it."""
         o = self.options
         cleared = processing.threshold(self.raw, o.alpha_threshold)
+        if o.solid:
+            cleared = processing.fill_inside(cleared)
         pha = processing.erode(cleared, o.erode)
         pha = processing.feather(pha) if o.feather else pha
         if self.cover is not None:
@@ -176,27 +180,16 @@ class Cutout:
         # Last, so that a subject cut by the region's border is not softened there.
         return cleared, processing.clear_outside(pha, region_box(o.roi, pha.shape)) if o.roi else pha
 
-    def _window(self, pha: Image) -> processing.Window:
-        """What of the photo the result shows."""
-        o = self.options
-        height, width = pha.shape
-        window = processing.Window(0, 0, width, height, (width, height))
-        scale = parse_scale(o.scale)
-        position = parse_position(o.position or ("original" if scale is None else "center"))
-        if o.crop or scale is not None or position is not None:
-            box = processing.subject_box(pha)
-            if box is not None:  # nothing to crop to otherwise
-                window = processing.place_window((height, width), box, self._margins(box), scale, position)
-        return window.limited(*parse_size(o.size))
-
-    def _margins(self, box: processing.Box) -> tuple[int, int, int, int] | None:
-        if not self.options.crop:
-            return None
-        top, right, bottom, left = parse_margins(self.options.crop_margin)
-        return top.of(box.height), right.of(box.width), bottom.of(box.height), left.of(box.width)
+    @property
+    def enlargement(self) -> float:
+        """How many pixels across the result has for one of the photo; more than 1 shows no more of the subject."""
+        window = window_of(self.options, self.alpha)
+        return window.size[0] / window.width
 
     def layers(self) -> tuple[Image, Image]:
         """The result before it is put on anything: colours (h, w, 3), black where nothing is, and alpha (h, w).
+
+        A shadow is part of both.
 
         Raises
         ------
@@ -206,16 +199,21 @@ class Cutout:
         cleared, pha = self._alphas()
         # The photo was mixed by its own alpha: colours found with a moved edge would be wrong there.
         fgr = processing.estimate_foreground(self.rgb, cleared, pha) if self.options.foreground else self.rgb
-        window = self._window(pha)
-        if window.is_whole(pha.shape):
-            return fgr, pha
-        rgba = processing.look(processing.cutout_rgba(fgr, pha), window)
-        return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+        window = window_of(self.options, pha)
+        if not window.is_whole(pha.shape):
+            rgba = processing.look(processing.cutout_rgba(fgr, pha), window)
+            fgr, pha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+        shadow = processing.shadow_of(pha, self.options.shadow)
+        return (
+            (fgr, pha)
+            if shadow is None
+            else processing.lay_under(fgr, pha, shadow * (self.options.shadow_opacity / 100))
+        )
 
     def source(self) -> Image:
         """The photo itself as the result shows it, to be laid beside: (h, w, 3), black beyond the photo."""
         pha = self._alphas()[1]
-        window = self._window(pha)
+        window = window_of(self.options, pha)
         if window.is_whole(pha.shape):
             return self.rgb
         opaque = processing.cutout_rgba(self.rgb, np.full_like(pha, 255))
@@ -242,7 +240,7 @@ class Cutout:
         """
         if self.options.alpha_only:
             pha = self.alpha
-            shown: Alpha = processing.look(pha, self._window(pha))
+            shown: Alpha = processing.look(pha, window_of(self.options, pha))
             return shown if shown.flags.writeable else shown.copy()
         return self.compose(*self.layers(), background)
 
@@ -273,9 +271,18 @@ class Cutout:
         with watch.step("compose"):
             picture = self.render(background)
         with watch.step("encode"):
-            data = encode(picture, self.options.format, self.options.quality)
+            data = self.encoded(picture)
         height, width = picture.shape[:2]
         return Encoded(data, MEDIA_TYPES[self.options.format], (width, height), watch.timings)
+
+    def encoded(self, picture: Image) -> bytes:
+        """The bytes of a file with a `picture` that was made of this cutout; errors as of `encode`."""
+        o = self.options
+        dpi = (o.dpi, o.dpi) if o.dpi else self.origin.dpi if o.keep_exif else None
+        tags = Tags(dpi, kept_exif(self.origin.exif) if o.keep_exif else b"")
+        if o.max_kb is None:
+            return encode(picture, o.format, o.quality, tags)
+        return encode_within(picture, o.format, o.quality, 1000 * o.max_kb, tags)
 
     def to_bytes(self, background: Image | None = None) -> bytes:
         """The bytes of `encode`."""

@@ -11,6 +11,8 @@ from matting_client.processing import Box
 
 MAX_MARGIN_PX, MAX_MARGIN_SHARE = 500, 0.5  # on each side, the share of the subject; remove.bg's limits
 MIN_SCALE = 0.1
+MIN_CANVAS, MAX_CANVAS, MAX_CANVAS_AREA = 16, 10_000, 50_000_000
+_CANVAS = re.compile(r"(\d{1,5})(?:[x×](\d{1,5}))?", re.ASCII)
 _NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
 _LENGTH = re.compile(rf"{_NUMBER}(px|%)?", re.ASCII)
 _SIZE = re.compile(rf"{_NUMBER}(px|mp)?", re.ASCII | re.IGNORECASE)
@@ -109,6 +111,23 @@ def parse_position(text: str) -> tuple[float, float] | None:
     if len(found) > 2 or any(not each.is_share or each.value > 1 for each in found):
         raise _bad("position", text, expected)
     return found[0].value, found[-1].value
+
+
+def parse_canvas(text: str) -> tuple[int, int]:
+    """(width, height) in pixels from "2000x1500", or of a square from "2000".
+
+    Raises
+    ------
+    OptionError
+        Something else, or a side of less than 16 or more than 10,000 px, or more than 50 megapixels.
+    """
+    found = _CANVAS.fullmatch(text)
+    sides = [int(side) for side in (found[1], found[2] or found[1])] if found else [0, 0]
+    if not all(MIN_CANVAS <= side <= MAX_CANVAS for side in sides) or sides[0] * sides[1] > MAX_CANVAS_AREA:
+        raise _bad(
+            "canvas", text, "WIDTHxHEIGHT or one side, 16..10000 px and at most 50 megapixels, such as 2000x2000"
+        )
+    return sides[0], sides[1]
 
 
 def parse_size(text: str) -> tuple[float, float]:

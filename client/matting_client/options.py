@@ -16,7 +16,8 @@ from typing import Any, Self
 from PIL import ImageColor
 
 from matting_client.errors import OptionError
-from matting_client.lengths import parse_margins, parse_position, parse_region, parse_scale, parse_size
+from matting_client.lengths import parse_canvas, parse_margins, parse_position, parse_region, parse_scale, parse_size
+from matting_client.processing import SHADOWS
 
 FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 MAX_THRESHOLD, MAX_ERODE = 50, 5
@@ -27,9 +28,11 @@ _MEASURES: dict[str, Callable[[str], object]] = {
     "scale": parse_scale,
     "position": parse_position,
     "size": parse_size,
+    "canvas": parse_canvas,
 }
-_MAY_BE_NONE = ("roi", "position")
-_SWITCHES = ("alpha_only", "feather", "foreground", "refine", "crop")
+_MAY_BE_NONE = ("roi", "position", "canvas")
+_SWITCHES = ("alpha_only", "feather", "solid", "foreground", "refine", "crop", "keep_exif")
+MAX_DPI, MAX_KB = 9600, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Options:
     alpha_threshold : 0..50, in 1/255: alpha below it becomes 0 and the rest is stretched back to 0..255.
     erode : -5..5 px at a 1024 px short side, scaled with the photo: pulls the edge inwards; negative dilates.
     feather : soften the edge a little.
+    solid : make what lies inside the subject opaque, as where a window or a glass lets the background through.
     foreground : give the edge the subject's own colours, without the old background's.
     refine : follow the photo's own edges when it is larger than the model's input.
     passes : 2 looks at a subject that is small in its photo a second time, up close; 1 asks the model once.
@@ -58,6 +62,13 @@ class Options:
     position : "original", "center", or "x% y%": how the room beside the subject is divided. None: center with a scale,
         else original.
     size : "original", or the largest result: a longest side such as "1080px", or an area such as "0.25MP".
+    canvas : "2000x2000" or "2000": the result has exactly this many pixels, and the subject fills `scale` of it, 85 %
+        where that says nothing, at `position`, the middle where that says nothing. None: no canvas.
+    shadow : "drop", a soft one behind the subject; "contact", a dark line below what touches the ground; or "none".
+    shadow_opacity : 0..100, how dark it is.
+    max_kb : the largest JPEG or WebP, in units of 1,000 bytes: the quality is lowered until it fits. None: any.
+    dpi : 1..9600 pixels an inch to write into the file. None: none, or the photo's own with `keep_exif`.
+    keep_exif : write into the file when and with what the photo was taken; never where, or by whose device.
 
     Raises
     ------
@@ -72,6 +83,7 @@ class Options:
     alpha_threshold: int = 0
     erode: float = 0.0
     feather: bool = False
+    solid: bool = False
     foreground: bool = True
     refine: bool = True
     passes: int = 2
@@ -82,6 +94,12 @@ class Options:
     scale: str = "original"
     position: str | None = None
     size: str = "original"
+    canvas: str | None = None
+    shadow: str = "none"
+    shadow_opacity: int = 50
+    max_kb: int | None = None
+    dpi: float | None = None
+    keep_exif: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.format, str) or self.format not in FORMATS:
@@ -94,9 +112,17 @@ class Options:
         self._set_number("alpha_threshold", int, 0, MAX_THRESHOLD)
         self._set_number("erode", float, -MAX_ERODE, MAX_ERODE)
         self._set_number("passes", int, 1, 2)
-        if not isinstance(self.orientation, str) or self.orientation not in ORIENTATIONS:
-            raise OptionError("orientation", repr(self.orientation), " or ".join(ORIENTATIONS))
+        self._set_number("shadow_opacity", int, 0, 100)
+        if self.max_kb is not None:
+            self._set_number("max_kb", int, 1, MAX_KB)
+        if self.dpi is not None:
+            self._set_number("dpi", float, 1, MAX_DPI)
+        for name, values in (("orientation", ORIENTATIONS), ("shadow", SHADOWS)):
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in values:
+                raise OptionError(name, repr(getattr(self, name)), " or ".join(values))
         self._set_background()
+        if self.max_kb is not None and self.format == "png":
+            raise OptionError("max_kb", repr(self.max_kb), "nothing for a PNG, which has one size; use jpeg or webp")
         if self.alpha_only and self.format != "png":
             raise OptionError("format", f"{self.format!r}", "png for an alpha, which must not lose anything")
         for name, parse in _MEASURES.items():
@@ -138,10 +164,21 @@ class Options:
         known = presets()
         if name not in known:
             raise OptionError("preset", f"{name!r}", f"one of {', '.join(known)}")
-        unknown = overrides.keys() - {field.name for field in fields(cls)}
+        return cls.of({**known[name].options, **overrides})
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """Options from values by name.
+
+        Raises
+        ------
+        OptionError
+            No such option, or a value out of range.
+        """
+        unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise OptionError("", f"the unknown option {min(unknown)!r}", remedy="see Options", option=min(unknown))
-        return cls(**{**known[name].options, **overrides})
+        return cls(**values)
 
     def with_changes(self, **changes: Any) -> Self:
         """A copy with some values replaced, checked like a new one."""

@@ -11,6 +11,7 @@ from typing import Any
 from matting_client import OptionError, Options, Pick, Stroke
 from matting_client.correction import MOST_MARKS, Correction
 from matting_client.options import parse_colour
+from matting_client.shop import Template, templates
 
 from matting_api.errors import ApiError, bad
 from matting_api.settings import MODELS
@@ -34,18 +35,25 @@ FLAGS = {"": False, "false": False, "0": False, "no": False, "true": True, "1": 
 _WITH_ALPHA = re.compile(r"#?([0-9a-fA-F]{8}|[0-9a-fA-F]{4})")
 FRAMING = ("roi", "crop_margin", "scale", "position")  # the same text as in `Options`
 # Parameters of remove.bg that this server knows no other value of: the ones that change nothing.
-FIXED = {
-    "type_level": ("none", "1", "2", "latest", ""),
-    "add_shadow": ("false", ""),
-    "shadow_type": ("none", ""),
-    "semitransparency": ("true", "false", ""),
-}
+FIXED = {"type_level": ("none", "1", "2", "latest", "")}
+# remove.bg's shadows, and the ones of ours that they stand for. A car stands on the ground.
+SHADOW_TYPES = {"none": "none", "auto": "contact", "car": "contact", "3D": "contact", "drop": "drop"}
+SHADOW_FIELDS = ("add_shadow", "shadow_type", "shadow_opacity")
 # Our own parameters, by how their text is read.
-_NUMBERS: dict[str, type[int] | type[float]] = {"quality": int, "alpha_threshold": int, "erode": float, "passes": int}
-_SWITCHES = ("feather", "foreground", "refine", "crop")
-_TEXTS = (*FRAMING, "orientation", "size", "format", "background")
-CUTOUT_FIELDS = ("preset", "model", "points", *_NUMBERS, *_SWITCHES, *_TEXTS)
-ALPHA_FIELDS = tuple(name for name in CUTOUT_FIELDS if name not in ("quality", "foreground", "format", "background"))
+_NUMBERS: dict[str, type[int] | type[float]] = {
+    "quality": int,
+    "alpha_threshold": int,
+    "erode": float,
+    "passes": int,
+    "shadow_opacity": int,
+    "max_kb": int,
+    "dpi": float,
+}
+_SWITCHES = ("feather", "solid", "foreground", "refine", "crop", "keep_exif")
+_TEXTS = (*FRAMING, "orientation", "size", "canvas", "shadow", "format", "background")
+CUTOUT_FIELDS = ("preset", "template", "model", "points", *_NUMBERS, *_SWITCHES, *_TEXTS)
+_NOT_OF_AN_ALPHA = ("template", "quality", "max_kb", "foreground", "format", "background", "shadow", "shadow_opacity")
+ALPHA_FIELDS = tuple(name for name in CUTOUT_FIELDS if name not in _NOT_OF_AN_ALPHA)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class Asked:
     model: str | None = None  # None: the server's own
     must_find: bool = False  # a photo without a subject is an error
     correction: Correction = field(default_factory=Correction)
+    template: Template | None = None  # whose rules the result is held against
     translucent: tuple[int, int, int, int] | None = None  # RGBA to put behind, which lets through what lies behind it
 
 
@@ -71,7 +80,21 @@ def read_removebg(fields: Mapping[str, str], has_background: bool, default_size:
     ApiError
         An unknown parameter, or a value it cannot have.
     """
-    _refuse_unknown(fields, {"size", "type", "format", "channels", "bg_color", "crop", *FRAMING, *FIXED})
+    _refuse_unknown(
+        fields,
+        {
+            "size",
+            "type",
+            "format",
+            "channels",
+            "bg_color",
+            "crop",
+            *FRAMING,
+            *FIXED,
+            *SHADOW_FIELDS,
+            "semitransparency",
+        },
+    )
     for name, values in FIXED.items():
         if fields.get(name, values[0]) not in values:
             expected = " or ".join(value for value in values if value) or "nothing"
@@ -99,6 +122,8 @@ def read_removebg(fields: Mapping[str, str], has_background: bool, default_size:
         alpha_only=alpha_only,
         size=size,
         crop=_flag("crop", fields.get("crop", "")),
+        solid=not _flag("semitransparency", fields.get("semitransparency") or "true"),
+        **_shadow(fields),
         **{name: fields[name] for name in FRAMING if fields.get(name)},
     )
     return Asked(
@@ -122,8 +147,9 @@ def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
     changes = _changes(fields)
     if changes.get("background") and has_background:
         raise bad("invalid_parameter", "Two backgrounds", "background: got a colour and a picture, expected one")
-    options = _options(fields.get("preset"), **changes)
-    return Asked(options, model=_model(fields), correction=_correction(fields))
+    shop = _template(fields)
+    options = _options(fields.get("preset"), **{**(shop.options if shop else {}), **changes})
+    return Asked(options, model=_model(fields), template=shop, correction=_correction(fields))
 
 
 def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
@@ -140,6 +166,24 @@ def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
     changes = _changes(fields)
     options = _options(fields.get("preset"), **{**changes, "alpha_only": True, "format": "png", "background": None})
     return Asked(options, model=_model(fields), correction=_correction(fields))
+
+
+def _shadow(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Options of remove.bg's shadow; a transparent alpha has none."""
+    wanted = _flag("add_shadow", fields.get("add_shadow", ""))
+    kind = SHADOW_TYPES[_choice(fields, "shadow_type", SHADOW_TYPES)]
+    shadow = kind if kind != "none" else "contact" if wanted else "none"
+    text = fields.get("shadow_opacity")
+    return {"shadow": shadow, **({"shadow_opacity": _number("shadow_opacity", text, int)} if text else {})}
+
+
+def _template(fields: Mapping[str, str]) -> Template | None:
+    name = fields.get("template")
+    if not name:
+        return None
+    if fields.get("preset"):
+        raise bad("invalid_parameter", "Two sets of options", "template: got a preset beside it, expected one of them")
+    return templates()[_choice(fields, "template", templates())]
 
 
 def _model(fields: Mapping[str, str]) -> str | None:

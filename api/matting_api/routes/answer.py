@@ -11,10 +11,11 @@ from pathlib import PurePath
 import cv2
 from fastapi.responses import JSONResponse, Response
 from matting_client.budget import room_for
-from matting_client.cutout import Cutout
+from matting_client.cutout import Cutout, Encoded
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
 from matting_client.processing import compose_translucent, subject_box
+from matting_client.shop import broken_rules
 from matting_client.timing import Stopwatch, Timings
 from matting_client.types import Alpha, Image
 
@@ -111,8 +112,9 @@ def answer(
             "Vary": "Accept",
         }
     )
-    if cutout.origin.notes:
-        response.headers["X-Warning"] = "; ".join(cutout.origin.notes)
+    warnings = [*cutout.origin.notes, *_broken(cutout, result, asked)]
+    if warnings:
+        response.headers["X-Warning"] = "; ".join(warnings)
     return response
 
 
@@ -120,6 +122,15 @@ def _ending(asked: Asked, media_type: str) -> str:
     """How a kept result's name ends."""
     kind = "alpha" if asked.options.alpha_only else "cutout"
     return f"-{kind}{SUFFIXES[media_type]}"
+
+
+def _broken(cutout: Cutout, result: Result, asked: Asked) -> tuple[str, ...]:
+    if asked.template is None:
+        return ()
+    height, width = result.pha.shape
+    return broken_rules(
+        asked.template, cutout, Encoded(result.data, result.media_type, (width, height), result.timings)
+    )
 
 
 def _foreground(pha: Alpha) -> dict[str, int]:
@@ -142,7 +153,7 @@ def _picture(cutout: Cutout, background: Image | None, asked: Asked) -> Result:
             else:
                 picture = cutout.compose(fgr, pha, background)
     with watch.step("encode"):
-        data = encode(picture, cutout.options.format, cutout.options.quality)
+        data = cutout.encoded(picture)
     return Result(data, MEDIA_TYPES[cutout.options.format], pha, watch.timings)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 from matting_client.budget import room_for
+from matting_client.cli.finishing import add_finishing
 from matting_client.cli.inputs import Job, find_photos, output_format, plan
 from matting_client.cli.marks import add_marks, read_correction
 from matting_client.cli.parser import Parser
@@ -24,8 +25,10 @@ from matting_client.client import MattingClient, connect
 from matting_client.correction import Correction
 from matting_client.errors import MattingError, OptionError, OutputError, ServerUnavailable
 from matting_client.imaging.decode import Limits, read, read_bytes
+from matting_client.imaging.encode import write
 from matting_client.machine import usable_cores
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
+from matting_client.shop import Template, broken_rules, template
 from matting_client.system import tune_for_many_photos
 from matting_client.triton import shm
 from matting_client.triton.protocol import LbPolicy
@@ -36,6 +39,7 @@ EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png                    transparent PNG of the photo's size
   matting cutout photo.jpg -o white.jpg --background white
   matting cutout photo.jpg -o shop.jpg --background white --crop --crop-margin 5% --size 1080px
+  matting cutout goods/ -o shop/ --template amazon          2000 x 2000 on white, and what the shop would object to
   matting cutout photos/ -o cutouts/ --preset product       cutouts/<name>.png for every picture
   matting cutout shop/ -o cutouts/ --recursive              the same with subfolders, which keep their tree
   matting cutout 'shop/*.jpg' --alpha-only                  outputs/<name>.png, the alpha in grey
@@ -110,6 +114,7 @@ def parser(
     p.add_argument(
         "--size", metavar="S", help="largest result: a longest side such as 1080px, or an area such as 0.25MP"
     )
+    add_finishing(p)
     p.add_argument(
         "--engine", default="triton", metavar="triton|local", help="a server, or this process (default: triton)"
     )
@@ -167,6 +172,10 @@ def read_options(given: argparse.Namespace) -> Options:
         changes["background"] = _background(given.background)
     if changes.get("alpha_only"):
         changes.setdefault("format", "png")
+    if given.template and given.preset:
+        raise OptionError("--template", "--preset beside it", "one of them", "leave one out")
+    if given.template:
+        return template(given.template).make(**changes)
     return Options.from_preset(given.preset, **changes) if given.preset else Options(**changes)
 
 
@@ -214,6 +223,7 @@ class State:
     """What the photos of one command have in common; `correction` is laid over each result."""
 
     correction: Correction = field(default_factory=Correction)
+    template: Template | None = None  # whose rules the results are held against
     gone: threading.Event = field(default_factory=threading.Event)  # the server does not answer any more
     interrupted: threading.Event = field(default_factory=threading.Event)
 
@@ -245,11 +255,12 @@ def run_job(client: MattingClient, job: Job, options: Options, state: State) -> 
             cutout = cutout.corrected(marks.mask, picks=marks.picks, strokes=marks.strokes)
         if state.interrupted.is_set():  # from then on nothing is written
             return None
+        result = cutout.encode()
         if job.target:
-            cutout.save(job.target)
+            write(job.target, result.data)
         else:
-            _to_standard_output(cutout.to_bytes())
-        return Outcome.of(cutout)
+            _to_standard_output(result.data)
+        return Outcome.of(cutout, broken_rules(state.template, cutout, result) if state.template else ())
 
 
 def _to_standard_output(data: bytes) -> None:
@@ -269,8 +280,10 @@ def run_all(
     jobs: Iterable[Job],
     options: Options,
     workers: int,
+    *,
     review_above: float | None = None,
     correction: Correction | None = None,
+    shop: Template | None = None,
 ) -> int:
     """Work on all jobs, `workers` at once; failures are named on standard error. Returns how many failed.
 
@@ -278,7 +291,7 @@ def run_all(
     """
     todo = list(jobs)
     progress, failed, review = Progress(len(todo)), 0, Review(review_above)
-    state = State(correction or Correction())
+    state = State(correction or Correction(), shop)
     pool = ThreadPoolExecutor(workers)
     waiting: dict[Future[Outcome | None], Job] = {}
     try:
@@ -365,8 +378,11 @@ def main(argv: list[str]) -> int:
     if len(jobs) > 1:
         tune_for_many_photos()
     with client, ended_by_sigterm():
+        shop = template(given.template) if given.template else None
         workers = given.jobs or min(8, usable_cores() + 2)
-        failed = run_all(client, jobs, options, workers, given.review_above, correction)
+        failed = run_all(
+            client, jobs, options, workers, review_above=given.review_above, correction=correction, shop=shop
+        )
     if failed and len(jobs) > 1:
         print(f"matting cutout: {len(jobs) - failed} done, {failed} failed", file=sys.stderr)
     return 1 if failed else 0

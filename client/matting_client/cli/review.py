@@ -13,12 +13,12 @@ class Outcome(NamedTuple):
 
     is_empty: bool
     uncertainty: float
-    notes: tuple[str, ...] = ()  # what was repaired or left out when the photo was read
+    notes: tuple[str, ...] = ()  # what was repaired or left out when the photo was read, and what a shop objects to
 
     @classmethod
-    def of(cls, cutout: Cutout) -> Self:
-        """Of a cutout."""
-        return cls(cutout.is_empty, cutout.uncertainty, cutout.origin.notes)
+    def of(cls, cutout: Cutout, broken: tuple[str, ...] = ()) -> Self:
+        """Of a cutout, and the rules of a template that its result breaks."""
+        return cls(cutout.is_empty, cutout.uncertainty, (*cutout.origin.notes, *broken))
 
 
 @dataclass

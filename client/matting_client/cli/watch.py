@@ -18,6 +18,7 @@ from matting_client.client import MattingClient, connect
 from matting_client.errors import MattingError, OptionError, ServerUnavailable
 from matting_client.machine import usable_cores
 from matting_client.options import Options
+from matting_client.shop import Template, template
 from matting_client.system import tune_for_many_photos
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
@@ -106,9 +107,11 @@ def _is_done(job: Job) -> bool:
         return False
 
 
-def work_once(client: MattingClient, inbox: Inbox, options: Options, pool: ThreadPoolExecutor) -> bool:
+def work_once(
+    client: MattingClient, inbox: Inbox, options: Options, pool: ThreadPoolExecutor, shop: Template | None = None
+) -> bool:
     """Cut out what is due; returns whether the server answered."""
-    state = cutout.State()
+    state = cutout.State(template=shop)
     running: list[tuple[Job, Future[Outcome | None]]] = []
     for job in inbox.due():
         running.append((job, pool.submit(cutout.run_job, client, job, options, state)))
@@ -146,6 +149,7 @@ def main(argv: list[str]) -> int:
     if given.settle < 0:
         raise OptionError("--settle", given.settle, "0 or more")
     options = cutout.read_options(given)
+    shop = template(given.template) if given.template else None
     out = Path(given.output or "outputs")
     inbox = Inbox(Path(given.files[0]), out, options.format, given.recursive, given.settle)
     tune_for_many_photos()
@@ -155,7 +159,7 @@ def main(argv: list[str]) -> int:
         with connect(given.engine, given.url, given.model) as client, cutout.ended_by_sigterm(), pool:
             _say(f"waiting for photos in {inbox.folder}")
             while True:
-                before, answered = answered, work_once(client, inbox, options, pool)
+                before, answered = answered, work_once(client, inbox, options, pool, shop)
                 if before and not answered:
                     _say("the server is gone, waiting")
                 time.sleep(LOOK_SECONDS)

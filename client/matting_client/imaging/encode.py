@@ -7,6 +7,7 @@ import io
 import secrets
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from isal import isal_zlib
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from matting_client.errors import OutputError
+from matting_client.imaging.tags import NO_TAGS, Tags, srgb_profile
 
 FORMAT_OF_SUFFIX = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 SUFFIX_OF_FORMAT = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -23,10 +25,17 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_COLOUR_TYPE = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGBA
 PNG_UP = 2  # filter type
 PNG_SIDE = 1_000_000  # what libpng, and so nearly every program, reads
+PNG_PERCEPTUAL, PNG_METRE = 0, 1  # rendering intent, unit
+METRE = 0.0254  # an inch of it
+# WebP's effort, 0..6. At 12 megapixels: 3 takes 1.7 s for RGB and 2.9 s for RGBA, 2 takes .75 and 2.1 s for 0 to 7 %
+# more bytes; 0 takes .5 and 1.0 s, and a third more bytes for RGBA.
+WEBP_USUAL, WEBP_QUICK = 2, 0
+WEBP_LARGE = 4 * 6_000_000  # bytes of pixels
+LEAST_QUALITY = 30  # below it faces fall into squares
 DEFLATE_LEVEL = 1  # of ISA-L: as fast as 0 and 15 % smaller; 2 is no smaller, 3 slower
 
 
-def encode(picture: NDArray[np.uint8], format: str, quality: int = 92) -> bytes:
+def encode(picture: NDArray[np.uint8], format: str, quality: int = 92, tags: Tags = NO_TAGS) -> bytes:
     """Encode (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA.
 
     Parameters
@@ -34,6 +43,7 @@ def encode(picture: NDArray[np.uint8], format: str, quality: int = 92) -> bytes:
     picture : uint8 pixels; RGBA only for PNG and WebP.
     format : "png", "jpeg" or "webp".
     quality : 1..100 of JPEG and WebP; WebP at 100 is lossless.
+    tags : what the file says beside its pixels; that its colours are sRGB is always said.
 
     Raises
     ------
@@ -41,15 +51,19 @@ def encode(picture: NDArray[np.uint8], format: str, quality: int = 92) -> bytes:
         The picture cannot be stored in that format.
     """
     if format == "png":
-        return _png(picture)
+        return _png(picture, tags)
+    said: dict[str, Any] = {"icc_profile": srgb_profile(), **({"exif": tags.exif} if tags.exif else {})}
     buffer = io.BytesIO()
     try:
         if format == "jpeg":
-            Image.fromarray(picture).save(
-                buffer, "JPEG", quality=quality, subsampling="4:4:4" if quality >= 90 else "4:2:0"
-            )
+            if tags.dpi:
+                said["dpi"] = tags.dpi
+            subsampling = "4:4:4" if quality >= 90 else "4:2:0"
+            Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=subsampling, **said)
         else:
-            Image.fromarray(picture).save(buffer, "WEBP", quality=quality, lossless=quality == 100, method=3)
+            effort = WEBP_QUICK if picture.ndim == 3 and picture.size > WEBP_LARGE else WEBP_USUAL
+            lossless = quality == 100
+            Image.fromarray(picture).save(buffer, "WEBP", quality=quality, lossless=lossless, method=effort, **said)
     except (OSError, ValueError) as error:
         raise OutputError(
             "", f"a {picture.shape} picture that cannot be stored as {format} ({error})", remedy="use png"
@@ -57,7 +71,32 @@ def encode(picture: NDArray[np.uint8], format: str, quality: int = 92) -> bytes:
     return buffer.getvalue()
 
 
-def _png(picture: NDArray[np.uint8]) -> bytes:
+def encode_within(picture: NDArray[np.uint8], format: str, quality: int, most: int, tags: Tags = NO_TAGS) -> bytes:
+    """`encode` with the highest quality up to `quality` that needs at most `most` bytes.
+
+    Raises
+    ------
+    OutputError
+        Even the lowest quality, 30, needs more; other errors as of `encode`.
+    """
+    data = encode(picture, format, quality, tags)
+    if len(data) <= most:
+        return data
+    low, high, best = LEAST_QUALITY, quality - 1, None
+    while low <= high:
+        middle = (low + high) // 2
+        tried = encode(picture, format, middle, tags)
+        if len(tried) <= most:
+            low, best = middle + 1, tried
+        else:
+            high, data = middle - 1, tried
+    if best is None:
+        size = f"{len(data) / 1000:.0f} kB at quality {LEAST_QUALITY}"
+        raise OutputError("", size, f"at most {most / 1000:.0f} kB", "make it smaller, as with size or canvas")
+    return best
+
+
+def _png(picture: NDArray[np.uint8], tags: Tags) -> bytes:
     """PNG whose rows all have one filter, each byte less the one above it, deflated by ISA-L.
 
     Choosing a filter for each row, as libpng does, costs more time than it saves bytes (docs/decisions/client-work.md).
@@ -73,7 +112,16 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, PNG_COLOUR_TYPE[channels], 0, 0, 0)
     pixels = isal_zlib.compress(filtered, DEFLATE_LEVEL)
-    return b"".join((PNG_SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", pixels), *_chunk(b"IEND", b"")))
+    chunks = [(b"IHDR", header)]
+    if channels > 1:  # of colours; an alpha has none
+        chunks.append((b"sRGB", bytes([PNG_PERCEPTUAL])))
+    if tags.dpi:
+        across, down = (round(value / METRE) for value in tags.dpi)
+        chunks.append((b"pHYs", struct.pack(">IIB", across, down, PNG_METRE)))
+    if tags.exif:
+        chunks.append((b"eXIf", tags.exif.removeprefix(b"Exif\0\0")))
+    chunks += [(b"IDAT", pixels), (b"IEND", b"")]
+    return PNG_SIGNATURE + b"".join(part for chunk in chunks for part in _chunk(*chunk))
 
 
 def _chunk(name: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:

@@ -4,16 +4,26 @@ from matting_client.processing.closeup import beyond, locate
 from matting_client.processing.compose import compose_colour, compose_picture, compose_translucent, cutout_rgba
 from matting_client.processing.correction import paint_mask, paint_stroke
 from matting_client.processing.cover import share_of, within_cover
-from matting_client.processing.crop import Box, Window, clear_outside, look, place_window, subject_box
+from matting_client.processing.crop import (
+    Box,
+    Window,
+    clear_outside,
+    look,
+    place_on_canvas,
+    place_window,
+    subject_box,
+)
 from matting_client.processing.doubt import is_empty, most_certain, uncertainty
-from matting_client.processing.edge import edge_band, erode, feather, threshold
+from matting_client.processing.edge import edge_band, erode, feather, fill_inside, threshold
 from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox
 from matting_client.processing.refine import refine
+from matting_client.processing.shadow import SHADOWS, lay_under, shadow_of
 from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
 
 __all__ = [
     "PAD_RGB",
+    "SHADOWS",
     "Box",
     "Letterbox",
     "Subject",
@@ -28,8 +38,10 @@ __all__ = [
     "erode",
     "estimate_foreground",
     "feather",
+    "fill_inside",
     "is_empty",
     "keep_subjects",
+    "lay_under",
     "letterbox",
     "list_subjects",
     "locate",
@@ -37,9 +49,11 @@ __all__ = [
     "most_certain",
     "paint_mask",
     "paint_stroke",
+    "place_on_canvas",
     "place_window",
     "refine",
     "remove_subject",
+    "shadow_of",
     "share_of",
     "subject_box",
     "threshold",

@@ -120,6 +120,25 @@ def place_window(
     return Window(left, top, across, down, (width, height))
 
 
+def place_on_canvas(
+    shape: tuple[int, int], box: Box | None, canvas: tuple[int, int], scale: float, position: tuple[float, float]
+) -> Window:
+    """The window that is drawn with exactly (width, height) pixels, `canvas`, and shows the subject as wanted.
+
+    Parameters
+    ----------
+    shape : (H, W) of the photo.
+    box : outline of the subject; None shows the whole photo in the middle.
+    scale, position : as of `place_window`.
+    """
+    height, width = shape
+    box = box or Box(0, 0, width, height)
+    zoom = scale * min(canvas[0] / box.width, canvas[1] / box.height)
+    across, down = canvas[0] / zoom, canvas[1] / zoom
+    left, top = box.left - position[0] * (across - box.width), box.top - position[1] * (down - box.height)
+    return Window(left, top, across, down, canvas)
+
+
 def _keep_middle(first: int, last: int, start: float, before: float, after: float) -> float:
     """Start of a range of length `after` whose subject has its middle where it had in the range of length `before`."""
     middle = (first + last) / 2

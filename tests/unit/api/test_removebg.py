@@ -184,6 +184,34 @@ def test_values_of_remove_bg_that_change_nothing(api: httpx.Client, portrait: by
 
 
 @pytest.mark.parametrize(
+    "fields", [{"add_shadow": "true"}, {"shadow_type": "car"}, {"shadow_type": "drop"}, {"shadow_type": "3D"}]
+)
+def test_a_shadow_is_drawn(api: httpx.Client, fields: dict[str, str]) -> None:
+    """Black beside the subject, and darker where more is asked for."""
+    picture = np.zeros((600, 600, 3), np.uint8)
+    picture[100:500, 150:450] = 250  # what the model of these tests takes for a subject
+    photo = encode(picture)
+    plain, cast, faint = (
+        pixels(post(api, photo, **asked).content).astype(int)
+        for asked in ({}, fields | {"shadow_opacity": "100"}, fields | {"shadow_opacity": "20"})
+    )
+    beside = (plain[..., 3] == 0) & (cast[..., 3] > 40)
+    assert beside.sum() > 50 and cast[beside][:, :3].max() == 0
+    assert (cast[beside][:, 3] > faint[beside][:, 3]).all()
+    assert (cast[300, 300] == plain[300, 300]).all()
+
+
+def test_semitransparency_may_be_refused(api: httpx.Client) -> None:
+    picture = np.full((400, 400, 3), 20, np.uint8)
+    picture[50:350, 50:350] = 250
+    picture[150:250, 150:250] = 100  # half transparent to the model of these tests
+    photo = encode(picture)
+    window = pixels(post(api, photo).content)[200, 200, 3]
+    assert 20 < window < 200
+    assert pixels(post(api, photo, semitransparency="false").content)[200, 200, 3] == 255
+
+
+@pytest.mark.parametrize(
     ("fields", "code", "named"),
     [
         ({"format": "gif"}, "invalid_parameter", "format"),
@@ -203,7 +231,10 @@ def test_values_of_remove_bg_that_change_nothing(api: httpx.Client, portrait: by
         ({"position": "left"}, "invalid_parameter", "position"),
         ({"roi": "0 0 10"}, "invalid_parameter", "roi"),
         ({"roi": "900px 0 950px 10px"}, "invalid_parameter", "512x400"),
-        ({"add_shadow": "true"}, "unsupported_parameter", "add_shadow"),
+        ({"add_shadow": "perhaps"}, "invalid_parameter", "add_shadow"),
+        ({"shadow_type": "long"}, "invalid_parameter", "shadow_type"),
+        ({"shadow_type": "drop", "shadow_opacity": "101"}, "invalid_parameter", "shadow_opacity"),
+        ({"type_level": "3"}, "unsupported_parameter", "type_level"),
         ({"bg_image_url": "http://127.0.0.1/x"}, "bg_image_url_not_supported", "bg_image_url"),
         ({"bg_image_url": "http://127.0.0.1/x", "bg_color": "fff"}, "invalid_parameter", "bg_color"),
         ({"bg_image_file": "x"}, "invalid_bg_image_file", "bg_image_file"),

@@ -1,0 +1,66 @@
+"""What a file says beside its pixels: their colour space, their density, and when and with what the photo was taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from PIL import Image, ImageCms
+
+# "Exif Version 2.32", CIPA DC-008-2019: what is told of the taking of a photo. What may tell of places, people or
+# devices' numbers (GPS, maker notes, owners, serial numbers) and the small picture of the whole photo stay out.
+_KEPT = (0x010E, 0x010F, 0x0110, 0x0132, 0x013B, 0x8298)
+_KEPT_EXIF = (
+    *(0x829A, 0x829D, 0x8822, 0x8827, 0x9003, 0x9004, 0x9010, 0x9011, 0x9012),
+    *(0x9201, 0x9202, 0x9204, 0x9207, 0x9209, 0x920A, 0xA402, 0xA403, 0xA405, 0xA433, 0xA434),
+)
+_EXIF_FOLDER = 0x8769
+_DATE = slice(24, 36)  # of a profile's header: when it was made, which would make every file another one
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a written file says beside its pixels.
+
+    Attributes
+    ----------
+    dpi : pixels an inch across and down; None says nothing.
+    exif : an EXIF block, from `kept_exif`; empty for none.
+    """
+
+    dpi: tuple[float, float] | None = None
+    exif: bytes = b""
+
+
+NO_TAGS = Tags()
+
+
+@lru_cache
+def srgb_profile() -> bytes:
+    """The ICC profile of sRGB, the same bytes every time."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[_DATE] = bytes.fromhex("07d000010001000000000000")  # 1 January 2000
+    return bytes(profile)
+
+
+def kept_exif(block: bytes) -> bytes:
+    """An EXIF block that says when and with what a photo was taken, and nothing of where or whose; upright.
+
+    Returns
+    -------
+    Empty where there is nothing to keep, and for a block that cannot be read.
+    """
+    try:
+        given = Image.Exif()
+        given.load(block)
+        details = given.get_ifd(_EXIF_FOLDER)
+    except Exception:  # of a stranger's file: whatever is wrong with it, there is nothing to keep
+        return b""
+    kept = Image.Exif()
+    for tag in _KEPT:
+        if tag in given:
+            kept[tag] = given[tag]
+    inner = {tag: details[tag] for tag in _KEPT_EXIF if tag in details}
+    if inner:
+        kept[_EXIF_FOLDER] = inner
+    return kept.tobytes() if len(kept) else b""

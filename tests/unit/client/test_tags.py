@@ -1,0 +1,83 @@
+"""What files say beside their pixels."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from matting_client import Cutout, Options
+from matting_client.cutout import Origin
+from matting_client.imaging.decode import decode
+from matting_client.imaging.encode import encode
+from matting_client.imaging.tags import Tags, kept_exif, srgb_profile
+from PIL import Image, ImageCms
+
+MAKE, DATE, ORIENTATION, TAKEN, MAKER_NOTE, SERIAL, DETAILS, GPS = (
+    *(0x010F, 0x0132, 0x0112, 0x9003, 0x927C, 0xA431),
+    *(0x8769, 0x8825),
+)
+WHEN = "2026:11:28 10:00:00"
+
+
+def exif() -> bytes:
+    block = Image.Exif()
+    block[MAKE], block[DATE], block[ORIENTATION] = "Camera", WHEN, 6
+    block[DETAILS] = {TAKEN: WHEN, MAKER_NOTE: b"home", SERIAL: "12345"}
+    block[GPS] = {1: "N", 2: (52.0, 31.0, 12.0)}
+    return block.tobytes()
+
+
+def read(data: bytes) -> Image.Exif:
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.getexif()
+
+
+def test_where_and_whose_is_never_kept() -> None:
+    block = Image.Exif()
+    block.load(kept_exif(exif()))
+    assert dict(block) | {DETAILS: 0} == {MAKE: "Camera", DATE: WHEN, DETAILS: 0}
+    assert dict(block.get_ifd(DETAILS)) == {TAKEN: WHEN} and not block.get_ifd(GPS)
+    assert b"home" not in kept_exif(exif()) and b"12345" not in kept_exif(exif())
+
+
+@pytest.mark.parametrize("junk", [b"", b"Exif\0\0", b"II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*" + b"\xff" * 50])
+def test_what_cannot_be_read_is_not_kept(junk: bytes) -> None:
+    assert kept_exif(junk) == b""
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+def test_every_format_says_it(format: str) -> None:
+    picture = np.zeros((8, 9, 3), np.uint8)
+    data = encode(picture, format, tags=Tags((300, 300), kept_exif(exif())))
+    assert read(data)[MAKE] == "Camera" and read(data).get_ifd(DETAILS)[TAKEN] == WHEN
+    with Image.open(io.BytesIO(data)) as opened:
+        if format == "png":
+            assert opened.info["srgb"] == 0
+        else:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(opened.info["icc_profile"]))
+            assert "sRGB" in ImageCms.getProfileDescription(profile)
+        if format != "webp":  # which has no place for it
+            assert opened.info["dpi"] == pytest.approx((300, 300), abs=0.02)
+    assert (decode(data) == picture).all()
+    assert data == encode(picture, format, tags=Tags((300, 300), kept_exif(exif())))
+
+
+def test_an_alpha_has_no_colours() -> None:
+    with Image.open(io.BytesIO(encode(np.zeros((4, 4), np.uint8), "png"))) as opened:
+        assert "srgb" not in opened.info
+    assert len(srgb_profile()) < 1000
+
+
+def test_the_photo_s_own_is_kept_when_wanted() -> None:
+    origin = Origin((), (240.0, 240.0), exif())
+    for options, dpi, kept in (
+        (Options(format="jpeg"), None, False),
+        (Options(format="jpeg", keep_exif=True), (240, 240), True),
+        (Options(format="jpeg", keep_exif=True, dpi=96), (96, 96), True),
+    ):
+        cutout = Cutout(np.zeros((8, 8, 3), np.uint8), np.full((8, 8), 255, np.uint8), options, origin=origin)
+        with Image.open(io.BytesIO(cutout.to_bytes())) as opened:
+            assert opened.info.get("dpi") == dpi
+            assert (opened.getexif().get(MAKE) == "Camera") is kept
+            assert ORIENTATION not in opened.getexif()
