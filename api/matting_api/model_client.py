@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import time
@@ -11,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matting_client import Cutout, MattingClient, Options, ServerUnavailable, open_engine
+from matting_client import (
+    Cutout,
+    MattingClient,
+    ModelError,
+    OptionError,
+    Options,
+    ServerUnavailable,
+    open_engine,
+)
 from matting_client.engines import Engine
 from matting_client.triton.retry import Retry
 from matting_client.video.job import make_container
@@ -24,6 +33,7 @@ from matting_api.triton_probe import TritonProbe
 from matting_api.video_jobs import VideoJobs
 
 DAY = 86_400.0  # seconds
+log = logging.getLogger("api")
 
 
 @dataclass
@@ -71,9 +81,19 @@ class Service:
         Raises
         ------
         InputError, EngineError
+        OptionError
+            `model` is another one than that of the settings, and cannot be used here.
         """
-        with self._client(model) as client:
-            cutout = client.cutout(photo, options, name)
+        try:
+            with self._client(model) as client:
+                cutout = client.cutout(photo, options, name)
+        except ModelError as error:
+            if model in (None, self.settings.model):
+                raise
+            log.warning("%s", error)
+            raise OptionError(
+                "model", repr(model), f"one that this server has, such as {self.settings.model!r}"
+            ) from None
         self.metrics.cut_out()
         self.metrics.spent(cutout.seconds)
         return cutout

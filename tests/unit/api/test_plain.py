@@ -140,6 +140,7 @@ def test_a_request_may_name_a_model(serve: Serve, disc: bytes) -> None:
         plain = api.post(path, files=files, data={"model": "matting_512"})
         assert plain.content == api.post(path, files=files).content
         missing = api.post(path, files=files, data={"model": "matting_1024"})  # the repository of this test has none
-        assert (missing.status_code, error(missing)["code"]) == (503, "model_unavailable")
+        assert (missing.status_code, error(missing)["code"]) == (400, "invalid_parameter")
+        assert "one that this server has, such as 'matting_512'" in error(missing)["detail"]
         unknown = api.post(path, files=files, data={"model": "../matting_512"})
         assert (unknown.status_code, error(unknown)["code"]) == (400, "invalid_parameter")

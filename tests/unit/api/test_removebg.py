@@ -198,7 +198,7 @@ def test_a_shadow_is_drawn(api: httpx.Client, fields: dict[str, str]) -> None:
     beside = (plain[..., 3] == 0) & (cast[..., 3] > 40)
     assert beside.sum() > 50 and cast[beside][:, :3].max() == 0
     assert (cast[beside][:, 3] > faint[beside][:, 3]).all()
-    assert (cast[300, 300] == plain[300, 300]).all()
+    assert np.abs(cast[300, 300] - plain[300, 300]).max() <= 5  # nearly opaque: a little of the shadow shows
 
 
 def test_semitransparency_may_be_refused(api: httpx.Client) -> None:
