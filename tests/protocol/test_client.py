@@ -165,28 +165,48 @@ def test_errors_of_the_server(served: Served, portraits: Photos, engine: SyncEng
         infer(engine, "127.0.0.1:9", portraits[MODEL][:1])
 
 
-def test_a_server_that_dies_in_the_middle_of_a_folder(tmp_path: Path) -> None:
-    """What was done stays, what was not is named, and nothing is half-written."""
-    photos, out = tmp_path / "photos", tmp_path / "out"
+def test_a_server_that_dies_in_the_middle_of_a_folder_and_comes_back_late(tmp_path: Path) -> None:
+    """What waits is done; where nobody waits, what was done stays, what was not is named, nothing is half-written."""
+    photos, left, waited = tmp_path / "photos", tmp_path / "left", tmp_path / "waited"
     photos.mkdir()
-    picture = Image.fromarray(data.astronaut()).resize((1600, 1600))
+    picture = Image.fromarray(data.astronaut()).resize((1200, 1200))
     for index in range(40):
         picture.save(photos / f"{index:02}.jpg")
-    served = Served().wait_ready()
+    first = Served().wait_ready()
+    leaving, waiting = _cutting(first, photos, left, "--wait", "0"), _cutting(first, photos, waited)
     try:
-        command = ["cutout", str(photos), "-o", str(out), "--url", served.grpc, "--jobs", "2"]
-        process = subprocess.Popen([sys.executable, "-m", "matting_client.cli.main", *command], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while not (out.is_dir() and len(list(out.glob("*.png"))) >= 3):
-            assert process.poll() is None
+        deadline = time.monotonic() + 120
+        while min(len(list(out.glob("*.png"))) for out in (left, waited)) < 3:
+            assert leaving.poll() is None and waiting.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
+        assert first.stop(signal.SIGTERM) == 0
+        _, errors = leaving.communicate(timeout=180)  # gives up by itself
+        _check_what_was_left(left, leaving.returncode, errors.decode().splitlines())
+        second = Served(ports=first.ports).wait_ready()
+        try:
+            _, errors = waiting.communicate(timeout=240)
+        finally:
+            assert second.stop() == 0
     finally:
-        assert served.stop(signal.SIGTERM) == 0
-    _, errors = process.communicate(timeout=120)
-    *lines, last = errors.decode().splitlines()
+        for process in (leaving, waiting):
+            process.kill()
+            process.wait()
+        first.stop(signal.SIGTERM)
+    assert errors == b"matting cutout: the server is gone, waiting\n"
+    assert waiting.returncode == 0
+    assert sorted(path.name for path in waited.iterdir()) == [f"{index:02}.png" for index in range(40)]
+
+
+def _cutting(served: Served, photos: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
+    command = ["cutout", str(photos), "-o", str(out), "--url", served.grpc, "--jobs", "2", *options]
+    return subprocess.Popen([sys.executable, "-m", "matting_client.cli.main", *command], stderr=subprocess.PIPE)
+
+
+def _check_what_was_left(out: Path, exit_code: int, said: list[str]) -> None:
+    *lines, last = said
     done = sorted(path.name for path in out.iterdir())
-    assert process.returncode == 1
+    assert exit_code == 1
     assert all(name.endswith(".png") for name in done), done
     assert 3 <= len(done) < 40
     assert len(done) + len(lines) == 40
@@ -196,7 +216,7 @@ def test_a_server_that_dies_in_the_middle_of_a_folder(tmp_path: Path) -> None:
     for name in done:
         with Image.open(out / name) as cutout:
             cutout.load()
-            assert (cutout.mode, cutout.size) == ("RGBA", (1600, 1600))
+            assert (cutout.mode, cutout.size) == ("RGBA", (1200, 1200))
 
 
 def _until_ready_again(served: Served, old: int) -> None:

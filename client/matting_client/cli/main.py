@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import matting_client
 from matting_client.cli import cutout, video, watch
+from matting_client.cli.interruption import EXIT_CODE
 from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
 
@@ -71,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         return USAGE
     except KeyboardInterrupt:
         print(f"matting {given.command}: interrupted", file=sys.stderr)
-        return cutout.INTERRUPTED
+        return EXIT_CODE
 
 
 def _remedy(name: str) -> str:

@@ -6,15 +6,15 @@ import argparse
 import os
 import re
 import sys
-import time
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import matting_client
-from matting_client.cli.cutout import ended_by_sigterm
+from matting_client.cli.interruption import Interruption
 from matting_client.cli.parser import Parser
+from matting_client.cli.progress import FrameProgress
 from matting_client.client import MattingClient, connect
 from matting_client.errors import MattingError, OptionError, ServerUnavailable
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
@@ -106,35 +106,6 @@ def _rate(text: str) -> Fraction:
     return rate
 
 
-class Progress:
-    """A line on a terminal's standard error: frames, frames a second, time left; nothing elsewhere."""
-
-    def __init__(self, total: int | None, done: int) -> None:
-        self._total, self._first, self._done = total, done, done
-        self._start = self._shown = time.monotonic()
-        self._visible = sys.stderr.isatty()
-
-    def step(self) -> None:
-        """Count a frame."""
-        self._done += 1
-        now = time.monotonic()
-        if self._visible and now - self._shown > 0.2:
-            self._shown = now
-            print(f"\r{self._line(now)} \033[K", end="", file=sys.stderr, flush=True)
-
-    def _line(self, now: float) -> str:
-        rate = (self._done - self._first) / (now - self._start)
-        if self._total is None:
-            return f"{self._done} frames  {rate:.1f}/s"
-        left = max(0, self._total - self._done) / rate
-        return f"{self._done}/{self._total}  {rate:.1f}/s  {left // 60:.0f}:{left % 60:02.0f} left"
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._visible:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
 def check_output(out: str, *, transparent: bool) -> str:
     """The kind of result: a container's suffix, "%" for numbered pictures, or "-".
 
@@ -201,25 +172,34 @@ def _key(given: argparse.Namespace, source: Source) -> dict[str, Any]:
     }
 
 
-def convert(client: MattingClient, plan: Plan, result: Result, given: argparse.Namespace) -> None:
+def convert(
+    client: MattingClient, plan: Plan, result: Result, given: argparse.Namespace, interruption: Interruption
+) -> None:
     """Make the result.
 
     Raises
     ------
     MattingError
+    KeyboardInterrupt
+        The end was asked for; the job can be taken up again.
     """
     resumable = not isinstance(plan.source, Raw) and (result.kind in CODECS or result.kind == "%")
     if not resumable:
-        _convert_at_once(client, plan, result)
+        _convert_at_once(client, plan, result, interruption)
         return
     key = _key(given, plan.source)
     done = job.frames_done(result.path, key)
     if done:
         print(f"matting video: goes on after frame {done}", file=sys.stderr)
-    progress = Progress(plan.source.clip.count, done)
+    progress = FrameProgress(plan.source.clip.count, done)
+
+    def on_frame() -> None:
+        interruption.check()
+        progress.step()
+
     try:
         if result.kind == "%":
-            job.make_pictures(client.engine, plan, result.out, key, in_flight=given.jobs, on_frame=progress.step)
+            job.make_pictures(client.engine, plan, result.out, key, in_flight=given.jobs, on_frame=on_frame)
         else:
             job.make_container(
                 client.engine,
@@ -228,13 +208,13 @@ def convert(client: MattingClient, plan: Plan, result: Result, given: argparse.N
                 key,
                 sound=given.sound,
                 in_flight=given.jobs,
-                on_frame=progress.step,
+                on_frame=on_frame,
             )
     finally:
         progress.end()
 
 
-def _convert_at_once(client: MattingClient, plan: Plan, result: Result) -> None:
+def _convert_at_once(client: MattingClient, plan: Plan, result: Result, interruption: Interruption) -> None:
     """Without a way to go on: a pipe has no beginning to go back to, and an animated picture is short."""
     clip = plan.source.clip
     part = result.path.with_name(f".{result.path.name[:200]}.part")
@@ -247,9 +227,10 @@ def _convert_at_once(client: MattingClient, plan: Plan, result: Result) -> None:
         writer = AnimatedPicture(part, result.kind, clip.time_base)
     else:
         writer = job.begin_encoded(result.path, clip)(part, 0)
-    progress = Progress(clip.count, 0)
+    progress = FrameProgress(clip.count, 0)
     try:
         for picture, tick, _ in render(client.engine, plan, first=0, still=Still(), in_flight=4):
+            interruption.check()
             writer.write(picture, tick)
             progress.step()
         writer.close()
@@ -292,9 +273,9 @@ def main(argv: list[str]) -> int:
     except ServerUnavailable as error:
         raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
     tune_for_many_photos()
-    with client, ended_by_sigterm():
+    with Interruption("matting video") as interruption, client:
         try:
-            convert(client, Plan(source, options, background, given.smooth), result, given)
+            convert(client, Plan(source, options, background, given.smooth), result, given, interruption)
         except MattingError as error:
             print(f"matting video: {error}", file=sys.stderr)
             if result.kind == STANDARD:

@@ -6,19 +6,21 @@ import argparse
 import shutil
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from matting_client.cli import cutout
+from matting_client.cli.arguments import read_options, shared_parser
 from matting_client.cli.folders import list_folder
 from matting_client.cli.inputs import Found, Job, Photo, plan
-from matting_client.cli.review import Outcome, Review
+from matting_client.cli.interruption import Interruption
+from matting_client.cli.outage import Outage
+from matting_client.cli.review import Review
+from matting_client.cli.work import Work
 from matting_client.client import MattingClient, connect
-from matting_client.errors import MattingError, OptionError, ServerUnavailable
+from matting_client.errors import MattingError, OptionError, ServerBusy, ServerUnavailable
 from matting_client.machine import usable_cores
 from matting_client.options import Options
-from matting_client.shop import Template, template
+from matting_client.shop import template
 from matting_client.system import tune_for_many_photos
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
@@ -35,9 +37,11 @@ result is there, and newer, is not done again. Ctrl-C and SIGTERM end it with no
 
 def parser() -> argparse.ArgumentParser:
     """Options of `matting cutout`, and those of watching."""
-    p = cutout.parser(prog="matting watch", description="Cut out every photo that arrives.", epilog=EXAMPLES)
-    p.add_argument("--settle", type=float, default=2.0, metavar="SECONDS", help="how long a file must be unchanged")
-    return p
+    result = shared_parser("matting watch", "Cut out every photo that arrives.", EXAMPLES)
+    result.add_argument(
+        "--settle", type=float, default=2.0, metavar="SECONDS", help="how long a file must be unchanged"
+    )
+    return result
 
 
 @dataclass
@@ -108,27 +112,38 @@ def _is_done(job: Job) -> bool:
 
 
 def work_once(
-    client: MattingClient, inbox: Inbox, options: Options, pool: ThreadPoolExecutor, shop: Template | None = None
+    client: MattingClient,
+    inbox: Inbox,
+    options: Options,
+    workers: int,
+    interruption: Interruption,
+    shop: Template | None = None,
 ) -> bool:
-    """Cut out what is due; returns whether the server answered."""
-    state = cutout.State(template=shop)
-    running: list[tuple[Job, Future[Outcome | None]]] = []
-    for job in inbox.due():
-        running.append((job, pool.submit(cutout.run_job, client, job, options, state)))
+    """Cut out what is due, `workers` photos at once; returns whether the server answered.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The end was asked for.
+    """
+    outage = Outage(0.0, _say, interruption)
     review = Review()
-    for job, future in running:
+    work = Work(client, options, interruption, outage, shop=shop)
+    for job, done in work.through(inbox.due(), workers):
         try:
-            outcome = future.result()
-        except ServerUnavailable:
+            outcome = done.result()
+        except (ServerBusy, ServerUnavailable):
             continue  # the photo stays for later
         except MattingError as error:
             place = inbox.put_aside(job)
             _say(f"{error}" + (f"; moved to {place}" if place else ""))
         else:
+            if outcome is None:
+                continue  # interrupted
             _say(f"{job.name}: {job.target}")
-            for note in review.add(job.name, outcome) if outcome else []:
+            for note in review.add(job.name, outcome):
                 _say(note)
-    return not state.gone.is_set()
+    return not outage.is_given_up()
 
 
 def _say(line: str) -> None:
@@ -148,20 +163,22 @@ def main(argv: list[str]) -> int:
         raise OptionError(" ".join(given.files), "no folder to watch", "one", "make it first")
     if given.settle < 0:
         raise OptionError("--settle", given.settle, "0 or more")
-    options = cutout.read_options(given)
+    options = read_options(given)
     shop = template(given.template) if given.template else None
     out = Path(given.output or "outputs")
     inbox = Inbox(Path(given.files[0]), out, options.format, given.recursive, given.settle)
     tune_for_many_photos()
-    pool = ThreadPoolExecutor(given.jobs or min(8, usable_cores() + 2))
+    workers = given.jobs or min(8, usable_cores() + 2)
+    client = connect(given.engine, given.url, given.model)
     answered = True
     try:
-        with connect(given.engine, given.url, given.model) as client, cutout.ended_by_sigterm(), pool:
+        with Interruption("matting watch") as interruption, client:
             _say(f"waiting for photos in {inbox.folder}")
             while True:
-                before, answered = answered, work_once(client, inbox, options, pool, shop)
+                before, answered = answered, work_once(client, inbox, options, workers, interruption, shop)
                 if before and not answered:
                     _say("the server is gone, waiting")
-                time.sleep(LOOK_SECONDS)
+                interruption.sleep(LOOK_SECONDS)
+                interruption.check()
     except KeyboardInterrupt:
         return 0

@@ -33,6 +33,7 @@ WEBP_USUAL, WEBP_QUICK = 2, 0
 WEBP_LARGE = 4 * 6_000_000  # bytes of pixels
 LEAST_QUALITY = 30  # below it faces fall into squares
 DEFLATE_LEVEL = 1  # of ISA-L: as fast as 0 and 15 % smaller; 2 is no smaller, 3 slower
+_unfinished: set[Path] = set()  # files that are being written
 
 
 def encode(picture: NDArray[np.uint8], format: str, quality: int = 92, tags: Tags = NO_TAGS) -> bytes:
@@ -138,6 +139,7 @@ def write(path: Path, data: bytes) -> None:
         The folder cannot be written or the disk is full; nothing is left behind.
     """
     part = path.with_name(f".matting-{secrets.token_hex(8)}.part")  # short, so that any allowed name can be written
+    _unfinished.add(part)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("xb") as file:
@@ -148,5 +150,13 @@ def write(path: Path, data: bytes) -> None:
             path, problem=f"cannot be written ({error.strerror})", remedy="free space or choose another folder with -o"
         ) from None
     finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        _unfinished.discard(part)
+
+
+def remove_unfinished() -> None:
+    """Remove the beginnings of files that `write` has in work, for an end that runs no clean-up (`os._exit`)."""
+    for part in list(_unfinished):
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from matting_client import MattingClient, OptionError, Options
 from matting_client.cli import watch
+from matting_client.cli.interruption import Interruption
 from matting_client.cli.watch import Inbox, work_once
 from matting_client.runtime.local import LocalEngine
 
@@ -38,8 +38,8 @@ def inbox(tmp_path: Path) -> Inbox:
 @pytest.fixture
 def look(local: Path, inbox: Inbox) -> Iterator[Callable[[], bool]]:
     """Look at the folder once."""
-    with ThreadPoolExecutor(2) as pool, MattingClient(LocalEngine()) as client:
-        yield lambda: work_once(client, inbox, Options(), pool)
+    with MattingClient(LocalEngine()) as client:
+        yield lambda: work_once(client, inbox, Options(), 2, Interruption())
 
 
 def test_a_photo_is_taken_at_the_second_look(inbox: Inbox, look: Callable[[], bool]) -> None:
