@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from matting_client import MattingClient, OptionError, Options
+from matting_client import MattingClient, OptionError, Options, ServerBusy
 from matting_client.cli import watch
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.watch import Inbox, work_once
 from matting_client.runtime.local import LocalEngine
+from matting_client.types import Image
 
 from tests.unit.client.pictures import astronaut, file_of
 
@@ -76,6 +77,22 @@ def test_what_fails_is_moved_aside_and_named(
     assert [path.name for path in inbox.folder.iterdir()] == ["good.jpg"]
     said = capsys.readouterr().err
     assert "broken.jpg: got a damaged JPEG" in said and "moved to" in said
+
+
+class Full(LocalEngine):
+    """As of a server whose queue is full."""
+
+    def infer(self, image: Image) -> Image:
+        raise ServerBusy("127.0.0.1:1", problem="its queue is full")
+
+
+def test_what_a_busy_server_refuses_stays_for_later(local: Path, inbox: Inbox) -> None:
+    (inbox.folder / "a.jpg").write_bytes(PHOTO)
+    with MattingClient(Full()) as client:
+        assert work_once(client, inbox, Options(), 2, Interruption())  # seen for the first time
+        assert not work_once(client, inbox, Options(), 2, Interruption())
+    assert [path.name for path in inbox.folder.iterdir()] == ["a.jpg"]
+    assert not inbox.out.exists()
 
 
 def test_after_a_restart_only_what_is_new_or_newer_is_done(inbox: Inbox, look: Callable[[], bool]) -> None:
