@@ -20,7 +20,7 @@ from matting_client.client import MattingClient, connect
 from matting_client.errors import MattingError, OptionError, ServerBusy, ServerUnavailable
 from matting_client.machine import usable_cores
 from matting_client.options import Options
-from matting_client.shop import template
+from matting_client.shop import Template, template
 from matting_client.system import tune_for_many_photos
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
