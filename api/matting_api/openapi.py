@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from matting_client import presets, templates
+from matting_client.idphoto import PAPERS, sizes
 from matting_client.options import MAX_DPI, MAX_ERODE, MAX_KB, MAX_THRESHOLD, ORIENTATIONS
 from matting_client.processing import SHADOWS
 
@@ -215,9 +216,8 @@ def _object(properties: Json, *required: str) -> Json:
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
 
 
-def _own(names: tuple[str, ...], files: Json, *kinds: str) -> Json:
+def _own(fields: Json, files: Json, *kinds: str) -> Json:
     """An endpoint that takes a photo as its body, with its fields in the query, or a form."""
-    fields = {name: _OWN[name] for name in names}
     query = [
         {
             "name": name,
@@ -265,8 +265,25 @@ REMOVEBG: Json = {
     },
     "responses": _answers(*_PICTURES, "application/zip"),
 }
-CUTOUT = _own(CUTOUT_FIELDS, {"image_file": _FILE, "bg_image_file": _BEHIND, "mask_file": _MASK}, *_PICTURES)
-ALPHA = _own(ALPHA_FIELDS, {"image_file": _FILE, "mask_file": _MASK}, "image/png")
+CUTOUT = _own(
+    {name: _OWN[name] for name in CUTOUT_FIELDS},
+    {"image_file": _FILE, "bg_image_file": _BEHIND, "mask_file": _MASK},
+    *_PICTURES,
+)
+ALPHA = _own({name: _OWN[name] for name in ALPHA_FIELDS}, {"image_file": _FILE, "mask_file": _MASK}, "image/png")
+IDPHOTO = _own(
+    {
+        "kind": _choice("What office the photo is for.", sizes()),
+        "background": _text("A colour instead of the one that the office asks for.", "#ffffff"),
+        "zoom": {"type": "number", "minimum": 0.67, "maximum": 1.5, "default": 1, "description": "Of the head's size."},
+        "shift": {"type": "number", "minimum": -0.2, "maximum": 0.2, "default": 0, "description": "Downwards."},
+        "paper": _choice("A sheet to print instead of the photo.", PAPERS),
+        "format": _choice("pdf: of a sheet.", ("jpeg", "pdf"), default="jpeg"),
+    },
+    {"image_file": _FILE},
+    "image/jpeg",
+    "application/pdf",
+)
 ACCOUNT: Json = example(
     {
         "data": {

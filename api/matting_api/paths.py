@@ -1,7 +1,7 @@
 """Every path of the API."""
 
 ACCOUNT, IMPROVE = "/v1.0/account", "/v1.0/improve"
-PHOTOS = REMOVEBG, CUTOUT, ALPHA = "/v1.0/removebg", "/v1/cutout", "/v1/alpha"
+PHOTOS = REMOVEBG, CUTOUT, ALPHA, IDPHOTO = "/v1.0/removebg", "/v1/cutout", "/v1/alpha", "/v1/idphoto"
 VIDEO = "/v1/video"
 STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
 OPENAPI = "/openapi.json"

@@ -176,6 +176,35 @@ class IdPhoto:
         return _saved(self.picture, "JPEG", self.size.px[0] / self.size.mm[0] * MM_PER_INCH, quality)
 
 
+@dataclass(frozen=True)
+class IdAsked:
+    """An ID photo as somebody asks for it.
+
+    Attributes
+    ----------
+    size, background, zoom, shift : as of `id_photo`.
+    paper : the paper of a sheet to print, one of `PAPERS`; None for the photo alone.
+    format : "jpeg", or "pdf" for a sheet.
+    """
+
+    size: Size
+    background: str | None = None
+    zoom: float = 1.0
+    shift: float = 0.0
+    paper: str | None = None
+    format: str = "jpeg"
+
+    def make(self, cutout: Cutout) -> tuple[bytes, IdPhoto]:
+        """The file, and the photo that is on it; errors as of `id_photo` and `print_sheet`."""
+        photo = id_photo(cutout, self.size, self.background, self.zoom, self.shift)
+        if self.paper is None:
+            return photo.to_jpeg(), photo
+        return sheet_file(print_sheet(photo, self.paper)[0], self.format), photo
+
+
+INCOMPLETE = "the photo does not reach the lower edge or a side of the ID photo; take one that shows more"
+
+
 def id_photo(
     cutout: Cutout, size: Size, background: str | None = None, zoom: float = 1.0, shift: float = 0.0
 ) -> IdPhoto:

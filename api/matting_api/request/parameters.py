@@ -10,6 +10,7 @@ from typing import Any
 
 from matting_client import OptionError, Options, Pick, Stroke
 from matting_client.correction import MOST_MARKS, Correction
+from matting_client.idphoto import IdAsked
 from matting_client.options import parse_colour
 from matting_client.shop import Template, templates
 
@@ -66,6 +67,7 @@ class Asked:
     model: str | None = None  # None: the server's own
     must_find: bool = False  # a photo without a subject is an error
     correction: Correction = field(default_factory=Correction)
+    id_photo: IdAsked | None = None
     template: Template | None = None  # whose rules the result is held against
     translucent: tuple[int, int, int, int] | None = None  # RGBA to put behind, which lets through what lies behind it
 
@@ -80,7 +82,7 @@ def read_removebg(fields: Mapping[str, str], has_background: bool, default_size:
     ApiError
         An unknown parameter, or a value it cannot have.
     """
-    _refuse_unknown(
+    refuse_unknown(
         fields,
         {
             "size",
@@ -100,16 +102,16 @@ def read_removebg(fields: Mapping[str, str], has_background: bool, default_size:
             expected = " or ".join(value for value in values if value) or "nothing"
             detail = f"{name}: got {fields[name][:50]!r}, this server supports only {expected}"
             raise bad("unsupported_parameter", "Unsupported parameter", detail)
-    size = SIZES[_choice({"size": fields.get("size") or default_size}, "size", SIZES)]
-    kind = _choice(fields, "type", TYPES)
-    alpha_only = _choice(fields, "channels", CHANNELS) == "alpha"
-    format = _choice(fields, "format", FORMATS)
+    size = SIZES[read_choice({"size": fields.get("size") or default_size}, "size", SIZES)]
+    kind = read_choice(fields, "type", TYPES)
+    alpha_only = read_choice(fields, "channels", CHANNELS) == "alpha"
+    format = read_choice(fields, "format", FORMATS)
     translucent = _translucent(fields.get("bg_color", ""))
     if translucent is not None and FORMATS[format] == "jpeg" and format != "zip":
         background: str | None = _on_white(translucent)
         translucent = None
     else:
-        background = None if translucent is not None else _colour("bg_color", fields.get("bg_color", ""))
+        background = None if translucent is not None else read_colour("bg_color", fields.get("bg_color", ""))
     if (background or translucent) and has_background:
         raise bad("invalid_parameter", "Two backgrounds", "bg_color: got a colour and a picture, expected one of them")
     behind = bool(background) or has_background
@@ -143,7 +145,7 @@ def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
     ApiError
         As of `read_removebg`.
     """
-    _refuse_unknown(fields, CUTOUT_FIELDS)
+    refuse_unknown(fields, CUTOUT_FIELDS)
     changes = _changes(fields)
     if changes.get("background") and has_background:
         raise bad("invalid_parameter", "Two backgrounds", "background: got a colour and a picture, expected one")
@@ -160,7 +162,7 @@ def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
     ApiError
         As of `read_removebg`, or there is a picture to put behind it.
     """
-    _refuse_unknown(fields, ALPHA_FIELDS)
+    refuse_unknown(fields, ALPHA_FIELDS)
     if has_background:
         raise bad("unsupported_parameter", "Unsupported parameter", "got a background, expected none for an alpha")
     changes = _changes(fields)
@@ -171,10 +173,10 @@ def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
 def _shadow(fields: Mapping[str, str]) -> dict[str, Any]:
     """Options of remove.bg's shadow; a transparent alpha has none."""
     wanted = _flag("add_shadow", fields.get("add_shadow", ""))
-    kind = SHADOW_TYPES[_choice(fields, "shadow_type", SHADOW_TYPES)]
+    kind = SHADOW_TYPES[read_choice(fields, "shadow_type", SHADOW_TYPES)]
     shadow = kind if kind != "none" else "contact" if wanted else "none"
     text = fields.get("shadow_opacity")
-    return {"shadow": shadow, **({"shadow_opacity": _number("shadow_opacity", text, int)} if text else {})}
+    return {"shadow": shadow, **({"shadow_opacity": read_number("shadow_opacity", text, int)} if text else {})}
 
 
 def _template(fields: Mapping[str, str]) -> Template | None:
@@ -183,11 +185,11 @@ def _template(fields: Mapping[str, str]) -> Template | None:
         return None
     if fields.get("preset"):
         raise bad("invalid_parameter", "Two sets of options", "template: got a preset beside it, expected one of them")
-    return templates()[_choice(fields, "template", templates())]
+    return templates()[read_choice(fields, "template", templates())]
 
 
 def _model(fields: Mapping[str, str]) -> str | None:
-    return _choice(fields, "model", MODELS) if fields.get("model") else None
+    return read_choice(fields, "model", MODELS) if fields.get("model") else None
 
 
 def _correction(fields: Mapping[str, str]) -> Correction:
@@ -222,10 +224,10 @@ def _mark(point: Any) -> Pick | Stroke:
 def _changes(fields: Mapping[str, str]) -> dict[str, Any]:
     changes: dict[str, Any] = {name: fields[name] for name in _TEXTS if fields.get(name)}
     if "background" in changes:
-        changes["background"] = _colour("background", changes["background"])
+        changes["background"] = read_colour("background", changes["background"])
     for name, kind in _NUMBERS.items():
         if fields.get(name):
-            changes[name] = _number(name, fields[name], kind)
+            changes[name] = read_number(name, fields[name], kind)
     return changes | {name: _flag(name, fields[name]) for name in _SWITCHES if fields.get(name)}
 
 
@@ -236,14 +238,16 @@ def _options(preset: str | None = None, **values: Any) -> Options:
         raise _invalid(error.option, str(error)) from None
 
 
-def _refuse_unknown(fields: Mapping[str, str], known: Collection[str]) -> None:
+def refuse_unknown(fields: Mapping[str, str], known: Collection[str]) -> None:
+    """Raise an ApiError that names a field which is none of the known ones."""
     for name in fields:
         if name not in known:
             detail = f"{name[:50]}: got an unknown parameter, expected one of {', '.join(sorted(known))}"
             raise bad("unknown_parameter", "Unknown parameter", detail)
 
 
-def _choice(fields: Mapping[str, str], name: str, values: Collection[str]) -> str:
+def read_choice(fields: Mapping[str, str], name: str, values: Collection[str]) -> str:
+    """A field's value, the first of `values` where it is not given; an ApiError where it is none of them."""
     value = fields.get(name) or next(iter(values))
     if value not in values:
         raise _invalid(name, f"{name}: got {value[:50]!r}, expected {', '.join(values)}")
@@ -256,14 +260,16 @@ def _flag(name: str, text: str) -> bool:
     return FLAGS[text.lower()]
 
 
-def _number(name: str, text: str, kind: Callable[[str], float]) -> float:
+def read_number(name: str, text: str, kind: Callable[[str], float]) -> float:
+    """A number from its text; an ApiError where it is none."""
     try:
         return kind(text[:50])
     except ValueError:
         raise _invalid(name, f"{name}: got {text[:50]!r}, expected a number") from None
 
 
-def _colour(name: str, text: str) -> str | None:
+def read_colour(name: str, text: str) -> str | None:
+    """The colour of a text as "#rrggbb", None of an empty one; an ApiError where it is none."""
     if not text:
         return None
     try:

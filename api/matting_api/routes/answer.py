@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 import cv2
+import numpy as np
 from fastapi.responses import JSONResponse, Response
 from matting_client.budget import room_for
 from matting_client.cutout import Cutout, Encoded
+from matting_client.idphoto import INCOMPLETE, IdAsked
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
 from matting_client.processing import compose_translucent, subject_box
@@ -24,7 +26,11 @@ from matting_api.model_client import Service
 from matting_api.request.accept import wants_json
 from matting_api.request.parameters import Asked
 
-SUFFIXES = {**{MEDIA_TYPES[format]: suffix for format, suffix in SUFFIX_OF_FORMAT.items()}, "application/zip": ".zip"}
+SUFFIXES = {
+    **{MEDIA_TYPES[format]: suffix for format, suffix in SUFFIX_OF_FORMAT.items()},
+    "application/zip": ".zip",
+    "application/pdf": ".pdf",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +41,7 @@ class Result:
     media_type: str
     pha: Alpha
     timings: Timings
+    notes: tuple[str, ...] = ()  # what to be warned of
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def answer(
         if asked.must_find and cutout.is_empty:
             detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
             raise bad("unknown_foreground", "Could not identify foreground in image", detail)
-        result = _zip(cutout) if asked.as_zip else _picture(cutout, behind, asked)
+        result = _result(cutout, behind, asked)
     service.metrics.spent({"wait": waited, **result.timings.since(cutout.seconds)})
     service.keep(result.data, PurePath(photo[1]).stem, _ending(asked, result.media_type))
     foreground = _foreground(result.pha)
@@ -112,7 +119,7 @@ def answer(
             "Vary": "Accept",
         }
     )
-    warnings = [*cutout.origin.notes, *_broken(cutout, result, asked)]
+    warnings = [*cutout.origin.notes, *result.notes, *_broken(cutout, result, asked)]
     if warnings:
         response.headers["X-Warning"] = "; ".join(warnings)
     return response
@@ -120,7 +127,7 @@ def answer(
 
 def _ending(asked: Asked, media_type: str) -> str:
     """How a kept result's name ends."""
-    kind = "alpha" if asked.options.alpha_only else "cutout"
+    kind = asked.id_photo.size.name if asked.id_photo else "alpha" if asked.options.alpha_only else "cutout"
     return f"-{kind}{SUFFIXES[media_type]}"
 
 
@@ -139,6 +146,21 @@ def _foreground(pha: Alpha) -> dict[str, int]:
     if box is None:
         return {"top": 0, "left": 0, "width": 0, "height": 0}
     return {"top": box.top, "left": box.left, "width": box.width, "height": box.height}
+
+
+def _result(cutout: Cutout, background: Image | None, asked: Asked) -> Result:
+    if asked.id_photo is not None:
+        return _id_photo(cutout, asked.id_photo)
+    return _zip(cutout) if asked.as_zip else _picture(cutout, background, asked)
+
+
+def _id_photo(cutout: Cutout, asked: IdAsked) -> Result:
+    watch = Stopwatch(cutout.seconds)
+    with watch.step("compose"):
+        data, photo = asked.make(cutout)
+    pha = np.full(photo.picture.shape[:2], 255, np.uint8)  # the photo is opaque
+    media_type = "application/pdf" if asked.format == "pdf" else MEDIA_TYPES["jpeg"]
+    return Result(data, media_type, pha, watch.timings, () if photo.complete else (INCOMPLETE,))
 
 
 def _picture(cutout: Cutout, background: Image | None, asked: Asked) -> Result:

@@ -1,4 +1,4 @@
-"""The endpoints that take a photo: `/v1.0/removebg`, `/v1/cutout` and `/v1/alpha`."""
+"""The endpoints that take a photo: `/v1.0/removebg`, `/v1/cutout`, `/v1/alpha` and `/v1/idphoto`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from matting_api import openapi
 from matting_api.concurrency import Turns
 from matting_api.errors import bad
 from matting_api.model_client import Service
-from matting_api.paths import ALPHA, CUTOUT, REMOVEBG
+from matting_api.paths import ALPHA, CUTOUT, IDPHOTO, REMOVEBG
 from matting_api.request.body import Source, read_form
 from matting_api.request.fetch import Fetcher
+from matting_api.request.idphoto import read_idphoto
 from matting_api.request.parameters import Asked, read_alpha, read_cutout, read_removebg
 from matting_api.routes.answer import Beside, answer
 
@@ -81,6 +82,10 @@ def router(
     @routes.post(ALPHA, openapi_extra=openapi.ALPHA, summary="The alpha of a photo")
     async def alpha(request: Request) -> Response:
         return await serve(request, read_alpha, True)
+
+    @routes.post(IDPHOTO, openapi_extra=openapi.IDPHOTO, summary="An ID photo, or a sheet of them to print")
+    async def idphoto(request: Request) -> Response:
+        return await serve(request, read_idphoto, True)
 
     return routes
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 import matting_client
-from matting_client.cli import cutout, video, watch
+from matting_client.cli import cutout, idphoto, video, watch
 from matting_client.cli.interruption import EXIT_CODE
 from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
@@ -25,11 +25,17 @@ APPLICATION = (
     "export",
     "produce",
 )  # named here so that a bare client can say so
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"cutout": cutout.main, "video": video.main, "watch": watch.main}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "cutout": cutout.main,
+    "idphoto": idphoto.main,
+    "video": video.main,
+    "watch": watch.main,
+}
 USAGE = 2
 EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png
   matting cutout photos/ -o cutouts/ --preset product
+  matting idphoto me.jpg -o passport.jpg --kind schengen
   matting video clip.mp4 -o clip.webm
   matting watch inbox/ -o cutouts/
   matting serve

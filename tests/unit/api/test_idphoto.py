@@ -1,0 +1,70 @@
+"""`/v1/idphoto`: the photo that an office asks for, or a sheet of them."""
+
+from __future__ import annotations
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.unit.api.conftest import encode, error, pixels
+
+PATH = "/v1/idphoto"
+
+
+@pytest.fixture
+def person() -> bytes:
+    """Head, neck and shoulders; what is bright is the subject to the model of these tests."""
+    picture = np.zeros((600, 480, 3), np.uint8)
+    rows, columns = np.ogrid[:600, :480]
+    picture[((rows - 200) / 110) ** 2 + ((columns - 240) / 80) ** 2 < 1] = 255
+    picture[290:380, 200:280] = 255
+    picture[360:, 60:420] = 255
+    return encode(picture)
+
+
+def test_the_photo_has_the_size_and_background_of_its_kind(api: httpx.Client, person: bytes) -> None:
+    answered = api.post(PATH, content=person, params={"kind": "us-visa", "background": "red"})
+    assert answered.status_code == 200, answered.text
+    photo = pixels(answered.content)
+    assert (photo.shape, answered.headers["content-type"]) == ((600, 600, 3), "image/jpeg")
+    assert (answered.headers["x-width"], answered.headers["x-height"]) == ("600", "600")
+    assert np.abs(photo[5, 5].astype(int) - (255, 0, 0)).max() < 12
+    assert photo[300, 300].min() > 240
+
+
+def test_a_sheet_is_printed_at_its_true_size(api: httpx.Client, person: bytes) -> None:
+    sheet = api.post(PATH, files={"image_file": person}, data={"paper": "4x6", "format": "pdf"})
+    assert sheet.headers["content-type"] == "application/pdf" and sheet.content.startswith(b"%PDF")
+    picture = pixels(api.post(PATH, files={"image_file": person}, data={"paper": "4x6"}).content)
+    assert sorted(picture.shape[:2]) == [1200, 1800]
+
+
+def test_a_photo_that_ends_too_early_is_warned_of(api: httpx.Client, person: bytes) -> None:
+    full = api.post(PATH, content=person, params={"kind": "one-inch"})
+    assert "x-warning" not in full.headers
+    short = api.post(PATH, content=encode(pixels(person)[:340]), params={"kind": "one-inch"})
+    assert short.status_code == 200 and "does not reach the lower edge" in short.headers["x-warning"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "named"),
+    [
+        ({"kind": "club"}, "invalid_parameter", "kind"),
+        ({"zoom": "3"}, "invalid_parameter", "zoom"),
+        ({"shift": "nan"}, "invalid_parameter", "shift"),
+        ({"paper": "a3"}, "invalid_parameter", "paper"),
+        ({"format": "pdf"}, "invalid_parameter", "name a paper"),
+        ({"format": "png"}, "invalid_parameter", "format"),
+        ({"background": "no colour"}, "invalid_parameter", "background"),
+        ({"size": "small"}, "unknown_parameter", "size"),
+    ],
+)
+def test_bad_values(api: httpx.Client, person: bytes, fields: dict[str, str], code: str, named: str) -> None:
+    answered = api.post(PATH, files={"image_file": person}, data=fields)
+    assert (answered.status_code, error(answered)["code"]) == (400, code)
+    assert named in error(answered)["detail"]
+
+
+def test_nobody_in_the_photo(api: httpx.Client) -> None:
+    answered = api.post(PATH, content=encode(np.zeros((300, 300, 3), np.uint8)))
+    assert (answered.status_code, error(answered)["code"]) == (400, "unknown_foreground")
