@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,6 +22,7 @@ from matting_export.fold import fold
 from matting_export.graph import annotate, build
 from matting_export.int8 import publish_int8, split
 from matting_export.metadata import SIZES, Contract, commit, sha256
+from matting_export.tolerances import ParityError
 from matting_export.verify import verify
 
 
@@ -76,17 +82,30 @@ def publish_all(
         `data` holds no such sets; everything is as before.
     """
     split(data)  # known before minutes are spent
-    model = load_model(weights)
     with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
         stage = Path(folder)
-        for name in SIZES:
-            publish_model(model, weights, name, stage, photos, half=False)
-            print(f"{name} int8: {publish_int8(stage / name / '1' / MODEL_FILE, data)}", flush=True)
+        _in_own_process(_stage, weights, stage, photos, data)
         part = published.with_suffix(".part")
         shutil.copyfile(weights, part)
         for name in SIZES:
             _take_over(stage / name, repository / name)
         part.replace(published)
+
+
+def _stage(weights: Path, stage: Path, photos: list[NDArray[np.uint8]], data: Path) -> None:
+    model = load_model(weights)
+    for name in SIZES:
+        publish_model(model, weights, name, stage, photos, half=False)
+        print(f"{name} int8: {publish_int8(stage / name / '1' / MODEL_FILE, data)}", flush=True)
+
+
+def _in_own_process(work: Callable[..., None], *given: Any) -> None:
+    """Torch's exporter crashed (torch 2.13) in a process that had trained before; its errors come back as they are."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            pool.submit(work, *given).result()
+        except BrokenProcessPool:
+            raise ParityError("the process that exports crashed; nothing was published, start it again") from None
 
 
 def _take_over(new: Path, place: Path) -> None:

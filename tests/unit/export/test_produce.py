@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 import torch
 from matting_export import finetune, produce
 from matting_export.main import ROOT, WEIGHTS
-from matting_export.publish import _take_over, publish_all
+from matting_export.publish import _in_own_process, _take_over, publish_all
+from matting_export.tolerances import ParityError
 from matting_training.checkpoint import load_model, save_weights
 from matting_training.data.pairs import DataError, find_pairs, read_rgb
 from matting_training.validation import torch_predictor
@@ -106,6 +108,17 @@ def test_without_pictures_to_check_int8_on_nothing_is_begun(published: Path, pho
     weights, repository = published / "matting.safetensors", published / "repository"
     with pytest.raises(DataError, match="0 to check on"):
         publish_all(WEIGHTS, repository, photos=[PORTRAIT], data=photos, published=weights)
+
+
+def test_a_crash_of_the_exporter_is_a_refusal() -> None:
+    with pytest.raises(ParityError, match="crashed"):
+        _in_own_process(os.abort)
+    with pytest.raises(DataError, match="as it is"):
+        _in_own_process(complain)
+
+
+def complain() -> None:
+    raise DataError("as it is")
 
 
 def test_what_is_of_other_weights_goes(published: Path, tmp_path: Path) -> None:
