@@ -1,13 +1,15 @@
-"""What all processes that serve share: their log and the sockets that they are handed."""
+"""What all processes that serve share: their log, sockets that they are handed, and a count of connections."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import resource
 import socket
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -84,3 +86,47 @@ def inherited_listeners() -> list[socket.socket]:
         return []
     count = int(os.environ.get("LISTEN_FDS", "0"))
     return [socket.socket(fileno=FIRST_SOCKET + index) for index in range(count)]
+
+
+def raise_file_limit() -> int:
+    """Allow this process as many open files as the system lets it have; returns how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else 2**20
+
+
+class Connections:
+    """Counts connections; those of one caller are at most half of all.
+
+    Parameters
+    ----------
+    most : all at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts = Counter[str]()
+        self._total = 0
+
+    def enter(self, who: str, *, may_have_all: bool = False) -> bool:
+        """Count a connection, unless it is one too many.
+
+        Parameters
+        ----------
+        who : the caller's address.
+        may_have_all : as a proxy, through which everyone comes.
+        """
+        most = self._most if may_have_all else max(1, self._most // 2)
+        if self._total >= self._most or self._counts[who] >= most:
+            return False
+        self._total += 1
+        self._counts[who] += 1
+        return True
+
+    def leave(self, who: str) -> None:
+        """End a connection that was counted."""
+        self._total -= 1
+        self._counts[who] -= 1
+        if not self._counts[who]:
+            del self._counts[who]

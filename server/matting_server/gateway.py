@@ -22,6 +22,8 @@ import aiohttp
 from aiohttp import web
 from matting_client.serving import configure_log, inherited_listeners
 
+from matting_server.entrance import Entrance
+
 MODEL = "/v2/models/{model:[A-Za-z0-9_][A-Za-z0-9_.-]*}"
 VERSION = MODEL + "/versions/{version:[0-9]+}"
 _OF_A_MODEL = [model + what for model in (MODEL, VERSION) for what in ("", "/ready", "/config", "/stats")]
@@ -35,7 +37,6 @@ JSON_BYTES = 16 * 2**20  # one such photo as numbers in JSON is 12 MiB
 ALL_BYTES = 256 * 2**20  # of all bodies at one time
 BODY_SECONDS = 30.0  # for a body to come in
 ANSWER_SECONDS = 120.0
-STOP_SECONDS = 5.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -198,24 +199,19 @@ async def run(arguments: argparse.Namespace) -> None:
     allowed = frozenset(_without_port(name) for name in arguments.allowed_hosts)
     ports = dict(zip(arguments.ports, inherited_listeners(), strict=True))
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    runners = []
+    entrances = []
     for kind, listener in ports.items():
         folder: Path = arguments.folder
         connector = aiohttp.UnixConnector(path=str(folder / kind), limit=0)
         session = aiohttp.ClientSession(
             "http://localhost", connector=connector, timeout=timeout, headers={"Accept-Encoding": "identity"}
         )
-        runner = web.AppRunner(
-            Gateway(session, allowed).application(inference=kind == "http"),
-            access_log=None,
-            shutdown_timeout=STOP_SECONDS,
-        )
-        await runner.setup()
-        await web.SockSite(runner, listener).start()
-        runners.append((runner, session))
+        entrance = Entrance(Gateway(session, allowed).application(inference=kind == "http"), listener)
+        await entrance.open()
+        entrances.append((entrance, session))
     await stop.wait()
-    for runner, session in runners:
-        await runner.cleanup()
+    for entrance, session in entrances:
+        await entrance.close()
         await session.close()
 
 

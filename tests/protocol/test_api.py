@@ -8,7 +8,8 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import httpx
 import numpy as np
@@ -22,12 +23,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from tests.protocol.serving import Served
+from tests.protocol.serving import Served, free_ports
 
 
 @contextmanager
-def api_of(server: Served, url: str | None = None) -> Iterator[httpx.Client]:
-    settings = Settings(url=url or server.grpc, retry_seconds=2.0)
+def api_of(server: Served, url: str | None = None, retry_seconds: float = 2.0) -> Iterator[httpx.Client]:
+    settings = Settings(url=url or server.grpc, retry_seconds=retry_seconds)
     http = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=http.run, kwargs={"sockets": [listener]})
@@ -124,6 +125,68 @@ def test_it_waits_for_triton_and_survives_its_end() -> None:
             assert gone.status_code == 503 and int(gone.headers["retry-after"]) > 0
     finally:
         server.stop()
+
+
+class Way:
+    """A port that leads to a server while it is open, and to nobody while it is shut."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target.rpartition(":")[::2]
+        (self._port,) = free_ports(1)
+        self.address = f"127.0.0.1:{self._port}"
+        self._listener: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
+
+    def open(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        if self._listener is not None:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        while self._sockets:
+            with suppress(OSError):
+                self._sockets.pop().shutdown(socket.SHUT_RDWR)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):  # shut
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection((self._target[0], int(self._target[1])))
+                self._sockets += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while some := source.recv(65536):
+                sink.sendall(some)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("is_connected", [False, True], ids=["a new connection", "a known one"])
+def test_each_request_waits_by_itself(served: Served, is_connected: bool) -> None:
+    """One whose time is up does not take along another, which came later."""
+    way = Way(served.grpc)
+    with api_of(served, way.address, retry_seconds=8.0) as api, ThreadPoolExecutor(2) as pool:
+        if is_connected:
+            way.open()
+            assert cut(api).status_code == 200
+            way.shut()
+        early = pool.submit(cut, api)
+        time.sleep(4.0)
+        late = pool.submit(cut, api)
+        assert early.result().json()["errors"][0]["code"] == "server_unavailable"
+        assert not late.done()
+        way.open()
+        try:
+            assert late.result().status_code == 200
+        finally:
+            way.shut()
 
 
 def test_a_proxy_that_is_set_for_other_machines_is_not_asked(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import resource
-from collections import Counter
 from typing import Any
 
 import h11
 import uvicorn
+from matting_client.serving import Connections, raise_file_limit
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -24,56 +23,16 @@ FILES_EACH = 4  # descriptors that one connection may need: its own, two uploads
 RESERVED_FILES = 64  # of the process itself
 
 
-def raise_file_limit() -> int:
-    """Allow this process as many open files as the system lets it have; returns how many."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard if hard != resource.RLIM_INFINITY else 2**20
-
-
-class Connections:
-    """Counts connections; those of one address are at most half of all.
-
-    Parameters
-    ----------
-    most : all at once.
-    proxies : those that are trusted, through which everyone comes, may have all.
-    """
-
-    def __init__(self, most: int, proxies: Proxies) -> None:
-        self._most, self._proxies = most, proxies
-        self._counts = Counter[str]()
-        self._total = 0
-
-    def enter(self, host: str) -> bool:
-        """Count a connection, unless it is one too many."""
-        who = household(host)
-        most = self._most if self._proxies.is_trusted(host) else max(1, self._most // 2)
-        if self._total >= self._most or self._counts[who] >= most:
-            return False
-        self._total += 1
-        self._counts[who] += 1
-        return True
-
-    def leave(self, host: str) -> None:
-        """End a connection that was counted."""
-        who = household(host)
-        self._total -= 1
-        self._counts[who] -= 1
-        if not self._counts[who]:
-            del self._counts[who]
-
-
 def connection_protocol(proxies: Proxies) -> type[H11Protocol]:
     """The protocol for uvicorn, with bounds for this process."""
     most = min(MOST_CONNECTIONS, max(8, (raise_file_limit() - RESERVED_FILES) // FILES_EACH))
-    connections = Connections(most, proxies)
+    connections = Connections(most)
 
     class _Protocol(BoundedProtocol):
         def __init__(self, *arguments: Any, **more: Any) -> None:
             super().__init__(*arguments, **more)
             self.bound_by = connections
+            self.proxies = proxies
 
     return _Protocol
 
@@ -97,13 +56,15 @@ class BoundedProtocol(H11Protocol):
     """uvicorn's protocol, whose connections are counted and have to send their headers in time."""
 
     bound_by: Connections
+    proxies: Proxies
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection, or answer at once that there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._deadline: asyncio.TimerHandle | None = None
-        self._host = self.client[0] if self.client else ""
-        self._is_counted = self.bound_by.enter(self._host)
+        host = self.client[0] if self.client else ""
+        self._who = household(host)
+        self._is_counted = self.bound_by.enter(self._who, may_have_all=self.proxies.is_trusted(host))
         if self._is_counted:
             self._watch_headers()
         else:
@@ -126,7 +87,7 @@ class BoundedProtocol(H11Protocol):
         """End a connection."""
         self._stop_watching()
         if self._is_counted:
-            self.bound_by.leave(self._host)
+            self.bound_by.leave(self._who)
         super().connection_lost(exc)
 
     def _watch_headers(self) -> None:

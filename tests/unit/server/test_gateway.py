@@ -6,14 +6,16 @@ import asyncio
 import json
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from matting_server import gateway
+from matting_server import entrance, gateway
+from matting_server.entrance import Entrance
 from matting_server.gateway import Gateway, Refused, check_json
 
 INFER = "/v2/models/m/infer"
@@ -41,15 +43,14 @@ async def _ask(folder: Path, *requests: dict[str, Any], allowed: tuple[str, ...]
     connector = aiohttp.UnixConnector(str(folder / "http"))
     answers = []
     async with aiohttp.ClientSession("http://localhost", connector=connector) as session:
-        runner = web.AppRunner(Gateway(session, frozenset(allowed)).application(inference=True))
-        await runner.setup()
         listener = socket.create_server(("127.0.0.1", 0))
-        await web.SockSite(runner, listener).start()
+        port = Entrance(Gateway(session, frozenset(allowed)).application(inference=True), listener)
+        await port.open()
         async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
             for request in requests:
                 async with client.request(**{"method": "GET", **request}) as answer:
                     answers.append((answer.status, await answer.json(), answer.headers))
-        await runner.cleanup()
+        await port.close()
     await behind.cleanup()
     return answers
 
@@ -134,3 +135,87 @@ def test_json_as_clients_send_it_passes() -> None:
 def test_json_that_does_not_pass(text: str, reason: str) -> None:
     with pytest.raises(Refused, match=reason):
         check_json(text.encode())
+
+
+@asynccontextmanager
+async def _opened(most: int | None = None) -> AsyncIterator[tuple[str, int]]:
+    """Host and port of a gateway whose own health is all that is asked."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    async with aiohttp.ClientSession("http://127.0.0.1:9") as nobody:
+        port = Entrance(Gateway(nobody, frozenset()).application(inference=True), listener, most)
+        await port.open()
+        try:
+            yield listener.getsockname()
+        finally:
+            await port.close()
+
+
+ASK = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@asynccontextmanager
+async def _connected(address: tuple[str, int]) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection(*address)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def _status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+    writer.write(ASK)
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+    return int(head.split()[1])
+
+
+async def _status_of_another(address: tuple[str, int]) -> int:
+    async with _connected(address) as another:
+        return await _status(*another)
+
+
+def test_connections_are_bounded_and_given_back() -> None:
+    async def run() -> None:
+        async with _opened(most=8) as address, AsyncExitStack() as held:  # of one address: 4
+            first = await held.enter_async_context(_connected(address))
+            async with AsyncExitStack() as others:
+                for _ in range(3):
+                    assert await _status(*await others.enter_async_context(_connected(address))) == 200
+                assert await _status(*first) == 200
+                assert await _status_of_another(address) == 503
+                assert await _status(*first) == 200  # whoever is in stays in
+            while await _status_of_another(address) != 200:
+                await asyncio.sleep(0.02)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+@pytest.mark.parametrize("begun", [b"", ASK[:20], ASK + ASK[:20]], ids=["nothing", "the first", "the second"])
+def test_half_sent_headers_are_given_up(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(entrance, "HEADER_SECONDS", 0.3)
+
+    async def run() -> None:
+        async with _opened() as address, _connected(address) as (reader, writer):
+            writer.write(begun)
+            answer = await reader.read()  # until it is closed
+            assert answer.count(b"HTTP/1.1 200") == begun.count(b"\r\n\r\n")
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_headers_that_drip_are_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrance, "HEADER_SECONDS", 0.3)
+
+    async def run() -> None:
+        async with _opened() as address, _connected(address) as (reader, writer):
+            closed = asyncio.ensure_future(reader.read())
+            writer.write(ASK[:-2])
+            while not closed.done():
+                writer.write(b"A: b\r\n")
+                await asyncio.sleep(0.05)
+            with suppress(ConnectionError):
+                assert closed.result() == b""
+
+    asyncio.run(asyncio.wait_for(run(), 60))

@@ -1,0 +1,101 @@
+"""A port whose connections are counted, and closed when they do not say in time what they want."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+
+from aiohttp import web
+from matting_client.serving import Connections, raise_file_limit
+
+HEADER_SECONDS = 15.0  # for the headers of a request, from the connection's begin or the last answer on
+MOST_CONNECTIONS = 1024
+FILES_EACH = 2  # descriptors that one connection needs: its own, and one to Triton
+RESERVED_FILES = 64  # of the process itself
+STOP_SECONDS = 5.0
+
+
+class Entrance:
+    """A listening socket and the application behind it.
+
+    Parameters
+    ----------
+    application : what answers.
+    listener : where; closed by `close`.
+    most : connections at one time, those of one address at most half of them; None for what the files allow.
+    """
+
+    def __init__(self, application: web.Application, listener: socket.socket, most: int | None = None) -> None:
+        # aiohttp closes what has sent no whole headers when its time to keep a connection alive is over.
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=HEADER_SECONDS
+        )
+        self._listener = listener
+        self._connections = Connections(most or _affordable())
+
+    async def open(self) -> None:
+        """Begin to accept connections."""
+        await self._runner.setup()
+        self._server = await asyncio.get_running_loop().create_server(self._connection, sock=self._listener)
+
+    async def close(self) -> None:
+        """Accept no more, and end when those at work are answered, or `STOP_SECONDS` later."""
+        self._server.close()
+        await self._runner.cleanup()
+
+    def _connection(self) -> asyncio.Protocol:
+        assert self._runner.server is not None, "it is open"
+        return _Counted(self._runner.server(), self._connections)
+
+
+def _affordable() -> int:
+    return min(MOST_CONNECTIONS, max(8, (raise_file_limit() - RESERVED_FILES) // FILES_EACH))
+
+
+class _Counted(asyncio.Protocol):
+    """Hands everything on to the HTTP protocol, once there is room for the connection."""
+
+    def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
+        self._inner = inner
+        self._connections = connections
+        self._is_counted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._host = str((transport.get_extra_info("peername") or [""])[0])
+        self._is_counted = self._connections.enter(self._host)
+        if self._is_counted:
+            self._inner.connection_made(transport)
+        else:
+            _refuse(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_counted:
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received() if self._is_counted else None
+
+    def pause_writing(self) -> None:
+        if self._is_counted:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._is_counted:
+            self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_counted:
+            self._connections.leave(self._host)
+            self._inner.connection_lost(exc)
+
+
+def _refuse(transport: asyncio.Transport) -> None:
+    body = json.dumps({"error": "got more connections at once than there is room for; try again later"}).encode()
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    transport.write(head.encode() + body)
+    transport.close()
