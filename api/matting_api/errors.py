@@ -39,7 +39,7 @@ class ApiError(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def bad(code: str, title: str, detail: str) -> ApiError:
+def bad_request(code: str, title: str, detail: str) -> ApiError:
     """An error of the request's own making: 400."""
     return ApiError(400, code, title, detail)
 
@@ -71,11 +71,11 @@ def translate(error: MattingError, busy_seconds: int) -> ApiError:
     if isinstance(error, TooLarge):
         return ApiError(413, "file_too_large", "Image too large", detail)
     if isinstance(error, InputError):
-        return bad("invalid_image", "Image cannot be used", detail)
+        return bad_request("invalid_image", "Image cannot be used", detail)
     if isinstance(error, OutputError):
-        return bad("invalid_parameter", "Result cannot be encoded", detail)
+        return bad_request("invalid_parameter", "Result cannot be encoded", detail)
     if isinstance(error, OptionError):
-        return bad("invalid_parameter", "Invalid parameter", detail)
+        return bad_request("invalid_parameter", "Invalid parameter", detail)
     if isinstance(error, ServerBusy):
         return ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": str(busy_seconds)})
     if isinstance(error, ServerUnavailable):

@@ -388,7 +388,7 @@ VIDEO_RESULT: Json = {
     "responses": {
         "200": {
             "description": "The result.",
-            "content": dict.fromkeys(("video/webm", "video/quicktime", "video/mp4"), _PICTURE),
+            "content": dict.fromkeys(_CLIPS, _PICTURE),
         },
         "404": _NO_CLIP,
         "409": _error("It is not done.", "not_ready", "got a clip that is working, expected done; ask again"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from matting_client import Limits, OptionError
-from matting_client.client import split_url
-from matting_client.machine import usable_cores
+from matting_client.connection import split_url
+from matting_client.system import is_loopback, usable_cores
 from matting_client.triton.protocol import LbPolicy
 
 from matting_api.middleware.proxies import Network
@@ -116,7 +115,4 @@ class Settings:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the address."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from matting_client import ServerUnavailable
-from matting_client.client import split_url
+from matting_client.connection import split_url
 from matting_client.triton.protocol import grpc_settings
 from matting_client.triton.retry import translate
 

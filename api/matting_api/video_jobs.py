@@ -17,7 +17,7 @@ from matting_client.video.background import Background
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 
-from matting_api.errors import ApiError, bad
+from matting_api.errors import ApiError, bad_request
 from matting_api.tempdir import private_folder
 
 MOST_JOBS = 8  # in the house, results that wait to be fetched among them
@@ -192,7 +192,9 @@ class VideoJobs:
             if job.stop.is_set():
                 raise Cancelled
             if job.done > MOST_FRAMES:
-                raise bad("invalid_parameter", "Clip too long", f"got more than {MOST_FRAMES} frames; send a part")
+                raise bad_request(
+                    "invalid_parameter", "Clip too long", f"got more than {MOST_FRAMES} frames; send a part"
+                )
 
         try:
             plan = Plan(VideoFile(job.source, name="video_file"), job.order.options, job.order.background)

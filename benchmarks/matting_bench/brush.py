@@ -17,9 +17,8 @@ import numpy as np
 from matting_client import Stroke, connect
 from matting_client.cutout import Cutout
 from matting_client.imaging.decode import read
-from numpy.typing import NDArray
+from matting_client.types import U8
 
-U8 = NDArray[np.uint8]
 PART = 0.22  # radius of the missing part, as a share of the square root of the subject's area
 GENEROUS = 1.2  # radius of the brush, as a share of what it must cover at the thickest
 TREMOR = 0.15  # of the brush's radius: how far the hand is beside the line

@@ -15,14 +15,13 @@ from matting_client.runtime.cpu import CpuModel
 from matting_client.runtime.cuda import CudaModel, has_cuda
 from matting_client.runtime.loader import Model
 from matting_client.runtime.precision import Precision, gated_int8
-from numpy.typing import NDArray
+from matting_client.system import usable_cores
+from matting_client.types import Batch
 
-from matting_bench.machine import cores, gemm_peak, layers, model_flop
-
-Photos = NDArray[np.uint8]
+from matting_bench.machine import gemm_peak, layers, model_flop
 
 
-def squares(size: int, count: int = 8) -> Photos:
+def squares(size: int, count: int = 8) -> Batch:
     """Inputs of the model; their content does not matter to the time."""
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
 
@@ -34,12 +33,12 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def onnxruntime(path: Path) -> Callable[[Photos], object]:
+def onnxruntime(path: Path) -> Callable[[Batch], object]:
     """ONNX Runtime in fp32 with all cores, for comparison."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = cores()
+    options.intra_op_num_threads = usable_cores()
     options.log_severity_level = 3
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda photo: session.run(None, {"image": photo})
@@ -50,7 +49,7 @@ def compare_engines(path: Path, rounds: int) -> dict[str, Any]:
 
     The precisions run with one thread each as well: that, times the threads, is what a stream costs.
     """
-    runs: dict[str, Callable[[Photos], object]] = {"ONNX Runtime f32": onnxruntime(path)}
+    runs: dict[str, Callable[[Batch], object]] = {"ONNX Runtime f32": onnxruntime(path)}
     precisions: list[Precision] = ["f32", "bf16", *(["int8"] if gated_int8(path) else [])]  # type: ignore[list-item]
     models = {precision: CpuModel(path, precision=precision) for precision in precisions}
     runs |= {f"OpenVINO {precision}": model.run for precision, model in models.items()}
@@ -70,7 +69,7 @@ def compare_engines(path: Path, rounds: int) -> dict[str, Any]:
 
 def against_gemm(path: Path, rounds: int, peak_seconds: float) -> dict[str, Any]:
     """Share of the machine's measured peak that the model reaches, for fp32 and bf16, and where the rest goes."""
-    flop, threads = model_flop(path), cores()
+    flop, threads = model_flop(path), usable_cores()
     found: dict[str, Any] = {"gflop": flop / 1e9}
     precisions: tuple[Precision, ...] = ("f32", "bf16")
     for precision in precisions:
@@ -94,8 +93,8 @@ def against_gemm(path: Path, rounds: int, peak_seconds: float) -> dict[str, Any]
     return found
 
 
-def raw_rate(model: Model, photos: Photos, duration: float) -> float:
-    """Photos a second of the engine in this process, in the batches that a busy server would give it."""
+def raw_rate(model: Model, photos: Batch, duration: float) -> float:
+    """Batch a second of the engine in this process, in the batches that a busy server would give it."""
     done, start = 0, time.perf_counter()
     while time.perf_counter() - start < duration:
         model.run(photos)

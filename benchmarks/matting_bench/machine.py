@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matting_client.machine import usable_cores
 from matting_client.runtime.space_to_depth import pack_last_layers
+from matting_client.system import usable_cores
 
 PACKAGES = (
     "nvidia-pytriton",
@@ -28,11 +28,6 @@ SIDES = (1024, 2048)  # of the square matrices: the better one counts
 HEAVY = ("Convolution", "GroupConvolution", "MatMul")
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return usable_cores()
-
-
 def describe() -> dict[str, Any]:
     """Machine and versions."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
@@ -41,7 +36,7 @@ def describe() -> dict[str, Any]:
     return {
         "cpu": fields.get("model name", platform.machine()).lstrip("\t: "),
         "flags": sorted(flags & {"avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"}),
-        "cores": cores(),
+        "cores": usable_cores(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),

@@ -13,8 +13,9 @@ import psutil
 from matting_client.engines import GrpcEngine, HttpEngine
 from matting_client.repository import model_file
 from matting_client.runtime.loader import open_model
+from matting_client.types import Batch
 
-from matting_bench.engines import Photos, raw_rate, squares
+from matting_bench.engines import raw_rate, squares
 from matting_bench.load import Load, drive
 from matting_bench.server_process import Server
 
@@ -29,7 +30,7 @@ def open_transport(server: Server, name: str) -> GrpcEngine | HttpEngine:
     return GrpcEngine(server.grpc, server.model, shared_memory=name == "shm")
 
 
-def _caller(engine: Any, photos: Photos) -> Callable[[int], object]:
+def _caller(engine: Any, photos: Batch) -> Callable[[int], object]:
     return lambda number: engine.infer(photos[number % len(photos)][None])
 
 

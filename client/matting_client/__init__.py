@@ -11,13 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matting_client.client import (
-        AsyncMattingClient,
-        MattingClient,
-        connect,
-        connect_async,
-        open_engine,
-    )
+    from matting_client.client import AsyncMattingClient, MattingClient
+    from matting_client.connection import connect, connect_async, open_engine
     from matting_client.correction import Pick, Stroke
     from matting_client.cutout import Cutout
     from matting_client.errors import (
@@ -82,9 +77,9 @@ _HOME = {
     "Stroke": "correction",
     "Template": "shop",
     "TooLarge": "errors",
-    "connect": "client",
-    "connect_async": "client",
-    "open_engine": "client",
+    "connect": "connection",
+    "connect_async": "connection",
+    "open_engine": "connection",
     "presets": "options",
     "templates": "shop",
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from matting_client.imaging.decode import Limits, measure
-from matting_client.machine import memory_limit, usable_cores
+from matting_client.system import memory_limit, usable_cores
 
 BYTES_PER_PIXEL = 20  # of a photo in work: its pixels, alpha, colours, result and file
 MEGABYTE = 1 << 20

@@ -201,7 +201,7 @@ class Cutout:
         fgr = processing.estimate_foreground(self.rgb, cleared, pha) if self.options.foreground else self.rgb
         window = window_of(self.options, pha)
         if not window.is_whole(pha.shape):
-            rgba = processing.look(processing.cutout_rgba(fgr, pha), window)
+            rgba = processing.render_window(processing.cutout_rgba(fgr, pha), window)
             fgr, pha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
         shadow = processing.shadow_of(pha, self.options.shadow)
         return (
@@ -217,7 +217,7 @@ class Cutout:
         if window.is_whole(pha.shape):
             return self.rgb
         opaque = processing.cutout_rgba(self.rgb, np.full_like(pha, 255))
-        return np.ascontiguousarray(processing.look(opaque, window)[..., :3])
+        return np.ascontiguousarray(processing.render_window(opaque, window)[..., :3])
 
     def render(self, background: Image | None = None) -> Image:
         """The result's pixels.
@@ -240,7 +240,7 @@ class Cutout:
         """
         if self.options.alpha_only:
             pha = self.alpha
-            shown: Alpha = processing.look(pha, window_of(self.options, pha))
+            shown: Alpha = processing.render_window(pha, window_of(self.options, pha))
             return shown if shown.flags.writeable else shown.copy()
         return self.compose(*self.layers(), background)
 

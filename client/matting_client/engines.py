@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matting_client.engine import AsyncEngine, Engine
     from matting_client.runtime.local import LocalEngine
-    from matting_client.triton.aio import AsyncGrpcEngine, AsyncHttpEngine
+    from matting_client.triton.grpc import AsyncGrpcEngine, GrpcEngine
+    from matting_client.triton.http import AsyncHttpEngine, HttpEngine
     from matting_client.triton.retry import Retry
-    from matting_client.triton.sync import GrpcEngine, HttpEngine
 
 __all__ = [
     "AsyncEngine",
@@ -28,11 +28,11 @@ __all__ = [
 
 _HOME = {
     "AsyncEngine": "engine",
-    "AsyncGrpcEngine": "triton.aio",
-    "AsyncHttpEngine": "triton.aio",
+    "AsyncGrpcEngine": "triton.grpc",
+    "AsyncHttpEngine": "triton.http",
     "Engine": "engine",
-    "GrpcEngine": "triton.sync",
-    "HttpEngine": "triton.sync",
+    "GrpcEngine": "triton.grpc",
+    "HttpEngine": "triton.http",
     "LocalEngine": "runtime.local",
     "Retry": "triton.retry",
 }

@@ -21,8 +21,8 @@ from matting_client.cutout import Cutout
 from matting_client.errors import InputError, OptionError
 from matting_client.options import parse_colour
 from matting_client.processing.crop import subject_box
+from matting_client.types import Picture
 
-Picture = NDArray[np.uint8]
 DPI = 300  # of prints
 MM_PER_INCH = 25.4
 MAX_ZOOM = 1.5

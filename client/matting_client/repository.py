@@ -20,7 +20,6 @@ DEFAULT_MODEL = "matting_512"
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.xml"
 CONTRACT_FILE = "contract.json"
-CONFIG_FILE = "config.pbtxt"
 _DATA_PACKAGE = "matting_models"  # installed with the application
 _HERE = Path("model_repository")
 _MODEL_NAME = re.compile(r"\w[\w.-]*", re.ASCII)

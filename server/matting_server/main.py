@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import logging
 import os
 import sys
 from pathlib import Path
 
 from matting_client.serving import LOG_FORMATS, configure_log
+from matting_client.system import is_loopback
 
 from matting_server.errors import ServeError
 from matting_server.settings import Settings
@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
     options = vars(parser().parse_args(argv))
     settings = Settings(repository=options.pop("model_repository"), **options)
     configure_log("supervisor", settings.log_format)
-    if not _is_loopback(settings.host):
+    if not is_loopback(settings.host):
         logging.getLogger("matting").warning(
             "%s opens Triton to other machines. It has no passwords and no limits on what is sent to it; show people "
             "the page or the REST API instead, and keep Triton on 127.0.0.1",
@@ -90,13 +90,6 @@ def main(argv: list[str]) -> int:
         print(f"matting serve: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     return 0
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -164,8 +164,10 @@ class Way:
         with suppress(OSError):
             while some := source.recv(65536):
                 sink.sendall(some)
-        with suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+        for each in (source, sink):  # the other direction ends with it
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        source.close()
 
 
 @pytest.mark.parametrize("is_connected", [False, True], ids=["a new connection", "a known one"])

@@ -82,8 +82,7 @@ def test_without_common_memory_the_pixels_are_sent(
     expected = infer(engine, url_of(served, engine), photo, shared_memory=False)[0]
     headers = shm.token_headers(served.grpc)
     monkeypatch.setattr(shm, "FOLDER", tmp_path)  # blocks are made, but where the server does not look
-    for module in ("sync", "aio"):
-        monkeypatch.setattr(f"matting_client.triton.{module}.token_headers", lambda url: headers)
+    monkeypatch.setattr("matting_client.triton.grpc.token_headers", lambda url: headers)
     alpha, transport = infer(engine, url_of(served, engine), photo, retry=Retry(budget=0))
     assert transport == "grpc"
     assert np.array_equal(alpha, expected)
@@ -99,8 +98,7 @@ def test_without_a_token_the_pixels_are_sent(
     """A server of another user, which does not show this one its token, and one that has a new token."""
     photo = portraits[MODEL][:1]
     for headers in ({}, {shm.TOKEN_HEADER: "old"}):
-        for module in ("sync", "aio"):
-            monkeypatch.setattr(f"matting_client.triton.{module}.token_headers", lambda url, it=headers: it)
+        monkeypatch.setattr("matting_client.triton.grpc.token_headers", lambda url, it=headers: it)
         assert infer(engine, served.grpc, photo, retry=Retry(budget=0))[1] == "grpc"
         with pytest.raises(ModelError, match="does not know our shared memory"):
             infer(engine, served.grpc, photo, shared_memory=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matting_client import MattingClient, MattingError
-from matting_client.client import open_engine
+from matting_client.connection import open_engine
 from numpy.typing import NDArray
 from tqdm import tqdm
 

@@ -18,7 +18,7 @@ from typing import Self, get_args
 import numpy as np
 import torch
 from matting_client import MattingClient, MattingError
-from matting_client.client import open_engine
+from matting_client.connection import open_engine
 from matting_client.engines import Engine, LocalEngine
 from matting_client.runtime.precision import Precision
 from numpy.typing import NDArray

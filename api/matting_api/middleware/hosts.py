@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
 from matting_client import OptionError
+from matting_client.system import is_loopback
 from starlette.datastructures import Headers
 
 from matting_api import paths
 from matting_api.errors import ApiError
 
-Address = IPv4Address | IPv6Address
 ANY_ADDRESS = ("", "0.0.0.0", "::")
 DOCUMENTS = ("/", "/openapi.json")  # what a link on another website may open
 LOGOUT = "/logout"  # Gradio changes state on this GET
@@ -114,11 +114,10 @@ class Hosts:
         if found is None:
             return False
         name = (found["v6"] or found["name"]).rstrip(".")
-        address = _address(name)
-        if address is not None and (_is_loopback(address) or self.bound in ANY_ADDRESS):
+        if is_loopback(name) or (_is_address(name) and self.bound in ANY_ADDRESS):
             return True
         allowed = (_without_port(entry) for entry in self.allowed)
-        return name in ("localhost", self.bound.lower()) or any(_matches(name, entry) for entry in allowed)
+        return name == self.bound.lower() or any(_matches(name, entry) for entry in allowed)
 
     def _is_foreign(self, method: str, path: str, headers: Headers, host: str) -> bool:
         origin = headers.get("origin")
@@ -142,16 +141,12 @@ class Hosts:
         return place == host or any(_matches(place, entry) for entry in self.allowed if entry != "*")
 
 
-def _address(name: str) -> Address | None:
+def _is_address(name: str) -> bool:
     try:
-        return ip_address(name)
+        ip_address(name)
     except ValueError:
-        return None
-
-
-def _is_loopback(address: Address) -> bool:
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+        return False
+    return True
 
 
 def _without_port(entry: str) -> str:

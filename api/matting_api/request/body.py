@@ -17,7 +17,7 @@ from anyio import to_thread
 from starlette.datastructures import Headers, UploadFile
 from starlette.requests import Request
 
-from matting_api.errors import ApiError, bad
+from matting_api.errors import ApiError, bad_request
 from matting_api.request.fetch import Fetcher
 from matting_api.request.multipart import Part, new_file, read_parts
 
@@ -58,7 +58,7 @@ class Source:
             return
         if fetcher is None:
             detail = f"{self.field}: this server fetches nothing from other hosts; send the picture itself as a file"
-            raise bad(f"{self.field}_not_supported", f"{self.field} is not supported", detail)
+            raise bad_request(f"{self.field}_not_supported", f"{self.field} is not supported", detail)
         self.fetched = await fetcher.fetch(self.value, self.field)
 
     async def read(self) -> bytes:
@@ -145,7 +145,9 @@ async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
             try:
                 found = decoder.decompress(chunk, 2**20)
             except zlib.error:
-                raise bad("invalid_body", "Invalid body", f"got a body that is no {coding}; send it as it is") from None
+                raise bad_request(
+                    "invalid_body", "Invalid body", f"got a body that is no {coding}; send it as it is"
+                ) from None
             chunk, size = decoder.unconsumed_tail, size + len(found)
             if size > limit:
                 detail = f"got a larger body, expected at most {limit / 2**20:.0f} MB after {coding} is undone"
@@ -153,7 +155,7 @@ async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
             grow(len(found))
             yield found
     if not decoder.eof:
-        raise bad("invalid_body", "Invalid body", f"got a body that ends within its {coding}; send it again")
+        raise bad_request("invalid_body", "Invalid body", f"got a body that ends within its {coding}; send it again")
 
 
 async def _from_part(part: Part) -> tuple[str, Source | str]:
@@ -168,10 +170,10 @@ async def _from_part(part: Part) -> tuple[str, Source | str]:
         return name, Source(name, part.file)
     if is_file and name not in (*PHOTO, *BACKGROUND, MASK):
         detail = f"{name[:50]}: got a file, expected {' and '.join(FILES)} as the only ones"
-        raise bad("unsupported_parameter", "Unsupported parameter", detail)
+        raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
     if part.size > MAX_FIELD_BYTES:
         detail = f"{name[:50]}: got {part.size} bytes, expected at most {MAX_FIELD_BYTES}"
-        raise bad("invalid_parameter", "Parameter too long", detail)
+        raise bad_request("invalid_parameter", "Parameter too long", detail)
     return name, (await part.file.read()).decode("utf-8", "replace")
 
 
@@ -192,24 +194,26 @@ def _gather(items: Iterable[tuple[str, Source | str]]) -> Form:
     sources: dict[str, Source] = {}
     for key, value in items:
         if key in fields or key in sources:
-            raise bad("invalid_parameter", "Parameter given twice", f"{key[:50]}: got it twice, expected it once")
+            raise bad_request(
+                "invalid_parameter", "Parameter given twice", f"{key[:50]}: got it twice, expected it once"
+            )
         if isinstance(value, Source):
             sources[key] = value
         elif value and key in FILES:
             detail = f"{key}: got a text, expected a file; send it as multipart/form-data with a file name"
-            raise bad(f"invalid_{key}", f"{key} is no file", detail)
+            raise bad_request(f"invalid_{key}", f"{key} is no file", detail)
         elif key not in (*PHOTO, *BACKGROUND):
             fields[key] = value
         elif value:
             sources[key] = Source(key, value)
     photos = [sources[name] for name in PHOTO if name in sources]
     if not photos:
-        raise bad("missing_source", "No image given", f"expected the photo as one of {', '.join(PHOTO)}")
+        raise bad_request("missing_source", "No image given", f"expected the photo as one of {', '.join(PHOTO)}")
     backgrounds = [sources[name] for name in BACKGROUND if name in sources]
     for found, names in ((photos, PHOTO), (backgrounds, BACKGROUND)):
         if len(found) > 1:
             detail = f"got {' and '.join(each.field for each in found)}, expected one of {', '.join(names)}"
-            raise bad("multiple_sources", "More than one image", detail)
+            raise bad_request("multiple_sources", "More than one image", detail)
     return Form(fields, photos[0], backgrounds[0] if backgrounds else None, sources.get(MASK))
 
 
@@ -218,16 +222,18 @@ def _from_query(data: bytes) -> list[tuple[str, Source | str]]:
         return list(parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
     except ValueError:
         detail = f"got more than {MAX_FIELDS} fields; send each parameter once"
-        raise bad("invalid_form", "Too many fields", detail) from None
+        raise bad_request("invalid_form", "Too many fields", detail) from None
 
 
 def _from_json(data: bytes) -> list[tuple[str, Source | str]]:
     try:
         found: Any = json.loads(data)
     except (ValueError, RecursionError):
-        raise bad("invalid_json", "Invalid JSON", "got a body that is no JSON, expected an object") from None
+        raise bad_request("invalid_json", "Invalid JSON", "got a body that is no JSON, expected an object") from None
     if not isinstance(found, dict):
-        raise bad("invalid_json", "Invalid JSON", f"got {type(found).__name__}, expected an object of parameters")
+        raise bad_request(
+            "invalid_json", "Invalid JSON", f"got {type(found).__name__}, expected an object of parameters"
+        )
     return [(key, _text(key, value)) for key, value in found.items() if value is not None]
 
 
@@ -236,7 +242,9 @@ def _text(key: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise bad("invalid_parameter", "Invalid parameter", f"{key[:50]}: got {type(value).__name__}, expected a text")
+    raise bad_request(
+        "invalid_parameter", "Invalid parameter", f"{key[:50]}: got {type(value).__name__}, expected a text"
+    )
 
 
 def _decode(data: bytes) -> bytes:
@@ -247,6 +255,6 @@ def _decode(data: bytes) -> bytes:
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise bad(
+        raise bad_request(
             "invalid_image_file_b64", "Invalid base64", "image_file_b64: got no base64; encode it again"
         ) from None

@@ -17,7 +17,7 @@ import anyio
 import httpx
 from starlette.datastructures import UploadFile
 
-from matting_api.errors import ApiError, bad, of_storage
+from matting_api.errors import ApiError, bad_request, of_storage
 from matting_api.request.multipart import new_file
 from matting_api.request.networks import Address, is_public
 
@@ -85,7 +85,7 @@ class Fetcher:
         port = place.port or (443 if place.scheme == "https" else 80)
         if self._ports is not None and port not in self._ports:
             allowed = ", ".join(str(each) for each in sorted(self._ports))
-            raise bad(
+            raise bad_request(
                 f"{field}_refused", f"{field} is refused", f"{field}: got the port {port}, expected one of {allowed}"
             )
         try:
@@ -95,7 +95,7 @@ class Fetcher:
         addresses = [ip_address(entry[4][0]) for entry in found]
         if not addresses or not all(self._is_allowed(address) for address in addresses):
             detail = f"{field}: got an address of this server's own network, expected one of the public internet"
-            raise bad(f"{field}_refused", f"{field} is refused", detail)
+            raise bad_request(f"{field}_refused", f"{field} is refused", detail)
         return addresses[0]
 
     async def _receive(self, response: httpx.Response, field: str) -> UploadFile:
@@ -140,7 +140,7 @@ def _parse(text: str, field: str) -> httpx.URL:
     if url is None or url.scheme not in ("http", "https") or not url.host or url.userinfo or not _is_port(url.port):
         # What came is not repeated: it may hold a password.
         detail = f"{field}: got no usable address, expected one such as https://host/photo.jpg"
-        raise bad(f"invalid_{field}", f"Invalid {field}", detail)
+        raise bad_request(f"invalid_{field}", f"Invalid {field}", detail)
     return url
 
 
@@ -157,7 +157,7 @@ def _target(place: httpx.URL, response: httpx.Response) -> str:
 
 def _failed(field: str, reason: str) -> ApiError:
     detail = f"{field}: the picture cannot be fetched, {reason}; send it as a file instead"
-    return bad(f"{field}_failed", f"{field} cannot be fetched", detail)
+    return bad_request(f"{field}_failed", f"{field} cannot be fetched", detail)
 
 
 @lru_cache

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from matting_client import Options
 from matting_client.idphoto import PAPERS, IdAsked, sizes
 
-from matting_api.errors import bad
+from matting_api.errors import bad_request
 from matting_api.request.parameters import Asked, read_choice, read_colour, read_number, refuse_unknown
 
 FIELDS = ("kind", "background", "zoom", "shift", "paper", "format")
@@ -24,11 +24,15 @@ def read_idphoto(fields: Mapping[str, str], has_background: bool) -> Asked:
     """
     refuse_unknown(fields, FIELDS)
     if has_background:
-        raise bad("unsupported_parameter", "Unsupported parameter", "got a picture as background, expected a colour")
+        raise bad_request(
+            "unsupported_parameter", "Unsupported parameter", "got a picture as background, expected a colour"
+        )
     paper = read_choice(fields, "paper", PAPERS) if fields.get("paper") else None
     format = read_choice(fields, "format", FORMATS)
     if format == "pdf" and paper is None:
-        raise bad("invalid_parameter", "Invalid format", "format: got pdf, which is for sheets; name a paper, too")
+        raise bad_request(
+            "invalid_parameter", "Invalid format", "format: got pdf, which is for sheets; name a paper, too"
+        )
     asked = IdAsked(
         sizes()[read_choice(fields, "kind", sizes())],
         read_colour("background", fields.get("background", "")),

@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 from starlette.datastructures import UploadFile
 
-from matting_api.errors import ApiError, bad
+from matting_api.errors import ApiError, bad_request
 
 MAX_PARTS = 42
 SPOOL_BYTES = 2**20  # what is larger lies on disk
@@ -126,7 +126,9 @@ class _Reader:
     def _begin(self) -> None:
         self._headers.clear()
         if len(self.parts) >= MAX_PARTS:
-            raise bad("invalid_form", "Too many parts", f"got more than {MAX_PARTS} parts; send each parameter once")
+            raise bad_request(
+                "invalid_form", "Too many parts", f"got more than {MAX_PARTS} parts; send each parameter once"
+            )
 
     def _add_to_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -167,4 +169,4 @@ def _parameter(header: Message, name: str) -> str | None:
 
 
 def _malformed(detail: str) -> ApiError:
-    return bad("invalid_form", "Invalid form", f"got a multipart body that cannot be read: {detail}")
+    return bad_request("invalid_form", "Invalid form", f"got a multipart body that cannot be read: {detail}")

@@ -14,7 +14,7 @@ from matting_client.idphoto import IdAsked
 from matting_client.options import parse_colour
 from matting_client.shop import Template, templates
 
-from matting_api.errors import ApiError, bad
+from matting_api.errors import ApiError, bad_request
 from matting_api.settings import MODELS
 
 # remove.bg's names, and the largest result they stand for. auto and full are the photo's own size.
@@ -101,7 +101,7 @@ def read_removebg(fields: Mapping[str, str], has_background: bool, default_size:
         if fields.get(name, values[0]) not in values:
             expected = " or ".join(value for value in values if value) or "nothing"
             detail = f"{name}: got {fields[name][:50]!r}, this server supports only {expected}"
-            raise bad("unsupported_parameter", "Unsupported parameter", detail)
+            raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
     size = SIZES[read_choice({"size": fields.get("size") or default_size}, "size", SIZES)]
     kind = read_choice(fields, "type", TYPES)
     alpha_only = read_choice(fields, "channels", CHANNELS) == "alpha"
@@ -113,11 +113,13 @@ def read_removebg(fields: Mapping[str, str], has_background: bool, default_size:
     else:
         background = None if translucent is not None else read_colour("bg_color", fields.get("bg_color", ""))
     if (background or translucent) and has_background:
-        raise bad("invalid_parameter", "Two backgrounds", "bg_color: got a colour and a picture, expected one of them")
+        raise bad_request(
+            "invalid_parameter", "Two backgrounds", "bg_color: got a colour and a picture, expected one of them"
+        )
     behind = bool(background) or has_background
     if format == "zip" and (alpha_only or behind or translucent):
         detail = "format: got zip, which holds the subject's colours and alpha; leave out bg_* and channels"
-        raise bad("invalid_parameter", "Invalid format", detail)
+        raise bad_request("invalid_parameter", "Invalid format", detail)
     options = _options(
         background=background,
         format=FORMATS[format] or ("jpeg" if behind and not alpha_only else "png"),
@@ -148,7 +150,9 @@ def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
     refuse_unknown(fields, CUTOUT_FIELDS)
     changes = _changes(fields)
     if changes.get("background") and has_background:
-        raise bad("invalid_parameter", "Two backgrounds", "background: got a colour and a picture, expected one")
+        raise bad_request(
+            "invalid_parameter", "Two backgrounds", "background: got a colour and a picture, expected one"
+        )
     shop = _template(fields)
     options = _options(fields.get("preset"), **{**(shop.options if shop else {}), **changes})
     return Asked(options, model=_model(fields), template=shop, correction=_correction(fields))
@@ -164,7 +168,9 @@ def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
     """
     refuse_unknown(fields, ALPHA_FIELDS)
     if has_background:
-        raise bad("unsupported_parameter", "Unsupported parameter", "got a background, expected none for an alpha")
+        raise bad_request(
+            "unsupported_parameter", "Unsupported parameter", "got a background, expected none for an alpha"
+        )
     changes = _changes(fields)
     options = _options(fields.get("preset"), **{**changes, "alpha_only": True, "format": "png", "background": None})
     return Asked(options, model=_model(fields), correction=_correction(fields))
@@ -184,7 +190,9 @@ def _template(fields: Mapping[str, str]) -> Template | None:
     if not name:
         return None
     if fields.get("preset"):
-        raise bad("invalid_parameter", "Two sets of options", "template: got a preset beside it, expected one of them")
+        raise bad_request(
+            "invalid_parameter", "Two sets of options", "template: got a preset beside it, expected one of them"
+        )
     return templates()[read_choice(fields, "template", templates())]
 
 
@@ -243,7 +251,7 @@ def refuse_unknown(fields: Mapping[str, str], known: Collection[str]) -> None:
     for name in fields:
         if name not in known:
             detail = f"{name[:50]}: got an unknown parameter, expected one of {', '.join(sorted(known))}"
-            raise bad("unknown_parameter", "Unknown parameter", detail)
+            raise bad_request("unknown_parameter", "Unknown parameter", detail)
 
 
 def read_choice(fields: Mapping[str, str], name: str, values: Collection[str]) -> str:
@@ -298,4 +306,4 @@ def _on_white(colour: tuple[int, int, int, int]) -> str:
 
 
 def _invalid(name: str, detail: str) -> ApiError:
-    return bad("invalid_parameter", f"Invalid {name[:30]}", detail)
+    return bad_request("invalid_parameter", f"Invalid {name[:30]}", detail)

@@ -21,7 +21,7 @@ from matting_client.shop import broken_rules
 from matting_client.timing import Stopwatch, Timings
 from matting_client.types import Alpha, Image
 
-from matting_api.errors import bad
+from matting_api.errors import bad_request
 from matting_api.model_client import Service
 from matting_api.request.accept import wants_json
 from matting_api.request.parameters import Asked
@@ -93,7 +93,7 @@ def answer(
             cutout = cutout.corrected(mask, picks=marks.picks, strokes=marks.strokes)
         if asked.must_find and cutout.is_empty:
             detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
-            raise bad("unknown_foreground", "Could not identify foreground in image", detail)
+            raise bad_request("unknown_foreground", "Could not identify foreground in image", detail)
         result = _result(cutout, behind, asked)
     service.metrics.spent({"wait": waited, **result.timings.since(cutout.seconds)})
     service.keep(result.data, PurePath(photo[1]).stem, _ending(asked, result.media_type))

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 
 from matting_api import openapi
 from matting_api.concurrency import Turns
-from matting_api.errors import bad
+from matting_api.errors import bad_request
 from matting_api.model_client import Service
 from matting_api.paths import ALPHA, CUTOUT, IDPHOTO, REMOVEBG
 from matting_api.request.body import Source, read_form
@@ -53,7 +53,7 @@ def router(
             asked = read(form.fields, form.background is not None)
             if form.mask is not None and not takes_photo:
                 detail = "mask_file: got a mask, which remove.bg does not know; send it to /v1/cutout"
-                raise bad("unsupported_parameter", "Unsupported parameter", detail)
+                raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
             for source in (form.photo, form.background):
                 if source is not None:
                     await source.fetch(fetcher)

@@ -16,7 +16,7 @@ from matting_client.video.writer import CODECS
 from starlette.datastructures import UploadFile
 
 from matting_api import openapi
-from matting_api.errors import GONE_SECONDS, ApiError, bad, translate
+from matting_api.errors import GONE_SECONDS, ApiError, bad_request, translate
 from matting_api.paths import VIDEO
 from matting_api.video_jobs import DONE, FAILED, Order, VideoJob, VideoJobs, seconds_left
 
@@ -35,7 +35,9 @@ def router(jobs: VideoJobs, with_keys: bool) -> APIRouter:
         async with request.form(max_files=1, max_fields=len(FIELDS)) as form:
             file = form.get("video_file")
             if not isinstance(file, UploadFile):
-                raise bad("missing_source", "No clip given", "expected the clip as the file video_file of a form")
+                raise bad_request(
+                    "missing_source", "No clip given", "expected the clip as the file video_file of a form"
+                )
             order = read_order({key: str(value) for key, value in form.multi_items() if key != "video_file"})
             folder = await to_thread.run_sync(jobs.new_folder)
             await _store(file, folder)
@@ -81,17 +83,23 @@ def read_order(fields: dict[str, str]) -> Order:
     """
     for name in fields:
         if name not in FIELDS:
-            raise bad("unsupported_parameter", "Unsupported parameter", f"{name[:50]}: expected {', '.join(FIELDS)}")
+            raise bad_request(
+                "unsupported_parameter", "Unsupported parameter", f"{name[:50]}: expected {', '.join(FIELDS)}"
+            )
     suffix = "." + fields.get("format", "webm")
     if suffix not in CODECS:
-        raise bad("invalid_parameter", "Invalid parameter", f"format: got {suffix[1:51]!r}, expected webm, mov or mp4")
+        raise bad_request(
+            "invalid_parameter", "Invalid parameter", f"format: got {suffix[1:51]!r}, expected webm, mov or mp4"
+        )
     flag = fields.get("alpha_only", "false").lower()
     if flag not in ("true", "false"):
-        raise bad("invalid_parameter", "Invalid parameter", f"alpha_only: got {flag[:50]!r}, expected true or false")
+        raise bad_request(
+            "invalid_parameter", "Invalid parameter", f"alpha_only: got {flag[:50]!r}, expected true or false"
+        )
     alpha_only = flag == "true"
     background = fields.get("background") or None
     if suffix == ".mp4" and background is None and not alpha_only:
-        raise bad("invalid_parameter", "Invalid parameter", "format: mp4 cannot be transparent; add background")
+        raise bad_request("invalid_parameter", "Invalid parameter", "format: mp4 cannot be transparent; add background")
     if background == BLUR:
         return Order(suffix, Options(alpha_only=alpha_only), Blurred())
     return Order(suffix, Options(background=background, alpha_only=alpha_only), FromOptions())

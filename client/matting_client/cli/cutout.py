@@ -13,13 +13,13 @@ from matting_client.cli.outage import Outage
 from matting_client.cli.progress import PhotoProgress
 from matting_client.cli.review import Review
 from matting_client.cli.work import Done, Work
-from matting_client.client import MattingClient, connect
+from matting_client.client import MattingClient
+from matting_client.connection import connect
 from matting_client.correction import Correction
 from matting_client.errors import MattingError, OptionError, ServerUnavailable
-from matting_client.machine import usable_cores
 from matting_client.options import Options
 from matting_client.shop import Template, template
-from matting_client.system import tune_for_many_photos
+from matting_client.system import tune_for_many_photos, usable_cores
 
 
 def run_all(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from matting_client.cli.parser import Parser
-from matting_client.client import connect
+from matting_client.connection import connect
 from matting_client.errors import InputError, OptionError, ServerUnavailable
 from matting_client.idphoto import INCOMPLETE, PAPERS, IdAsked, sizes
 from matting_client.imaging.decode import read_bytes

@@ -15,7 +15,8 @@ import matting_client
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.parser import Parser
 from matting_client.cli.progress import FrameProgress
-from matting_client.client import MattingClient, connect
+from matting_client.client import MattingClient
+from matting_client.connection import connect
 from matting_client.errors import MattingError, OptionError, ServerUnavailable
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
 from matting_client.system import tune_for_many_photos

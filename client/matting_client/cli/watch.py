@@ -16,12 +16,12 @@ from matting_client.cli.interruption import Interruption
 from matting_client.cli.outage import Outage
 from matting_client.cli.review import Review
 from matting_client.cli.work import Work
-from matting_client.client import MattingClient, connect
+from matting_client.client import MattingClient
+from matting_client.connection import connect
 from matting_client.errors import MattingError, OptionError, ServerBusy, ServerUnavailable
-from matting_client.machine import usable_cores
 from matting_client.options import Options
 from matting_client.shop import Template, template
-from matting_client.system import tune_for_many_photos
+from matting_client.system import tune_for_many_photos, usable_cores
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
 FAILED = "failed"  # folder within that of the results

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-U8 = NDArray[np.uint8]
-F32 = NDArray[np.float32]
+from matting_client.types import F32, U8
+
 Curve = Callable[[F32], F32]
 _SRGB_NAME = re.compile(r"sRGB( IEC61966-2[.-]1| built-in)?")  # of profiles that are plain sRGB
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from matting_client.imaging import formats
-from matting_client.imaging.colour import U8, ToSrgb, code_points
+from matting_client.imaging.colour import ToSrgb, code_points
 from matting_client.imaging.limits import Limits, Unusable
+from matting_client.types import U8
 
 STRIP_BYTES = 1 << 20  # of pixels that are converted at a time
 ORIENTATION = 0x0112  # the EXIF tag

@@ -8,9 +8,9 @@ from matting_client.processing.crop import (
     Box,
     Window,
     clear_outside,
-    look,
     place_on_canvas,
     place_window,
+    render_window,
     subject_box,
 )
 from matting_client.processing.doubt import is_empty, most_certain, uncertainty
@@ -45,7 +45,6 @@ __all__ = [
     "letterbox",
     "list_subjects",
     "locate",
-    "look",
     "most_certain",
     "paint_mask",
     "paint_stroke",
@@ -53,6 +52,7 @@ __all__ = [
     "place_window",
     "refine",
     "remove_subject",
+    "render_window",
     "shadow_of",
     "share_of",
     "subject_box",

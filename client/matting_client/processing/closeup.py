@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from matting_client.processing.crop import VISIBLE, Box
 from matting_client.processing.letterbox import Letterbox, inner
+from matting_client.types import Alpha, Flags
 
-Alpha = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 SUBJECT = 64  # alpha above it belongs to the subject for certain
 PART = 0.02  # parts smaller than this share of the largest are no subject of their own
 MARGIN = 0.2  # room around the subject, as a share of its longer side
@@ -67,13 +65,13 @@ def beyond(pha: Alpha, placed: Letterbox, box: Box) -> Alpha | None:
     inside = _in_square(placed, box, pha.shape)
     labels = cv2.connectedComponents((pha >= VISIBLE).view(np.uint8), connectivity=8)[1]
     held = np.unique(labels[inside])
-    kept: Mask = np.isin(labels, held[held > 0])
+    kept: Flags = np.isin(labels, held[held > 0])
     if not (kept & ~inside).any():
         return None
     return np.where(kept, pha, np.uint8(0)).astype(np.uint8)
 
 
-def _in_square(placed: Letterbox, box: Box, shape: tuple[int, ...]) -> Mask:
+def _in_square(placed: Letterbox, box: Box, shape: tuple[int, ...]) -> Flags:
     """Where a box of the photo lies in the model's square."""
     zoom_x, zoom_y = placed.inner_width / placed.width, placed.inner_height / placed.height
     mask = np.zeros(shape, np.bool_)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from matting_client.types import Picture
+
 ROWS = 512  # rows blended at a time, so that large photos need little memory
 
 

@@ -19,11 +19,8 @@ from numpy.typing import NDArray
 from matting_client.processing.crop import Box
 from matting_client.processing.letterbox import Letterbox
 from matting_client.processing.refine import refine
+from matting_client.types import Alpha, Float, Mask, Picture
 
-Picture = NDArray[np.uint8]
-Alpha = NDArray[np.uint8]
-Mask = NDArray[np.uint8]  # 0 or 1
-Float = NDArray[np.float32]
 Points = Sequence[tuple[float, float]]
 
 CARELESS = 0.5  # of a brush's radius: how far within and beyond its border the photo decides

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Alpha = NDArray[np.uint8]
+from matting_client.types import Alpha
+
 SOLID = 128  # from here on a pixel counts as visible, or as the subject's
 TRANSPARENT_SHARE = 0.05  # of a cutout's pixels at least
 SUBJECT_SHARE = 0.95  # of what is visible: the model finds 0.99 and more of a cutout put in again

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from matting_client.types import Picture
+
 VISIBLE = 13  # 5 % of 255: fainter remains do not belong to the subject's outline
 SPECK = 1000  # parts smaller than the largest by this factor do not either
 ROWS = 512  # rows divided at a time, so that large photos need little memory
@@ -146,7 +147,7 @@ def _keep_middle(first: int, last: int, start: float, before: float, after: floa
     return min(max(wanted, last - after), first)
 
 
-def look(picture: Picture, window: Window) -> Picture:
+def render_window(picture: Picture, window: Window) -> Picture:
     """What a window shows of an alpha (H, W) or of RGBA (H, W, 4): (h, w) or (h, w, 4); outside, nothing."""
     if window.is_whole(picture.shape):
         return picture

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Alpha = NDArray[np.uint8]
+from matting_client.types import Alpha
+
 SIDE = 512  # alphas are judged at this longer side, whatever their own
 FAR = 9  # pixels from the outline, at that side
 WEIGHT = 10  # of what is undecided far from the outline, and of pieces beside the subject

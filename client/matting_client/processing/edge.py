@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Alpha = NDArray[np.uint8]
+from matting_client.types import Alpha
+
 REFERENCE_SIDE = 1024  # pixel amounts of the knobs are meant for a photo with this short side
 EXACT_RADIUS = 5  # px: up to here a disc costs no more than an octagon
 SOFT_DEPTH = 24.0  # px at the reference side: how far from the outside a subject may be soft, as hair is

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matting_client.processing.sampling import chosen, sample, shrink
+from matting_client.types import Float
 
-Float = NDArray[np.float32]
 # Long sides at which the smooth colour fields are estimated, and the radii of the passes there, in pixels. Windows of
 # half a photo need no fine picture: this is as good as five passes at 512 px, at a tenth of the time.
 LEVELS = ((128, (11, 6)), (256, (6, 3)))

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from matting_client.processing.letterbox import Letterbox, inner, unletterbox
 from matting_client.processing.sampling import chosen, sample
+from matting_client.types import Float, Mask
 
-Float = NDArray[np.float32]
-Mask = NDArray[np.uint8]  # 0 or 1
 RADIUS = 2  # of the window at the model's resolution, in pixels
 EPSILON = 5e-4  # regulariser in squared colour units (0..1)
 BAND = 2  # how far from a change of alpha the photo's edges count, in pixels of the model

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Places = NDArray[np.intp]
-Float = NDArray[np.float32]
+from matting_client.types import Float, Places
+
 ROW = 4096  # places a row of the lookup: OpenCV allows at most 32,767
 PIECE = 1 << 20  # pixels looked at in one go, so that large photos need little memory
 

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from matting_client.errors import OptionError
 from matting_client.processing.crop import Box, subject_box
 from matting_client.processing.edge import pixels
+from matting_client.types import Float, Picture
 
-Picture = NDArray[np.uint8]
-Float = NDArray[np.float32]
 MAX_BLUR = 40.0  # sigma in pixels at a 1024 px short side
 # How far the scene may move the subject's brightness and each of its colours, so that a face stays a face.
 MOST_EXPOSURE, MOST_CAST = 1.6, 1.3

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from matting_client.processing.crop import ROWS, Box, subject_box
+from matting_client.types import Float, Picture
 
-Picture = NDArray[np.uint8]
-Float = NDArray[np.float32]
 SHADOWS = ("none", "drop", "contact")
 # As shares of the subject's longer side. A drop shadow lies a little lower and further right, as in light from above.
 DROP_ACROSS, DROP_DOWN, DROP_BLUR = 0.012, 0.025, 0.02

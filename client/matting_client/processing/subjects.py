@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matting_client.processing.crop import SPECK, VISIBLE, Box
+from matting_client.types import Alpha, Labels
 
-Alpha = NDArray[np.uint8]
-Labels = NDArray[np.int32]
 MOST = 100  # subjects listed
 NEAR = 1 / 100  # of the short side: how far beside a subject a point may lie, and its faint rim reach
 

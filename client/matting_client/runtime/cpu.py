@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matting_client.engine import INPUT, check_batch, input_size
 from matting_client.errors import ModelError
-from matting_client.machine import usable_cores
 from matting_client.repository import INT8_FILE
 from matting_client.runtime.precision import Precision, best_precision, cpu_flags, gated_int8
 from matting_client.runtime.space_to_depth import pack_last_layers
+from matting_client.system import usable_cores
+from matting_client.types import Batch
 
-Image = NDArray[np.uint8]
 # Streams at most, and the largest input that gets more than one: each holds the activations of one photo, and those of
 # 1024 px would take the server beyond 1.2 GB for a tenth more photos a second.
 STREAMS, STREAMS_SIDE = 4, 512
-RunOne = Callable[[Image, Image], None]  # one photo (1, S, S, 3), and the alpha (1, S, S, 1) to fill
+RunOne = Callable[[Batch, Batch], None]  # one photo (1, S, S, 3), and the alpha (1, S, S, 1) to fill
 
 
 class CpuModel:
@@ -82,7 +81,7 @@ class CpuModel:
         """The first run in company compiles the streams."""
         self.run(np.zeros((2, self.size, self.size, 3), np.uint8))
 
-    def run(self, image: Image) -> Image:
+    def run(self, image: Batch) -> Batch:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8. Safe from several threads.
 
         Inside, every photo is a run of its own: on a CPU a batch is no faster per photo, but its activations take
@@ -95,19 +94,19 @@ class CpuModel:
         self._run_one(image, alpha)
         return alpha
 
-    def refill(self, photos: int) -> int:
+    def refill_below(self, photos: int) -> int:
         """See `Model`: with all streams busy, one photo more has to wait, so that none waits for the next batch."""
         return self._streams + 1
 
-    def start(self, images: Sequence[Image]) -> list[Future[Image]]:
+    def start(self, images: Sequence[Batch]) -> list[Future[Batch]]:
         """Begin with copies of several (N, S, S, 3); as many run at a time as there are streams, in this order."""
         batches = [check_batch(image, self.size).copy() for image in images]
         in_company = sum(map(len, batches)) > 1
         return [self._start_one(image, in_company) for image in batches]
 
-    def _start_one(self, image: Image, in_company: bool) -> Future[Image]:
+    def _start_one(self, image: Batch, in_company: bool) -> Future[Batch]:
         alpha = np.empty((*image.shape[:3], 1), np.uint8)
-        whole: Future[Image] = Future()
+        whole: Future[Batch] = Future()
         left = iter(range(len(image) - 1, -1, -1))  # `next` of an iterator is atomic, counting down is not
 
         def done(part: Future[None]) -> None:
@@ -122,7 +121,7 @@ class CpuModel:
             part.add_done_callback(done)
         return whole
 
-    def _run_one(self, image: Image, alpha: Image, in_company: bool = False) -> None:
+    def _run_one(self, image: Batch, alpha: Batch, in_company: bool = False) -> None:
         with self._lock:
             self._running += 1
             run = self._alone
@@ -168,7 +167,7 @@ def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple
             raise _unreadable(path, error) from None
         pool = [compiled.create_infer_request()]
 
-        def run_one(image: Image, alpha: Image) -> None:
+        def run_one(image: Batch, alpha: Batch) -> None:
             # Requests hold the activations: they are reused, and as many exist as calls ever ran at once.
             try:
                 request = pool.pop()
@@ -200,7 +199,7 @@ def _onnxruntime(path: Path, threads: int) -> tuple[RunOne, int, str]:
         raise _unreadable(path, error) from None
     size = input_size(path, {given.name: tuple(given.shape) for given in session.get_inputs()})
 
-    def run_one(image: Image, alpha: Image) -> None:
+    def run_one(image: Batch, alpha: Batch) -> None:
         alpha[:] = session.run(None, {INPUT: image})[0]
 
     return run_one, size, f"ONNX Runtime {ort.__version__}"

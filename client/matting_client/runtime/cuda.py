@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from matting_client.engine import INPUT, check_batch, input_size
 from matting_client.errors import ModelError
+from matting_client.types import Batch
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Image = NDArray[np.uint8]
 PROVIDER = "CUDAExecutionProvider"
 # The default tries every algorithm at first use; with channels last photos are a tenth faster on an H200.
 OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "prefer_nhwc": "1"}
@@ -92,7 +92,7 @@ class CudaModel:
         for bit in range(self._largest.bit_length()):
             self.run(np.zeros((1 << bit, self.size, self.size, 3), np.uint8))
 
-    def run(self, image: Image) -> Image:
+    def run(self, image: Batch) -> Batch:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8, many photos in one run: a GPU is faster with each."""
         image = check_batch(image, self.size)
         count, runs = len(image), portions(len(image), self._largest)
@@ -102,22 +102,22 @@ class CudaModel:
         for photos in runs:
             parts.append(self._session(photos).run(None, {INPUT: image[first : first + photos]})[0])
             first += photos
-        alpha: Image = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        alpha: Batch = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return alpha[:count]
 
-    def refill(self, photos: int) -> int:
+    def refill_below(self, photos: int) -> int:
         """See `Model`: as soon as the last run alone is left."""
         return photos + 1
 
-    def start(self, images: Sequence[Image]) -> list[Future[Image]]:
+    def start(self, images: Sequence[Batch]) -> list[Future[Batch]]:
         """Begin with several (N, S, S, 3), all in one run."""
         batches = [check_batch(image, self.size) for image in images]
-        done: list[Future[Image]] = [Future() for _ in images]
+        done: list[Future[Batch]] = [Future() for _ in images]
         ends = np.cumsum([len(batch) for batch in batches])
         self._pool.submit(self._run_for, done, ends, np.concatenate(batches))
         return done
 
-    def _run_for(self, done: list[Future[Image]], ends: NDArray[np.int_], image: Image) -> None:
+    def _run_for(self, done: list[Future[Batch]], ends: NDArray[np.int_], image: Batch) -> None:
         try:
             alphas = np.split(self.run(image), ends[:-1])
         except Exception as error:  # whatever it is belongs to those who wait

@@ -7,15 +7,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from matting_client.errors import ModelError
 from matting_client.runtime.cpu import CpuModel
 from matting_client.runtime.cuda import CudaModel, has_cuda
 from matting_client.runtime.precision import Precision
-
-Image = NDArray[np.uint8]
+from matting_client.types import Batch
 
 
 class Model(Protocol):
@@ -27,15 +23,15 @@ class Model(Protocol):
     def warm_up(self) -> None:
         """Do now what the first photos would wait for."""
 
-    def run(self, image: Image) -> Image:
+    def run(self, image: Batch) -> Batch:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8."""
         ...
 
-    def refill(self, photos: int) -> int:
+    def refill_below(self, photos: int) -> int:
         """With fewer photos left than this, it would soon have nothing to do; `photos` came with the last `start`."""
         ...
 
-    def start(self, images: Sequence[Image]) -> list[Future[Image]]:
+    def start(self, images: Sequence[Batch]) -> list[Future[Batch]]:
         """Begin with several (N, S, S, 3), in this order; they may change when this has returned."""
         ...
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Weights = NDArray[np.float32]
+from matting_client.types import F32
+
 # Of bilinear doubling: a pixel at an even (odd) place is 3/4 the small pixel it lies in and 1/4 the one before (after).
 NEAR, FAR = 0.75, 0.25
 
@@ -32,8 +32,8 @@ class _Unlike(Exception):
 class _Layer:
     """A 3x3 convolution that keeps the size, with its bias; `source` is the OpenVINO output that it reads."""
 
-    weights: Weights  # (O, I, 3, 3)
-    bias: Weights  # (O,)
+    weights: F32  # (O, I, 3, 3)
+    bias: F32  # (O,)
     source: Any
 
 
@@ -51,7 +51,7 @@ def pack_last_layers(model: Any) -> bool:
     except _Unlike:
         return False
 
-    def convolution(source: Any, weights: Weights, bias: Weights) -> Any:
+    def convolution(source: Any, weights: F32, bias: F32) -> Any:
         found = ops.convolution(source, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1])
         return ops.add(found, ops.constant(np.tile(bias, 4).reshape(1, -1, 1, 1)))
 
@@ -66,7 +66,7 @@ def pack_last_layers(model: Any) -> bool:
     return True
 
 
-def packed(weights: Weights) -> Weights:
+def packed(weights: F32) -> F32:
     """(O, I, 3, 3) of a convolution at full size -> (4 O, 4 I, 3, 3) of the same one on packed pixels, blocks first."""
     out, channels = weights.shape[:2]
     result = np.zeros((2, 2, out, 2, 2, channels, 3, 3), np.float32)
@@ -76,7 +76,7 @@ def packed(weights: Weights) -> Weights:
     return result.reshape(4 * out, 4 * channels, 3, 3)
 
 
-def packed_after_doubling(weights: Weights) -> Weights:
+def packed_after_doubling(weights: F32) -> F32:
     """(O, I, 3, 3) of a convolution behind bilinear doubling -> (4 O, I, 3, 3) of one on the small picture."""
     out, channels = weights.shape[:2]
     result = np.zeros((2, 2, out, channels, 3, 3), np.float32)
@@ -139,7 +139,7 @@ def _source(node: Any) -> Any:
     return node.input_value(0).get_node()
 
 
-def _constant(node: Any) -> Weights:
+def _constant(node: Any) -> F32:
     """The numbers of a constant, which may be stored as fp16 or in another shape."""
     kind = node.get_type_name()
     if kind == "Constant":

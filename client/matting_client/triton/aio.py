@@ -1,10 +1,9 @@
-"""The model on a Triton server for asyncio: awaitable twins of the engines in `triton`."""
+"""The model on a Triton server for asyncio: the awaitable twin of `sync`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 from collections.abc import AsyncGenerator
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -13,26 +12,29 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from matting_client.engine import OUTPUT, check_batch
-from matting_client.errors import EngineError, OptionError, ServerBusy, ServerUnavailable
+from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
 from matting_client.triton.protocol import (
     UNREGISTERING,
-    Image,
-    LbPolicy,
     alpha_shape,
-    grpc_settings,
     input_side,
-    is_loopback,
     may_have_arrived,
     tensors,
 )
-from matting_client.triton.retry import RegionForgotten, Retry, has_forgotten, is_in_use, region_forgotten, translate
-from matting_client.triton.shm import Region, Regions, token_headers
+from matting_client.triton.retry import (
+    Attempts,
+    RegionForgotten,
+    Retry,
+    has_forgotten,
+    is_in_use,
+    region_forgotten,
+    translate,
+)
+from matting_client.triton.shm import Region, Regions
+from matting_client.types import Batch
 
-CONNECTIONS = 64  # HTTP connections kept; more requests than this wait for one
 
-
-class _AsyncEngine:
-    """Shared body of the asynchronous engines, for any number of event loops, at once or one after the other.
+class AsyncTritonEngine:
+    """Body of the asynchronous engines, for any number of event loops, at once or one after the other.
 
     `size` is known after the first `connect` or `infer`.
     """
@@ -112,31 +114,24 @@ class _AsyncEngine:
             raise translate(error, self.url, self.model) from None
         return self
 
-    async def infer(self, image: Image) -> Image:
+    async def infer(self, image: Batch) -> Batch:
         """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8; retries and errors as of the synchronous engines."""
         if not self.size:
             await self.connect()
         image = check_batch(image, self.size)
-        waits = self.retry.waits()
-        forgotten = 0
+        attempts = Attempts(self.retry)
         while True:
             try:
                 return await self._once(image)
-            except RegionForgotten:
-                forgotten += 1
-                if forgotten == 2:  # no restart, but several servers behind the address: send pixels from now on
+            except (RegionForgotten, ServerBusy, ServerUnavailable) as error:
+                wait = attempts.pause(error)
+                if attempts.is_memory_in_vain:
                     if self._must_share:
                         raise
-                    self._share = False
-                continue
-            except (ServerBusy, ServerUnavailable):
-                forgotten = 0
-                wait = next(waits, None)
-                if wait is None:
-                    raise
+                    self._share = False  # send pixels from now on
             await asyncio.sleep(wait)
 
-    async def _once(self, image: Image) -> Image:
+    async def _once(self, image: Batch) -> Batch:
         try:
             if self._share:
                 alpha = await self._shared(image)
@@ -147,11 +142,11 @@ class _AsyncEngine:
         except Exception as error:  # as above
             raise translate(error, self.url, self.model) from None
 
-    async def _infer(self, image: Image, region: Region | None = None) -> Any:
+    async def _infer(self, image: Batch, region: Region | None = None) -> Any:
         given, wanted = tensors(self.module, image, region)
         return await (await self._connection()).infer(self.model, given, outputs=wanted, **self._options())
 
-    async def _shared(self, image: Image) -> Image | None:
+    async def _shared(self, image: Batch) -> Batch | None:
         """One attempt through shared memory; None when the pixels must be sent instead."""
         await self._unregister(self._regions.due())
         region = self._regions.take(image.nbytes)
@@ -180,7 +175,7 @@ class _AsyncEngine:
         self._regions.give(region)
         return alpha
 
-    async def _new_region(self, image: Image) -> Region | None:
+    async def _new_region(self, image: Batch) -> Region | None:
         """A region that the server knows; None, and no shared memory from now on, where that cannot be."""
         region = None
         try:
@@ -245,76 +240,3 @@ class _AsyncEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-class AsyncGrpcEngine(_AsyncEngine):
-    """Over gRPC, awaitable; parameters and errors as of `GrpcEngine`, raised by `connect`."""
-
-    def __init__(
-        self,
-        url: str = "127.0.0.1:8001",
-        model: str = "matting_512",
-        *,
-        lb_policy: LbPolicy = "pick_first",
-        **options: Any,
-    ) -> None:
-        import tritonclient.grpc.aio as module
-
-        self.module = module
-        self._settings = grpc_settings(url, lb_policy)
-        super().__init__(url, model, **options)
-
-    def _open(self) -> Any:
-        return self.module.InferenceServerClient(self.url, channel_args=self._settings)
-
-    async def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = await (await self._connection()).get_model_metadata(
-            self.model, as_json=True, client_timeout=self.timeout
-        )
-        return found
-
-    def _options(self) -> dict[str, Any]:
-        return {"client_timeout": self.timeout}
-
-    def _may_share(self, wish: bool | None) -> bool:
-        return bool(token_headers(self.url)) and is_loopback(self.url) if wish is None else wish
-
-    def _memory_options(self) -> dict[str, Any]:
-        # Read anew each time: a server that was started again has another token.
-        return {"headers": token_headers(self.url), **self._options()}
-
-
-class AsyncHttpEngine(_AsyncEngine):
-    """Over HTTP, awaitable; parameters and errors as of `HttpEngine`."""
-
-    def __init__(self, url: str = "127.0.0.1:8000", model: str = "matting_512", **options: Any) -> None:
-        import tritonclient.http.aio as module
-
-        self.module = module
-        super().__init__(url, model, **options)
-
-    def _open(self) -> Any:
-        client = self.module.InferenceServerClient(self.url, conn_limit=CONNECTIONS, conn_timeout=self.timeout)
-        send = client._post
-
-        async def post(request_uri: str, request_body: Any, headers: Any, query_params: Any) -> Any:
-            # aiohttp warns of bodies above 1 MiB that are handed over as bytes.
-            body = io.BytesIO(request_body) if isinstance(request_body, bytes) else request_body
-            return await send(request_uri, body, headers, query_params)
-
-        client._post = post
-        return client
-
-    async def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = await (await self._connection()).get_model_metadata(self.model)
-        return found
-
-    def _may_share(self, wish: bool | None) -> bool:
-        if wish:
-            raise OptionError(
-                "shared_memory", "True, but pixels can be shared over gRPC only", remedy="use a grpc:// address"
-            )
-        return False
-
-    def _options(self) -> dict[str, Any]:
-        return {}

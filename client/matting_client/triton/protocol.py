@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 from http.client import HTTPException
 from types import ModuleType
 from typing import Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from matting_client.engine import INPUT, OUTPUT
 from matting_client.errors import ModelError, OptionError, ServerBusy, ServerUnavailable
+from matting_client.system import is_loopback
 from matting_client.triton.retry import Retry, translate
 from matting_client.triton.shm import Region
+from matting_client.types import Batch
 
-Image = NDArray[np.uint8]
 LbPolicy = Literal["pick_first", "round_robin"]  # gRPC's: one of the addresses that a name has, or each in turn
 # What the synchronous transports raise; HTTPException comes when a server dies in the middle of an HTTP answer.
 TRANSPORT_ERRORS = (InferenceServerException, OSError, HTTPException)
@@ -25,13 +23,9 @@ TRANSPORT_ERRORS = (InferenceServerException, OSError, HTTPException)
 UNREGISTERING = Retry(budget=30.0, first=0.02)
 
 
-def is_loopback(url: str) -> bool:
+def is_local(url: str) -> bool:
     """Whether host:port names this machine's loopback interface."""
-    host = url.rsplit(":", 1)[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(url.rsplit(":", 1)[0])
 
 
 def grpc_settings(url: str, lb_policy: LbPolicy = "pick_first") -> list[tuple[str, int | str]]:
@@ -51,7 +45,7 @@ def grpc_settings(url: str, lb_policy: LbPolicy = "pick_first") -> list[tuple[st
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
-    return [*settings, ("grpc.enable_http_proxy", 0)] if is_loopback(url) else settings
+    return [*settings, ("grpc.enable_http_proxy", 0)] if is_local(url) else settings
 
 
 def input_side(model: str, url: str, metadata: dict[str, Any]) -> int:
@@ -73,7 +67,7 @@ def input_side(model: str, url: str, metadata: dict[str, Any]) -> int:
     return shape[1]
 
 
-def tensors(module: ModuleType, image: Image, region: Region | None = None) -> tuple[list[Any], list[Any]]:
+def tensors(module: ModuleType, image: Batch, region: Region | None = None) -> tuple[list[Any], list[Any]]:
     """Input and requested output of one request, carrying pixels or pointing into a region."""
     given = module.InferInput(INPUT, list(image.shape), "UINT8")
     wanted = module.InferRequestedOutput(OUTPUT)
@@ -85,7 +79,7 @@ def tensors(module: ModuleType, image: Image, region: Region | None = None) -> t
     return [given], [wanted]
 
 
-def alpha_shape(image: Image) -> tuple[int, ...]:
+def alpha_shape(image: Batch) -> tuple[int, ...]:
     """Shape of the answer to a batch."""
     return (*image.shape[:3], 1)
 

@@ -54,6 +54,41 @@ class RegionForgotten(ModelError):
     """The server does not know a shared-memory region: it has restarted, or another one stands behind the address."""
 
 
+class Attempts:
+    """What follows each failed attempt at one request.
+
+    Parameters
+    ----------
+    retry : waits between attempts.
+    """
+
+    def __init__(self, retry: Retry) -> None:
+        self._waits = retry.waits()
+        self._forgotten = 0  # times in a row
+
+    @property
+    def is_memory_in_vain(self) -> bool:
+        """Whether regions are forgotten by no restart: several servers stand behind the address."""
+        return self._forgotten >= 2
+
+    def pause(self, error: RegionForgotten | ServerBusy | ServerUnavailable) -> float:
+        """Seconds to wait before the next attempt.
+
+        Raises
+        ------
+        ServerBusy, ServerUnavailable
+            The error itself: the budget is spent.
+        """
+        if isinstance(error, RegionForgotten):
+            self._forgotten += 1
+            return 0.0
+        self._forgotten = 0
+        wait = next(self._waits, None)
+        if wait is None:
+            raise error
+        return wait
+
+
 def region_forgotten(url: str) -> RegionForgotten:
     """The error of a server that does not know a region, or wants another one's token for it."""
     return RegionForgotten(url, problem="the server does not know our shared memory", remedy="leave shared_memory out")

@@ -1,39 +1,39 @@
-"""The model on a Triton server, over gRPC or HTTP; over gRPC with shared memory on the same machine.
-
-The two classes differ in the tritonclient module they speak through; everything else is shared. `aio` has their twins.
-"""
+"""The model on a Triton server: what an engine does that blocks, whatever protocol it speaks; `aio` has its twin."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-import weakref
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from matting_client.engine import OUTPUT, check_batch
-from matting_client.errors import EngineError, OptionError, ServerBusy, ServerUnavailable
+from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
 from matting_client.triton.protocol import (
     TRANSPORT_ERRORS,
     UNREGISTERING,
-    Image,
-    LbPolicy,
     alpha_shape,
-    grpc_settings,
     input_side,
-    is_loopback,
     may_have_arrived,
     tensors,
 )
-from matting_client.triton.retry import RegionForgotten, Retry, has_forgotten, is_in_use, region_forgotten, translate
-from matting_client.triton.shm import Region, Regions, token_headers
+from matting_client.triton.retry import (
+    Attempts,
+    RegionForgotten,
+    Retry,
+    has_forgotten,
+    is_in_use,
+    region_forgotten,
+    translate,
+)
+from matting_client.triton.shm import Region, Regions
+from matting_client.types import Batch
 
 
-class _SyncEngine:
-    """Shared body of the synchronous engines; safe to use from several threads."""
+class SyncTritonEngine:
+    """Body of the synchronous engines; safe to use from several threads."""
 
     module: ModuleType
 
@@ -87,7 +87,7 @@ class _SyncEngine:
         """How the pixels travel: "shared memory" or the protocol's name."""
         return "shared memory" if self._share else type(self).__name__.removesuffix("Engine").lower()
 
-    def infer(self, image: Image) -> Image:
+    def infer(self, image: Batch) -> Batch:
         """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8; retries while the server is busy or comes back.
 
         Raises
@@ -102,26 +102,19 @@ class _SyncEngine:
         image = check_batch(image, self.size)
         if self._closed:
             raise EngineError(self.url, "a client that was closed", "an open one", "make another")
-        waits = self.retry.waits()
-        forgotten = 0
+        attempts = Attempts(self.retry)
         while True:
             try:
                 return self._once(image)
-            except RegionForgotten:
-                forgotten += 1
-                if forgotten == 2:  # no restart, but several servers behind the address: send pixels from now on
+            except (RegionForgotten, ServerBusy, ServerUnavailable) as error:
+                wait = attempts.pause(error)
+                if attempts.is_memory_in_vain:
                     if self._must_share:
                         raise
-                    self._share = False
-                continue
-            except (ServerBusy, ServerUnavailable):
-                forgotten = 0
-                wait = next(waits, None)
-                if wait is None:
-                    raise
-                time.sleep(wait)
+                    self._share = False  # send pixels from now on
+            time.sleep(wait)
 
-    def _once(self, image: Image) -> Image:
+    def _once(self, image: Batch) -> Batch:
         try:
             if self._share:
                 alpha = self._shared(image)
@@ -132,11 +125,11 @@ class _SyncEngine:
         except TRANSPORT_ERRORS as error:
             raise translate(error, self.url, self.model) from None
 
-    def _infer(self, image: Image, region: Region | None = None) -> Any:
+    def _infer(self, image: Batch, region: Region | None = None) -> Any:
         given, wanted = tensors(self.module, image, region)
         return self._connection().infer(self.model, given, outputs=wanted, **self._options())
 
-    def _shared(self, image: Image) -> Image | None:
+    def _shared(self, image: Batch) -> Batch | None:
         """One attempt through shared memory; None when the pixels must be sent instead."""
         self._unregister(self._regions.due())
         region = self._regions.take(image.nbytes)
@@ -165,7 +158,7 @@ class _SyncEngine:
         self._regions.give(region)
         return alpha
 
-    def _new_region(self, image: Image) -> Region | None:
+    def _new_region(self, image: Batch) -> Region | None:
         """A region that the server knows; None, and no shared memory from now on, where that cannot be."""
         region = None
         try:
@@ -225,106 +218,3 @@ class _SyncEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class GrpcEngine(_SyncEngine):
-    """Over gRPC.
-
-    Parameters
-    ----------
-    url : host:port.
-    model : name in the repository.
-    shared_memory : pass pixels through system shared memory; None does so where a server of this user on this machine
-        lets it.
-    lb_policy : "round_robin" asks all servers that a name stands for in turn, "pick_first" stays with one.
-    timeout : seconds for one attempt.
-    retry : waits between attempts.
-
-    Raises
-    ------
-    ServerUnavailable
-        No server answers.
-    ModelError
-        The server has no such matting model.
-    """
-
-    def __init__(
-        self,
-        url: str = "127.0.0.1:8001",
-        model: str = "matting_512",
-        *,
-        lb_policy: LbPolicy = "pick_first",
-        **options: Any,
-    ) -> None:
-        import tritonclient.grpc as module
-
-        self.module = module
-        self._client = module.InferenceServerClient(url, channel_args=grpc_settings(url, lb_policy))
-        super().__init__(url, model, **options)
-
-    def _connection(self) -> Any:
-        return self._client
-
-    def _disconnect(self) -> None:
-        self._client.close()
-
-    def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._client.get_model_metadata(self.model, as_json=True, client_timeout=self.timeout)
-        return found
-
-    def _options(self) -> dict[str, Any]:
-        return {"client_timeout": self.timeout}
-
-    def _may_share(self, wish: bool | None) -> bool:
-        return bool(token_headers(self.url)) and is_loopback(self.url) if wish is None else wish
-
-    def _memory_options(self) -> dict[str, Any]:
-        # Read anew each time: a server that was started again has another token.
-        return {"headers": token_headers(self.url), **self._options()}
-
-
-class HttpEngine(_SyncEngine):
-    """Over HTTP; parameters and errors as of `GrpcEngine`, but there is no shared memory.
-
-    Raises
-    ------
-    OptionError
-        ``shared_memory`` is wanted.
-    """
-
-    CONNECT_SECONDS = 5.0
-
-    def __init__(self, url: str = "127.0.0.1:8000", model: str = "matting_512", **options: Any) -> None:
-        import tritonclient.http as module
-
-        self.module = module
-        # Its HTTP client runs on gevent, whose locks belong to one thread: every thread gets a client of its own.
-        self._own = threading.local()
-        self._clients: weakref.WeakSet[Any] = weakref.WeakSet()
-        super().__init__(url, model, **options)
-
-    def _connection(self) -> Any:
-        if not hasattr(self._own, "client"):
-            self._own.client = self.module.InferenceServerClient(
-                self.url, connection_timeout=self.CONNECT_SECONDS, network_timeout=self.timeout
-            )
-            self._clients.add(self._own.client)
-        return self._own.client
-
-    def _disconnect(self) -> None:
-        for client in list(self._clients):
-            client.close()
-
-    def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._connection().get_model_metadata(self.model)
-        return found
-
-    def _may_share(self, wish: bool | None) -> bool:
-        if wish:
-            raise OptionError(
-                "shared_memory", "True, but pixels can be shared over gRPC only", remedy="use a grpc:// address"
-            )
-        return False
-
-    def _options(self) -> dict[str, Any]:
-        return {}

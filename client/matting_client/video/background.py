@@ -9,16 +9,15 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from matting_client.cutout import Cutout
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import read
 from matting_client.imaging.formats import STILLS
 from matting_client.options import parse_colour
+from matting_client.types import Picture
 from matting_client.video.reader import Timed, VideoFile
 
-Picture = NDArray[np.uint8]
 BLUR = "blur"
 BLUR_SHARE = 1 / 40  # of the longer side: the width of the Gaussian
 BLUR_SIDE = 256  # pixels; the blurred picture has no detail that a larger one would keep

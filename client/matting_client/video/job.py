@@ -20,18 +20,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from matting_client.engine import Engine
 from matting_client.errors import OutputError
+from matting_client.types import Picture
 from matting_client.video.pipeline import Plan, render
 from matting_client.video.reader import Clip, VideoFile, import_av, reason_of
 from matting_client.video.still import Still
 from matting_client.video.stream import IN_FLIGHT
 from matting_client.video.writer import CODECS, Encoded, Pictures, Writer
 
-Picture = NDArray[np.uint8]
 SEGMENT = 120  # frames
 Rendered = Iterable[tuple[Picture, int, Still]]  # pictures with their ticks and the states behind them
 Render = Callable[[int, Still], Rendered]  # from frame number N on, with the state before it

@@ -9,19 +9,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-from numpy.typing import NDArray
-
 from matting_client.cutout import Cutout
 from matting_client.engine import Engine
 from matting_client.options import Options
+from matting_client.types import Picture
 from matting_client.video.background import Background
 from matting_client.video.reader import Source
 from matting_client.video.still import Still
 from matting_client.video.stream import IN_FLIGHT, cutouts, in_order
 from matting_client.video.temporal import REACH
-
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

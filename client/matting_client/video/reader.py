@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from matting_client.errors import InputError, OptionError
 from matting_client.imaging.decode import Limits, read
 from matting_client.imaging.formats import STILLS
 from matting_client.imaging.reading import DAMAGED
+from matting_client.types import Picture
 
 if TYPE_CHECKING:
     import av
 
-Picture = NDArray[np.uint8]
 ANIMATIONS = (".gif", ".webp")
 # Containers alone: FFmpeg's playlists and device formats would open other files and addresses.
 DEMUXERS = "mov,matroska,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,h264,hevc,ivf,nut,y4m,yuv4mpegpipe"

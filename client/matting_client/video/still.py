@@ -7,9 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from matting_client.types import Picture
 
 LEVELS = 3  # colour levels (0..255) by which noise may move a smoothed pixel
 SIGMA = 1.5  # pixels of that smoothing, at the model's resolution

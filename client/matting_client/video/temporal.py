@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
-Float = NDArray[np.float32]
+from matting_client.types import Float, Picture
+
 Pixels = TypeVar("Pixels", Picture, Float)
 
 REACH = 2  # frames before and after that count

@@ -10,14 +10,13 @@ from typing import Any, BinaryIO, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from matting_client.errors import OptionError, OutputError
 from matting_client.imaging.encode import encode, write
+from matting_client.types import Picture
 from matting_client.video.reader import import_av, reason_of
 
-Picture = NDArray[np.uint8]
 THREADS = 2  # of an encoder, always: with another number the bytes would differ
 BT709 = 1  # ISO/IEC 23091-2
 LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG

@@ -58,6 +58,7 @@ def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
         "matting_client.repository.",
         *(f"matting_client.runtime.{module}." for module in ("cpu", "loader", "precision")),
         "matting_client.serving.",
+        "matting_client.system.",
     )
     assert all(name.startswith(allowed) for name in names)
 

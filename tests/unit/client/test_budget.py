@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from matting_client import InputError, budget, machine
+from matting_client import InputError, budget, system
 from matting_client.budget import MemoryBudget, room_for, usual_budget
-from matting_client.machine import memory_limit, usable_cores
+from matting_client.system import memory_limit, usable_cores
 
 from tests.unit.client.pictures import astronaut, file_of
 
@@ -18,9 +18,9 @@ def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An own tree of cgroups, this process in one of version 2 and in some of version 1."""
     membership = tmp_path / "cgroup"
     membership.write_text("0::/pod/box\n3:cpu,cpuacct:/pod/box\n4:memory:/pod/box\n")
-    monkeypatch.setattr(machine, "CGROUPS", tmp_path / "fs")
-    monkeypatch.setattr(machine, "MEMBERSHIP", membership)
-    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: range(64))
+    monkeypatch.setattr(system, "CGROUPS", tmp_path / "fs")
+    monkeypatch.setattr(system, "MEMBERSHIP", membership)
+    monkeypatch.setattr(system.os, "sched_getaffinity", lambda pid: range(64))
     return tmp_path / "fs"
 
 

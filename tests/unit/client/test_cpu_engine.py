@@ -303,7 +303,7 @@ def test_a_gpu_computes_one_batch_while_the_next_is_handed_over(file: Path, monk
     assert np.abs(second[0].result(20).astype(int) - expected(PHOTOS[3:4])).max() <= 1
     assert [str(future.exception(20)) for future in failed] == ["out of memory"] * 2
     assert not any(future.done() for future in first)
-    assert cuda.refill(3) == 4  # the next when these three alone are left
+    assert cuda.refill_below(3) == 4  # the next when these three alone are left
     gate.set()
     alphas = np.concatenate([future.result(20) for future in first])
     assert np.abs(alphas.astype(int) - expected(PHOTOS[:3])).max() <= 1

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from matting_client import Cutout, OptionError, Options
-from matting_client.processing import Box, Window, clear_outside, look, place_window, subject_box
+from matting_client.processing import Box, Window, clear_outside, place_window, render_window, subject_box
 
 from tests.unit.client.pictures import U8, astronaut
 
@@ -51,7 +51,7 @@ def test_crop_with_margins_reaches_beyond_the_photo() -> None:
     window = place_window(SHAPE, BOX, (70, 0, 50, 10))
     assert window == Window(90, -10, 90, 320, (90, 320))
     photo = cv2.cvtColor(astronaut(*SHAPE), cv2.COLOR_RGB2RGBA)
-    out = look(photo, window)
+    out = render_window(photo, window)
     assert out.shape == (320, 90, 4)
     assert np.array_equal(out[10:310], photo[:, 90:180])
     assert not out[:10].any() and not out[310:].any()
@@ -62,7 +62,7 @@ def test_crop_with_margins_reaches_beyond_the_photo() -> None:
 def test_scale_fills_its_share_in_the_middle(box: Box, scale: float) -> None:
     window = place_window(SHAPE, box, None, scale, (0.5, 0.5))
     assert window.size == (400, 300)
-    out = look(alpha(box), window)
+    out = render_window(alpha(box), window)
     assert out.shape == SHAPE
     if box.width > 1:
         found = shown(out)
@@ -72,17 +72,17 @@ def test_scale_fills_its_share_in_the_middle(box: Box, scale: float) -> None:
 
 @pytest.mark.parametrize("position", [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (0.25, 0.75)])
 def test_position_divides_the_room_beside_the_subject(position: tuple[float, float]) -> None:
-    out = look(alpha(), place_window(SHAPE, BOX, None, None, position))
+    out = render_window(alpha(), place_window(SHAPE, BOX, None, None, position))
     left, top = round(position[0] * 320), round(position[1] * 100)
     assert shown(out) == Box(left, top, left + 80, top + 200)
     assert set(np.unique(out)) == {0, 255}  # nothing was resampled
 
 
 def test_scaled_in_its_original_place_it_stays_inside() -> None:
-    out = look(alpha(), place_window(SHAPE, BOX, None, 0.25, None))
+    out = render_window(alpha(), place_window(SHAPE, BOX, None, 0.25, None))
     assert shown(out) == pytest.approx((140 - 15, 160 - 37.5, 140 + 15, 160 + 37.5), abs=1)
     corner = Box(0, 0, 40, 30)
-    assert shown(look(alpha(corner), place_window(SHAPE, corner, None, 0.9, None))) == pytest.approx(
+    assert shown(render_window(alpha(corner), place_window(SHAPE, corner, None, 0.9, None))) == pytest.approx(
         (0, 0, 360, 270), abs=1
     )
 
@@ -90,7 +90,7 @@ def test_scaled_in_its_original_place_it_stays_inside() -> None:
 def test_enlarging_begins_between_two_pixels() -> None:
     """A ramp shows where each value comes from: half a pixel off would be 5 steps here."""
     ramp = np.repeat(np.arange(0, 200, 2, dtype=np.uint8)[None], 10, 0)
-    out = look(ramp, Window(20.25, 0, 20, 10, (200, 100)))
+    out = render_window(ramp, Window(20.25, 0, 20, 10, (200, 100)))
     places = 20.25 + (np.arange(200) + 0.5) / 10 - 0.5
     assert np.abs(out[50] - 2 * places)[5:-5].max() <= 1
 
@@ -100,7 +100,7 @@ def test_transparent_pixels_lend_no_colour_to_the_edge() -> None:
     rgba = np.zeros((90, 90, 4), np.uint8)
     rgba[:, 31:] = (200, 100, 50, 255)
     for window in (Window(0, 0, 90, 90, (40, 40)), Window(20, 20, 40, 40, (173, 173))):
-        out = look(rgba, window)
+        out = render_window(rgba, window)
         edge = out[(out[..., 3] > 0) & (out[..., 3] < 255)]
         assert len(edge)
         assert np.abs(edge[:, :3].astype(int) - (200, 100, 50)).max() <= 1
@@ -108,7 +108,7 @@ def test_transparent_pixels_lend_no_colour_to_the_edge() -> None:
 
 
 def test_a_shrunk_picture_is_a_mean() -> None:
-    out = look(np.indices((8, 8)).sum(0).astype(np.uint8) % 2 * 200, Window(0, 0, 8, 8, (4, 4)))
+    out = render_window(np.indices((8, 8)).sum(0).astype(np.uint8) % 2 * 200, Window(0, 0, 8, 8, (4, 4)))
     assert (out == 100).all()
 
 
@@ -129,7 +129,7 @@ def test_sides_longer_than_opencv_warps(turned: bool) -> None:
     pha = np.ascontiguousarray(pha.T) if turned else pha
     box = subject_box(pha)
     assert box is not None
-    out = look(pha, place_window((pha.shape[0], pha.shape[1]), box, None, 1.0, (0.5, 0.5)))
+    out = render_window(pha, place_window((pha.shape[0], pha.shape[1]), box, None, 1.0, (0.5, 0.5)))
     assert out.shape == pha.shape
     assert (out.max(1 if turned else 0) > 100).mean() > 0.99
 

@@ -7,10 +7,10 @@ import time
 
 import pytest
 from matting_client import connect, connect_async
-from matting_client.client import split_url
+from matting_client.connection import split_url
 from matting_client.engines import GrpcEngine, HttpEngine
 from matting_client.errors import EngineError, MattingError, ModelError, OptionError, ServerBusy, ServerUnavailable
-from matting_client.triton.protocol import input_side, is_loopback
+from matting_client.triton.protocol import input_side, is_local
 from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
 from tritonclient.utils import InferenceServerException
 
@@ -152,7 +152,7 @@ def test_engines_that_are_none() -> None:
     ],
 )
 def test_loopback(url: str, expected: bool) -> None:
-    assert is_loopback(url) is expected
+    assert is_local(url) is expected
 
 
 @pytest.mark.parametrize("shape", [[], [-1, 512, 512], [-1, 512, 256, 3], [-1, 512, 512, 1], [-1, -1, -1, 3]])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
-from matting_client.client import split_url
+from matting_client.connection import split_url
 from matting_client.errors import ModelError, OptionError
-from matting_client.triton.protocol import alpha_shape, grpc_settings, input_side, is_loopback, tensors
+from matting_client.triton.protocol import alpha_shape, grpc_settings, input_side, is_local, tensors
 from matting_client.triton.retry import translate
 from matting_client.triton.shm import Region
 from tritonclient.utils import InferenceServerException
@@ -31,7 +31,7 @@ from tritonclient.utils import InferenceServerException
     ],
 )
 def test_loopback(url: str, local: bool) -> None:
-    assert is_loopback(url) is local
+    assert is_local(url) is local
     assert (("grpc.enable_http_proxy", 0) in grpc_settings(url)) is local
 
 

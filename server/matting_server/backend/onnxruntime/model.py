@@ -108,7 +108,7 @@ class TritonPythonModel:
         with self._changed:
             self._unanswered += photos
             self._computing += photos
-            self._full = self.engine.refill(photos) if self._computing > 1 else 1
+            self._full = self.engine.refill_below(photos) if self._computing > 1 else 1
         try:
             futures = self.engine.start([image for _, image in waiting])  # Triton takes their memory back after it
         except Exception as error:  # whatever it is, each request must be answered and the process must live
