@@ -145,7 +145,7 @@ class Service:
             probe.check_ready()
 
     def status(self) -> dict[str, Any]:
-        """Which server answers, and the batches it has formed: "server" and "batches".
+        """Which server answers, the batches it has formed, and how it runs the model: "server", "batches" and "run".
 
         Raises
         ------
@@ -154,10 +154,10 @@ class Service:
         """
         if self.settings.engine == "local":
             self.check_ready()
-            return {"server": None, "batches": None}  # photos go through this process one by one
+            return {"server": None, "batches": None, "run": None}  # photos go through this process one by one
         with TritonProbe(self.settings.url, self.settings.model) as probe:
             probe.check_ready()
-            return {"server": probe.server(), "batches": probe.batches()}
+            return {"server": probe.server(), "batches": probe.batches(), "run": probe.model()}
 
     def close(self) -> None:
         """Stop clips that are worked on, and close the connection, after whoever uses it."""

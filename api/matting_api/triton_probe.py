@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from matting_client import ServerUnavailable
 from matting_client.connection import split_url
 from matting_client.triton.protocol import grpc_settings
 from matting_client.triton.retry import translate
 
 READY_SECONDS = 2.0
+PROBE = "unet_matting_probe"  # a request with this parameter costs the server no run
 
 
 class TritonProbe:
@@ -26,6 +29,7 @@ class TritonProbe:
     def __init__(self, url: str, model: str) -> None:
         self._url, self._model = url, model
         self._protocol, address = split_url(url)
+        self._library = _library(self._protocol)
         self._client = _open(self._protocol, address)
 
     def __enter__(self) -> Self:
@@ -64,6 +68,38 @@ class TritonProbe:
             "infer_ms": _mean_ms(steps.get("compute_infer", {})),
         }
 
+    def model(self) -> dict[str, Any]:
+        """How the model is run.
+
+        Returns "engine" in words, "" where the backend tells none; "device", "instances", "size" of the square that it
+        sees in pixels, "max_batch", and "places" in its queue, 0 for no bound.
+        """
+        found = self._ask_json("get_model_config", self._model)
+        config = found.get("config", found)  # gRPC wraps it
+        group = (config.get("instance_group") or [{}])[0]
+        policy = config.get("dynamic_batching", {}).get("default_queue_policy", {})
+        own = config.get("parameters", {}).get("max_queue_size", {}).get("string_value", 0)  # where we queue ourselves
+        size = int(config["input"][0]["dims"][0])
+        return {
+            "engine": self._engine(config["input"][0]["name"], config["output"][0]["name"], size),
+            "device": "GPU" if "GPU" in str(group.get("kind", "")) and group.get("gpus") else "CPU",
+            "instances": int(group.get("count", 1)),
+            "size": size,
+            "max_batch": int(config.get("max_batch_size", 0)),
+            "places": int(policy.get("max_queue_size", own)),
+        }
+
+    def _engine(self, image_name: str, alpha_name: str, size: int) -> str:
+        """What the backend of this project says of itself when it is asked with its probe; see its `model.py`."""
+        image = self._library.InferInput(image_name, [1, size, size, 3], "UINT8")
+        image.set_data_from_numpy(np.zeros((1, size, size, 3), np.uint8))
+        answer = self._ask("infer", self._model, [image], parameters={PROBE: True})
+        said = answer.as_numpy(alpha_name).tobytes().partition(b"\0")[0]
+        try:
+            return str(json.loads(said)["engine"])
+        except (ValueError, KeyError, TypeError):
+            return ""
+
     def _ask_json(self, question: str, *arguments: str) -> dict[str, Any]:
         extra = {"as_json": True} if self._protocol == "grpc" else {}
         found: dict[str, Any] = self._ask(question, *arguments, **extra)
@@ -83,11 +119,18 @@ def _mean_ms(step: dict[str, Any]) -> float:
     return round(int(step.get("ns", 0)) / count / 1e6, 2) if count else 0.0
 
 
-def _open(protocol: str, address: str) -> Any:
+def _library(protocol: str) -> Any:
     if protocol == "http":
         import tritonclient.http as http
 
-        return http.InferenceServerClient(address, connection_timeout=READY_SECONDS, network_timeout=READY_SECONDS)
+        return http
     import tritonclient.grpc as grpc
 
-    return grpc.InferenceServerClient(address, channel_args=grpc_settings(address))
+    return grpc
+
+
+def _open(protocol: str, address: str) -> Any:
+    client = _library(protocol).InferenceServerClient
+    if protocol == "http":
+        return client(address, connection_timeout=READY_SECONDS, network_timeout=READY_SECONDS)
+    return client(address, channel_args=grpc_settings(address))

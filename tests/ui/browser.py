@@ -148,6 +148,18 @@ def pick(page: Page, element: str, value: str) -> None:
     page.locator(f"#{element} input[value='{value}']").check()
 
 
+def unfold(page: Page, element: str) -> None:
+    """Open what is folded at the start."""
+    button = page.locator(f"#{element} button.label-wrap").first
+    if "open" not in str(button.get_attribute("class")).split():
+        button.click()
+
+
+def notice(page: Page, tab: str) -> Locator:
+    """Where a tab tells what went wrong."""
+    return page.locator(f"#{ids.NOTICE.format(tab=tab)} .notice")
+
+
 def set_slider(page: Page, element: str, value: float) -> None:
     """Move a slider as a person with a keyboard does, to be followed at once."""
     number = page.locator(f"#{element} input[type=number]")

@@ -15,7 +15,7 @@ from matting_ui.batch_state import COLUMNS, MOST
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.ui.browser import Site, choose, download, open_tab, pick
+from tests.ui.browser import Site, choose, download, notice, open_tab, pick
 
 BROKEN = ("photo-broken.jpg", "words.png")
 
@@ -165,8 +165,8 @@ def test_names_can_do_no_harm(page: Page, photos: Path, tmp_path: Path) -> None:
     open_tab(page, ids.TAB_SINGLE)
     for name in (HOSTILE[0], HOSTILE[5], HOSTILE[8]):  # an error's text has the name, too
         page.locator(f"#{ids.PHOTO} input[type=file]").set_input_files([payload(name, photo[:500])])
-        expect(page.locator(".toast-body").first).to_contain_text("damaged")
-        page.locator(".toast-close").first.click()
-        expect(page.locator(".toast-body")).to_have_count(0)
-        page.locator(f"#{ids.PHOTO}").get_by_label("Remove Image").click()
+        expect(notice(page, ids.TAB_SINGLE)).to_contain_text("damaged")
+        expect(notice(page, ids.TAB_SINGLE)).to_contain_text(name[:9])
+        page.locator(f"#{ids.NOTICE.format(tab=ids.TAB_SINGLE)} .notice-close").click()
+        expect(notice(page, ids.TAB_SINGLE)).to_be_hidden()
     assert page.evaluate("window.harmed") is None

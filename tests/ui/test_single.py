@@ -10,10 +10,24 @@ import numpy as np
 import pytest
 from matting_client import Options, connect
 from matting_ui import ids
+from matting_ui.i18n import EN
 from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect
 
-from tests.ui.browser import MODEL, Site, Visit, changed, choose, download, open_tab, pick, picture, set_slider, shown
+from tests.ui.browser import (
+    MODEL,
+    Site,
+    Visit,
+    changed,
+    choose,
+    download,
+    notice,
+    pick,
+    picture,
+    set_slider,
+    shown,
+    unfold,
+)
 
 
 def cut_out(page: Page, photos: Path) -> None:
@@ -31,6 +45,7 @@ def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_pat
     before = site.settled_photos()
     cut_out(page, photos)
     assert site.photos() == before + 1
+    unfold(page, ids.DETAILS)
     status = page.locator(f"#{ids.STATUS}").inner_text()
     assert all(word in status for word in ("1024 × 1024", "queue", "model", "in all"))
     photo, result = loaded(page, ids.RESULT, 0), loaded(page, ids.RESULT, 1)
@@ -50,6 +65,7 @@ def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_pat
 
 def test_finest_hair_asks_the_larger_model(page: Page, photos: Path) -> None:
     cut_out(page, photos)
+    unfold(page, ids.ADVANCED)
     page.locator(f"#{ids.FINE} input").check()
     expect(page.locator(f"#{ids.STATUS}")).to_contain_text(ids.FINE_MODEL)
 
@@ -66,6 +82,7 @@ def test_settings_need_no_inference(page: Page, site: Site, photos: Path, tmp_pa
     before = site.model_seconds()
     cut_out(page, tmp_path)
     counted, spent, result = site.photos(), site.model_seconds(), shown(page, ids.RESULT)
+    unfold(page, ids.ADVANCED)
     for element, value in ((ids.THRESHOLD, 20), (ids.ERODE, 3), (ids.THRESHOLD, 5)):
         result = changed(page, ids.RESULT, result, lambda e=element, v=value: set_slider(page, e, v))
     result = changed(page, ids.RESULT, result, lambda: page.locator(f"#{ids.FEATHER} input").check())
@@ -174,8 +191,8 @@ def test_webcam(visit: Visit) -> None:
 
 def test_a_broken_file_is_explained(page: Page, photos: Path) -> None:
     choose(page, ids.PHOTO, photos / "notes.png")
-    expect(page.locator(".toast-body")).to_contain_text("notes.png: got no known picture format")
-    open_tab(page, ids.TAB_SINGLE)
+    expect(notice(page, ids.TAB_SINGLE)).to_contain_text("notes.png: got no known picture format")
+    expect(page.locator(f"#{ids.STATUS} p")).to_have_text(EN["error_invalid_image"])
 
 
 def test_slider_follows_the_keyboard(page: Page, photos: Path) -> None:

@@ -26,6 +26,7 @@ from tests.ui.browser import (
     pick,
     set_slider,
     shown,
+    unfold,
 )
 
 
@@ -92,6 +93,8 @@ def test_about(page: Page) -> None:
         expect(card).to_contain_text(text)
     server = page.locator(f"#{ids.ABOUT_SERVER}")
     expect(server).to_contain_text("Triton 2.")
+    for text in ("threads", "CPU, 1 at once", "512 × 512 px", "64 places, up to 8 photos in a batch"):
+        expect(server).to_contain_text(text)
     before = server.inner_text()
     page.wait_for_timeout(1500)
     page.locator(f"#{ids.ABOUT_REFRESH}").click()
@@ -134,7 +137,10 @@ def _show_tab(page: Page, tab: str) -> None:
 def test_everything_is_reached_with_the_keyboard(page: Page, photos: Path) -> None:
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
-    reached: set[str] = set()
+    for folded in (ids.ADVANCED, ids.DETAILS):
+        unfold(page, folded)
+    page.locator(f"#{ids.RESULT}").focus()
+    reached = {ids.RESULT}
     for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(
@@ -192,7 +198,7 @@ def test_another_visitor_sees_nothing(visit: Visit, photos: Path, site: Site) ->
     first, second = visit(), visit()
     choose(first, ids.PHOTO, photos / "astronaut.jpg")
     expect(first.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
-    expect(second.locator(f"#{ids.STATUS}")).to_contain_text("Drop a photo")
+    expect(second.locator(f"#{ids.PHOTO}")).to_contain_text("Drop a photo")
     assert second.locator(f"#{ids.RESULT} img").count() == 0
     folder = site.folder()
     assert folder.stat().st_mode & 0o777 == 0o700

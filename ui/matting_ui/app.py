@@ -14,17 +14,20 @@ from anyio import to_thread
 from fastapi import FastAPI
 from matting_client import Limits
 from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from matting_ui.context import Convert, Cut, Keep, Studio
+from matting_ui.early import EarlyScript
 from matting_ui.entrance import Entrance
 from matting_ui.gradio_patches import act_as_launched, use_folder
 from matting_ui.mcp import offer_tools
 from matting_ui.page import build_page, translations
 from matting_ui.site import LOGIN, MCP, Site
+from matting_ui.stage import SAMPLES_PATH
 from matting_ui.store import Store
 from matting_ui.sweep import keep_sweeping
-from matting_ui.theme import CSS, SCRIPT, theme
+from matting_ui.theme import CSS, EARLY, SCRIPT, STATIC, theme
 from matting_ui.uploads import take_uploads
 from matting_ui.visitors import Visitors
 
@@ -80,6 +83,7 @@ def mount_page(
     # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
     parent.add_middleware(CORSMiddleware, allow_origins=[])
     take_uploads(parent, visitors, limits.max_bytes)
+    parent.mount(SAMPLES_PATH, StaticFiles(directory=STATIC / "samples"))
     # Of tools that need a state: they are not offered.
     warnings.filterwarnings("ignore", "This MCP server includes a tool that has a gr.State", UserWarning)
     gr.mount_gradio_app(
@@ -101,6 +105,7 @@ def mount_page(
         head=f"<script>{SCRIPT}</script>",
     )
     act_as_launched(page, parent)
+    parent.add_middleware(EarlyScript, script=EARLY)
     if auth is not None:
         parent.add_middleware(Entrance, page=page)
     if mcp_url is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from html import escape
-from importlib.metadata import distribution
+from importlib.metadata import distribution, metadata
 from typing import Any
 
 import matting_client
@@ -27,15 +27,18 @@ def contract_of(model: str) -> dict[str, Any]:
 def model_card(model: str, words: dict[str, str]) -> str:
     """Model, version, data, scores and licences."""
     contract = contract_of(model)
+    about = metadata("unet-matting")
     facts = {words["about_version"]: matting_client.__version__, words["about_model"]: model}
+    facts[words["about_author"]] = about["Author"] or about["Author-email"] or words["about_authors"]
+    facts[words["about_support"]] = words["about_support_text"]
     if contract:
-        facts[words["about_input"]] = f"{contract['size']} × {contract['size']} px, {contract['precision']}"
         facts[words["about_weights"]] = str(contract["weights_sha256"])[:COMMIT_DIGITS]
         facts[words["about_licence"]] = str(contract["licence"])
-        facts[words["about_data"]] = str(contract["training_data"])
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    about = f"<p>{escape(words['about_text'])}</p><dl>{rows}</dl><p>{escape(words['about_privacy'])}</p>"
-    return _panel(words["about_model"], about) + _scores(contract, words) + _licences(words)
+    inside = f"<p>{escape(words['about_text'])}</p><dl>{rows}</dl><p>{escape(words['about_privacy'])}</p>"
+    data = contract.get("training_data", "")
+    trained = _folded(words["about_data"], f"<p>{escape(str(data))}</p>") if data else ""
+    return _panel(words["about_model"], inside) + _scores(contract, words) + trained + _licences(words)
 
 
 def _scores(contract: dict[str, Any], words: dict[str, str]) -> str:
@@ -48,7 +51,7 @@ def _scores(contract: dict[str, Any], words: dict[str, str]) -> str:
         for name, values in scores.items()
     )
     table = f"<div class='wide'><table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
-    return _panel(words["about_scores"], f"{table}<p class='note'>{escape(words['about_scores_note'])}</p>")
+    return _folded(words["about_scores"], f"{table}<p class='note'>{escape(words['about_scores_note'])}</p>")
 
 
 def _licences(words: dict[str, str]) -> str:
@@ -62,7 +65,7 @@ def _licences(words: dict[str, str]) -> str:
         return ""
     body = "".join(_row(row, "td") for row in cells[2:])
     table = f"<div class='wide'><table><thead>{_row(cells[0], 'th')}</thead><tbody>{body}</tbody></table></div>"
-    return _panel(words["about_licences"], table)
+    return _folded(words["about_licences"], table)
 
 
 def server_card(status: dict[str, Any] | None, words: dict[str, str]) -> str:
@@ -82,7 +85,24 @@ def server_card(status: dict[str, Any] | None, words: dict[str, str]) -> str:
         f"<div class='figure'><b>{escape(value)}</b><span>{escape(words[name])}</span></div>" for value, name in figures
     )
     state = f"<p class='up'>Triton {escape(str(server['version']))} · {escape(words['about_up'])}</p>"
-    return _panel(words["about_server"], f"{state}<div class='figures'>{tiles}</div>")
+    run = _run(status["run"], words)
+    return _panel(words["about_server"], f"{state}<dl>{run}</dl><div class='figures'>{tiles}</div>")
+
+
+def _run(run: dict[str, Any], words: dict[str, str]) -> str:
+    """How the running server runs the model, as it says itself."""
+    size, places = run["size"], run["places"]
+    facts = {
+        "about_engine": run["engine"] or words["about_unknown"],
+        "about_device": words["about_device_line"].format(device=run["device"], count=run["instances"]),
+        "about_input": f"{size} × {size} px",
+        "about_line": words["about_line_of"].format(places=places or "∞", batch=run["max_batch"]),
+    }
+    return "".join(f"<dt>{escape(words[name])}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items())
+
+
+def _folded(title: str, inside: str) -> str:
+    return f"<details class='panel'><summary><h2>{escape(title)}</h2></summary>{inside}</details>"
 
 
 def _panel(title: str, inside: str) -> str:

@@ -14,6 +14,7 @@ import gradio as gr
 import numpy as np
 from matting_client import Cutout, Limits, MattingError, Options, OutputError
 from matting_client.budget import PHOTOS, room_for
+from matting_client.cutout import Encoded
 from matting_client.imaging.decode import measure
 from matting_client.imaging.encode import encode, write
 from matting_client.video.pipeline import Plan
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from matting_ui import ids
 from matting_ui.filenames import portable
-from matting_ui.i18n import NoRoom, failure, language, texts
+from matting_ui.i18n import NoRoom, error_code, failure, language_of, texts
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
 from matting_ui.visitors import regular_file
@@ -32,6 +33,7 @@ Keep = Callable[[bytes, str, str], None]
 PREVIEW_QUALITY = 90
 log = logging.getLogger("page")
 WORK, LIGHT = "cutout", "light"  # queues that share a limit: with and without an inference
+AHEAD = "ahead"  # of what a visitor will ask for
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Studio:
     limits : largest accepted picture.
     convert : makes a file of a clip and calls back after every frame.
     keep_output : told of every result: its bytes, its photo's stem and the ending of its name.
-    status : asks the server how it does: "server" with its version and "batches" with its figures, both None when
-        the model runs in this process; raises EngineError.
+    status : asks the server how it does: "server" with its version, "batches" with its figures and "run" with its
+        engine, device and queue, all None when the model runs in this process; raises EngineError.
     """
 
     cut: Cut
@@ -72,6 +74,11 @@ class Studio:
     def light(self) -> dict[str, Any]:
         """Settings of an event that answers at once."""
         return {"concurrency_limit": 2 * self.workers, "concurrency_id": LIGHT, "show_progress": "hidden"}
+
+    @property
+    def behind(self) -> dict[str, Any]:
+        """Settings of an event that works ahead of a visitor, on one core at most."""
+        return {"concurrency_limit": 1, "concurrency_id": AHEAD, "show_progress": "hidden"}
 
     def keep(self, photo: str, fine: bool = False, waited: float = 0.0) -> tuple[str, Kept]:
         """Cut an uploaded photo out with no options, and keep it; returns its key.
@@ -107,7 +114,7 @@ class Studio:
         with room_for(data, name, self.limits):
             yield data
 
-    def finished(self, cutout: Cutout) -> bytes:
+    def finished(self, cutout: Cutout) -> Encoded:
         """The file of a kept cutout, made when there is room for it.
 
         Raises
@@ -115,7 +122,7 @@ class Studio:
         MattingError
         """
         with PHOTOS.hold(cutout.raw.size):
-            return cutout.to_bytes()
+            return cutout.encode()
 
     def kept(self, key: str | None, request: gr.Request) -> Kept | None:
         """The photo of a key; tells the visitor when it is gone."""
@@ -185,6 +192,11 @@ class Studio:
         return str(path)
 
 
+def size_text(count: int) -> str:
+    """A file's size, to be read."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
+
+
 def words_of(request: gr.Request | None) -> dict[str, str]:
     """The words in the visitor's language."""
     return texts(code_of(request))
@@ -192,10 +204,9 @@ def words_of(request: gr.Request | None) -> dict[str, str]:
 
 def code_of(request: gr.Request | None) -> str:
     """The visitor's language."""
-    return language(str(request.headers.get("accept-language", ""))) if request else "en"
+    return language_of(request)
 
 
 def shown(error: MattingError, request: gr.Request | None) -> gr.Error:
-    """An error as the page shows it."""
-    code = code_of(request)
-    return gr.Error(failure(error, code), title=texts(code)["failed"], duration=10, print_exception=False)
+    """An error for the page, which shows it in the tab, and for programs; its title is its code."""
+    return gr.Error(failure(error, code_of(request)), title=error_code(error), visible=False, print_exception=False)

@@ -28,5 +28,13 @@ def on_click(button: Any, make: Callable[..., Any], naming: dict[str, Any], **ev
     event : its inputs and limits.
     """
     file = gr.File(visible=False)
+    private: dict[str, Any] = {"api_visibility": "private"}
+    button.click(None, None, None, js=_busy(button, True), **private)
     made = button.click(make, outputs=file, trigger_mode="once", **{**event, **naming})
-    made.success(None, file, None, js=_FOLLOW, api_visibility="private")
+    made.success(None, file, None, js=_FOLLOW, **private)
+    made.then(None, None, None, js=_busy(button, False), **private)
+
+
+def _busy(button: Any, is_busy: bool) -> str:
+    """A script that makes a button say whether its file is being made."""
+    return f"() => {{ matting.busy('{button.elem_id}', {str(is_busy).lower()}); }}"

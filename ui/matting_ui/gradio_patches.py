@@ -26,7 +26,7 @@ from starlette.routing import Mount
 from starlette.status import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
 
 from matting_ui.context import shown
-from matting_ui.i18n import language, texts
+from matting_ui.i18n import language_of, texts
 from matting_ui.queue import Turns, refused
 from matting_ui.visitors import Visitors
 
@@ -130,10 +130,9 @@ class FairQueue:
         why = refused(self._waiting(), self._visitors.caller(request))
         if why is None:
             return await self._push(body, request, username)
-        spoken = request.headers.get("accept-language")
-        if not spoken:
+        if not request.headers.get("accept-language"):
             return False, f"Queue is full. Max size is {why[1]}.", "queue_full"
-        text = texts(language(spoken))[why[0]].format(place=len(self._queue) + 1, most=why[1])
+        text = texts(language_of(request))[why[0]].format(place=len(self._queue) + 1, most=why[1])
         raise HTTPException(HTTP_429_TOO_MANY_REQUESTS, text)
 
     def take(self) -> Any:

@@ -4,23 +4,46 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from matting_client import InputError, MattingError, ServerBusy, ServerUnavailable
+from matting_client import (
+    InputError,
+    MattingError,
+    ModelError,
+    OptionError,
+    OutputError,
+    ServerBusy,
+    ServerUnavailable,
+    TooLarge,
+)
 
 _PAIRS: dict[str, tuple[str, str]] = json.loads(Path(__file__).with_name("texts.json").read_text(encoding="utf-8"))
 EN: dict[str, str] = {key: english for key, (english, _) in _PAIRS.items()}
 ZH: dict[str, str] = {key: chinese for key, (_, chinese) in _PAIRS.items()}
-# What the client's errors are about; its own line follows.
-_FAILURES = (
-    (InputError, "这张图片无法使用。"),
-    (ServerBusy, "服务器繁忙，请稍后再试。"),
-    (ServerUnavailable, "模型暂时没有响应，请稍后再试。"),
-)
-_UNREACHABLE = "The model does not answer now; try again in a moment."
+LANGUAGE_COOKIE = "matting_language"  # the visitor's own choice
 
 
 class NoRoom(MattingError):
     """A result cannot be kept, for the disk is full or the private folder is gone; the log says which."""
+
+
+# The codes of errors, which are the API's; the first kind that fits counts. A sentence for each is in texts.json.
+_CODES: tuple[tuple[type[MattingError], str], ...] = (
+    (NoRoom, "storage_full"),
+    (TooLarge, "file_too_large"),
+    (InputError, "invalid_image"),
+    (OptionError, "invalid_parameter"),
+    (OutputError, "invalid_parameter"),
+    (ServerBusy, "server_busy"),
+    (ModelError, "model_error"),
+    (ServerUnavailable, "model_unavailable"),
+    (MattingError, "internal_error"),
+)
+# Of uploads and of the page's own script.
+_OTHER_CODES = ("invalid_request", "too_many_uploads", "storage_unavailable", "unreachable", "forbidden")
+CODES = tuple(dict.fromkeys((*(code for _, code in _CODES), *_OTHER_CODES)))
+RETRY = ("server_busy", "model_unavailable", "too_many_uploads", "storage_unavailable", "storage_full", "unreachable")
+_TELLS_NOTHING_MORE = (NoRoom, ServerBusy, ServerUnavailable)  # addresses and paths stay inside
 
 
 def language(accept: str) -> str:
@@ -28,17 +51,37 @@ def language(accept: str) -> str:
     return "zh" if accept.strip().lower().startswith("zh") else "en"
 
 
+def language_of(request: Any) -> str:
+    """The language of whoever sent a request: the one chosen on the page, else the browser's."""
+    if request is None:
+        return "en"
+    chosen = str((getattr(request, "cookies", None) or {}).get(LANGUAGE_COOKIE, ""))
+    return chosen if chosen in ("en", "zh") else language(str(request.headers.get("accept-language", "")))
+
+
 def texts(code: str) -> dict[str, str]:
     """The words in a language."""
     return ZH if code == "zh" else EN
 
 
-def failure(error: MattingError, code: str) -> str:
-    """What a visitor is told of an error; addresses of servers and paths stay inside."""
-    if isinstance(error, NoRoom):
-        return texts(code)["no_room"]
-    detail = _UNREACHABLE if isinstance(error, ServerUnavailable) else str(error)
-    if code != "zh":
-        return detail
-    meaning = next((text for kind, text in _FAILURES if isinstance(error, kind)), "")
-    return meaning if isinstance(error, ServerUnavailable) else f"{meaning}{detail}"
+def error_code(error: MattingError) -> str:
+    """The code of an error, one of `CODES`."""
+    return next(code for kind, code in _CODES if isinstance(error, kind))
+
+
+def failure(error: MattingError, language: str) -> str:
+    """What a visitor is told of an error: a sentence, and below it the error's own line where it tells more."""
+    sentence = texts(language)[f"error_{error_code(error)}"]
+    return sentence if isinstance(error, _TELLS_NOTHING_MORE) else f"{sentence}\n{error}"
+
+
+def script_words() -> dict[str, dict[str, str]]:
+    """What the page's own script says, by language: a sentence for each code, and the words of its buttons."""
+    more = ("retry", "close", "choose_again")
+    return {
+        code: {
+            **{name: texts(code)[f"error_{name}"] for name in CODES},
+            **{name: texts(code)[name] for name in more},
+        }
+        for code in ("en", "zh")
+    }

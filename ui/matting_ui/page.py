@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, metadata
+
 import gradio as gr
 from matting_client import presets
 from matting_client.idphoto import sizes
 
-from matting_ui import ids
+from matting_ui import ids, stage
 from matting_ui.context import Studio
 from matting_ui.gradio_patches import FairQueue, check_files
-from matting_ui.i18n import EN, ZH
+from matting_ui.i18n import EN, ZH, texts
 from matting_ui.queue import SIZE
 from matting_ui.tabs import about, batch, idphoto, scene, single, video
+from matting_ui.theme import STATIC
 from matting_ui.visitors import Visitors
 
 TABS = (
@@ -20,27 +23,57 @@ TABS = (
     (ids.TAB_BATCH, batch.build),
     (ids.TAB_SCENE, scene.build),
     (ids.TAB_VIDEO, video.build),
-    (ids.TAB_ABOUT, about.build),
 )
+OPENAPI = "./openapi.json"
 
 
 def build_page(studio: Studio, visitors: Visitors) -> gr.Blocks:
     """The page, whose calls name files of their own visitor only."""
     i18n = translations()
     with gr.Blocks(title="unet-matting", analytics_enabled=False, fill_width=True) as page:
-        with gr.Column(elem_id="hero", elem_classes="hero"):
-            # One text each: the browser translates a value only when it is one text from end to end.
-            gr.Markdown(i18n("title"), elem_classes="title")
-            gr.Markdown(i18n("subtitle"))
+        _header()
         with gr.Tabs(elem_id="tabs"):
             for name, build in TABS:
                 with gr.Tab(i18n(f"tab_{name}"), id=name, elem_id=f"tab-{name}"):
+                    stage.notice(name)
                     build(studio, page, i18n)
+            with gr.Tab(i18n(f"tab_{ids.TAB_ABOUT}"), id=ids.TAB_ABOUT, elem_id=f"tab-{ids.TAB_ABOUT}") as tab:
+                stage.notice(ids.TAB_ABOUT)
+                about.build(studio, tab, i18n)
         gr.Markdown(i18n("privacy"), elem_classes="privacy")
     page.queue(max_size=SIZE, api_open=False)
     check_files(page, visitors)
     page.line = FairQueue(page, visitors)
     return page
+
+
+def _header() -> None:
+    """One line: name, language, light or dark, help."""
+    names = ("title", "help", "language", "dark_theme", "light_theme", *project_links())
+    template = (
+        '<header><h1></h1><select class="header-language"><option value="en">English</option>'
+        '<option value="zh">中文</option></select><button type="button" class="header-theme"></button>'
+        '<details class="header-help"><summary></summary><nav></nav></details></header>'
+    )
+    gr.HTML(
+        html_template=template,
+        js_on_load=(STATIC / "header.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id="hero",
+        words={code: {name: texts(code)[name] for name in names} for code in ("en", "zh")},
+        links=project_links(),
+    )
+
+
+def project_links() -> dict[str, str]:
+    """Addresses to help, by the key of their text: the API here, and what the installed project names as its own."""
+    known = {"documentation": "help_docs", "source": "help_source", "issues": "help_support"}
+    try:
+        urls = metadata("unet-matting").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        urls = []
+    named = (line.partition(", ")[::2] for line in urls)
+    return {"help_api": OPENAPI, **{known[name.lower()]: url for name, url in named if name.lower() in known}}
 
 
 def translations() -> gr.I18n:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -12,6 +13,16 @@ from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 SIDE = 1280  # pixels of the long side
+
+
+@dataclass(frozen=True)
+class Made:
+    """A result's file: what it was made with, its path, (width, height) and bytes."""
+
+    options: Options
+    path: str
+    size: tuple[int, int]
+    bytes: int
 
 
 class Preview:
@@ -30,6 +41,7 @@ class Preview:
                 self.cover = cv2.resize(cutout.cover, size, interpolation=cv2.INTER_AREA)
         self.shown: object = None  # the settings that the page shows it with
         self.before = ""  # path of the photo as the page shows it, while nothing cuts it
+        self.made: Made | None = None  # the file of the result, while its settings stay
         self._colours: tuple[int, Picture] | None = None
 
     @property

@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from matting_ui.stage import SAMPLES_PATH
 from matting_ui.uploads import refusal
 from matting_ui.visitors import Visitors
 
@@ -35,7 +36,7 @@ _EXACT = {
 _GIVES_COOKIE = {"/", "/config"}  # what browsers and Gradio's Python client ask for first
 LOGIN = {"/login", "/logout"}
 MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
-_BELOW = ("/assets/", "/static/", "/gradio_api/call/", "/gradio_api/heartbeat/")
+_BELOW = ("/assets/", "/static/", f"{SAMPLES_PATH}/", "/gradio_api/call/", "/gradio_api/heartbeat/")
 # Scripts, fonts and connections of this host only.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from matting_ui.i18n import RETRY, script_words
+
 STATIC = Path(__file__).with_name("static")
-CSS = (STATIC / "style.css").read_text(encoding="utf-8")
-SCRIPT = "\n".join((STATIC / f"{name}.js").read_text(encoding="utf-8") for name in ("stream", "page"))
+
+
+def _read(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+CSS = "\n".join(_read(f"{name}.css") for name in ("style", "machine", "batch", "about", "phone"))
+EARLY = _read("language.js")
+SCRIPT = "\n".join(
+    (
+        f"window.mattingWords = {json.dumps(script_words(), ensure_ascii=False)};",
+        f"window.mattingRetry = {json.dumps(RETRY)};",
+        *(_read(f"{name}.js") for name in ("machine", "stream", "page")),
+    )
+)
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei"]
 
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from matting_ui.gradio_patches import UploadError, receive_files
-from matting_ui.i18n import language, texts
+from matting_ui.i18n import language_of, texts
 from matting_ui.visitors import Visitors
 
 PATH = "/gradio_api/upload"
@@ -124,10 +124,11 @@ def take_uploads(app: FastAPI, visitors: Visitors, max_bytes: int, bounds: Bound
         except OSError as error:  # the path stays in the log
             logging.getLogger("page").error("uploads cannot be written: %s", error)
             status = 507 if error.errno in _FULL else 503
-            detail = texts("en")[f"upload_{status}"]
-        if language(request.headers.get("accept-language", "")) == "zh":
-            detail = texts("zh")[f"upload_{status}"]
-        return refusal(status, _CODES[status], "Upload cannot be taken", detail)
+            detail = ""
+        sentence = texts(language_of(request))[f"error_{_CODES[status]}"]
+        if "accept-language" in request.headers:  # a browser, whose visitor reads the sentence first
+            detail = f"{sentence}\n{detail}".strip()
+        return refusal(status, _CODES[status], "Upload cannot be taken", detail or sentence)
 
 
 _CODES = {

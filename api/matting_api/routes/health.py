@@ -45,7 +45,7 @@ def router(service: Service, turns: Turns) -> APIRouter:
         try:
             found = {"status": "ready", **await to_thread.run_sync(service.status, limiter=probes)}
         except EngineError:
-            found = {"status": "not ready", "server": None, "batches": None}
+            found = {"status": "not ready", "server": None, "batches": None, "run": None}
         return {
             **found,
             "version": __version__,

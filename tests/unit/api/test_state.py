@@ -22,7 +22,7 @@ def test_health(api: httpx.Client) -> None:
     found = api.get("/v2/health").json()
     assert (found["status"], found["model"], found["engine"]) == ("ready", "matting_512", "local")
     assert found["queue"]["waiting"] == found["queue"]["working"] == 0 < found["queue"]["workers"]
-    assert found["server"] is None and found["batches"] is None
+    assert found["server"] is None and found["batches"] is None and found["run"] is None
 
 
 def test_health_without_the_model(serve: Serve) -> None:

@@ -3,7 +3,7 @@ const AT_ONCE = 3;
 const input = element.querySelector("input");
 const line = element.querySelector(".drop-line");
 const zone = element.querySelector(".drop");
-const words = props.words[navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en"];
+const words = props.words[window.mattingLanguage];
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
 const most = props.most;
 line.textContent = fill(words.drop, { most });

@@ -1,23 +1,5 @@
-// A picture pasted anywhere goes to the photo of the tab that is open. The paste event needs no permission, so this also
-// works on plain http from another machine, where navigator.clipboard is missing.
+// What a keyboard and a reader of screens need and Gradio does not give.
 (() => {
-  const picture = (clipboard) =>
-    [...(clipboard?.files ?? [])].find((file) => file.type.startsWith("image/"));
-
-  const target = () =>
-    [...document.querySelectorAll(".takes-photo, .takes-files")].find((each) => each.offsetParent !== null);
-
-  document.addEventListener("paste", (event) => {
-    const file = picture(event.clipboardData);
-    const input = target()?.querySelector("input[type=file]");
-    if (!file || !input) return;
-    event.preventDefault();
-    const files = new DataTransfer();
-    files.items.add(file);
-    input.files = files.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  });
-
   // The before and after slider follows the arrow keys, too: they pull its handle as a mouse would.
   const STEP = 0.05;
   const pull = (box, share) => {
@@ -33,17 +15,55 @@
     fire(window, "mousemove", end);
     fire(window, "mouseup", end);
   };
+
+  // Gradio names each radio button of a group differently, so that the browser takes none of them for a group.
+  const next = (radio, step) => {
+    const all = [...radio.closest("fieldset").querySelectorAll("input[type=radio]:not(:disabled)")];
+    const chosen = all[(all.indexOf(radio) + step + all.length) % all.length];
+    chosen.focus();
+    chosen.click();
+  };
+
+  const ALONG = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
   document.addEventListener("keydown", (event) => {
-    const side = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!side || !event.target.matches?.("#result")) return;
-    event.preventDefault();
-    pull(event.target, side * STEP);
+    const step = ALONG[event.key];
+    if (!step) return;
+    if (event.target.matches?.("#result") && event.key.match(/Left|Right/)) {
+      event.preventDefault();
+      pull(event.target, step * STEP);
+    } else if (event.target.matches?.("fieldset input[type=radio]")) {
+      event.preventDefault();
+      next(event.target, step);
+    }
   });
-  const reachable = new MutationObserver(() => {
+
+  const name = (box) => box.querySelector("[data-testid=block-label]")?.textContent.trim() ?? "";
+  const set = (node, attribute, value) => value && node.getAttribute(attribute) !== value && node.setAttribute(attribute, value);
+  const describe = () => {
+    set(document.documentElement, "lang", window.mattingLanguage);
     const box = document.querySelector("#result");
-    if (!box) return;
-    box.tabIndex = 0;
-    reachable.disconnect();
-  });
-  reachable.observe(document, { childList: true, subtree: true });
+    if (box) {
+      set(box, "tabindex", "0");
+      set(box, "role", "group");
+      set(box, "aria-label", `${name(box)} ← →`);
+    }
+    for (const image of document.querySelectorAll(".block img[alt='']")) set(image, "alt", name(image.closest(".block")));
+    for (const group of document.querySelectorAll("fieldset")) {
+      set(group, "role", "radiogroup");
+      set(group, "aria-label", group.querySelector("[data-testid=block-info]")?.textContent.trim());
+      const radios = [...group.querySelectorAll("input[type=radio]")];
+      const stop = radios.find((each) => each.checked) ?? radios[0];
+      for (const each of radios) set(each, "tabindex", each === stop ? "0" : "-1");
+    }
+  };
+  let due = false;
+  new MutationObserver(() => {
+    if (due) return;
+    due = true;
+    requestAnimationFrame(() => {
+      due = false;
+      describe();
+    });
+  }).observe(document, { childList: true, subtree: true });
+  document.addEventListener("change", () => setTimeout(describe, 0));
 })();

@@ -3,7 +3,16 @@
 // continued with a new one, as long as a call is open.
 (() => {
   const fetched = window.fetch.bind(window);
+  const BUSY = [429, 503];
   let open = 0; // calls whose last word has not come
+
+  // A call that ended badly: its title is the error's code. An answer without one is a fault of ours.
+  const note = (event) => {
+    const { msg, success, output } = JSON.parse(event.slice(event.indexOf("{")));
+    if (msg !== "process_completed" || success) return;
+    const known = output?.error && output.title in window.mattingWords.en;
+    window.matting.failed(known ? output.title : "internal_error", known ? output.error : "");
+  };
 
   const address = (request) => new URL(request instanceof Request ? request.url : request, location.href).pathname;
 
@@ -11,10 +20,15 @@
     open++;
     try {
       const answer = await fetched(request, init);
-      if (!answer.ok) open--;
+      if (!answer.ok) {
+        open--;
+        const { detail } = await answer.clone().json().catch(() => ({}));
+        window.matting.failed(BUSY.includes(answer.status) ? "server_busy" : "internal_error", detail);
+      }
       return answer;
     } catch (error) {
       open--;
+      window.matting.failed("unreachable");
       throw error;
     }
   };
@@ -49,7 +63,10 @@
           for (;;) {
             const event = await next();
             if (event === null) return controller.close();
-            if (event.includes('"process_completed"')) open = Math.max(0, open - 1);
+            if (event.includes('"process_completed"')) {
+              open = Math.max(0, open - 1);
+              note(event);
+            }
             if (!event.includes('"close_stream"') || open === 0) return controller.enqueue(encoder.encode(event));
             const more = await fetched(again(), init);
             if (!more.ok || !more.body) return controller.enqueue(encoder.encode(event));
@@ -68,10 +85,17 @@
 
   // An upload that is refused is answered in JSON; the page shows the text of such an answer as it is.
   const told = async (request, init) => {
-    const answer = await fetched(request, init);
+    let answer;
+    try {
+      answer = await fetched(request, init);
+    } catch (error) {
+      window.matting.failed("unreachable");
+      throw error;
+    }
     if (answer.ok || !answer.headers.get("content-type")?.includes("json")) return answer;
-    const body = await answer.json();
-    return new Response(body.errors?.[0]?.detail ?? answer.statusText, { status: answer.status });
+    const { code, detail } = (await answer.json()).errors?.[0] ?? {};
+    window.matting.failed(code ?? "internal_error", detail);
+    return new Response(detail ?? answer.statusText, { status: answer.status });
   };
 
   window.fetch = (request, init) => {

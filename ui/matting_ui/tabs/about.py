@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from matting_client import EngineError
@@ -28,12 +29,12 @@ class Handlers:
         return server_card(status, words), model_card(self.studio.model, words)
 
 
-def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
-    """Lay the tab out and wire it."""
+def build(studio: Studio, tab: Any, i18n: gr.I18n) -> None:
+    """Lay the tab out; the server is asked when the tab is opened."""
     do = Handlers(studio)
     with gr.Column(elem_classes="about"):
         server = gr.HTML(elem_id=ids.ABOUT_SERVER, apply_default_css=False)
         with gr.Row(elem_classes="buttons"):
             refresh = gr.Button(i18n("about_refresh"), elem_id=ids.ABOUT_REFRESH)
         card = gr.HTML(elem_id=ids.ABOUT_CARD, apply_default_css=False)
-    gr.on([page.load, refresh.click], do.about, None, [server, card], api_name=ids.API_ABOUT, **studio.light)
+    gr.on([tab.select, refresh.click], do.about, None, [server, card], api_name=ids.API_ABOUT, **studio.light)

@@ -13,6 +13,7 @@ from matting_ui import controls, download, ids
 from matting_ui.context import Studio, code_of, shown, words_of
 from matting_ui.i18n import texts
 from matting_ui.photo import photo_input
+from matting_ui.stage import Stage, another, samples, waited_since
 from matting_ui.store import Kept
 
 BACKGROUNDS = (ids.OFFICIAL, "white", "blue", "red", ids.CUSTOM)
@@ -26,13 +27,13 @@ class Handlers:
 
     studio: Studio
 
-    def cutout(self, photo: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+    def cutout(self, photo: str | None, started: float | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Cut a person out and make the ID photo; returns it, the sheet and a line on both."""
         if photo is None:
-            return None, None, words_of(request)["id_waiting"], None
+            return None, None, words_of(request)["id_waiting"], None, None
         try:
-            key, kept = self.studio.keep(photo)
-            return *self._show(kept, request, values), key
+            key, kept = self.studio.keep(photo, waited=waited_since(started))
+            return *self._show(kept, request, values), key, None
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -105,18 +106,27 @@ def _photo(cutout: Cutout, *, size: str, background: str, colour: str, zoom: flo
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio)
+    stage = Stage(studio, page, ids.TAB_IDPHOTO, "id_waiting")
     key = gr.State(None, delete_callback=studio.store.drop)
-    with gr.Row(elem_classes="split", equal_height=False):
-        with gr.Column(scale=4, min_width=320, elem_classes="inputs"):
-            photo = photo_input(i18n("photo"), ids.ID_PHOTO)
-            with gr.Column(elem_classes="settings"):
-                values = _settings(i18n)
-        with gr.Column(scale=7, min_width=320, elem_classes="outputs"):
-            parts, buttons = _outputs(i18n)
-    _wire(do, photo, values, parts, key)
+    started = gr.State(None)
+    with gr.Row(elem_classes="machine", equal_height=False):
+        with gr.Column(scale=7, min_width=320, elem_classes="picture"):
+            photo = photo_input(i18n("photo"), ids.ID_PHOTO, placeholder=i18n("drop"))
+            result, sheet = _outputs(i18n)
+            status = gr.Markdown(i18n("id_waiting"), elem_id=ids.ID_STATUS, elem_classes="status")
+            samples()
+        with gr.Column(scale=3, min_width=300, elem_classes="side"):
+            with gr.Row(elem_classes="buttons"):
+                button = gr.Button(
+                    i18n("download_id"), variant="primary", elem_id=ids.ID_DOWNLOAD, scale=2, min_width=120
+                )
+                whole = gr.Button(i18n("download_sheet"), elem_id=ids.ID_DOWNLOAD_SHEET, min_width=120)
+                another(i18n("another"))
+            values = _settings(i18n)
+    _wire(do, stage, photo, values, [result, sheet, status], (key, started))
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
-    download.on_click(buttons[0], do.file, {"api_name": ids.API_ID_FILE}, **inputs)
-    download.on_click(buttons[1], do.sheet, {"api_name": ids.API_ID_SHEET}, **inputs)
+    download.on_click(button, do.file, {"api_name": ids.API_ID_FILE}, **inputs)
+    download.on_click(whole, do.sheet, {"api_name": ids.API_ID_SHEET}, **inputs)
 
 
 def _settings(i18n: gr.I18n) -> dict[str, Any]:
@@ -148,33 +158,33 @@ def size_words(size: Size) -> dict[str, str]:
     return {code: texts(code)["id_size_line"].format(title=size.title[code], **numbers) for code in size.title}
 
 
-def _outputs(i18n: gr.I18n) -> tuple[list[Any], list[Any]]:
+def _outputs(i18n: gr.I18n) -> tuple[Any, Any]:
+    """The photo and the sheet, side by side."""
     look: dict[str, Any] = {"type": "filepath", "interactive": False, "buttons": ["fullscreen"], "height": 520}
-    with gr.Row(equal_height=True):
+    with gr.Row(equal_height=True, elem_classes="results"):
         result = gr.Image(
-            label=i18n("id_result"), elem_id=ids.ID_RESULT, elem_classes="board", scale=2, min_width=240, **look
+            label=i18n("id_result"), elem_id=ids.ID_RESULT, elem_classes="board", scale=2, min_width=160, **look
         )
         sheet = gr.Image(
-            label=i18n("sheet"), elem_id=ids.ID_SHEET, elem_classes="board", scale=3, min_width=280, **look
+            label=i18n("sheet"), elem_id=ids.ID_SHEET, elem_classes="board", scale=3, min_width=160, **look
         )
-    status = gr.Markdown(i18n("id_waiting"), elem_id=ids.ID_STATUS, elem_classes="status")
-    with gr.Row(elem_classes="buttons"):
-        photo = gr.Button(i18n("download_id"), variant="primary", elem_id=ids.ID_DOWNLOAD)
-        whole = gr.Button(i18n("download_sheet"), elem_id=ids.ID_DOWNLOAD_SHEET)
-    return [result, sheet, status], [photo, whole]
+    return result, sheet
 
 
-def _wire(do: Handlers, photo: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
-    light, work = do.studio.light, do.studio.work
-    done = photo.input(
-        do.cutout,
+def _wire(
+    do: Handlers, stage: Stage, photo: Any, values: dict[str, Any], parts: list[Any], states: tuple[Any, Any]
+) -> None:
+    light, (key, started) = do.studio.light, states
+    done = stage.follow(
+        [photo.input],
         photo,
-        [*parts, key],
+        parts,
+        key,
+        started,
+        do.cutout,
+        inputs=[photo, started],
         inputs_kwargs=values,
         api_name=ids.API_ID,
-        show_progress_on=[parts[0]],
-        trigger_mode="always_last",
-        **work,
     )
     done.success(do.settle, key, parts, inputs_kwargs=values, api_visibility="private", **light)
     moved = [each.input for name, each in values.items() if name != "sheet_format"]

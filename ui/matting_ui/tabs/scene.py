@@ -21,6 +21,7 @@ from matting_ui import controls, download, ids
 from matting_ui.context import Studio, shown, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import SIDE
+from matting_ui.stage import Stage, another, samples, waited_since
 from matting_ui.store import Kept
 
 Picture = NDArray[np.uint8]
@@ -34,13 +35,15 @@ class Handlers:
 
     studio: Studio
 
-    def cutout(self, photo: str | None, background: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
+    def cutout(
+        self, photo: str | None, background: str | None, started: float | None, request: gr.Request, **values: Any
+    ) -> tuple[Any, ...]:
         """Cut a photo out and put it before the background; returns the picture and a line on it."""
         if photo is None:
-            return None, words_of(request)["scene_waiting"], None
+            return None, words_of(request)["scene_waiting"], None, None
         try:
-            key, kept = self.studio.keep(photo)
-            return *self._show(kept, background, request, values), key
+            key, kept = self.studio.keep(photo, waited=waited_since(started))
+            return *self._show(kept, background, request, values), key, None
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -127,17 +130,12 @@ def read_scene(*, x: float, y: float, scale: float, blur: float, light: float, s
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio)
+    stage = Stage(studio, page, ids.TAB_SCENE, "scene_waiting")
     key = gr.State(None, delete_callback=studio.store.drop)
-    with gr.Row(elem_classes="split", equal_height=False):
-        with gr.Column(scale=4, min_width=320, elem_classes="inputs"):
-            with gr.Row(elem_classes="pair"):
-                photo = photo_input(i18n("photo"), ids.SCENE_PHOTO, height=240, min_width=150)
-                background = photo_input(
-                    i18n("scene_background"), ids.SCENE_BACKGROUND, ("upload",), height=240, min_width=150
-                )
-            with gr.Column(elem_classes="settings"):
-                values = _settings(i18n)
-        with gr.Column(scale=7, min_width=320, elem_classes="outputs"):
+    started = gr.State(None)
+    with gr.Row(elem_classes="machine", equal_height=False):
+        with gr.Column(scale=7, min_width=320, elem_classes="picture"):
+            photo = photo_input(i18n("photo"), ids.SCENE_PHOTO, placeholder=i18n("drop"))
             result = gr.Image(
                 label=i18n("scene_result"),
                 type="filepath",
@@ -148,9 +146,18 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 height=600,
             )
             status = gr.Markdown(i18n("scene_waiting"), elem_id=ids.SCENE_STATUS, elem_classes="status")
+            samples()
+        with gr.Column(scale=3, min_width=300, elem_classes="side"):
             with gr.Row(elem_classes="buttons"):
-                button = gr.Button(i18n("download"), variant="primary", elem_id=ids.SCENE_DOWNLOAD)
-    _wire(do, photo, background, values, [result, status], key)
+                button = gr.Button(
+                    i18n("download"), variant="primary", elem_id=ids.SCENE_DOWNLOAD, scale=2, min_width=120
+                )
+                another(i18n("another"))
+            background = photo_input(
+                i18n("scene_background"), ids.SCENE_BACKGROUND, ("upload",), height=170, min_width=150
+            )
+            values = _settings(i18n)
+    _wire(do, stage, photo, background, values, [result, status], (key, started))
     inputs: dict[str, Any] = {"inputs": [key, background], "inputs_kwargs": values, **studio.work}
     download.on_click(button, do.file, {"api_name": ids.API_SCENE_FILE}, **inputs)
 
@@ -171,16 +178,26 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
     return {"x": x, "y": y, "scale": scale, "blur": blur, "light": light, "shadow": shadow, "format": format}
 
 
-def _wire(do: Handlers, photo: Any, background: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
-    done = photo.input(
+def _wire(
+    do: Handlers,
+    stage: Stage,
+    photo: Any,
+    background: Any,
+    values: dict[str, Any],
+    parts: list[Any],
+    states: tuple[Any, Any],
+) -> None:
+    key, started = states
+    done = stage.follow(
+        [photo.input],
+        photo,
+        parts,
+        key,
+        started,
         do.cutout,
-        [photo, background],
-        [*parts, key],
+        inputs=[photo, background, started],
         inputs_kwargs=values,
         api_name=ids.API_SCENE,
-        show_progress_on=[parts[0]],
-        trigger_mode="always_last",
-        **do.studio.work,
     )
     again: dict[str, Any] = {"inputs": [key, background], "inputs_kwargs": values, "outputs": parts, **do.studio.light}
     done.success(do.settle, api_visibility="private", **again)

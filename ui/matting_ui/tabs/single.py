@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from matting_client import MattingError, Options, presets
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 
 from matting_ui import controls, download, ids
-from matting_ui.context import WORK, Studio, code_of, shown, words_of
-from matting_ui.gradio_patches import sender
+from matting_ui.context import Studio, code_of, shown, size_text, words_of
 from matting_ui.photo import photo_input
-from matting_ui.preview import Preview
+from matting_ui.preview import Made, Preview
+from matting_ui.stage import Stage, another, samples, waited_since
 from matting_ui.store import Kept
 
 Key = str | None  # of a kept cutout
@@ -27,15 +26,6 @@ class Handlers:
     """What happens on the tab; every keyword is the value of a control."""
 
     studio: Studio
-    page: gr.Blocks
-
-    def reset(self, key: str | None, photo: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """Clear the results, before another photo or after the photo was removed; say how many are before it."""
-        self.studio.store.drop(key)
-        words = words_of(request)
-        place, seconds = self.page.line.place(WORK, sender(request))
-        line = words["busy"].format(place=place, seconds=max(1, round(seconds))) if place else words["working"]
-        return None, None, line if photo else words["waiting"], None, time.monotonic()
 
     def cutout(
         self,
@@ -48,11 +38,10 @@ class Handlers:
     ) -> tuple[Any, ...]:
         """Cut a photo out; returns the before and after pictures, the alpha and a line on how it went."""
         if photo is None:
-            return gr.skip(), gr.skip(), words_of(request)["waiting"], None, None
-        waited = time.monotonic() - started if started else 0.0
+            return None, None, words_of(request)["waiting"], None, None
         try:
             options = controls.read_options(self.studio, picture=picture, **values)
-            key, kept = self.studio.keep(photo, bool(fine), waited)
+            key, kept = self.studio.keep(photo, bool(fine), waited_since(started))
             for note in kept.full.origin.notes:
                 gr.Warning(note)
             return *self._show(kept, options, request), key, None
@@ -78,11 +67,25 @@ class Handlers:
 
     def file(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Write the result in full size; the download hands over exactly these bytes."""
-        return self._file(key, request, {**values, "picture": picture}, "cutout")
+        kept = self.studio.kept(key, request)
+        if kept is None:
+            return None
+        try:
+            return self._made(kept, controls.read_options(self.studio, picture=picture, **values)).path
+        except MattingError as error:
+            raise shown(error, request) from None
 
     def alpha(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Write the alpha in full size, as a grey PNG."""
-        return self._file(key, request, {**values, "picture": None, "format": "png"}, "alpha", alpha_only=True)
+        kept = self.studio.kept(key, request)
+        if kept is None:
+            return None
+        try:
+            options = controls.read_options(self.studio, **{**values, "format": "png"})
+            encoded = self.studio.finished(kept.full.with_options(options.with_changes(alpha_only=True)))
+            return self.studio.save(encoded.data, kept.stem, "-alpha.png")
+        except MattingError as error:
+            raise shown(error, request) from None
 
     def whole(self, photo: Upload, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Cut the subject out of a photo, in one call for programs; returns the file in full size."""
@@ -122,59 +125,86 @@ class Handlers:
             small.before = self.studio.save_preview(small.source(options))
         return small.before
 
-    def _file(self, key: Key, request: gr.Request, values: Any, kind: str, **changes: Any) -> str | None:
-        kept = self.studio.kept(key, request)
+    def weigh(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> Any:
+        """Make the file of the result, so that its size can be told and a download need not wait."""
+        kept = self.studio.store.get(key)
         if kept is None:
-            return None
+            return gr.skip()
         try:
-            options = controls.read_options(self.studio, **values).with_changes(**changes)
-            data = self.studio.finished(kept.full.with_options(options))
-            return self.studio.save(data, kept.stem, f"-{kind}{SUFFIX_OF_FORMAT[options.format]}")
+            options = controls.read_options(self.studio, picture=picture, **values)
+            return self._status(kept, options, request, self._made(kept, options))
         except MattingError as error:
             raise shown(error, request) from None
 
-    def _status(self, kept: Kept, options: Options, request: gr.Request) -> str:
+    def _made(self, kept: Kept, options: Options) -> Made:
+        """The file of the result, the one that is there already where the options are the same."""
+        made = kept.small.made
+        if made is None or made.options != options or not Path(made.path).is_file():
+            encoded = self.studio.finished(kept.full.with_options(options))
+            path = self.studio.save(encoded.data, kept.stem, f"-cutout{SUFFIX_OF_FORMAT[options.format]}")
+            made = kept.small.made = Made(options, path, encoded.size, len(encoded.data))
+        return made
+
+    def _status(self, kept: Kept, options: Options, request: gr.Request, made: Made | None = None) -> str:
+        """What the result is, and in a paragraph of its own how it was made."""
         words, seconds = words_of(request), kept.full.seconds
-        height, width = kept.full.rgb.shape[:2]
+        facts = [options.format.upper()]
+        if made is not None:
+            facts = [words["pixels"].format(width=made.size[0], height=made.size[1]), *facts, size_text(made.bytes)]
+        if kept.full.is_empty:
+            facts.insert(0, words["nothing_found"])
+        if options.format == "jpeg" and options.background is None:
+            facts.append(words["jpeg_white"])
         infer = seconds.get("infer", 0.0) + seconds.get("second", 0.0)
         steps = {"queue": round(1000 * seconds.get("queue", 0.0)), "infer": round(1000 * infer)}
         total = round(1000 * (infer + sum(seconds.get(step, 0.0) for step in ("queue", "decode", "refine"))))
-        line = words["status"].format(width=width, height=height, model=kept.model, total=total, **steps)
-        if kept.full.is_empty:
-            return f"{words['nothing_found']} · {line}"
-        return f"{line} · {words['jpeg_white']}" if options.format == "jpeg" and options.background is None else line
+        return f"{' · '.join(facts)}\n\n{words['timings'].format(model=kept.model, total=total, **steps)}"
 
 
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
-    do = Handlers(studio, page)
+    do = Handlers(studio)
+    stage = Stage(studio, page, ids.TAB_SINGLE, "waiting")
     key = gr.State(None, delete_callback=studio.store.drop)
     started = gr.State(None)
-    with gr.Row(elem_classes="split", equal_height=False):
-        with gr.Column(scale=4, min_width=320, elem_classes="inputs"):
-            photo = photo_input(i18n("photo"), ids.PHOTO)
-            fine = gr.Checkbox(
-                False,
-                label=i18n("fine"),
-                info=i18n("fine_info"),
-                elem_id=ids.FINE,
-                visible=studio.model != ids.FINE_MODEL,
-            )
-            with gr.Column(elem_classes="settings"):
-                values = _settings(i18n)
-        with gr.Column(scale=7, min_width=320, elem_classes="outputs"):
-            shown_parts, buttons = _outputs(i18n)
-    _wire_photo(do, photo, fine, values, shown_parts, key, started)
-    _wire_settings(do, values, shown_parts, key)
+    with gr.Row(elem_classes="machine", equal_height=False):
+        with gr.Column(scale=7, min_width=320, elem_classes="picture"):
+            photo = photo_input(i18n("photo"), ids.PHOTO, placeholder=i18n("drop"))
+            result = _result(i18n)
+            gr.Column(elem_id=ids.EDITOR, elem_classes="editor-slot")
+            status = gr.Markdown(i18n("waiting"), elem_id=ids.STATUS, elem_classes="status")
+            samples()
+        with gr.Column(scale=3, min_width=300, elem_classes="side"):
+            with gr.Row(elem_classes="buttons"):
+                button = gr.Button(i18n("download"), variant="primary", elem_id=ids.DOWNLOAD, scale=2, min_width=120)
+                another(i18n("another"))
+            values, fine = _settings(i18n, studio.model)
+            with gr.Accordion(i18n("details"), open=False, elem_id=ids.DETAILS):
+                alpha, alpha_button = _details(i18n)
+    parts = [result, alpha, status]
+    stage.follow(
+        [photo.input, fine.input],
+        photo,
+        parts,
+        key,
+        started,
+        do.cutout,
+        inputs=[photo, started, fine],
+        inputs_kwargs=values,
+        api_name=ids.API_CUTOUT,
+    ).success(do.settle, key, parts, inputs_kwargs=values, api_visibility="private", **studio.light).then(
+        do.weigh, **_weighing(do, key, values, status)
+    )
+    _wire_settings(do, values, parts, key)
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
-    download.on_click(buttons[0], do.file, {"api_name": ids.API_FILE}, **inputs)
-    download.on_click(buttons[1], do.alpha, {"api_name": ids.API_ALPHA}, **inputs)
+    download.on_click(button, do.file, {"api_name": ids.API_FILE}, **inputs)
+    download.on_click(alpha_button, do.alpha, {"api_name": ids.API_ALPHA}, **inputs)
     file, call = gr.File(visible=False), gr.Button(visible=False)  # for programs; the page itself does not call it
     call.click(do.whole, photo, file, inputs_kwargs=values, api_name=ids.API_ONE, **studio.work)
 
 
-def _settings(i18n: gr.I18n) -> dict[str, Any]:
-    """Every control of the tab, by the name of its value."""
+def _settings(i18n: gr.I18n, model: str) -> tuple[dict[str, Any], Any]:
+    """Every control of the tab by the name of its value, and the choice of the finer model."""
     values: dict[str, Any] = {"preset": controls.preset_choice(i18n, ids.PRESET)}
     values["background"] = controls.background_choice(i18n, tuple(ids.BACKGROUNDS), ids.BACKGROUND)
     values["colour"] = controls.colour_choice(i18n, ids.COLOUR)
@@ -183,59 +213,38 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
     )
     values["format"] = controls.format_choice(i18n, ids.FORMAT)
     values["quality"] = controls.quality_slider(i18n, ids.QUALITY)
-    with gr.Accordion(i18n("tuning"), open=True):
+    with gr.Accordion(i18n("tuning"), open=False, elem_id=ids.ADVANCED):
+        fine = gr.Checkbox(
+            False, label=i18n("fine"), info=i18n("fine_info"), elem_id=ids.FINE, visible=model != ids.FINE_MODEL
+        )
         values.update(controls.edge_knobs(i18n))
     with gr.Accordion(i18n("output"), open=False, elem_id=ids.OUTPUT):
         values.update(controls.file_knobs(i18n))
-    return values
+    return values, fine
 
 
-def _outputs(i18n: gr.I18n) -> tuple[list[Any], list[Any]]:
-    with gr.Row(equal_height=True):
-        result = gr.ImageSlider(
-            label=i18n("result"),
-            type="filepath",
-            interactive=False,
-            buttons=["fullscreen"],
-            elem_id=ids.RESULT,
-            height=560,
-            max_height=560,
-            scale=3,
-            min_width=280,
-        )
-        alpha = gr.Image(
-            label=i18n("alpha"),
-            type="filepath",
-            interactive=False,
-            buttons=["fullscreen"],
-            elem_id=ids.ALPHA,
-            height=560,
-            scale=2,
-            min_width=220,
-        )
-    status = gr.Markdown(i18n("waiting"), elem_id=ids.STATUS, elem_classes="status")
-    with gr.Row(elem_classes="buttons"):
-        download = gr.Button(i18n("download"), variant="primary", elem_id=ids.DOWNLOAD, scale=3)
-        download_alpha = gr.Button(i18n("download_alpha"), elem_id=ids.DOWNLOAD_ALPHA, scale=2)
-    return [result, alpha, status], [download, download_alpha]
-
-
-def _wire_photo(do: Handlers, photo: Any, fine: Any, values: Any, parts: list[Any], key: Any, started: Any) -> None:
-    result = parts[0]
-    light, work = do.studio.light, do.studio.work
-    # `change` would come twice when a photo replaces another.
-    asked = [photo.input, fine.input]
-    cleared = gr.on(asked, do.reset, [key, photo], [*parts, key, started], api_visibility="private", **light)
-    done = cleared.then(
-        do.cutout,
-        [photo, started, fine],
-        [*parts, key, started],
-        inputs_kwargs=values,
-        api_name=ids.API_CUTOUT,
-        show_progress_on=[result],
-        **work,
+def _result(i18n: gr.I18n) -> Any:
+    return gr.ImageSlider(
+        label=i18n("result"), type="filepath", interactive=False, buttons=["fullscreen"], elem_id=ids.RESULT, height=560
     )
-    done.success(do.settle, key, parts, inputs_kwargs=values, api_visibility="private", **light)
+
+
+def _details(i18n: gr.I18n) -> tuple[Any, Any]:
+    """The alpha and the button that downloads it."""
+    alpha = gr.Image(
+        label=i18n("alpha"),
+        type="filepath",
+        interactive=False,
+        buttons=["fullscreen"],
+        elem_id=ids.ALPHA,
+        height=260,
+    )
+    return alpha, gr.Button(i18n("download_alpha"), elem_id=ids.DOWNLOAD_ALPHA)
+
+
+def _weighing(do: Handlers, key: Any, values: dict[str, Any], status: Any) -> dict[str, Any]:
+    inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": status}
+    return {**inputs, "api_visibility": "private", "trigger_mode": "always_last", **do.studio.behind}
 
 
 def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: Any) -> None:
@@ -243,12 +252,13 @@ def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: 
     preset = values["preset"]
     again: dict[str, Any] = {"fn": do.recompose, "inputs": key, "inputs_kwargs": values, "outputs": parts, **light}
     moved = [each.input for name, each in values.items() if name != "preset"]
-    gr.on(moved, api_name=ids.API_RECOMPOSE, trigger_mode="always_last", **again)
+    weighing = _weighing(do, key, values, parts[-1])
+    gr.on(moved, api_name=ids.API_RECOMPOSE, trigger_mode="always_last", **again).then(do.weigh, **weighing)
     dependent = [values[name] for name in ("colour", "picture", "quality", "margin")]
     deciding = [values[name] for name in ("background", "format", "crop")]
     show: dict[str, Any] = {"fn": controls.show_for, "inputs": deciding, "outputs": dependent, **light}
     gr.on([each.input for each in deciding], api_visibility="private", **show)
     set_by_preset = [values[name] for name in ("background", "format", "threshold", "erode", "feather", "quality")]
     chosen = preset.input(do.preset, preset, [*set_by_preset, preset], api_name=ids.API_PRESET, **light)
-    chosen.then(api_visibility="private", **again)
+    chosen.then(api_visibility="private", **again).then(do.weigh, **weighing)
     chosen.then(api_visibility="private", **show)

@@ -1,0 +1,49 @@
+"""Puts a script first into the page: those that Gradio is given run after it has chosen a language."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_HEAD = b"<head>"
+
+
+class EarlyScript:
+    """ASGI middleware that writes a script at the start of the page's head.
+
+    Parameters
+    ----------
+    app : whose "/" answers with the page.
+    script : in JavaScript.
+    """
+
+    def __init__(self, app: ASGIApp, script: str) -> None:
+        self._app = app
+        self._tag = f"{_HEAD.decode()}<script>{script}</script>".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; what answers "/" with HTML is held until it is whole."""
+        if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        start: Message = {}
+        body = bytearray()
+
+        async def hold(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            if not Headers(raw=start.get("headers", [])).get("content-type", "").startswith("text/html"):
+                await send(message)
+            elif message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    await self._finish(start, bytes(body), send)
+
+        await self._app({**scope, "headers": plain}, receive, hold)
+
+    async def _finish(self, start: Message, body: bytes, send: Send) -> None:
+        page = body.replace(_HEAD, self._tag, 1)
+        MutableHeaders(scope=start)["content-length"] = str(len(page))
+        await send(start)
+        await send({"type": "http.response.body", "body": page})
