@@ -105,7 +105,7 @@ class TritonProbe:
         found: dict[str, Any] = self._ask(question, *arguments, **extra)
         return found
 
-    def _ask(self, question: str, *arguments: str, **extra: Any) -> Any:
+    def _ask(self, question: str, *arguments: Any, **extra: Any) -> Any:
         if self._protocol == "grpc":
             extra["client_timeout"] = READY_SECONDS
         try:

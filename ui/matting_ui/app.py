@@ -27,7 +27,7 @@ from matting_ui.site import LOGIN, MCP, Site
 from matting_ui.stage import SAMPLES_PATH
 from matting_ui.store import Store
 from matting_ui.sweep import keep_sweeping
-from matting_ui.theme import CSS, EARLY, SCRIPT, STATIC, theme
+from matting_ui.theme import CSS, EARLY, PHONE_CSS, SCRIPT, STATIC, theme
 from matting_ui.uploads import take_uploads
 from matting_ui.visitors import Visitors
 
@@ -102,7 +102,7 @@ def mount_page(
         i18n=translations(),
         theme=theme(),
         css=CSS,
-        head=f"<script>{SCRIPT}</script>",
+        head=f"<style>{PHONE_CSS}</style><script>{SCRIPT}</script>",
     )
     act_as_launched(page, parent)
     parent.add_middleware(EarlyScript, script=EARLY)

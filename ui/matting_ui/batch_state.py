@@ -28,11 +28,11 @@ class Item:
     number : within the batch; does not change.
     name : of the visitor's file.
     path : of the upload; None when it never arrived.
-    result, thumbnail : paths, once it is done.
+    result, alpha, thumbnail : paths, once it is done; the alpha's where it was asked for.
     seconds : that the model took.
     found : whether there was a subject.
     uncertainty : how doubtful the result is.
-    options : what the result was made with.
+    options, wants_alpha : what the result was made with.
     """
 
     number: int
@@ -48,10 +48,13 @@ class Item:
     found: bool = True
     uncertainty: float = 0.0
     options: Options | None = None
+    wants_alpha: bool = False
+    alpha: str = ""
 
-    def claimed(self, options: Options) -> Item:
+    def claimed(self, options: Options, wants_alpha: bool) -> Item:
         """Itself, to be made with these options."""
-        self.state, self.options, self.reason, self.thumbnail, self.result = WAITING, options, "", "", ""
+        self.state, self.options, self.wants_alpha = WAITING, options, wants_alpha
+        self.reason = self.thumbnail = self.result = self.alpha = ""
         return self
 
     def fail(self, reason: str) -> None:
@@ -85,16 +88,17 @@ class Batch:
                     item.fail(reason)
         return [name for name, _, _ in files[room:]]
 
-    def claim(self, options: Options) -> list[Item]:
+    def claim(self, options: Options, wants_alpha: bool = False) -> list[Item]:
         """What is to be done, taken by the caller alone: new, or made with other options."""
         with self._lock:
-            return [item.claimed(options) for item in self.items.values() if _is_due(item, options)]
+            due = [item for item in self.items.values() if _is_due(item, options, wants_alpha)]
+            return [item.claimed(options, wants_alpha) for item in due]
 
-    def claim_again(self, number: int, options: Options) -> list[Item]:
+    def claim_again(self, number: int, options: Options, wants_alpha: bool = False) -> list[Item]:
         """A photo that failed, taken by the caller alone; none when it did not fail."""
         with self._lock:
             item = self.items.get(number)
-            return [item.claimed(options)] if item is not None and item.state == FAILED else []
+            return [item.claimed(options, wants_alpha)] if item is not None and item.state == FAILED else []
 
     def discard(self, number: int) -> None:
         """Forget a photo."""
@@ -143,14 +147,16 @@ class Batch:
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # pictures do not get smaller
             for item, name in zip(done, names, strict=True):
                 archive.write(item.result, name)
+                if item.alpha and Path(item.alpha).is_file():
+                    archive.write(item.alpha, f"alpha/{Path(name).stem}.png")
             archive.writestr("manifest.csv", manifest(items, dict(zip([i.number for i in done], names, strict=True))))
         return buffer.getvalue()
 
 
-def _is_due(item: Item, options: Options) -> bool:
+def _is_due(item: Item, options: Options, wants_alpha: bool) -> bool:
     if item.state == WAITING:
         return not item.is_in_work
-    return item.state == DONE and item.options != options
+    return item.state == DONE and (item.options != options or item.wants_alpha != wants_alpha)
 
 
 def counts(items: list[Item]) -> dict[str, int]:

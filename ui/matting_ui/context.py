@@ -170,6 +170,20 @@ class Studio:
         self.keep_output(data, stem, ending)
         return path
 
+    def draft(self, data: bytes, stem: str, ending: str) -> str:
+        """Write what may become a result, as `save` does; `hand_over` makes it one.
+
+        Raises
+        ------
+        NoRoom
+        """
+        return self._write(data, stem, ending)
+
+    def hand_over(self, path: str, stem: str, ending: str) -> str:
+        """Tell of a draft that somebody has asked for; returns its path."""
+        self.keep_output(Path(path).read_bytes(), stem, ending)
+        return path
+
     def save_archive(self, data: bytes, stem: str) -> str:
         """Write a ZIP of results that were saved before, as `save` does.
 

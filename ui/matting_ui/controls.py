@@ -10,7 +10,7 @@ from matting_client import OptionError, Options, presets
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD
 
 from matting_ui import ids
-from matting_ui.context import Studio
+from matting_ui.context import Studio, code_of, words_of
 
 NO_PRESET = "none"
 MAX_MARGIN = 50  # per cent
@@ -38,26 +38,39 @@ def format_choice(i18n: gr.I18n, elem_id: str) -> Any:
     return gr.Radio([(f.upper(), f) for f in ids.FORMATS], value="png", label=i18n("format"), elem_id=elem_id)
 
 
-def edge_knobs(i18n: gr.I18n) -> dict[str, Any]:
+def edge_knobs(i18n: gr.I18n, prefix: str = "") -> dict[str, Any]:
     """Threshold, erode (which dilates, too) and feather."""
     threshold = gr.Slider(
-        0, MAX_THRESHOLD, 0, step=1, label=i18n("threshold"), info=i18n("threshold_info"), elem_id=ids.THRESHOLD
+        0,
+        MAX_THRESHOLD,
+        0,
+        step=1,
+        label=i18n("threshold"),
+        info=i18n("threshold_info"),
+        elem_id=prefix + ids.THRESHOLD,
     )
     erode = gr.Slider(
-        -MAX_ERODE, MAX_ERODE, 0, step=0.5, label=i18n("erode"), info=i18n("erode_info"), elem_id=ids.ERODE
+        -MAX_ERODE, MAX_ERODE, 0, step=0.5, label=i18n("erode"), info=i18n("erode_info"), elem_id=prefix + ids.ERODE
     )
-    feather = gr.Checkbox(False, label=i18n("feather"), elem_id=ids.FEATHER)
+    feather = gr.Checkbox(False, label=i18n("feather"), elem_id=prefix + ids.FEATHER)
     return {"threshold": threshold, "erode": erode, "feather": feather}
 
 
-def file_knobs(i18n: gr.I18n) -> dict[str, Any]:
+def file_knobs(i18n: gr.I18n, prefix: str = "") -> dict[str, Any]:
     """Crop, margin and size."""
-    crop = gr.Checkbox(False, label=i18n("crop"), elem_id=ids.CROP)
+    crop = gr.Checkbox(False, label=i18n("crop"), elem_id=prefix + ids.CROP)
     margin = gr.Slider(
-        0, MAX_MARGIN, 5, step=1, label=i18n("margin"), info=i18n("margin_info"), visible=False, elem_id=ids.MARGIN
+        0,
+        MAX_MARGIN,
+        5,
+        step=1,
+        label=i18n("margin"),
+        info=i18n("margin_info"),
+        visible=False,
+        elem_id=prefix + ids.MARGIN,
     )
     sizes = [(i18n("size_original") if size == ids.ORIGINAL else size, size) for size in ids.SIZES]
-    size = gr.Dropdown(sizes, value=ids.ORIGINAL, label=i18n("size"), elem_id=ids.SIZE)
+    size = gr.Dropdown(sizes, value=ids.ORIGINAL, label=i18n("size"), elem_id=prefix + ids.SIZE)
     return {"crop": crop, "margin": margin, "size": size}
 
 
@@ -122,6 +135,20 @@ def colour_text(value: str) -> str:
     if not found:
         return str(value)[:50]
     return "#" + "".join(f"{min(255, round(float(part))):02x}" for part in found.groups())
+
+
+SET_BY_PRESET = ("background", "format", "threshold", "erode", "feather", "quality")
+
+
+def apply_preset(name: str, request: gr.Request) -> tuple[Any, ...]:
+    """Values of the controls `SET_BY_PRESET` as a preset says, and the preset's own control with what it is for."""
+    chosen = presets().get(name)
+    options = Options.from_preset(name) if chosen else Options()
+    note = chosen.description[code_of(request)] if chosen else words_of(request)["preset_info"]
+    known = {value: key for key, value in ids.BACKGROUNDS.items() if value}
+    background = known.get(str(options.background), ids.CUSTOM) if options.background else ids.TRANSPARENT
+    knobs = (options.format, options.alpha_threshold, options.erode, options.feather, options.quality)
+    return background, *knobs, gr.update(info=note)
 
 
 def show_for(background: str, format: str, crop: bool) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ SCENE_BLUR, SCENE_LIGHT, SCENE_SHADOW = "scene-blur", "scene-light", "scene-shad
 SCENE_FORMAT, SCENE_STATUS, SCENE_DOWNLOAD = "scene-format", "scene-status", "scene-download"
 BATCH_DROP, BATCH_BOARD, BATCH_STATUS = "batch-drop", "batch-board", "batch-status"
 BATCH_BACKGROUND, BATCH_COLOUR, BATCH_FORMAT = "batch-background", "batch-colour", "batch-format"
+BATCH_ALPHA, BATCH_ADVANCED = "batch-save-alpha", "batch-advanced"
 BATCH_START, BATCH_ZIP, BATCH_CLEAR = "batch-start", "batch-zip", "batch-clear"
 VIDEO_CLIP, VIDEO_FORMAT, VIDEO_BACKGROUND = "video-clip", "video-format", "video-background"
 VIDEO_COLOUR, VIDEO_SECOND, VIDEO_FRAME = "video-colour", "video-second", "video-frame"

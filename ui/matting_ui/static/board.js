@@ -1,5 +1,7 @@
 // Draws a card for each photo. Names and reasons are visitors' text: they are set as text, and no template sees them.
-const cards = element.querySelector(".cards");
+const words = props.words[window.mattingLanguage];
+const inside = (name) => element.querySelector(name);
+let doubtfulFirst = false;
 
 const part = (tag, name, text = "") => {
   const made = document.createElement(tag);
@@ -16,39 +18,139 @@ const button = (action, number, text) => {
   return made;
 };
 
-const card = (photo) => {
-  const thumb = part("div", "thumb");
-  if (photo.thumbnail) {
-    const image = document.createElement("img");
-    Object.assign(image, { src: photo.thumbnail, alt: photo.name, loading: "lazy" });
-    thumb.append(image);
-  } else {
+const link = (address, name, text) => Object.assign(part("a", "", text), { href: address, download: name });
+
+const picture = (photo) => {
+  if (!photo.thumbnail) {
     const mark = part("span", "mark");
     mark.setAttribute("aria-hidden", "true");
+    const thumb = part("div", "thumb");
     thumb.append(mark);
+    return thumb;
   }
+  const thumb = button("view", photo.number, "");
+  thumb.className = "thumb";
+  thumb.setAttribute("aria-label", `${words.view}: ${photo.name}`);
+  const image = document.createElement("img");
+  Object.assign(image, { src: photo.thumbnail, alt: photo.name, loading: "lazy" });
+  thumb.append(image);
+  return thumb;
+};
+
+const card = (photo) => {
   const name = part("div", "name", photo.name);
   name.title = photo.name;
   name.dir = "auto"; // a name that runs from right to left turns nothing else around
   const state = part("div", "state", photo.label);
-  state.setAttribute("role", "status");
   const reason = part("div", "reason", photo.reason);
   reason.title = photo.reason;
   const acts = part("div", "acts");
   if (photo.retry) acts.append(button("retry", photo.number, photo.retry));
+  if (photo.result) acts.append(link(photo.result, photo.file, words.download));
   acts.append(button("discard", photo.number, photo.discard));
   const made = part("article", `card ${photo.state}`);
   made.dataset.name = photo.name;
   made.dataset.state = photo.state;
-  made.append(thumb, name, state, reason, acts);
+  made.append(picture(photo), name, state, reason, acts);
   return made;
 };
 
-const draw = () => (element.querySelector(".cards") ?? cards).replaceChildren(...(props.value ?? []).map(card));
+// What failed, then what shows nothing, then by doubt.
+const worry = (photo) => (photo.state === "failed" ? 4 : !photo.found ? 3 : photo.state === "done" ? 1 + photo.doubt : 0);
+const listed = () => {
+  const photos = [...(props.value ?? [])];
+  return doubtfulFirst ? photos.sort((one, other) => worry(other) - worry(one)) : photos;
+};
 
+const bar = (photos) => {
+  const over = photos.filter((photo) => photo.state === "done" || photo.state === "failed").length;
+  const progress = part("progress", "");
+  Object.assign(progress, { max: photos.length, value: over });
+  progress.setAttribute("aria-label", words.batch_progress);
+  const sort = part("input", "");
+  Object.assign(sort, { type: "checkbox", checked: doubtfulFirst, id: "batch-doubtful-first" });
+  const label = part("label", "doubtful");
+  label.append(sort, part("span", "", words.look_first));
+  inside(".board-bar").replaceChildren(progress, ...(photos.some((photo) => photo.state === "done") ? [label] : []));
+};
+
+// The buttons above can be pressed when they have something to do.
+const enable = (photos) => {
+  const has = (state) => photos.some((photo) => photo.state === state);
+  const set = (id, can) => {
+    const found = document.getElementById(id);
+    if (found) found.disabled = !can;
+  };
+  set("batch-start", has("waiting") || has("done"));
+  set("batch-zip", has("done"));
+  set("batch-clear", photos.length > 0);
+  const panel = element.closest('[role="tabpanel"]');
+  if (!panel) return;
+  const state = has("running") ? "working" : has("waiting") ? "chosen" : has("done") ? "done" : "chosen";
+  if (photos.length) panel.dataset.state = state;
+  else delete panel.dataset.state;
+};
+
+const draw = () => {
+  const photos = listed();
+  if (photos.length) bar(photos);
+  else inside(".board-bar").replaceChildren();
+  inside(".cards").replaceChildren(...photos.map(card));
+  enable(photos);
+  if (dialog.open) show(Number(dialog.dataset.number));
+};
+
+// One result, large: the file itself, on squares where it is transparent.
+const dialog = part("dialog", "viewer");
+const show = (number) => {
+  const done = listed().filter((photo) => photo.result);
+  const at = done.findIndex((photo) => photo.number === number);
+  if (at < 0) return dialog.close();
+  const photo = done[at];
+  if (dialog.open && dialog.dataset.number === String(number) && dialog.dataset.file === photo.result) return;
+  Object.assign(dialog.dataset, { number, file: photo.result });
+  const image = document.createElement("img");
+  Object.assign(image, { src: photo.result, alt: photo.name });
+  const title = part("h2", "viewer-name", photo.name);
+  title.dir = "auto";
+  const acts = part("div", "viewer-acts");
+  if (done.length > 1) {
+    acts.append(button("view", done[(at + done.length - 1) % done.length].number, "←"));
+    acts.append(button("view", done[(at + 1) % done.length].number, "→"));
+    acts.children[0].setAttribute("aria-label", words.previous);
+    acts.children[1].setAttribute("aria-label", words.next);
+  }
+  acts.append(link(photo.result, photo.file, words.download));
+  if (photo.alpha) acts.append(link(photo.alpha, photo.alpha.split("/").pop(), words.download_alpha));
+  const close = button("close", number, "×");
+  close.setAttribute("aria-label", words.close);
+  acts.append(close);
+  const slot = part("div", "editor-slot"); // where this result is corrected by hand
+  Object.assign(slot.dataset, { number, result: photo.result });
+  dialog.replaceChildren(title, image, slot, acts);
+  if (!dialog.open) dialog.showModal();
+};
+
+const press = (event) => {
+  const pressed = event.target.closest("button[data-number]");
+  if (!pressed) return;
+  const number = Number(pressed.dataset.number);
+  if (pressed.dataset.action === "view") show(number);
+  else if (pressed.dataset.action === "close") dialog.close();
+  else trigger("select", { action: pressed.dataset.action, number });
+};
+
+(document.querySelector(".gradio-container") ?? document.body).append(dialog);
 watch("value", draw);
 draw();
-element.addEventListener("click", (event) => {
-  const pressed = event.target.closest("button[data-number]");
-  if (pressed) trigger("select", { action: pressed.dataset.action, number: Number(pressed.dataset.number) });
+element.addEventListener("click", press);
+dialog.addEventListener("click", press);
+dialog.addEventListener("keydown", (event) => {
+  const way = { ArrowLeft: 0, ArrowRight: 1 }[event.key];
+  if (way !== undefined) dialog.querySelectorAll("button[data-action=view]")[way]?.click();
+});
+element.addEventListener("change", (event) => {
+  if (event.target.id !== "batch-doubtful-first") return;
+  doubtfulFirst = event.target.checked;
+  draw();
 });

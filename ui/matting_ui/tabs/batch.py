@@ -18,12 +18,12 @@ from matting_ui.context import Studio, code_of, shown, words_of
 from matting_ui.filenames import LONGEST, cut
 from matting_ui.gradio_patches import values_of
 from matting_ui.i18n import failure, texts
+from matting_ui.photo import photo_input
 from matting_ui.preview import Preview
 from matting_ui.theme import STATIC
 
 THUMBNAIL_SIDE = 320
 RUNS = 8  # batches worked on at once; they share the workers
-BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", "red", ids.CUSTOM)
 REFRESH_SECONDS = 0.5  # at most between two looks at what is in work
 Looks = tuple[Any, Any, Any]  # cards, number of photos, line
 
@@ -52,7 +52,7 @@ class Handlers:
         """Do what is to be done, and show each photo as it finishes."""
         batch = batch or Batch()
         options = self._options(request, values)
-        self._start(batch, batch.claim(options), options, request)
+        self._start(batch, batch.claim(options, bool(values.get("alpha"))), options, request)
         yield from self.watch(batch, request)
 
     def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
@@ -60,7 +60,7 @@ class Handlers:
         batch, number = batch or Batch(), int(values_of(event)["number"])
         if values_of(event)["action"] == "retry":
             options = self._options(request, values)
-            self._start(batch, batch.claim_again(number, options), options, request)
+            self._start(batch, batch.claim_again(number, options, bool(values.get("alpha"))), options, request)
         else:
             batch.discard(number)
 
@@ -114,7 +114,7 @@ class Handlers:
 
     def _options(self, request: gr.Request, values: dict[str, Any]) -> Options:
         try:
-            return controls.read_options(self.studio, **values)
+            return controls.read_options(self.studio, **{k: v for k, v in values.items() if k != "alpha"})
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -136,7 +136,8 @@ class Handlers:
                 cutout = self.studio.cut(photo, options, item.name, None)
                 ending = f"-cutout{SUFFIX_OF_FORMAT[options.format]}"
                 item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
-                item.thumbnail = self._thumbnail(cutout)
+                item.alpha = self._alpha(cutout, item) if item.wants_alpha else ""
+                item.thumbnail = _address(self._thumbnail(cutout))
             item.height, item.width = cutout.rgb.shape[:2]
             item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
             item.reason = "" if item.found else texts(code)["nothing_found"]
@@ -152,7 +153,11 @@ class Handlers:
 
     def _thumbnail(self, cutout: Cutout) -> str:
         small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[0]
-        return f"gradio_api/file={self.studio.save_preview(small)}"
+        return self.studio.save_preview(small)
+
+    def _alpha(self, cutout: Cutout, item: Item) -> str:
+        data = cutout.with_options(cutout.options.with_changes(format="png", alpha_only=True)).to_bytes()
+        return self.studio.save(data, Path(item.name).stem, "-alpha.png")
 
     def _look(self, batch: Batch, request: gr.Request) -> Looks:
         """Cards, number of photos, and a line that counts them."""
@@ -165,6 +170,11 @@ class Handlers:
                 "label": words[f"state_{item.state}"],
                 "reason": item.reason,
                 "thumbnail": item.thumbnail,
+                "result": _address(item.result),
+                "file": Path(item.result).name,
+                "alpha": _address(item.alpha),
+                "found": item.found,
+                "doubt": round(item.uncertainty, 5),
                 "retry": words["retry"] if item.state == FAILED and item.path else "",
                 "discard": words["discard"],
             }
@@ -172,6 +182,11 @@ class Handlers:
         ]
         line = words["batch_counts"].format(**counts(items)) if items else words["batch_waiting"]
         return cards, len(items), line
+
+
+def _address(path: str) -> str:
+    """Where the browser finds a file of ours; empty for none."""
+    return f"gradio_api/file={path}" if path else ""
 
 
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
@@ -189,13 +204,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 archive = gr.Button(i18n("batch_zip"), elem_id=ids.BATCH_ZIP, scale=3)
                 clear = gr.Button(i18n("batch_clear"), elem_id=ids.BATCH_CLEAR, scale=1, min_width=90)
             status = gr.Markdown(i18n("batch_waiting"), elem_id=ids.BATCH_STATUS, elem_classes="status")
-            board = gr.HTML(
-                [],
-                html_template='<div class="cards"></div>',
-                js_on_load=(STATIC / "board.js").read_text(encoding="utf-8"),
-                apply_default_css=False,
-                elem_id=ids.BATCH_BOARD,
-            )
+            board = _board()
     parts = [board, drop, status]
     _wire(do, batch, values, parts, start, clear)
     download.on_click(archive, do.zip, {"api_visibility": "private"}, inputs=batch, **studio.light)
@@ -221,21 +230,43 @@ def _drop() -> Any:
     )
 
 
+def _board() -> Any:
+    names = (
+        "look_first",
+        "download",
+        "download_alpha",
+        "close",
+        "view",
+        "batch_progress",
+        "previous",
+        "next",
+    )
+    return gr.HTML(
+        [],
+        html_template='<div class="board-bar"></div><div class="cards"></div>',
+        js_on_load=(STATIC / "board.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=ids.BATCH_BOARD,
+        words={code: {name: texts(code)[name] for name in names} for code in ("en", "zh")},
+    )
+
+
 def _settings(i18n: gr.I18n) -> dict[str, Any]:
-    preset = controls.preset_choice(i18n, "batch-preset")
-    background = controls.background_choice(i18n, BACKGROUNDS, ids.BATCH_BACKGROUND)
-    colour = controls.colour_choice(i18n, ids.BATCH_COLOUR)
-    format = controls.format_choice(i18n, ids.BATCH_FORMAT)
-    quality = controls.quality_slider(i18n, "batch-quality")
-    crop = gr.Checkbox(False, label=i18n("crop"), elem_id="batch-crop")
-    return {
-        "preset": preset,
-        "background": background,
-        "colour": colour,
-        "format": format,
-        "quality": quality,
-        "crop": crop,
-    }
+    """Every control of the single photo's tab, and whether alphas are kept, too."""
+    values = {"preset": controls.preset_choice(i18n, "batch-preset")}
+    values["background"] = controls.background_choice(i18n, tuple(ids.BACKGROUNDS), ids.BATCH_BACKGROUND)
+    values["colour"] = controls.colour_choice(i18n, ids.BATCH_COLOUR)
+    values["picture"] = photo_input(
+        i18n("background_picture"), "batch-picture", sources=("upload",), height=150, visible=False
+    )
+    values["format"] = controls.format_choice(i18n, ids.BATCH_FORMAT)
+    values["quality"] = controls.quality_slider(i18n, "batch-quality")
+    values["alpha"] = gr.Checkbox(False, label=i18n("save_alpha"), elem_id=ids.BATCH_ALPHA)
+    with gr.Accordion(i18n("tuning"), open=False, elem_id=ids.BATCH_ADVANCED):
+        values.update(controls.edge_knobs(i18n, "batch-"))
+    with gr.Accordion(i18n("output"), open=False, elem_id="batch-output"):
+        values.update(controls.file_knobs(i18n, "batch-"))
+    return values
 
 
 def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], start: Any, clear: Any) -> None:
@@ -248,13 +279,13 @@ def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], st
     start.click(do.run, batch, parts, inputs_kwargs=values, **work)
     board.select(do.act, batch, None, inputs_kwargs=values, **quick).then(**look, **work)
     clear.click(do.clear, batch, None, **quick).then(**look, **quick)
-    background, format = values["background"], values["format"]
-    dependent = [values["colour"], values["quality"]]
-    gr.on([background.input, format.input], _show_for, [background, format], dependent, **light)
-
-
-def _show_for(background: str, format: str) -> tuple[Any, Any]:
-    return gr.update(visible=background == ids.CUSTOM), gr.update(visible=format != "png")
+    dependent = [values[name] for name in ("colour", "picture", "quality", "margin")]
+    deciding = [values[name] for name in ("background", "format", "crop")]
+    show: dict[str, Any] = {"fn": controls.show_for, "inputs": deciding, "outputs": dependent, **light}
+    gr.on([each.input for each in deciding], **show)
+    preset = values["preset"]
+    set_by_preset = [values[name] for name in controls.SET_BY_PRESET]
+    preset.input(controls.apply_preset, preset, [*set_by_preset, preset], **light).then(**show)
 
 
 def _for_programs(do: Handlers, values: dict[str, Any]) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import MattingError, Options, presets
+from matting_client import MattingError, Options
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 
 from matting_ui import controls, download, ids
-from matting_ui.context import Studio, code_of, shown, size_text, words_of
+from matting_ui.context import Studio, shown, size_text, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import Made, Preview
 from matting_ui.stage import Stage, another, samples, waited_since
@@ -71,7 +71,8 @@ class Handlers:
         if kept is None:
             return None
         try:
-            return self._made(kept, controls.read_options(self.studio, picture=picture, **values)).path
+            options = controls.read_options(self.studio, picture=picture, **values)
+            return self.studio.hand_over(self._made(kept, options).path, kept.stem, _ending(options))
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -96,19 +97,9 @@ class Handlers:
             path = self.studio.uploaded(photo)
             with self.studio.opened(path, path.name) as photo_bytes:
                 data = self.studio.cut(photo_bytes, options, path.name, None).to_bytes()
-            return self.studio.save(data, path.stem, f"-cutout{SUFFIX_OF_FORMAT[options.format]}")
+            return self.studio.save(data, path.stem, _ending(options))
         except MattingError as error:
             raise shown(error, request) from None
-
-    def preset(self, name: str, request: gr.Request) -> tuple[Any, ...]:
-        """Set the controls as a preset says."""
-        chosen = presets().get(name)
-        options = Options.from_preset(name) if chosen else Options()
-        note = chosen.description[code_of(request)] if chosen else words_of(request)["preset_info"]
-        known = {value: key for key, value in ids.BACKGROUNDS.items() if value}
-        background = known.get(str(options.background), ids.CUSTOM) if options.background else ids.TRANSPARENT
-        knobs = (options.format, options.alpha_threshold, options.erode, options.feather, options.quality)
-        return background, *knobs, gr.update(info=note)
 
     def _show(self, kept: Kept, options: Options, request: gr.Request) -> tuple[Any, ...]:
         """Before and after, alpha, status."""
@@ -141,7 +132,7 @@ class Handlers:
         made = kept.small.made
         if made is None or made.options != options or not Path(made.path).is_file():
             encoded = self.studio.finished(kept.full.with_options(options))
-            path = self.studio.save(encoded.data, kept.stem, f"-cutout{SUFFIX_OF_FORMAT[options.format]}")
+            path = self.studio.draft(encoded.data, kept.stem, _ending(options))
             made = kept.small.made = Made(options, path, encoded.size, len(encoded.data))
         return made
 
@@ -159,6 +150,10 @@ class Handlers:
         steps = {"queue": round(1000 * seconds.get("queue", 0.0)), "infer": round(1000 * infer)}
         total = round(1000 * (infer + sum(seconds.get(step, 0.0) for step in ("queue", "decode", "refine"))))
         return f"{' · '.join(facts)}\n\n{words['timings'].format(model=kept.model, total=total, **steps)}"
+
+
+def _ending(options: Options) -> str:
+    return f"-cutout{SUFFIX_OF_FORMAT[options.format]}"
 
 
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
@@ -258,7 +253,7 @@ def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: 
     deciding = [values[name] for name in ("background", "format", "crop")]
     show: dict[str, Any] = {"fn": controls.show_for, "inputs": deciding, "outputs": dependent, **light}
     gr.on([each.input for each in deciding], api_visibility="private", **show)
-    set_by_preset = [values[name] for name in ("background", "format", "threshold", "erode", "feather", "quality")]
-    chosen = preset.input(do.preset, preset, [*set_by_preset, preset], api_name=ids.API_PRESET, **light)
+    set_by_preset = [values[name] for name in controls.SET_BY_PRESET]
+    chosen = preset.input(controls.apply_preset, preset, [*set_by_preset, preset], api_name=ids.API_PRESET, **light)
     chosen.then(api_visibility="private", **again).then(do.weigh, **weighing)
     chosen.then(api_visibility="private", **show)
