@@ -75,7 +75,7 @@ def test_every_code_has_a_sentence_in_both_languages() -> None:
 @pytest.mark.parametrize(("locale", "words"), [("en-US", EN), ("zh-CN", ZH)])
 def test_what_went_wrong_is_said(visit: Visit, photos: Path, locale: str, words: dict[str, str]) -> None:
     """In the box and in the status line, which no longer says that it works; Retry only where it can help."""
-    visit.expected = "ERR_FAILED"
+    visit.expected = "Failed"
     page = visit(locale=locale)
     box, line = notice(page, ids.TAB_SINGLE), page.locator(f"#{ids.STATUS} p")
     choose(page, ids.PHOTO, photos / "notes.png")
