@@ -20,11 +20,13 @@ from matting_client.video.pipeline import Plan
 from matting_ui import controls, ids
 from matting_ui.batch_state import MOST, Batch, counts, manifest
 from matting_ui.context import Cut, Studio
+from matting_ui.editor import Editor
 from matting_ui.i18n import EN, ZH, language
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
 from matting_ui.sweep import Broom
 from matting_ui.tabs.batch import Handlers
+from matting_ui.visitors import Visitors
 from PIL import Image
 from skimage import data
 
@@ -44,9 +46,10 @@ def studio(tmp_path: Path) -> Studio:
 def studio_of(cut: Cut, folder: Path, kept: list[str] | None = None) -> Studio:
     """What the tabs work with; the endings of results go to `kept`."""
     outputs = [] if kept is None else kept
+    store = Store(2**20, 60)
     return Studio(
         cut,
-        Store(2**20, 60),
+        store,
         folder.resolve(),
         "matting_512",
         2,
@@ -54,6 +57,7 @@ def studio_of(cut: Cut, folder: Path, kept: list[str] | None = None) -> Studio:
         dict,
         no_clips,
         lambda data, stem, ending: outputs.append(f"{stem}{ending}"),
+        Editor(store, Visitors(folder.resolve()), 2),
     )
 
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from matting_ui.context import Convert, Cut, Keep, Studio
 from matting_ui.early import EarlyScript
+from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
 from matting_ui.gradio_patches import act_as_launched, use_folder
 from matting_ui.mcp import offer_tools
@@ -70,7 +71,9 @@ def mount_page(
     use_folder(folder)
     store = Store(STORE_BYTES, KEPT_SECONDS)
     visitors = Visitors(folder)
-    page = build_page(Studio(cut, store, folder, model, workers, limits, status, convert, keep_output), visitors)
+    editor = Editor(store, visitors, workers)
+    studio = Studio(cut, store, folder, model, workers, limits, status, convert, keep_output, editor)
+    page = build_page(studio, visitors)
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
@@ -84,6 +87,7 @@ def mount_page(
     parent.add_middleware(CORSMiddleware, allow_origins=[])
     take_uploads(parent, visitors, limits.max_bytes)
     parent.mount(SAMPLES_PATH, StaticFiles(directory=STATIC / "samples"))
+    answer_editors(parent, editor)
     # Of tools that need a state: they are not offered.
     warnings.filterwarnings("ignore", "This MCP server includes a tool that has a gr.State", UserWarning)
     gr.mount_gradio_app(

@@ -21,6 +21,7 @@ from matting_client.video.pipeline import Plan
 from numpy.typing import NDArray
 
 from matting_ui import ids
+from matting_ui.editor import Editor
 from matting_ui.filenames import portable
 from matting_ui.i18n import NoRoom, error_code, failure, language_of, texts
 from matting_ui.preview import Preview
@@ -51,6 +52,7 @@ class Studio:
     limits : largest accepted picture.
     convert : makes a file of a clip and calls back after every frame.
     keep_output : told of every result: its bytes, its photo's stem and the ending of its name.
+    editor : corrects kept cutouts.
     status : asks the server how it does: "server" with its version, "batches" with its figures and "run" with its
         engine, device and queue, all None when the model runs in this process; raises EngineError.
     """
@@ -64,6 +66,7 @@ class Studio:
     status: Callable[[], dict[str, Any]]
     convert: Convert
     keep_output: Keep
+    editor: Editor
 
     @property
     def work(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ FINE, FINE_MODEL = "finest-hair", "matting_1024"
 DOWNLOAD, DOWNLOAD_ALPHA, OUTPUT = "download", "download-alpha", "output"
 ADVANCED, DETAILS = "advanced", "details"
 NOTICE = "notice-{tab}"  # where a tab tells what went wrong
-EDITOR = "editor-slot"  # where a result is corrected by hand
+CORRECT = "correct"
 
 # Names of the functions, for gradio_client.
 API_CUTOUT, API_RECOMPOSE, API_FILE, API_ALPHA, API_PRESET = "cutout", "recompose", "file", "alpha", "preset"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,6 +44,14 @@ class Preview:
         self.before = ""  # path of the photo as the page shows it, while nothing cuts it
         self.made: Made | None = None  # the file of the result, while its settings stay
         self._colours: tuple[int, Picture] | None = None
+
+    def corrected(self, raw: Picture) -> Preview:
+        """The small copy of the same photo with another alpha (H, W)."""
+        small = copy(self)
+        height, width = self.raw.shape
+        fitted = raw if self.scale == 1 else cv2.resize(raw, (width, height), interpolation=cv2.INTER_AREA)
+        vars(small).update(raw=fitted, shown=None, made=None, _colours=None)
+        return small
 
     @property
     def nbytes(self) -> int:

@@ -11,8 +11,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from matting_ui.editor import PATH as EDITOR
+from matting_ui.refusal import refusal
 from matting_ui.stage import SAMPLES_PATH
-from matting_ui.uploads import refusal
 from matting_ui.visitors import Visitors
 
 # What the page asks for; the rest of Gradio (proxy, monitoring, editing, login ...) is not reachable.
@@ -36,7 +37,7 @@ _EXACT = {
 _GIVES_COOKIE = {"/", "/config"}  # what browsers and Gradio's Python client ask for first
 LOGIN = {"/login", "/logout"}
 MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
-_BELOW = ("/assets/", "/static/", f"{SAMPLES_PATH}/", "/gradio_api/call/", "/gradio_api/heartbeat/")
+_BELOW = ("/assets/", "/static/", f"{SAMPLES_PATH}/", "/gradio_api/call/", "/gradio_api/heartbeat/", EDITOR)
 # Scripts, fonts and connections of this host only.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "

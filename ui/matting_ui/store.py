@@ -6,9 +6,10 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matting_client import Cutout
+from matting_client.types import Alpha
 
 from matting_ui.preview import Preview
 
@@ -26,6 +27,10 @@ class Kept:
     def nbytes(self) -> int:
         """Memory it takes."""
         return self.full.nbytes + self.small.nbytes
+
+    def corrected(self, raw: Alpha) -> Kept:
+        """The same photo with another alpha (H, W)."""
+        return replace(self, full=replace(self.full, raw=raw), small=self.small.corrected(raw))
 
 
 class Store:
@@ -49,6 +54,14 @@ class Store:
             self._kept[key] = (time.monotonic(), kept)
             self._trim()
         return key
+
+    def replace(self, key: str, kept: Kept) -> bool:
+        """Keep another cutout under a key; returns whether there still was one."""
+        with self._lock:
+            found = key in self._kept
+            if found:
+                self._kept[key] = (time.monotonic(), kept)
+            return found
 
     def get(self, key: str | None) -> Kept | None:
         """The cutout of a key, None when it is gone."""

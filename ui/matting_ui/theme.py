@@ -17,14 +17,17 @@ def _read(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-CSS = "\n".join(_read(f"{name}.css") for name in ("style", "machine", "batch", "about"))
+CSS = "\n".join(_read(f"{name}.css") for name in ("style", "machine", "batch", "about", "editor"))
 PHONE_CSS = _read("phone.css")
 EARLY = _read("language.js")
 SCRIPT = "\n".join(
     (
         f"window.mattingWords = {json.dumps(script_words(), ensure_ascii=False)};",
         f"window.mattingRetry = {json.dumps(RETRY)};",
-        *(_read(f"{name}.js") for name in ("machine", "stream", "page")),
+        *(
+            _read(f"{name}.js")
+            for name in ("machine", "stream", "page", "editor_canvas", "editor_link", "editor_hands", "editor")
+        ),
     )
 )
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei"]

@@ -17,10 +17,10 @@ from fastapi.responses import JSONResponse
 
 from matting_ui.gradio_patches import UploadError, receive_files
 from matting_ui.i18n import language_of, texts
+from matting_ui.refusal import refusal
 from matting_ui.visitors import Visitors
 
 PATH = "/gradio_api/upload"
-RETRY_SECONDS = 600  # a part of the hour after which uploads are removed
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -138,12 +138,6 @@ _CODES = {
     503: "storage_unavailable",
     507: "insufficient_storage",
 }
-
-
-def refusal(status: int, code: str, title: str, detail: str) -> JSONResponse:
-    """An error in the form that the API has."""
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status in (429, 503, 507) else None
-    return JSONResponse({"errors": [{"title": title, "code": code, "detail": detail}]}, status, headers)
 
 
 def _size(path: Path) -> int:

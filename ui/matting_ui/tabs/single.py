@@ -10,7 +10,7 @@ import gradio as gr
 from matting_client import MattingError, Options
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 
-from matting_ui import controls, download, ids
+from matting_ui import controls, correct, download, ids
 from matting_ui.context import Studio, shown, size_text, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import Made, Preview
@@ -166,12 +166,12 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
         with gr.Column(scale=7, min_width=320, elem_classes="picture"):
             photo = photo_input(i18n("photo"), ids.PHOTO, placeholder=i18n("drop"))
             result = _result(i18n)
-            gr.Column(elem_id=ids.EDITOR, elem_classes="editor-slot")
             status = gr.Markdown(i18n("waiting"), elem_id=ids.STATUS, elem_classes="status")
             samples()
         with gr.Column(scale=3, min_width=300, elem_classes="side"):
             with gr.Row(elem_classes="buttons"):
                 button = gr.Button(i18n("download"), variant="primary", elem_id=ids.DOWNLOAD, scale=2, min_width=120)
+                correcting = gr.Button(i18n("correct"), elem_id=ids.CORRECT, min_width=120)
                 another(i18n("another"))
             values, fine = _settings(i18n, studio.model)
             with gr.Accordion(i18n("details"), open=False, elem_id=ids.DETAILS):
@@ -191,6 +191,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
         do.weigh, **_weighing(do, key, values, status)
     )
     _wire_settings(do, values, parts, key)
+    _wire_editor(do, correcting, values, parts, key)
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
     download.on_click(button, do.file, {"api_name": ids.API_FILE}, **inputs)
     download.on_click(alpha_button, do.alpha, {"api_name": ids.API_ALPHA}, **inputs)
@@ -240,6 +241,13 @@ def _details(i18n: gr.I18n) -> tuple[Any, Any]:
 def _weighing(do: Handlers, key: Any, values: dict[str, Any], status: Any) -> dict[str, Any]:
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": status}
     return {**inputs, "api_visibility": "private", "trigger_mode": "always_last", **do.studio.behind}
+
+
+def _wire_editor(do: Handlers, button: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
+    """Show what was corrected by hand, once the editor is closed."""
+    again: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": parts, **do.studio.light}
+    shown_again = correct.on_click(button, do.studio, key).then(do.recompose, api_visibility="private", **again)
+    shown_again.then(do.weigh, **_weighing(do, key, values, parts[-1]))
 
 
 def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: Any) -> None:
