@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.visitor import Visitor
-from tests.ui.browser import MODEL, Site, Visit, changed, choose, download, pick, shown, unfold
+from tests.ui.browser import MODEL, Site, Visit, changed, choose, download, open_tab, pick, shown, unfold
 
 SUIT = (320, 720)  # a place of the astronaut's suit in the photo, of 1024 x 1024 px
 DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -41,6 +42,9 @@ class Editor:
 
     def open(self) -> Editor:
         self.page.locator(f"#{ids.CORRECT}").click()
+        return self.ready()
+
+    def ready(self) -> Editor:
         expect(self.dialog).to_have_attribute("data-state", "ready")
         return self
 
@@ -262,6 +266,33 @@ def test_whole_subjects(visit: Visit, tmp_path: Path, photos: Path) -> None:
     expect(editor.dialog).to_have_count(0)
     after = alpha_of(page, tmp_path)
     assert after[first[1], first[0]] == 255 and after[second[1], second[0]] == 0
+
+
+def test_a_card_of_a_batch(page: Page, photos: Path, tmp_path: Path) -> None:
+    """What was corrected is in the archive, and stays when the batch is made again with other settings."""
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, photos / "astronaut.jpg", photos / "rocket.jpg")
+    page.locator(f"#{ids.BATCH_START}").click()
+    status = page.locator(f"#{ids.BATCH_STATUS}")
+    expect(status).to_contain_text("2 done")
+    card = page.locator(f"#{ids.BATCH_BOARD} .card[data-name='astronaut.jpg']")
+    thumbnail = str(card.locator("img").get_attribute("src"))
+    card.get_by_text("Correct").click()
+    editor = Editor(page).ready()
+    page.keyboard.press("x")
+    editor.stroke((260, 720), SUIT, (380, 720))
+    editor.wait().done()
+    expect(card.locator("img")).not_to_have_attribute("src", thumbnail)
+    assert _archived(page, tmp_path, "astronaut-cutout.png")[SUIT[1], SUIT[0], 3] == 0
+    pick(page, ids.BATCH_BACKGROUND, "white")
+    page.locator(f"#{ids.BATCH_START}").click()
+    expect(status).to_contain_text("0 running, 2 done")
+    assert _archived(page, tmp_path, "astronaut-cutout.png")[SUIT[1], SUIT[0]].tolist() == [255, 255, 255]
+
+
+def _archived(page: Page, folder: Path, name: str) -> np.ndarray:
+    with zipfile.ZipFile(download(page, ids.BATCH_ZIP, folder)) as archive, archive.open(name) as file:
+        return np.asarray(Image.open(file))
 
 
 def test_nobody_else_reaches_a_drawing(page: Page, editor: Editor, site: Site) -> None:

@@ -48,6 +48,8 @@ class Item:
     found: bool = True
     uncertainty: float = 0.0
     options: Options | None = None
+    key: str = ""
+    corrected: bytes = b""
     wants_alpha: bool = False
     alpha: str = ""
 
@@ -73,6 +75,7 @@ class Batch:
 
     items: dict[int, Item] = field(default_factory=dict)
     changed: threading.Event = field(default_factory=threading.Event)
+    edited: int = 0  # number of the photo in the editor
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _last: int = 0
     _is_watched: bool = False

@@ -35,11 +35,11 @@ def on_click(button: Any, studio: Studio, key: Any) -> Any:
     def begin(key: str | None, request: gr.Request) -> dict[str, Any] | None:
         return info_of(studio, key, request)
 
-    return follow(button.click, begin, key, studio)
+    return follow(button.click, begin, key, studio.light)
 
 
-def follow(event: Callable[..., Any], begin: Callable[..., Any], inputs: Any, studio: Studio) -> Any:
-    """The same for any event; `begin` returns what `info_of` does."""
+def follow(event: Callable[..., Any], begin: Callable[..., Any], inputs: Any, limits: dict[str, Any]) -> Any:
+    """The same for any event; `begin` returns what `info_of` does, within limits such as `Studio.light`."""
     info, changed = gr.JSON(visible=False), gr.Checkbox(visible=False)
-    began = event(begin, inputs, info, trigger_mode="once", api_visibility="private", **studio.light)
+    began = event(begin, inputs, info, trigger_mode="once", api_visibility="private", **limits)
     return began.success(None, info, changed, js=_OPEN, api_visibility="private")

@@ -119,7 +119,7 @@ class Editor:
             found = next((id for id, each in drawings if (each.visitor, each.key) == (visitor, key)), None)
         if found is None:
             found = secrets.token_urlsafe(16)
-            drawing = Drawing(visitor, key, _packed(kept.full.raw))
+            drawing = Drawing(visitor, key, packed(kept.full.raw))
             with self._lock:
                 self._drawings[found] = drawing
                 self._trim()
@@ -151,7 +151,7 @@ class Editor:
                 if box.width == 0:
                     return kept, box
                 part = np.s_[box.top : box.bottom, box.left : box.right]
-                drawing.done.append(Step(box, _packed(raw[part]), _packed(new[part])))
+                drawing.done.append(Step(box, packed(raw[part]), packed(new[part])))
                 drawing.undone.clear()
                 del drawing.done[:-MOST_STEPS]
         changed = kept.corrected(new)
@@ -284,7 +284,7 @@ def _gone() -> Refused:
 def _corrected(cutout: Cutout, drawing: Drawing, asked: str, body: Any) -> Alpha:
     raw = cutout.raw
     if asked == "reset":
-        return _unpacked(drawing.original, raw.shape)
+        return unpacked(drawing.original, raw.shape)
     scale = view_scale(raw.shape)
     try:
         if asked == "stroke":
@@ -310,15 +310,17 @@ def _difference(before: Alpha, after: Alpha) -> Box:
     return Box(left, top, left + width, top + height)
 
 
-def _with_part(pha: Alpha, box: Box, packed: bytes) -> Alpha:
+def _with_part(pha: Alpha, box: Box, data: bytes) -> Alpha:
     new = pha.copy()
-    new[box.top : box.bottom, box.left : box.right] = _unpacked(packed, (box.height, box.width))
+    new[box.top : box.bottom, box.left : box.right] = unpacked(data, (box.height, box.width))
     return new
 
 
-def _packed(pha: Alpha) -> bytes:
+def packed(pha: Alpha) -> bytes:
+    """An alpha in little memory."""
     return zlib.compress(pha.tobytes(), 1)
 
 
-def _unpacked(data: bytes, shape: tuple[int, ...]) -> Alpha:
+def unpacked(data: bytes, shape: tuple[int, ...]) -> Alpha:
+    """The alpha (H, W) of `packed`, not to be written to."""
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)

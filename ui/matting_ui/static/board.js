@@ -46,6 +46,7 @@ const card = (photo) => {
   reason.title = photo.reason;
   const acts = part("div", "acts");
   if (photo.retry) acts.append(button("retry", photo.number, photo.retry));
+  if (photo.state === "done") acts.append(button("edit", photo.number, words.correct));
   if (photo.result) acts.append(link(photo.result, photo.file, words.download));
   acts.append(button("discard", photo.number, photo.discard));
   const made = part("article", `card ${photo.state}`);

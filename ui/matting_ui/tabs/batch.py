@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from matting_client import Cutout, MattingError, Options
+from matting_client.budget import PHOTOS
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 
-from matting_ui import controls, download, ids
+from matting_ui import controls, correct, download, ids
 from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
 from matting_ui.context import Studio, code_of, shown, words_of
+from matting_ui.editor import packed, unpacked
 from matting_ui.filenames import LONGEST, cut
 from matting_ui.gradio_patches import values_of
 from matting_ui.i18n import failure, texts
@@ -61,8 +63,38 @@ class Handlers:
         if values_of(event)["action"] == "retry":
             options = self._options(request, values)
             self._start(batch, batch.claim_again(number, options, bool(values.get("alpha"))), options, request)
-        else:
+        elif values_of(event)["action"] == "discard":
             batch.discard(number)
+
+    def edit(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> dict[str, Any] | None:
+        """Keep the cutout of a photo that is done, for the editor; None where something else was asked."""
+        item = (batch or Batch()).items.get(int(values_of(event)["number"]))
+        if batch is None or item is None or item.path is None or values_of(event)["action"] != "edit":
+            return None
+        try:
+            kept = self.studio.store.get(item.key)
+            if kept is None:
+                item.key, kept = self.studio.keep(item.path)
+                if item.corrected:
+                    self.studio.store.replace(item.key, kept.corrected(unpacked(item.corrected, kept.full.raw.shape)))
+        except MattingError as error:
+            raise shown(error, request) from None
+        batch.edited = item.number
+        return correct.info_of(self.studio, item.key, request)
+
+    def take_over(self, batch: Batch | None, request: gr.Request) -> None:
+        """Make the result of the photo that was in the editor anew, with the options that it had."""
+        item = batch.items.get(batch.edited) if batch else None
+        kept = self.studio.store.get(item.key) if item else None
+        if batch is None or item is None or kept is None or item.options is None:
+            return
+        batch.edited = 0
+        item.corrected = packed(kept.full.raw)
+        try:
+            with PHOTOS.hold(kept.full.raw.size):
+                self._finish(item, kept.full.with_options(item.options), code_of(request))
+        except MattingError as error:
+            raise shown(error, request) from None
 
     def clear(self, batch: Batch | None) -> None:
         """Forget all photos."""
@@ -134,13 +166,9 @@ class Handlers:
             path = self.studio.uploaded(item.path)
             with self.studio.opened(path, item.name) as photo:
                 cutout = self.studio.cut(photo, options, item.name, None)
-                ending = f"-cutout{SUFFIX_OF_FORMAT[options.format]}"
-                item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
-                item.alpha = self._alpha(cutout, item) if item.wants_alpha else ""
-                item.thumbnail = _address(self._thumbnail(cutout))
-            item.height, item.width = cutout.rgb.shape[:2]
-            item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
-            item.reason = "" if item.found else texts(code)["nothing_found"]
+                if item.corrected:
+                    cutout = replace(cutout, raw=unpacked(item.corrected, cutout.raw.shape))
+                self._finish(item, cutout, code)
             item.seconds, item.state = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0), DONE
         except MattingError as error:
             subject = "" if error.subject == item.name else error.subject  # the photo's name stands beside it
@@ -150,6 +178,16 @@ class Handlers:
         except Exception:
             item.fail(texts(code)["failed"])
             raise
+
+    def _finish(self, item: Item, cutout: Cutout, code: str) -> None:
+        """Write what there is of a photo."""
+        ending = f"-cutout{SUFFIX_OF_FORMAT[cutout.options.format]}"
+        item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
+        item.alpha = self._alpha(cutout, item) if item.wants_alpha else ""
+        item.thumbnail = _address(self._thumbnail(cutout))
+        item.height, item.width = cutout.rgb.shape[:2]
+        item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
+        item.reason = "" if item.found else texts(code)["nothing_found"]
 
     def _thumbnail(self, cutout: Cutout) -> str:
         small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[0]
@@ -233,6 +271,7 @@ def _drop() -> Any:
 def _board() -> Any:
     names = (
         "look_first",
+        "correct",
         "download",
         "download_alpha",
         "close",
@@ -278,6 +317,8 @@ def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], st
     drop.upload(do.add, batch, batch, **quick).then(**look, **quick)
     start.click(do.run, batch, parts, inputs_kwargs=values, **work)
     board.select(do.act, batch, None, inputs_kwargs=values, **quick).then(**look, **work)
+    closed = correct.follow(board.select, do.edit, batch, do.studio.work)
+    closed.then(do.take_over, batch, None, **quick).then(**look, **work)
     clear.click(do.clear, batch, None, **quick).then(**look, **quick)
     dependent = [values[name] for name in ("colour", "picture", "quality", "margin")]
     deciding = [values[name] for name in ("background", "format", "crop")]
