@@ -54,7 +54,18 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = result.add_argument
+    _add_address(result)
+    _add_engine(result)
+    _add_process(result)
+    _add_callers(result)
+    _add_results(result)
+    _add_page(result)
+    return result
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    """Where it listens, and who may ask."""
+    add = parser.add_argument
     add("--host", default=Settings.host, help="address to listen on (default: %(default)s, this machine only)")
     add("--port", type=int, default=Settings.port, help="default: %(default)s; 0 takes a free one")
     add(
@@ -70,6 +81,11 @@ def parser() -> argparse.ArgumentParser:
         default=_environment("TRUSTED_PROXIES", ""),
         help="addresses or networks of proxies whose X-Forwarded-For is believed (default: none)",
     )
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    """Where the model runs."""
+    add = parser.add_argument
     add("--url", default=Settings.url, help="of Triton: grpc://host:port or http://host:port (default: %(default)s)")
     add("--model", default=Settings.model, help="matting_512 or matting_1024 (default: %(default)s)")
     add("--engine", default=Settings.engine, metavar="triton|local", help="a server, or this process (default: triton)")
@@ -85,6 +101,11 @@ def parser() -> argparse.ArgumentParser:
         default=Settings.lb_policy,
         help="of gRPC, where --url names several servers (default: %(default)s)",
     )
+
+
+def _add_process(parser: argparse.ArgumentParser) -> None:
+    """What one photo and all photos may take, and what is logged."""
+    add = parser.add_argument
     add(
         "--max-upload-mb",
         type=int,
@@ -108,12 +129,10 @@ def parser() -> argparse.ArgumentParser:
         default=_environment("ACCESS_LOG", "0") == "1",
         help="write a line for each request (default: refusals, summed up)",
     )
-    _add_limits(result)
-    return result
 
 
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    """Who may use the API, and how much of it; all but --page can be set in the environment."""
+def _add_callers(parser: argparse.ArgumentParser) -> None:
+    """Who may use the API, and how much of it; from here on all but --page can be set in the environment."""
     add = parser.add_argument
     add(
         "--queue",
@@ -156,6 +175,11 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         default=_environment("URL_PORTS", "80,443"),
         help="ports of other hosts that --urls may use (default: %(default)s)",
     )
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    """What is kept, and how large results are."""
+    add = parser.add_argument
     add(
         "--samples",
         type=Path,
@@ -171,6 +195,11 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         default=_environment("PREVIEW_DEFAULT", "0") == "1",
         help="make results without a size as small as remove.bg does, 0.25 megapixels (default: as large as the photo)",
     )
+
+
+def _add_page(parser: argparse.ArgumentParser) -> None:
+    """Under which addresses the page is shown, and to whom."""
+    add = parser.add_argument
     add(
         "--root-path",
         metavar="PATH",

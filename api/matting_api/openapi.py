@@ -2,153 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from matting_client import presets, templates
 from matting_client.idphoto import PAPERS, sizes
-from matting_client.options import MAX_DPI, MAX_ERODE, MAX_KB, MAX_THRESHOLD, ORIENTATIONS
-from matting_client.processing import SHADOWS
 
+from matting_api.openapi_fields import (
+    BASE64,
+    BEHIND,
+    FILE,
+    FLAG,
+    MASK,
+    OF_OURS,
+    OF_REMOVEBG,
+    TEXT,
+    TINY,
+    Json,
+    choice_field,
+    text_field,
+)
 from matting_api.request.parameters import (
     ALPHA_FIELDS,
-    CHANNELS,
     CUTOUT_FIELDS,
-    FIXED,
-    FORMATS,
-    SHADOW_TYPES,
-    SIZES,
-    TYPES,
 )
-from matting_api.settings import MODELS
 
-Json = dict[str, Any]
 ABOUT = 'Cuts people and products out of photos. Every error is `{"errors": [{"title", "code", "detail"}]}`.'
-# A photo of 2 x 2 pixels, small enough to be read here.
-TINY = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR42mP89eEOAwMDEwMDAwMDAwAhkALKPoT4swAAAABJRU5ErkJggg=="
-_TEXT: Json = {"type": "string"}
-_FLAG: Json = {"type": "boolean"}
-_LENGTH = r"\d{1,3}(px|%)?"
 
 
-def _text(about: str, example: str, pattern: str | None = None, **more: Any) -> Json:
-    return {**_TEXT, "description": about, "example": example, **({"pattern": pattern} if pattern else {}), **more}
-
-
-def _choice(about: str, values: Any, **more: Any) -> Json:
-    return {**_TEXT, "enum": list(values), "description": about, **more}
-
-
-_FRAMING: Json = {
-    "roi": _text(
-        "Left, top, right and bottom of the part of the photo that counts, in px or %.",
-        "0% 0% 100% 100%",
-        rf"^{_LENGTH} {_LENGTH} {_LENGTH} {_LENGTH}$",
-    ),
-    "crop": {**_FLAG, "default": False, "description": "Cut the result to what can be seen of the subject."},
-    "crop_margin": _text(
-        "Room around a cropped subject: one, two (top and bottom, left and right) or four (top, right, bottom, left) "
-        "of 0..500px or 0..50% of the subject's size.",
-        "10%",
-        rf"^{_LENGTH}( {_LENGTH}( {_LENGTH} {_LENGTH})?)?$",
-    ),
-    "scale": _text("`original`, or how much of the result the subject fills.", "80%", r"^(original|\d{2,3}%)$"),
-    "position": _text(
-        "`original`, `center`, or how the room beside the subject is divided, across and down. center with a scale.",
-        "50% 100%",
-        r"^(original|center|\d{1,3}%( \d{1,3}%)?)$",
-    ),
-}
-_SHADOW_OPACITY: Json = {"type": "integer", "minimum": 0, "maximum": 100, "description": "How dark the shadow is."}
-_REMOVEBG: Json = {
-    "image_url": _text("The photo's address, where the server may fetch it.", "https://example.com/photo.jpg"),
-    "size": _choice(
-        "The largest result: preview, small and regular 0.25 megapixels, medium 1.5, hd 4, 4k 10; else as the photo.",
-        SIZES,
-        default="auto",
-    ),
-    "type": _choice("Accepted; one model serves them all.", TYPES, default="auto"),
-    "format": _choice(
-        "auto: JPEG with a background, PNG without. A JPEG without a background stands on white. zip: color.jpg and "
-        "alpha.png.",
-        FORMATS,
-        default="auto",
-    ),
-    "channels": _choice("alpha: an 8-bit grey PNG.", CHANNELS, default="rgba"),
-    **_FRAMING,
-    "bg_color": _text("Hex with or without #, also with an alpha as in 81d4fa77, or a CSS colour name.", "81d4fa"),
-    "bg_image_url": _text("Address of a picture to put behind.", "https://example.com/wall.jpg"),
-    "add_shadow": {**_FLAG, "description": "A shadow below what touches the ground."},
-    "shadow_type": _choice("drop lies behind the subject; the others below what touches the ground.", SHADOW_TYPES),
-    "shadow_opacity": _SHADOW_OPACITY,
-    "semitransparency": {**_FLAG, "default": True, "description": "false: what lies inside the subject is opaque."},
-    **{name: _choice("Accepted for compatibility.", values) for name, values in FIXED.items()},
-}
-_OWN: Json = {
-    "preset": _choice("A set of options; others win over it.", presets()),
-    "template": _choice("A shop's picture; what it would object to comes back in X-Warning.", templates()),
-    "model": _choice("matting_1024 sees finer hair, at four times the cost; left out: the server's own.", MODELS),
-    "points": _text(
-        "Corrections as JSON, at most 200, in pixels of the photo. Without a radius the subject at the point is "
-        "removed, or kept alone; with one, what a brush covers there, snapped to the photo's edges.",
-        '[{"x": 1, "y": 1, "keep": true, "radius": 1}]',
-    ),
-    "background": _text("A colour to put behind: hex, or a CSS colour name.", "#ffffff"),
-    "format": _choice("A JPEG without a background stands on white.", ("png", "jpeg", "jpg", "webp"), default="png"),
-    "quality": {"type": "integer", "minimum": 1, "maximum": 100, "default": 92, "description": "Of JPEG and WebP."},
-    "alpha_threshold": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": MAX_THRESHOLD,
-        "description": "Alpha below it, of 255, becomes 0.",
-    },
-    "erode": {
-        "type": "number",
-        "minimum": -MAX_ERODE,
-        "maximum": MAX_ERODE,
-        "description": "Pull the edge in, in px at a 1024 px short side; negative dilates.",
-    },
-    "feather": {**_FLAG, "description": "Soften the edge."},
-    "solid": {**_FLAG, "description": "What lies inside the subject is opaque."},
-    "foreground": {**_FLAG, "default": True, "description": "The subject's own colours at the edge."},
-    "refine": {**_FLAG, "default": True, "description": "Follow the edges of large photos."},
-    "passes": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 2,
-        "default": 2,
-        "description": "2: a subject that is small in its photo is seen again, up close.",
-    },
-    "orientation": _choice(
-        "auto: ask about the photo in all four orientations and believe the most certain answer, for photos that lie "
-        "on their side.",
-        ORIENTATIONS,
-        default="given",
-    ),
-    **_FRAMING,
-    "size": _text(
-        "`original`, or the largest result: a longest side or an area.", "1080px", r"^(original|\d{1,4}px|\d{1,2}MP)$"
-    ),
-    "canvas": _text("The result's exact size; the subject fills `scale` of it.", "2000x2000", r"^\d{2,4}(x\d{2,4})?$"),
-    "shadow": _choice("What the subject casts.", SHADOWS, default="none"),
-    "shadow_opacity": {**_SHADOW_OPACITY, "default": 50},
-    "max_kb": {"type": "integer", "minimum": 1, "maximum": MAX_KB, "description": "The largest JPEG or WebP, in kB."},
-    "dpi": {
-        "type": "number",
-        "minimum": 1,
-        "maximum": MAX_DPI,
-        "description": "Pixels an inch, written into the file.",
-    },
-    "keep_exif": {**_FLAG, "description": "Write when and with what the photo was taken, never where."},
-}
-_FILE = {**_TEXT, "format": "binary", "description": "JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP, JPEG 2000 or PPM."}
-_BEHIND = {**_TEXT, "format": "binary", "description": "A picture to put behind, instead of a colour."}
-_MASK = {
-    **_TEXT,
-    "format": "binary",
-    "description": "White keeps, black removes, grey and transparent leave the result. In the photo's shape.",
-}
-_BASE64 = _text("The photo in base64, instead of image_file.", TINY, format="byte")
-_PICTURE: Json = {"schema": {**_TEXT, "format": "binary"}}
+_PICTURE: Json = {"schema": {**TEXT, "format": "binary"}}
 _ERROR: Json = {
     "type": "object",
     "required": ["errors"],
@@ -158,7 +36,7 @@ _ERROR: Json = {
             "items": {
                 "type": "object",
                 "required": ["title", "code", "detail"],
-                "properties": {"title": _TEXT, "code": _TEXT, "detail": _TEXT},
+                "properties": {"title": TEXT, "code": TEXT, "detail": TEXT},
             },
         }
     },
@@ -199,13 +77,13 @@ def _error(about: str, code: str, detail: str) -> Json:
 def _answers(*kinds: str) -> Json:
     as_json = {
         "type": "object",
-        "properties": {"data": {"type": "object", "properties": {"result_b64": _TEXT}}},
+        "properties": {"data": {"type": "object", "properties": {"result_b64": TEXT}}},
     }
     content = dict.fromkeys(kinds, _PICTURE)
     return {
         "200": {
             "description": "The result. With `Accept: application/json` it comes as base64 in data.result_b64.",
-            "headers": {name: {"schema": _TEXT, "description": text} for name, text in _HEADERS.items()},
+            "headers": {name: {"schema": TEXT, "description": text} for name, text in _HEADERS.items()},
             "content": {**content, "application/json": {"schema": as_json}},
         },
         **{status: _error(*told) for status, told in _ERRORS.items()},
@@ -247,11 +125,11 @@ def example(value: Json) -> Json:
 
 
 _WITHOUT_FILE = {
-    **_object({"image_file_b64": _BASE64, **_REMOVEBG}),
+    **_object({"image_file_b64": BASE64, **OF_REMOVEBG}),
     "anyOf": [{"required": ["image_file_b64"]}, {"required": ["image_url"]}],
 }
 # One of image_file, image_file_b64 and image_url is needed, which no list of required names can say.
-_WITH_FILE = _object({"image_file": _FILE, "bg_image_file": _BEHIND, **_WITHOUT_FILE["properties"]})
+_WITH_FILE = _object({"image_file": FILE, "bg_image_file": BEHIND, **_WITHOUT_FILE["properties"]})
 _SAMPLE = {"image_file_b64": TINY, "size": "auto", "crop": True, "crop_margin": "10%", "bg_color": "81d4fa"}
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 REMOVEBG: Json = {
@@ -266,21 +144,21 @@ REMOVEBG: Json = {
     "responses": _answers(*_PICTURES, "application/zip"),
 }
 CUTOUT = _own(
-    {name: _OWN[name] for name in CUTOUT_FIELDS},
-    {"image_file": _FILE, "bg_image_file": _BEHIND, "mask_file": _MASK},
+    {name: OF_OURS[name] for name in CUTOUT_FIELDS},
+    {"image_file": FILE, "bg_image_file": BEHIND, "mask_file": MASK},
     *_PICTURES,
 )
-ALPHA = _own({name: _OWN[name] for name in ALPHA_FIELDS}, {"image_file": _FILE, "mask_file": _MASK}, "image/png")
+ALPHA = _own({name: OF_OURS[name] for name in ALPHA_FIELDS}, {"image_file": FILE, "mask_file": MASK}, "image/png")
 IDPHOTO = _own(
     {
-        "kind": _choice("What office the photo is for.", sizes()),
-        "background": _text("A colour instead of the one that the office asks for.", "#ffffff"),
+        "kind": choice_field("What office the photo is for.", sizes()),
+        "background": text_field("A colour instead of the one that the office asks for.", "#ffffff"),
         "zoom": {"type": "number", "minimum": 0.67, "maximum": 1.5, "default": 1, "description": "Of the head's size."},
         "shift": {"type": "number", "minimum": -0.2, "maximum": 0.2, "default": 0, "description": "Downwards."},
-        "paper": _choice("A sheet to print instead of the photo.", PAPERS),
-        "format": _choice("pdf: of a sheet.", ("jpeg", "pdf"), default="jpeg"),
+        "paper": choice_field("A sheet to print instead of the photo.", PAPERS),
+        "format": choice_field("pdf: of a sheet.", ("jpeg", "pdf"), default="jpeg"),
     },
-    {"image_file": _FILE},
+    {"image_file": FILE},
     "image/jpeg",
     "application/pdf",
 )
@@ -301,9 +179,9 @@ IMPROVE: Json = {
             "multipart/form-data": {
                 "schema": _object(
                     {
-                        "image_file": _FILE,
-                        "image_filename": _text("What the photo is called.", "shoe.jpg"),
-                        "tag": _text("A word of your own.", "hair"),
+                        "image_file": FILE,
+                        "image_filename": text_field("What the photo is called.", "shoe.jpg"),
+                        "tag": text_field("A word of your own.", "hair"),
                     },
                     "image_file",
                 )
@@ -343,7 +221,7 @@ METRICS: Json = {
     "responses": {
         "200": {
             "description": "Prometheus' text form.",
-            "content": {"text/plain": {"schema": _TEXT, "example": "matting_photos_total 64.0\n"}},
+            "content": {"text/plain": {"schema": TEXT, "example": "matting_photos_total 64.0\n"}},
         }
     }
 }
@@ -371,14 +249,14 @@ VIDEO: Json = {
             "multipart/form-data": {
                 "schema": _object(
                     {
-                        "video_file": {**_TEXT, "format": "binary", "description": "MP4, MOV, WebM, MKV, AVI or MPEG."},
-                        "format": _choice(
+                        "video_file": {**TEXT, "format": "binary", "description": "MP4, MOV, WebM, MKV, AVI or MPEG."},
+                        "format": choice_field(
                             "webm: VP9 with alpha; mov: ProRes 4444; mp4: H.264, which needs a background.",
                             ("webm", "mov", "mp4"),
                             default="webm",
                         ),
-                        "background": _text("A colour, or `blur` for the clip itself out of focus.", "#00b140"),
-                        "alpha_only": {**_FLAG, "default": False, "description": "The alpha in grey."},
+                        "background": text_field("A colour, or `blur` for the clip itself out of focus.", "#00b140"),
+                        "alpha_only": {**FLAG, "default": False, "description": "The alpha in grey."},
                     },
                     "video_file",
                 )

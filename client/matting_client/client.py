@@ -14,9 +14,10 @@ import numpy as np
 import PIL.Image
 
 from matting_client import processing
-from matting_client.cutout import Cutout, Origin
+from matting_client.cutout import Cutout
 from matting_client.engine import AsyncEngine, Engine
 from matting_client.errors import InputError
+from matting_client.files import Origin
 from matting_client.imaging import decode
 from matting_client.imaging.decode import GREY, Limits
 from matting_client.options import Options

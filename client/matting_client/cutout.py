@@ -15,6 +15,7 @@ import PIL.Image
 from matting_client import processing
 from matting_client.correction import Correction, Pick, Stroke
 from matting_client.errors import OptionError
+from matting_client.files import Encoded, Origin
 from matting_client.framing import window_of
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, MEDIA_TYPES, encode, encode_within, write
@@ -38,44 +39,6 @@ def _background(path: Path) -> Image:
         return _background_of(path.absolute(), path.stat().st_mtime_ns)
     except OSError:
         return read(path)  # which says what is wrong
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a photo's file told beside its pixels.
-
-    Attributes
-    ----------
-    notes : what was repaired or left out when it was read, as sentences to show.
-    dpi : pixels an inch across and down, when the file says so.
-    exif : the file's EXIF block.
-    """
-
-    notes: tuple[str, ...] = ()
-    dpi: tuple[float, float] | None = None
-    exif: bytes = b""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Encoded:
-    """A result as the bytes of a file.
-
-    Attributes
-    ----------
-    data : the file.
-    media_type : such as "image/png".
-    size : (width, height) in pixels.
-    timings : seconds of each step from the photo on.
-    """
-
-    data: bytes
-    media_type: str
-    size: tuple[int, int]
-    timings: Timings
-
-    def __repr__(self) -> str:
-        width, height = self.size
-        return f"<Encoded {width}x{height} {self.media_type}, {len(self.data)} bytes>"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from matting_client.cutout import Cutout, Encoded
+from matting_client.cutout import Cutout
 from matting_client.errors import OptionError
+from matting_client.files import Encoded
 from matting_client.options import Options
 from matting_client.processing import subject_box
 

@@ -11,7 +11,7 @@ import torch
 from matting_client.processing import letterbox, unletterbox
 from numpy.typing import NDArray
 
-from matting_training.data.pairs import Pair, pictures, read_alpha, read_rgb
+from matting_training.data.pairs import Pair, read_alpha, read_rgb
 from matting_training.metrics import score
 from matting_training.model.unet import MattingUNet
 from matting_training.process import autocast
@@ -50,11 +50,6 @@ def validate_pairs(
         pred, truth = predict(read_rgb(pair.image)), read_alpha(pair.alpha)
         rows.append(score(pred / 255.0, truth / 255.0, metrics))
     return {name: float(np.mean([row[name] for row in rows])) for name in metrics}
-
-
-def mean_alpha(predict: Predict, folder: Path) -> float:
-    """Mean alpha over pictures without any subject: 0 is right."""
-    return float(np.mean([predict(read_rgb(path)).mean() / 255 for path in pictures(folder)]))
 
 
 def sheet(found: list[tuple[Pair, Array]], path: Path, height: int = 256) -> None:

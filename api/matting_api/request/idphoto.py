@@ -8,7 +8,8 @@ from matting_client import Options
 from matting_client.idphoto import PAPERS, IdAsked, sizes
 
 from matting_api.errors import bad_request
-from matting_api.request.parameters import Asked, read_choice, read_colour, read_number, refuse_unknown
+from matting_api.request.fields import read_choice, read_colour, read_number, refuse_unknown
+from matting_api.request.parameters import Asked
 
 FIELDS = ("kind", "background", "zoom", "shift", "paper", "format")
 FORMATS = ("jpeg", "pdf")

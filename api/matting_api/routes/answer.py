@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from fastapi.responses import JSONResponse, Response
 from matting_client.budget import room_for
-from matting_client.cutout import Cutout, Encoded
+from matting_client.cutout import Cutout
+from matting_client.files import Encoded
 from matting_client.idphoto import INCOMPLETE, IdAsked
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
@@ -98,12 +99,7 @@ def answer(
     service.metrics.spent({"wait": waited, **result.timings.since(cutout.seconds)})
     service.keep(result.data, PurePath(photo[1]).stem, _ending(asked, result.media_type))
     foreground = _foreground(result.pha)
-    if wants_json(accept, result.media_type):
-        encoded = base64.b64encode(result.data).decode()
-        places = {f"foreground_{name}": value for name, value in foreground.items()}
-        response: Response = JSONResponse({"data": {"result_b64": encoded, **places}})
-    else:
-        response = Response(result.data, media_type=result.media_type)
+    response = _with_body(result, foreground, accept)
     timing = (f"{step};dur={1000 * spent:.1f}" for step, spent in {"wait": waited, **result.timings}.items())
     height, width = result.pha.shape
     response.headers.update(
@@ -123,6 +119,15 @@ def answer(
     if warnings:
         response.headers["X-Warning"] = "; ".join(warnings)
     return response
+
+
+def _with_body(result: Result, foreground: dict[str, int], accept: str) -> Response:
+    """The file itself, or JSON around it."""
+    if not wants_json(accept, result.media_type):
+        return Response(result.data, media_type=result.media_type)
+    encoded = base64.b64encode(result.data).decode()
+    places = {f"foreground_{name}": value for name, value in foreground.items()}
+    return JSONResponse({"data": {"result_b64": encoded, **places}})
 
 
 def _ending(asked: Asked, media_type: str) -> str:

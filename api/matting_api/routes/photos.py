@@ -17,7 +17,7 @@ from matting_api.concurrency import Turns
 from matting_api.errors import bad_request
 from matting_api.model_client import Service
 from matting_api.paths import ALPHA, CUTOUT, IDPHOTO, REMOVEBG
-from matting_api.request.body import Source, read_form
+from matting_api.request.body import Form, Source, read_form
 from matting_api.request.fetch import Fetcher
 from matting_api.request.idphoto import read_idphoto
 from matting_api.request.parameters import Asked, read_alpha, read_cutout, read_removebg
@@ -51,9 +51,7 @@ def router(
         limit = body_limit(request.url.path, request.headers)
         async with read_form(request, limit, takes_photo) as form:
             asked = read(form.fields, form.background is not None)
-            if form.mask is not None and not takes_photo:
-                detail = "mask_file: got a mask, which remove.bg does not know; send it to /v1/cutout"
-                raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
+            _check_mask(form, takes_photo)
             for source in (form.photo, form.background):
                 if source is not None:
                     await source.fetch(fetcher)
@@ -63,10 +61,7 @@ def router(
                 if await request.is_disconnected():
                     return Response(status_code=CLIENT_GONE)
                 photo = await _load(form.photo)
-                beside = Beside(
-                    background=await _load(form.background) if form.background else None,
-                    mask=await _load(form.mask) if form.mask else None,
-                )
+                beside = await _load_beside(form)
                 accept = request.headers.get("accept", "")
                 job = partial(answer, service, photo, beside, asked, accept, waited)
                 return await to_thread.run_sync(job, limiter=threads)
@@ -88,6 +83,19 @@ def router(
         return await serve(request, read_idphoto, True)
 
     return routes
+
+
+def _check_mask(form: Form, takes_photo: bool) -> None:
+    if form.mask is not None and not takes_photo:
+        detail = "mask_file: got a mask, which remove.bg does not know; send it to /v1/cutout"
+        raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
+
+
+async def _load_beside(form: Form) -> Beside:
+    return Beside(
+        background=await _load(form.background) if form.background else None,
+        mask=await _load(form.mask) if form.mask else None,
+    )
 
 
 async def _load(source: Source) -> tuple[bytes, str]:

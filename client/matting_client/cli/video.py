@@ -23,7 +23,7 @@ from matting_client.system import tune_for_many_photos
 from matting_client.video import job
 from matting_client.video.background import open_background
 from matting_client.video.pipeline import Plan, render
-from matting_client.video.reader import Raw, Source, open_source
+from matting_client.video.source import Raw, Source, open_source
 from matting_client.video.still import Still
 from matting_client.video.writer import ANIMATED, CODECS, AnimatedPicture, Pictures, RawPixels, Writer, check_encoder
 

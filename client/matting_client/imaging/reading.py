@@ -15,24 +15,20 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from matting_client.imaging import formats
 from matting_client.imaging.colour import ToSrgb, code_points
+from matting_client.imaging.depth import DEEP, DeepGrey, crops, eight_bit
 from matting_client.imaging.limits import Limits, Unusable
+from matting_client.imaging.repair import lost_rows, lost_rows_of_jpeg
 from matting_client.types import U8
 
-STRIP_BYTES = 1 << 20  # of pixels that are converted at a time
 ORIENTATION = 0x0112  # the EXIF tag
 LOST_SHARE = 1 / 16  # of the rows: a picture that lacks more is refused
-JPEG_BLOCK = 18  # rows that a decoder holds back until it has seen what follows: a block, and two to smooth its colours
 MOST_PAGES = 16  # of a TIFF that are looked at
-NEW_SUBFILE_TYPE, PHOTOMETRIC, WIDTH, HEIGHT, PROFILE = 254, 262, 256, 257, 34675  # TIFF tags
+NEW_SUBFILE_TYPE, WIDTH, HEIGHT, PROFILE = 254, 256, 257, 34675  # TIFF tags
 SMALLER_COPY, MASK = 1, 4  # bits of NEW_SUBFILE_TYPE
-WHITE_IS_ZERO = 0
-# Grey of more than 8 bits, and the value of white where the mode tells it.
-DEEP = {"I;16": 65535.0, "I;16L": 65535.0, "I;16B": 65535.0, "I;16N": 65535.0, "I": None, "F": None}
 # What Pillow's decoders raise on damaged data.
 DAMAGED = (
     OSError,
@@ -199,7 +195,7 @@ def _open_rare_tiff(data: bytes, limits: Limits) -> Image.Image:
         raise SyntaxError("a kind of TIFF that cannot be read")
     limits.check_size(values.shape[1], values.shape[0])
     order = cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    picture = Image.fromarray(cv2.cvtColor(_eight_bit(values, None), order))
+    picture = Image.fromarray(cv2.cvtColor(eight_bit(values, None), order))
     picture.format = formats.TIFF
     if PROFILE in tags:
         picture.info["icc_profile"] = bytes(tags[PROFILE])
@@ -229,38 +225,13 @@ def _repaired(broken: Image.Image, data: bytes, limits: Limits, notes: list[str]
             picture = _header(data, limits, [])
             picture.load()
         is_jpeg = picture.format in (formats.JPEG, "MPO")
-        lost = _lost_rows_of_jpeg(broken, data) if is_jpeg else _lost_rows(picture)
+        lost = lost_rows_of_jpeg(broken, data) if is_jpeg else lost_rows(picture)
     except DAMAGED:
         raise _damaged(error, formats.sniff(data[: formats.HEAD])) from None
     if lost > LOST_SHARE * picture.height:
         raise _damaged(error, picture.format)
     missing = f"about {lost} of {picture.height} rows" if lost else "the end"
     return Opened(picture, data, [*notes, f"the file is incomplete: {missing} missing"])
-
-
-def _lost_rows(picture: Image.Image) -> int:
-    """Rows at the upper or lower end that hold nothing; all of them where a format does not leave what is missing 0."""
-    if picture.format not in (formats.PNG, formats.BMP, formats.TIFF, formats.PPM):
-        return picture.height
-    filled = picture.getbbox(alpha_only=False)
-    if filled is None:
-        return picture.height
-    return max(filled[1], picture.height - filled[3])
-
-
-def _lost_rows_of_jpeg(broken: Image.Image, data: bytes) -> int:
-    """Rows that the decoder has not reached when the data ends; let go on, it would make them up.
-
-    A progressive JPEG comes out at its end, and is whole once its last scan of luma has begun.
-    """
-    if not broken.info.get("progressive"):
-        filled = broken.im.getbbox(False)
-        return max(0, broken.height - (filled[3] if filled else 0) - JPEG_BLOCK)
-    at = data.rfind(b"\xff\xda")
-    count = data[at + 4] if at >= 0 and len(data) > at + 5 else 0
-    header = data[at + 5 : at + 8 + 2 * count]
-    is_last = count > 0 and len(header) == 2 * count + 3 and header[-2] == 63 and header[-1] & 15 == 0
-    return 0 if is_last else broken.height
 
 
 def _damaged(error: Exception, name: str | None) -> Unusable:
@@ -272,12 +243,12 @@ def strips(opened: Opened) -> tuple[int, Iterator[U8]]:
     """Number of channels, 3 or 4 with the picture's own alpha, and its rows as stored, (h, width, channels)."""
     picture = opened.picture
     has_alpha = picture.has_transparency_data and not _is_unused_alpha(picture)
-    deep = _DeepGrey.of(picture) if picture.mode in DEEP else None
+    deep = DeepGrey.of(picture) if picture.mode in DEEP else None
     mode = _colour_mode(picture.mode)
     to_srgb = ToSrgb(picture, mode, code_points(picture, opened.data))
 
     def rows() -> Iterator[U8]:
-        for strip in _crops(picture):
+        for strip in crops(picture):
             strip = deep.to_grey(strip) if deep else strip
             if not has_alpha:
                 yield to_srgb(strip if strip.mode == mode else strip.convert(mode))
@@ -286,12 +257,6 @@ def strips(opened: Opened) -> tuple[int, Iterator[U8]]:
             yield np.dstack([to_srgb(veiled.convert(mode)), np.asarray(veiled.getchannel("A"))])
 
     return 4 if has_alpha else 3, rows()
-
-
-def _crops(picture: Image.Image) -> Iterator[Image.Image]:
-    rows = max(1, STRIP_BYTES // (4 * picture.width))
-    for top in range(0, picture.height, rows):
-        yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
 
 
 def _colour_mode(mode: str) -> str:
@@ -306,41 +271,3 @@ def _is_unused_alpha(picture: Image.Image) -> bool:
     if picture.format not in (formats.BMP, formats.TIFF) or "A" not in picture.getbands():
         return False
     return picture.getchannel("A").getextrema() == (0, 0)
-
-
-@dataclass(frozen=True)
-class _DeepGrey:
-    """Grey of more than 8 bits -> 8 bits; Pillow's own conversion would clip instead of scale."""
-
-    white: float
-    inverted: bool
-
-    @classmethod
-    def of(cls, picture: Image.Image) -> _DeepGrey:
-        white = DEEP[picture.mode]
-        if white is None and picture.format == formats.PPM and picture.mode == "I":
-            white = 65535.0
-        if white is None:
-            white = _usual_white(max(float(np.nan_to_num(np.asarray(strip)).max()) for strip in _crops(picture)))
-        tags = getattr(picture, "tag_v2", {})
-        return cls(white, picture.format == formats.TIFF and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO)
-
-    def to_grey(self, strip: Image.Image) -> Image.Image:
-        values = _eight_bit(np.asarray(strip), self.white)
-        return Image.fromarray(255 - values if self.inverted else values)
-
-
-def _usual_white(top: float) -> float:
-    """32-bit samples do not say what white is: the smallest usual scale that holds all values; lights may exceed 1."""
-    return next((white for white, most in ((1.0, 8.0), (255.0, 255.0)) if top <= most), 65535.0)
-
-
-def _eight_bit(values: NDArray[Any], white: float | None) -> U8:
-    """Samples of any type -> 8 bits; without `white` it is the type's, or the usual one."""
-    if values.dtype == np.uint8:
-        return values
-    real = np.nan_to_num(values.astype(np.float32))
-    if white is None:
-        white = float(np.iinfo(values.dtype).max) if values.dtype == np.uint16 else _usual_white(float(real.max()))
-    out: U8 = np.round(np.clip(real / white, 0, 1) * 255).astype(np.uint8)
-    return out

@@ -14,7 +14,7 @@ from matting_client.engine import Engine
 from matting_client.options import Options
 from matting_client.types import Picture
 from matting_client.video.background import Background
-from matting_client.video.reader import Source
+from matting_client.video.source import Source
 from matting_client.video.still import Still
 from matting_client.video.stream import IN_FLIGHT, cutouts, in_order
 from matting_client.video.temporal import REACH

@@ -12,6 +12,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIENT = ROOT / "client" / "matting_client"
+MOST_LINES_OF_A_FILE = 300
+MOST_LINES_OF_A_FUNCTION = 60
+# Longer ones, and why.
+LONG_FILES = {
+    "tests/ui/test_editor.py": "every tool of one editor",
+    "tests/unit/api/test_fetch.py": "one table of addresses, and what each does",
+    "tests/unit/api/test_removebg.py": "every parameter of remove.bg",
+    "tests/unit/client/test_cpu_engine.py": "one engine beside two others",
+    "tests/unit/client/test_inputs.py": "every kind of picture that people bring",
+    "ui/matting_ui/editor.py": "one board and what happens on it",
+}
+LONG_FUNCTIONS = {
+    "ui/matting_ui/app.py:mount_page": "one call of Gradio for each part of the page, in the order of the page"
+}
 OURS = {f"matting_{name}" for name in ("server", "training", "export", "api", "ui", "bench")}
 
 
@@ -108,3 +122,30 @@ def test_every_public_name_exists() -> None:
             assert getattr(package, name) is not None
         with pytest.raises(AttributeError):
             _ = package.nothing
+
+
+def sources() -> list[Path]:
+    """Every Python file of the project."""
+    done = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py"], cwd=ROOT, capture_output=True, text=True
+    )
+    if done.returncode == 0:
+        return [ROOT / name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
+    folders = ("api", "benchmarks", "client", "export", "server", "tests", "training", "ui")  # an unpacked archive
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+
+
+def test_files_and_functions_fit_a_reader() -> None:
+    long_files, long_functions = set(), set()
+    for file in sources():
+        name = file.relative_to(ROOT).as_posix()
+        text = file.read_text(encoding="utf-8")
+        if text.count("\n") > MOST_LINES_OF_A_FILE:
+            long_files.add(name)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                if node.end_lineno - node.lineno + 1 > MOST_LINES_OF_A_FUNCTION:
+                    long_functions.add(f"{name}:{node.name}")
+    assert long_files <= set(LONG_FILES)
+    assert long_functions <= set(LONG_FUNCTIONS)

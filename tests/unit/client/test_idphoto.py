@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from matting_client import Cutout, InputError, OptionError, Options
-from matting_client.idphoto import DPI, PAPERS, Size, find_head, id_photo, print_sheet, sheet_file, sizes
+from matting_client.idphoto import DPI, PAPERS, Size, id_photo, print_sheet, sheet_file, sizes
+from matting_client.processing.head import find_head
 from numpy.typing import NDArray
 from PIL import Image
 

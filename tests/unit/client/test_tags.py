@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 from matting_client import Cutout, Options
-from matting_client.cutout import Origin
+from matting_client.files import Origin
 from matting_client.imaging.decode import decode
 from matting_client.imaging.encode import encode
 from matting_client.imaging.tags import Tags, kept_exif, srgb_profile

@@ -18,7 +18,6 @@ from matting_ui.store import Kept
 
 BACKGROUNDS = (ids.OFFICIAL, "white", "blue", "red", ids.CUSTOM)
 SUFFIX = {"jpeg": "jpg", "pdf": "pdf"}
-SHEET_SIDE = 1280  # pixels of the sheet's preview
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""Where frames come from beside video files: an animated GIF or WebP, a folder of pictures, raw pixels on a pipe."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageSequence, UnidentifiedImageError
+
+from matting_client.errors import InputError, OptionError
+from matting_client.imaging.decode import Limits, read
+from matting_client.imaging.formats import STILLS
+from matting_client.imaging.reading import DAMAGED
+from matting_client.video.reader import DEFAULT_FPS, MAX_VIDEO_PIXELS, Clip, Timed, VideoFile
+
+ANIMATIONS = (".gif", ".webp")
+
+
+class Animation:
+    """An animated GIF or WebP (or a still one: one frame)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with Image.open(path, formats=("GIF", "WEBP")) as picture:
+                count = getattr(picture, "n_frames", 1)
+                pixels = picture.width * picture.height
+        except UnidentifiedImageError:
+            raise InputError(path, "no GIF or WebP", "what its name says", "choose another file") from None
+        except (*DAMAGED, MemoryError) as error:
+            raise InputError(path, problem=f"cannot be read ({error})", remedy="choose another file") from None
+        if pixels > MAX_VIDEO_PIXELS:
+            raise InputError(path, f"{pixels} pixels", f"at most {MAX_VIDEO_PIXELS}", "make it smaller")
+        self.clip = Clip(str(path), Fraction(1, 1000), Fraction(10), count)
+
+    def frames(self) -> Iterator[Timed]:
+        """The frames; what is transparent stands on white. Errors as of a file."""
+        tick, number = 0, 0
+        try:
+            with Image.open(self.path, formats=("GIF", "WEBP")) as picture:
+                for shown in ImageSequence.Iterator(picture):
+                    rgba = shown.convert("RGBA")
+                    ground = Image.new("RGBA", rgba.size, "white")
+                    ground.alpha_composite(rgba)
+                    yield Timed(np.asarray(ground.convert("RGB")), tick)
+                    number += 1
+                    tick += max(10, int(shown.info.get("duration") or 100))
+        except (*DAMAGED, MemoryError) as error:
+            raise InputError(
+                self.path, problem=f"damaged after frame {number} ({error})", remedy="make it anew"
+            ) from None
+
+
+class Folder:
+    """Pictures of a folder, by name."""
+
+    def __init__(self, path: Path, fps: Fraction | None) -> None:
+        self._files = sorted(each for each in path.iterdir() if each.suffix.lower() in STILLS and each.is_file())
+        if not self._files:
+            raise InputError(path, "a folder without pictures", f"{', '.join(STILLS)} files")
+        rate = fps or DEFAULT_FPS
+        self.clip = Clip(str(path), 1 / rate, rate, len(self._files))
+
+    def frames(self) -> Iterator[Timed]:
+        """The pictures, one a tick."""
+        for tick, file in enumerate(self._files):
+            yield Timed(read(file, Limits()), tick)
+
+
+class Raw:
+    """Raw RGB24 pixels of a pipe.
+
+    Raises
+    ------
+    OptionError
+        The size is none.
+    """
+
+    def __init__(
+        self, pipe: BinaryIO, size: tuple[int, int], fps: Fraction | None, name: str = "standard input"
+    ) -> None:
+        self._pipe, self._width, self._height = pipe, *size
+        if not 0 < self._width * self._height <= MAX_VIDEO_PIXELS or min(size) < 1:
+            raise OptionError("--size", f"{size[0]}x{size[1]}", f"1 to {MAX_VIDEO_PIXELS} pixels")
+        rate = fps or DEFAULT_FPS
+        self.clip = Clip(name, 1 / rate, rate, None)
+
+    def frames(self) -> Iterator[Timed]:
+        """The frames until the pipe ends.
+
+        Raises
+        ------
+        InputError
+            It ends within a frame, or before the first.
+        """
+        length = self._width * self._height * 3
+        for tick in itertools.count():
+            data = self._pipe.read(length)
+            if not data and tick:
+                return
+            if len(data) < length:
+                raise InputError(
+                    self.clip.name,
+                    problem=f"ended within frame {tick + 1} ({len(data)} of {length} bytes)",
+                    remedy="check --size",
+                )
+            yield Timed(np.frombuffer(data, np.uint8).reshape(self._height, self._width, 3), tick)
+
+
+Source = VideoFile | Animation | Folder | Raw
+
+
+def open_source(path: Path, start: Fraction, end: Fraction | None, fps: Fraction | None) -> Source:
+    """The source that a path names.
+
+    Raises
+    ------
+    InputError, OptionError
+    """
+    cut = start or end is not None
+    if path.is_dir():
+        source: Source = Folder(path, fps)
+    elif path.suffix.lower() in ANIMATIONS:
+        source = Animation(path)
+    else:
+        if fps is not None:
+            raise OptionError("--fps", f"it with {path}, which has its own", remedy="leave it out")
+        return VideoFile(path, start, end)
+    if cut:
+        raise OptionError("--start, --end", path, "a video file", "cut it first")
+    return source
