@@ -44,7 +44,7 @@ OPTIONS = (
 )
 BOX_SHARE = 0.5  # of the samples, where DATA holds others
 COMPOSITES = 0.3  # how often a subject of the box goes onto another background, where DATA holds some
-SHARES = (0.5, 1.0)  # of the new weights
+SHARES = (0.25, 0.5, 1.0)  # of the new weights
 SIZE, LARGE = SIZES["matting_512"], SIZES["matting_1024"]  # at which weights are compared
 MEASURED = 8  # photos of each validation set
 
