@@ -14,7 +14,7 @@ ARG ENGINE
 WORKDIR /src
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
-COPY constraints.txt pyproject.toml README.md LICENSE THIRD_PARTY.md ./
+COPY constraints.txt constraints-cuda.txt pyproject.toml README.md LICENSE THIRD_PARTY.md ./
 COPY client client
 COPY model_repository model_repository
 COPY training training
@@ -26,7 +26,8 @@ COPY ui ui
 RUN pip install --no-cache-dir -c constraints.txt ./client '.[serve,ui,container]'
 # Both packages fill one folder: the CPU's has to go first.
 RUN if [ "$ENGINE" = cuda ]; then \
-        pip uninstall --yes onnxruntime && pip install --no-cache-dir -c constraints.txt '.[gpu]'; \
+        pip uninstall --yes onnxruntime \
+        && pip install --no-cache-dir -c constraints.txt -c constraints-cuda.txt '.[gpu]'; \
     fi
 
 FROM ${PYTHON_IMAGE} AS cpu
@@ -51,7 +52,9 @@ ENTRYPOINT ["entrypoint"]
 CMD ["matting", "serve", "--page", "--page-host", "0.0.0.0"]
 
 FROM cpu AS cuda
-ENV NVIDIA_VISIBLE_DEVICES=all \
+# Where the packages of NVIDIA put what ONNX Runtime loads.
+ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cu13/lib:/opt/venv/lib/python3.11/site-packages/nvidia/cudnn/lib \
+    NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 # hadolint ignore=DL3006

@@ -14,6 +14,8 @@ from starlette.types import ASGIApp
 
 from matting_api import errors, openapi, paths
 from matting_api.concurrency import Turns
+from matting_api.jobs.photos import MOST_ARCHIVE_BYTES
+from matting_api.jobs.setup import open_jobs
 from matting_api.middleware.body_limits import Guard
 from matting_api.middleware.cors import Cors, RootPath
 from matting_api.middleware.guesses import Guesses
@@ -24,7 +26,7 @@ from matting_api.middleware.rate_limit import DAY, MINUTE, Allowance, Gate
 from matting_api.model_client import Service
 from matting_api.request.body import MAX_TEXT_BYTES, content_type
 from matting_api.request.fetch import Fetcher
-from matting_api.routes import account, health, photos, video
+from matting_api.routes import account, health, jobs, photos, video
 from matting_api.samples import SampleBox
 from matting_api.settings import Settings
 
@@ -63,7 +65,17 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
     app.include_router(photos.router(used, turns, fetches, limit, with_keys=bool(settings.keys)))
     box = SampleBox(settings.samples, settings.limits) if settings.samples else None
     app.include_router(account.router(quota, box, limit))
-    app.include_router(video.router(used.videos, with_keys=bool(settings.keys)))
+    opened = open_jobs(settings, used, fetches)
+    app.include_router(video.router(opened.clips, with_keys=bool(settings.keys)))
+    app.include_router(
+        jobs.router(
+            opened.photos,
+            settings.limits.max_bytes,
+            with_keys=bool(settings.keys),
+            with_urls=fetches is not None,
+            with_webhooks=opened.webhooks is not None,
+        )
+    )
     app.include_router(health.router(used, turns))
     return app
 
@@ -82,6 +94,8 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
         return 3 * file_bytes if is_form else settings.max_upload_mb * 2**20  # with a background and a mask
     if path == paths.VIDEO:
         return file_bytes
+    if path == paths.JOBS:
+        return MOST_ARCHIVE_BYTES + OVERHEAD_BYTES if is_form else MAX_TEXT_BYTES
     return OTHER_BYTES
 
 

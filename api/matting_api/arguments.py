@@ -11,6 +11,7 @@ from matting_client import OptionError
 from matting_client.serving import LOG_FORMATS
 from matting_client.triton.protocol import LbPolicy
 
+from matting_api.jobs.webhooks import load_secret
 from matting_api.middleware.hosts import read_hosts, read_origins
 from matting_api.middleware.logins import load_logins
 from matting_api.middleware.proxies import read_networks
@@ -33,6 +34,8 @@ environment, for matting serve --page too:
                           as --allowed-hosts, --trusted-proxies
   MATTING_API_ORIGINS, MATTING_API_SAMPLES, MATTING_API_ROOT_PATH
                           as --origins, --samples, --root-path
+  MATTING_JOBS, MATTING_API_WEBHOOK_SECRET_FILE
+                          as --jobs-folder, --webhook-secret-file
   MATTING_OUTPUTS, MATTING_OUTPUTS_MB, MATTING_OUTPUTS_DAYS
                           as --outputs, --outputs-mb, --outputs-days
   MATTING_API_PREVIEW_DEFAULT=1
@@ -229,8 +232,22 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    """Whether results stay on the server."""
+    """What stays on the server."""
     add = parser.add_argument
+    add(
+        "--jobs-folder",
+        type=Path,
+        metavar="FOLDER",
+        default=os.environ.get("MATTING_JOBS") or None,
+        help="jobs lie there and are taken up again after a restart (default: they end with the server)",
+    )
+    add(
+        "--webhook-secret-file",
+        type=Path,
+        metavar="FILE",
+        default=_environment("WEBHOOK_SECRET_FILE", None),
+        help="signs messages about jobs that are over; with --urls and --jobs-folder (default: nobody is told)",
+    )
     add(
         "--outputs",
         type=Path,
@@ -275,6 +292,8 @@ def read_settings(given: argparse.Namespace) -> Settings:
     values["keys"] = load_keys(keys_file) if keys_file else frozenset()
     if listed := os.environ.get("MATTING_API_KEYS", ""):
         values["keys"] |= read_keys(listed, "$MATTING_API_KEYS")
+    secret_file = values.pop("webhook_secret_file")
+    values["webhook_secret"] = load_secret(secret_file) if secret_file else b""
     logins_file = values.pop("logins_file")
     values["logins"] = load_logins(logins_file) if logins_file else {}
     return Settings(**values)

@@ -32,7 +32,8 @@ def main(argv: list[str]) -> int:
     """Run `matting ui` with `argv` (without the command's name); returns the exit code."""
     given = parser().parse_args(argv)
     configure_log("page" if given.page else "api", given.log_format)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every request of its own
+    for library in ("httpx", "persistqueue"):  # they tell everything that they do
+        logging.getLogger(library).setLevel(logging.WARNING)
     try:
         settings = read_settings(given)
         handed_over = inherited_listeners()  # by `matting serve --page`, or by systemd

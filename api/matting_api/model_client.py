@@ -30,7 +30,6 @@ from matting_api.metrics import Metrics
 from matting_api.outputs import Outputs
 from matting_api.settings import Settings
 from matting_api.triton_probe import TritonProbe
-from matting_api.video_jobs import VideoJobs
 
 DAY = 86_400.0  # seconds
 log = logging.getLogger("api")
@@ -65,7 +64,7 @@ class Service:
         if settings.outputs is not None:
             limits = settings.outputs_mb * 2**20, settings.outputs_days * DAY
             self.outputs = Outputs(settings.outputs, *limits, self.metrics.kept_output)
-        self.videos = VideoJobs(self.make_clip)
+        self._closers: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._current: dict[str, _Connection] = {}  # by model
 
@@ -159,9 +158,14 @@ class Service:
             probe.check_ready()
             return {"server": probe.server(), "batches": probe.batches(), "run": probe.model()}
 
+    def close_with(self, closer: Callable[[], None]) -> None:
+        """Call something when this is closed."""
+        self._closers.append(closer)
+
     def close(self) -> None:
-        """Stop clips that are worked on, and close the connection, after whoever uses it."""
-        self.videos.close()
+        """Stop jobs, the latest first, and close the connection, after whoever uses it."""
+        while self._closers:
+            self._closers.pop()()
         if self.outputs is not None:
             self.outputs.close()
         with self._lock:

@@ -282,3 +282,58 @@ VIDEO_RESULT: Json = {
     }
 }
 VIDEO_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_CLIP, **_LIMITS}}
+_JOB: Json = {
+    "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
+    "status": "working",
+    "photos": 40,
+    "done": 12,
+    "failed": 1,
+    "seconds_left": 9.5,
+    "result": None,
+}
+_NO_JOB = _error("No such job, or its time is over.", "not_found", "got an id of no job here")
+
+
+def _job(about: str) -> Json:
+    return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _JOB}}}
+
+
+_JOB_FIELDS: Json = {
+    **{name: _OWN[name] for name in CUTOUT_FIELDS},
+    "webhook": _text("Told when the job is over, where the server allows it.", "https://example.com/done"),
+}
+_ADDRESSES: Json = {"type": "array", "items": _TEXT, "minItems": 1, "description": "Addresses of the photos."}
+JOBS: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": _object(
+                    {"archive": {**_TEXT, "format": "binary", "description": "A ZIP of photos."}, **_JOB_FIELDS},
+                    "archive",
+                )
+            },
+            "application/json": {
+                "schema": _object({"urls": _ADDRESSES, **_JOB_FIELDS}, "urls"),
+                "example": {"urls": ["https://example.com/photo.jpg"], "format": "webp"},
+            },
+        },
+    },
+    "responses": {
+        "202": _job("The job waits for its turn; `Location` says where to ask."),
+        **{status: _error(*told) for status, told in _ERRORS.items()},
+    },
+}
+JOBS_STATE: Json = {"responses": {"200": _job("How far it is."), "404": _NO_JOB, **_LIMITS}}
+JOBS_RESULT: Json = {
+    "responses": {
+        "200": {
+            "description": "A ZIP of the results, and results.json, which says what came of each photo.",
+            "content": {"application/zip": _PICTURE},
+        },
+        "404": _NO_JOB,
+        "409": _error("It is not done.", "not_ready", "got a job that is working, expected done; ask again"),
+        **_LIMITS,
+    }
+}
+JOBS_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_JOB, **_LIMITS}}

@@ -2,9 +2,9 @@
 
 ACCOUNT, IMPROVE = "/v1.0/account", "/v1.0/improve"
 PHOTOS = REMOVEBG, CUTOUT, ALPHA, IDPHOTO = "/v1.0/removebg", "/v1/cutout", "/v1/alpha", "/v1/idphoto"
-VIDEO = "/v1/video"
+VIDEO, JOBS = "/v1/video", "/v1/jobs"
 STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
 OPENAPI = "/openapi.json"
 MCP = "/gradio_api/mcp"  # the page's, where it is offered
-ALL = (*PHOTOS, VIDEO, ACCOUNT, IMPROVE, *STATE, OPENAPI)
+ALL = (*PHOTOS, VIDEO, JOBS, ACCOUNT, IMPROVE, *STATE, OPENAPI)
 PUBLIC = (*PHOTOS, ACCOUNT, IMPROVE, LIVE, READY, HEALTH, OPENAPI)  # what `--origins` opens to other websites

@@ -55,6 +55,8 @@ class Settings:
     urls: bool = False  # fetch image_url and bg_image_url from the internet
     url_ports: frozenset[int] = frozenset((80, 443))  # at these ports only
     samples: Path | None = None  # where photos that went wrong are kept; None keeps none
+    jobs_folder: Path | None = None  # where jobs outlive the process; None: they end with it
+    webhook_secret: bytes = field(default=b"", repr=False)  # signs what is told of jobs that are over
     outputs: Path | None = None  # where results are kept, too; None keeps none
     outputs_mb: int = 10_240  # of them all; the oldest go first
     outputs_days: int = 30  # after which they go

@@ -61,6 +61,33 @@ class Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # hosts may answer anything
             raise _failed(field, f"the transfer failed ({type(error).__name__})") from None
 
+    async def post(self, url: str, field: str, body: bytes, headers: dict[str, str]) -> int:
+        """Send a body to an http or https address, which must be public; returns the answer's status.
+
+        Raises
+        ------
+        ApiError
+            The address is none or refused, or does not answer in time; errors name `field`.
+        """
+        try:
+            with anyio.fail_after(TOTAL_SECONDS):
+                place = _parse(url, field)
+                address = await self._resolve(place, field)
+                async with httpx.AsyncClient(
+                    verify=_trust(), timeout=httpx.Timeout(STEP_SECONDS), trust_env=False
+                ) as client:
+                    response = await client.post(
+                        place.copy_with(host=str(address)),
+                        content=body,
+                        headers={**headers, "Host": place.netloc.decode()},
+                        extensions={"sni_hostname": place.host},
+                    )
+                return response.status_code
+        except TimeoutError:
+            raise _failed(field, f"it did not answer within {TOTAL_SECONDS:.0f} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            raise _failed(field, f"the transfer failed ({type(error).__name__})") from None
+
     async def _follow(self, url: str, field: str) -> UploadFile:
         place = _parse(url, field)
         for _ in range(MAX_REDIRECTS + 1):
@@ -130,6 +157,11 @@ async def _store(file: UploadFile, part: bytes) -> None:
         await file.write(part)
     except OSError as error:  # not the other host's fault
         raise of_storage(error) from None
+
+
+def check_address(text: str, field: str) -> None:
+    """Refuse what is no http or https address. Raises ApiError, which names `field`."""
+    _parse(text, field)
 
 
 def _parse(text: str, field: str) -> httpx.URL:

@@ -59,6 +59,26 @@ class Beside:
     mask: tuple[bytes, str] | None = None
 
 
+def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: Asked) -> tuple[Cutout, Result]:
+    """Cut out and encode, count it, and keep it where that was asked for; parameters and errors as of `answer`."""
+    limits = service.settings.limits
+    # First: they are cheap to refuse.
+    behind = decode(*beside.background, limits) if beside.background else None
+    mask = cv2.cvtColor(decode_photo(*beside.mask, limits).on(GREY), cv2.COLOR_RGB2GRAY) if beside.mask else None
+    with room_for(*photo, limits):
+        cutout = service.cutout(photo[0], asked.options, photo[1], asked.model)
+        if mask is not None or asked.correction:
+            marks = asked.correction
+            cutout = cutout.corrected(mask, picks=marks.picks, strokes=marks.strokes)
+        if asked.must_find and cutout.is_empty:
+            detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
+            raise bad_request("unknown_foreground", "Could not identify foreground in image", detail)
+        result = _result(cutout, behind, asked)
+    service.metrics.spent(result.timings.since(cutout.seconds))
+    service.keep(result.data, PurePath(photo[1]).stem, _ending(asked, result.media_type))
+    return cutout, result
+
+
 def answer(
     service: Service,
     photo: tuple[bytes, str],
@@ -83,21 +103,8 @@ def answer(
     ApiError
         Nothing was found, where that is an error.
     """
-    limits = service.settings.limits
-    # First: they are cheap to refuse.
-    behind = decode(*beside.background, limits) if beside.background else None
-    mask = cv2.cvtColor(decode_photo(*beside.mask, limits).on(GREY), cv2.COLOR_RGB2GRAY) if beside.mask else None
-    with room_for(*photo, limits):
-        cutout = service.cutout(photo[0], asked.options, photo[1], asked.model)
-        if mask is not None or asked.correction:
-            marks = asked.correction
-            cutout = cutout.corrected(mask, picks=marks.picks, strokes=marks.strokes)
-        if asked.must_find and cutout.is_empty:
-            detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
-            raise bad_request("unknown_foreground", "Could not identify foreground in image", detail)
-        result = _result(cutout, behind, asked)
-    service.metrics.spent({"wait": waited, **result.timings.since(cutout.seconds)})
-    service.keep(result.data, PurePath(photo[1]).stem, _ending(asked, result.media_type))
+    cutout, result = produce(service, photo, beside, asked)
+    service.metrics.spent({"wait": waited})
     foreground = _foreground(result.pha)
     response = _with_body(result, foreground, accept)
     timing = (f"{step};dur={1000 * spent:.1f}" for step, spent in {"wait": waited, **result.timings}.items())

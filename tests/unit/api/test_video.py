@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from matting_api import video_jobs
+from matting_api.jobs import clips, store
 
 from tests.unit.api.conftest import Serve
 from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
@@ -72,7 +73,7 @@ def test_bad_orders_are_refused_at_once(serve: Serve, clip: Path, tmp_path: Path
 def test_clips_are_bounded_and_can_be_cancelled(
     serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(video_jobs, "MOST_JOBS", 2)
+    monkeypatch.setattr(clips, "MOST_JOBS", 2)
     client = serve()
     write_clip(tmp_path / "long.mp4", frames=300, sound=None)
     first, second = (send(client, tmp_path / "long.mp4").json() for _ in range(2))
@@ -88,5 +89,5 @@ def test_clips_are_bounded_and_can_be_cancelled(
 def test_results_go_after_their_time(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = serve()
     job = wait(client, send(client, clip).json(), "done")
-    monkeypatch.setattr(video_jobs, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(store, "time", SimpleNamespace(time=lambda: time.time() + clips.KEPT_SECONDS))
     assert client.get(job["result"]).status_code == 404

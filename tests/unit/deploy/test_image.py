@@ -35,7 +35,13 @@ def test_it_holds_every_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     folders = {path.partition("/")[0] for path in project["tool"]["setuptools"]["package-dir"].values()}
     copied = {word for arguments in steps("COPY") for word in arguments.split()[:-1]}
-    assert {*folders, "client", "constraints.txt", *project["project"]["license-files"]} <= copied
+    assert {
+        *folders,
+        "client",
+        "constraints.txt",
+        "constraints-cuda.txt",
+        *project["project"]["license-files"],
+    } <= copied
     extras = project["project"]["optional-dependencies"]
     groups = [group for text in steps("RUN") for group in re.findall(r"\.\[([a-z,]+)\]", text)]
     wanted = {extra for group in groups for extra in group.split(",")}

@@ -1,0 +1,1 @@
+"""Work that outlives its request: folders of photos, and clips."""

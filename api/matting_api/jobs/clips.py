@@ -1,0 +1,105 @@
+"""Clips that are cut out in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matting_client import Options
+from matting_client.video.background import BLUR, Background, Blurred, FromOptions
+from matting_client.video.pipeline import Plan
+from matting_client.video.reader import VideoFile
+from matting_client.video.writer import CODECS
+
+from matting_api.errors import ApiError, bad_request
+from matting_api.jobs.store import Cancelled, Job
+
+MOST_JOBS = 8
+MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
+KEPT_SECONDS = 3600.0
+FIELDS = ("format", "background", "alpha_only")
+SOURCE = "source"
+Convert = Callable[[Plan, Path, Callable[[], None]], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a visitor wants of a clip: `suffix` is .webm, .mov or .mp4."""
+
+    suffix: str
+    options: Options
+    background: Background
+
+
+def read_order(fields: dict[str, str]) -> Order:
+    """What the fields of a form ask for.
+
+    Raises
+    ------
+    ApiError, OptionError
+    """
+    for name in fields:
+        if name not in FIELDS:
+            raise bad_request(
+                "unsupported_parameter", "Unsupported parameter", f"{name[:50]}: expected {', '.join(FIELDS)}"
+            )
+    suffix = "." + fields.get("format", "webm")
+    if suffix not in CODECS:
+        raise bad_request(
+            "invalid_parameter", "Invalid parameter", f"format: got {suffix[1:51]!r}, expected webm, mov or mp4"
+        )
+    flag = fields.get("alpha_only", "false").lower()
+    if flag not in ("true", "false"):
+        raise bad_request(
+            "invalid_parameter", "Invalid parameter", f"alpha_only: got {flag[:50]!r}, expected true or false"
+        )
+    alpha_only = flag == "true"
+    background = fields.get("background") or None
+    if suffix == ".mp4" and background is None and not alpha_only:
+        raise bad_request("invalid_parameter", "Invalid parameter", "format: mp4 cannot be transparent; add background")
+    if background == BLUR:
+        return Order(suffix, Options(alpha_only=alpha_only), Blurred())
+    return Order(suffix, Options(background=background, alpha_only=alpha_only), FromOptions())
+
+
+def count_frames(folder: Path) -> int | None:
+    """How many frames the clip in a folder has, as far as is known.
+
+    Raises
+    ------
+    InputError, ApiError
+        It cannot be used.
+    """
+    count = VideoFile(folder / SOURCE, name="video_file").clip.count
+    if count is not None and count > MOST_FRAMES:
+        detail = f"got about {count} frames, expected at most {MOST_FRAMES}; send a part of the clip"
+        raise ApiError(413, "file_too_large", "Clip too long", detail)
+    return count
+
+
+def result_of(job: Job) -> Path:
+    """The result of a clip, once it is complete."""
+    return job.folder / f"cutout{read_order(job.order).suffix}"
+
+
+def work(job: Job, convert: Convert) -> None:
+    """Cut a clip out; `convert` as `Service.make_clip`.
+
+    Raises
+    ------
+    Cancelled, MattingError, ApiError
+    """
+    order = read_order(job.order)
+    job.done = 0
+
+    def step() -> None:
+        job.done += 1
+        if job.stop.is_set():
+            raise Cancelled
+        if job.done > MOST_FRAMES:
+            raise bad_request("invalid_parameter", "Clip too long", f"got more than {MOST_FRAMES} frames; send a part")
+
+    source = VideoFile(job.folder / SOURCE, name="video_file")
+    convert(Plan(source, order.options, order.background), result_of(job), step)
+    (job.folder / SOURCE).unlink(missing_ok=True)

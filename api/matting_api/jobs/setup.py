@@ -1,0 +1,67 @@
+"""The jobs of a server, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from matting_api.jobs import clips, photos
+from matting_api.jobs.store import Job, JobStore
+from matting_api.jobs.webhooks import Webhooks
+from matting_api.model_client import Service
+from matting_api.request.fetch import Fetcher
+from matting_api.request.parameters import Asked
+from matting_api.routes.answer import Beside, produce
+from matting_api.routes.jobs import described
+from matting_api.settings import Settings
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The stores of each kind, and who tells of photo jobs that are over."""
+
+    clips: JobStore
+    photos: JobStore
+    webhooks: Webhooks | None
+
+
+def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> Jobs:
+    """Take up what is left in the jobs' folder, and begin; the service's end is theirs.
+
+    Raises
+    ------
+    OptionError
+        The folder cannot be used.
+    """
+    folder = settings.jobs_folder
+    webhooks = None
+    if folder is not None and fetcher is not None and settings.webhook_secret:
+        webhooks = Webhooks(folder / "webhooks", settings.webhook_secret, fetcher)
+        service.close_with(webhooks.close)
+
+    def make(photo: bytes, name: str, asked: Asked) -> bytes:
+        return produce(service, (photo, name), Beside(), asked)[1].data
+
+    def tell(job: Job) -> None:
+        if webhooks is not None and job.order["webhook"]:
+            webhooks.send(job.order["webhook"], job.name, described(job))
+
+    work = partial(
+        photos.work,
+        make=make,
+        fetcher=fetcher,
+        most_bytes=settings.limits.max_bytes,
+        workers=max(1, settings.workers // 2),  # whoever waits for an answer goes first
+    )
+    photo_jobs = JobStore(
+        folder and folder / "photos", most=photos.MOST_JOBS, kept_seconds=photos.KEPT_SECONDS, work=work, over=tell
+    )
+    service.close_with(photo_jobs.close)
+    clip_jobs = JobStore(
+        folder and folder / "clips",
+        most=clips.MOST_JOBS,
+        kept_seconds=clips.KEPT_SECONDS,
+        work=partial(clips.work, convert=service.make_clip),
+    )
+    service.close_with(clip_jobs.close)
+    return Jobs(clip_jobs, photo_jobs, webhooks)

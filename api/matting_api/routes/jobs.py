@@ -1,0 +1,135 @@
+"""`/v1/jobs`: many photos as one job, its state, its result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Request, Security
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.security import APIKeyHeader
+from starlette.datastructures import UploadFile
+
+from matting_api import openapi
+from matting_api.errors import ApiError, bad_request
+from matting_api.jobs import photos
+from matting_api.jobs.store import DONE, Job, JobStore
+from matting_api.paths import JOBS
+from matting_api.request.body import content_type
+from matting_api.request.fetch import check_address
+from matting_api.request.parameters import CUTOUT_FIELDS, read_cutout
+from matting_api.routes.uploads import store_upload
+
+TEXTS = (*CUTOUT_FIELDS, "webhook")
+
+
+def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool, with_webhooks: bool) -> APIRouter:
+    """The endpoints.
+
+    Parameters
+    ----------
+    jobs : does them.
+    most_bytes : of a photo.
+    with_keys : as of the photos' router.
+    with_urls : photos may be named by their addresses.
+    with_webhooks : somebody may be told of the end.
+    """
+    needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
+    routes = APIRouter(default_response_class=Response, dependencies=needs)
+
+    @routes.post(JOBS, openapi_extra=openapi.JOBS, status_code=202, summary="Cut the subjects out of many photos")
+    async def start(request: Request) -> Response:
+        folder = await to_thread.run_sync(jobs.new_folder)
+        try:
+            if content_type(request.headers) == "application/json":
+                order = _read_json(await request.body(), with_urls)
+            else:
+                order = await _read_form(request, folder, most_bytes)
+            _check_webhook(order["webhook"], with_webhooks)
+            read_cutout(order["fields"], False)
+            photos.check_count(len(order["names"]))
+            job = await to_thread.run_sync(jobs.add, folder, order, len(order["names"]))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return JSONResponse(described(job), 202, {"Location": f"{JOBS}/{job.name}"})
+
+    @routes.get(JOBS + "/{job_id}", openapi_extra=openapi.JOBS_STATE, summary="How far a job is")
+    async def state(job_id: str) -> Response:
+        job = await to_thread.run_sync(jobs.get, job_id)
+        return JSONResponse(await to_thread.run_sync(described, job))
+
+    @routes.get(JOBS + "/{job_id}/result", openapi_extra=openapi.JOBS_RESULT, summary="A job's results")
+    async def result(job_id: str) -> Response:
+        job = await to_thread.run_sync(jobs.get, job_id)
+        if job.state != DONE:
+            raise ApiError(409, "not_ready", "Not done", f"got a job that is {job.state}, expected done; ask again")
+        return FileResponse(job.folder / photos.ARCHIVE, media_type="application/zip", filename=photos.ARCHIVE)
+
+    @routes.delete(JOBS + "/{job_id}", openapi_extra=openapi.JOBS_DELETE, status_code=204, summary="Forget a job")
+    async def remove(job_id: str) -> Response:
+        await to_thread.run_sync(jobs.remove, job_id)
+        return Response(status_code=204)
+
+    return routes
+
+
+async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[str, Any]:
+    async with request.form(max_files=1, max_fields=len(TEXTS)) as form:
+        archive = form.get("archive")
+        if not isinstance(archive, UploadFile):
+            raise bad_request(
+                "missing_source", "No photos given", "expected a ZIP of photos as the file archive of a form"
+            )
+        fields = {key: str(value) for key, value in form.multi_items() if key != "archive"}
+        await store_upload(archive, folder / photos.SOURCE)
+    names = await to_thread.run_sync(photos.list_archive, folder / photos.SOURCE, most_bytes)
+    return {"names": names, "by_address": False, "webhook": fields.pop("webhook", ""), "fields": fields}
+
+
+def _read_json(body: bytes, with_urls: bool) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise bad_request("invalid_json", "Invalid JSON", "got a body that is no JSON, expected an object") from None
+    urls = found.pop("urls", None) if isinstance(found, dict) else None
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise bad_request("missing_source", "No photos given", "expected an object with urls, a list of addresses")
+    if not with_urls:
+        detail = "urls: this server fetches nothing from other hosts; send a ZIP as the file archive of a form"
+        raise bad_request("image_url_not_supported", "urls is not supported", detail)
+    for url in urls:
+        check_address(url, "image_url")
+    for name, value in found.items():
+        if not isinstance(value, str | int | float):
+            raise bad_request(
+                "invalid_parameter", "Invalid parameter", f"{name[:50]}: expected a text, a number or a truth"
+            )
+    fields = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in found.items()}
+    return {"names": urls, "by_address": True, "webhook": fields.pop("webhook", ""), "fields": fields}
+
+
+def _check_webhook(address: str, with_webhooks: bool) -> None:
+    if address and not with_webhooks:
+        detail = "webhook: this server tells nobody; start it with --urls, --jobs-folder and --webhook-secret-file"
+        raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
+    if address:
+        check_address(address, "webhook")
+
+
+def described(job: Job) -> dict[str, Any]:
+    """A job as JSON."""
+    left = job.seconds_left
+    return {
+        "id": job.name,
+        "status": job.state,
+        "photos": job.total,
+        "done": job.done,
+        "failed": photos.failures(job),
+        "seconds_left": None if left is None else round(left, 1),
+        "result": f"{JOBS}/{job.name}/result" if job.state == DONE else None,
+        **({"error": job.error} if job.error else {}),
+    }
