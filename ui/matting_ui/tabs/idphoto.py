@@ -18,6 +18,7 @@ from matting_ui.store import Kept
 
 BACKGROUNDS = (ids.OFFICIAL, "white", "blue", "red", ids.CUSTOM)
 SUFFIX = {"jpeg": "jpg", "pdf": "pdf"}
+ENGLISH_FIRST = ("us-visa", "uk-passport", "canada", "india", "schengen")  # what readers of English mostly need
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 another(i18n("another"))
             values = _settings(i18n)
     _wire(do, stage, photo, values, [result, sheet, status], (key, started))
+    page.load(_sizes_of, None, values["size"], api_visibility="private", **studio.light)
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
     download.on_click(button, do.file, {"api_name": ids.API_ID_FILE}, **inputs)
     download.on_click(whole, do.sheet, {"api_name": ids.API_ID_SHEET}, **inputs)
@@ -149,6 +151,14 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
         "paper": paper,
         "sheet_format": sheet_format,
     }
+
+
+def _sizes_of(request: gr.Request) -> Any:
+    """The sizes in the visitor's language, those of its offices first; Chinese ones are first as they are."""
+    code = code_of(request)
+    first = () if code == "zh" else ENGLISH_FIRST
+    listed = sorted(sizes().values(), key=lambda size: size.name not in first)
+    return gr.update(choices=[(size_words(size)[code], size.name) for size in listed])
 
 
 def size_words(size: Size) -> dict[str, str]:

@@ -141,7 +141,9 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 second = gr.Number(0, minimum=0, label=i18n("video_second"), elem_id=ids.VIDEO_SECOND)
         with gr.Column(scale=8, min_width=320, elem_classes="outputs"):
             with gr.Row(elem_classes="buttons"):
-                start = gr.Button(i18n("video_start"), variant="primary", elem_id=ids.VIDEO_START, scale=3)
+                start = gr.Button(
+                    i18n("video_start"), variant="primary", elem_id=ids.VIDEO_START, scale=3, interactive=False
+                )
                 cancel = gr.Button(i18n("video_cancel"), elem_id=ids.VIDEO_CANCEL, scale=1, min_width=90)
             status = gr.Markdown(i18n("video_waiting"), elem_id=ids.VIDEO_STATUS, elem_classes="status")
             frame = gr.Image(
@@ -164,7 +166,12 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     )
     light: dict[str, Any] = {**studio.light, "api_visibility": "private"}
     cancel.click(do.cancelled, None, [status, result], cancels=running, **light)
+    clip.change(_enable_for, clip, start, **light)
     background.input(_show_for, background, colour, **light)
+
+
+def _enable_for(clip: str | None) -> Any:
+    return gr.update(interactive=clip is not None)
 
 
 def _show_for(background: str) -> Any:
