@@ -8,7 +8,6 @@ from matting_api.openapi_fields import (
     BASE64,
     BEHIND,
     FILE,
-    FLAG,
     MASK,
     OF_OURS,
     OF_REMOVEBG,
@@ -26,7 +25,7 @@ from matting_api.request.parameters import (
 ABOUT = 'Cuts people and products out of photos. Every error is `{"errors": [{"title", "code", "detail"}]}`.'
 
 
-_PICTURE: Json = {"schema": {**TEXT, "format": "binary"}}
+PICTURE: Json = {"schema": {**TEXT, "format": "binary"}}
 _ERROR: Json = {
     "type": "object",
     "required": ["errors"],
@@ -41,7 +40,7 @@ _ERROR: Json = {
         }
     },
 }
-_ERRORS = {
+ERRORS = {
     "400": ("The photo or a parameter cannot be used.", "invalid_parameter", "scale: got '5%', expected 10%..100%"),
     "402": ("The key's quota of the day is used up; Retry-After.", "insufficient_credits", "got more than 100 a day"),
     "403": ("The server wants a key, and this is none.", "auth_failed", "expected a valid key in X-Api-Key"),
@@ -69,7 +68,8 @@ _HEADERS = {
 }
 
 
-def _error(about: str, code: str, detail: str) -> Json:
+def error_answer(about: str, code: str, detail: str) -> Json:
+    """An answer that is an error of this code, described."""
     shown = {"errors": [{"title": about.partition(";")[0], "code": code, "detail": detail}]}
     return {"description": about, "content": {"application/json": {"schema": _ERROR, "example": shown}}}
 
@@ -79,18 +79,19 @@ def _answers(*kinds: str) -> Json:
         "type": "object",
         "properties": {"data": {"type": "object", "properties": {"result_b64": TEXT}}},
     }
-    content = dict.fromkeys(kinds, _PICTURE)
+    content = dict.fromkeys(kinds, PICTURE)
     return {
         "200": {
             "description": "The result. With `Accept: application/json` it comes as base64 in data.result_b64.",
             "headers": {name: {"schema": TEXT, "description": text} for name, text in _HEADERS.items()},
             "content": {**content, "application/json": {"schema": as_json}},
         },
-        **{status: _error(*told) for status, told in _ERRORS.items()},
+        **{status: error_answer(*told) for status, told in ERRORS.items()},
     }
 
 
-def _object(properties: Json, *required: str) -> Json:
+def object_schema(properties: Json, *required: str) -> Json:
+    """The schema of an object with these properties and no others."""
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
 
 
@@ -107,9 +108,9 @@ def _own(fields: Json, files: Json, *kinds: str) -> Json:
         for name, field in fields.items()
     ]
     content = {
-        "image/jpeg": _PICTURE,
-        "image/png": _PICTURE,
-        "multipart/form-data": {"schema": _object({**files, **fields}, "image_file")},
+        "image/jpeg": PICTURE,
+        "image/png": PICTURE,
+        "multipart/form-data": {"schema": object_schema({**files, **fields}, "image_file")},
     }
     return {
         "parameters": query,
@@ -125,11 +126,11 @@ def example(value: Json) -> Json:
 
 
 _WITHOUT_FILE = {
-    **_object({"image_file_b64": BASE64, **OF_REMOVEBG}),
+    **object_schema({"image_file_b64": BASE64, **OF_REMOVEBG}),
     "anyOf": [{"required": ["image_file_b64"]}, {"required": ["image_url"]}],
 }
 # One of image_file, image_file_b64 and image_url is needed, which no list of required names can say.
-_WITH_FILE = _object({"image_file": FILE, "bg_image_file": BEHIND, **_WITHOUT_FILE["properties"]})
+_WITH_FILE = object_schema({"image_file": FILE, "bg_image_file": BEHIND, **_WITHOUT_FILE["properties"]})
 _SAMPLE = {"image_file_b64": TINY, "size": "auto", "crop": True, "crop_margin": "10%", "bg_color": "81d4fa"}
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 REMOVEBG: Json = {
@@ -177,7 +178,7 @@ IMPROVE: Json = {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": _object(
+                "schema": object_schema(
                     {
                         "image_file": FILE,
                         "image_filename": text_field("What the photo is called.", "shoe.jpg"),
@@ -190,14 +191,16 @@ IMPROVE: Json = {
     },
     "responses": {
         **example({"id": "6fe0c5e3a2b84b0d9a1f6a8c2b3d4e5f"})["responses"],
-        "403": _error("The server keeps no photos.", "improve_not_supported", "start it with --samples FOLDER"),
-        "507": _error("The box of samples or the disk is full.", "insufficient_storage", "empty the box"),
+        "403": error_answer("The server keeps no photos.", "improve_not_supported", "start it with --samples FOLDER"),
+        "507": error_answer("The box of samples or the disk is full.", "insufficient_storage", "empty the box"),
     },
 }
 READY: Json = {
     "responses": {
         **example({"status": "ready", "model": "matting_512"})["responses"],
-        "503": _error("The model does not answer; Retry-After.", "not_ready", "127.0.0.1:8001: no server answers"),
+        "503": error_answer(
+            "The model does not answer; Retry-After.", "not_ready", "127.0.0.1:8001: no server answers"
+        ),
     }
 }
 HEALTH: Json = {
@@ -225,115 +228,3 @@ METRICS: Json = {
         }
     }
 }
-_CLIP: Json = {
-    "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
-    "status": "working",
-    "frames": 250,
-    "done": 75,
-    "frames_per_second": 9.5,
-    "seconds_left": 18.4,
-    "result": None,
-}
-_NO_CLIP = _error("No such clip, or its hour is over.", "not_found", "got an id of no clip here")
-_LIMITS = {status: _error(*_ERRORS[status]) for status in ("403", "429", "503")}
-
-
-def _clip(about: str) -> Json:
-    return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _CLIP}}}
-
-
-VIDEO: Json = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": _object(
-                    {
-                        "video_file": {**TEXT, "format": "binary", "description": "MP4, MOV, WebM, MKV, AVI or MPEG."},
-                        "format": choice_field(
-                            "webm: VP9 with alpha; mov: ProRes 4444; mp4: H.264, which needs a background.",
-                            ("webm", "mov", "mp4"),
-                            default="webm",
-                        ),
-                        "background": text_field("A colour, or `blur` for the clip itself out of focus.", "#00b140"),
-                        "alpha_only": {**FLAG, "default": False, "description": "The alpha in grey."},
-                    },
-                    "video_file",
-                )
-            }
-        },
-    },
-    "responses": {
-        "202": _clip("The clip waits for its turn; `Location` says where to ask."),
-        **{status: _error(*told) for status, told in _ERRORS.items()},
-    },
-}
-VIDEO_STATE: Json = {"responses": {"200": _clip("How far it is."), "404": _NO_CLIP, **_LIMITS}}
-_CLIPS = ("video/webm", "video/quicktime", "video/mp4")
-VIDEO_RESULT: Json = {
-    "responses": {
-        "200": {
-            "description": "The result.",
-            "content": dict.fromkeys(_CLIPS, _PICTURE),
-        },
-        "404": _NO_CLIP,
-        "409": _error("It is not done.", "not_ready", "got a clip that is working, expected done; ask again"),
-        **_LIMITS,
-    }
-}
-VIDEO_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_CLIP, **_LIMITS}}
-_JOB: Json = {
-    "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
-    "status": "working",
-    "photos": 40,
-    "done": 12,
-    "failed": 1,
-    "seconds_left": 9.5,
-    "result": None,
-}
-_NO_JOB = _error("No such job, or its time is over.", "not_found", "got an id of no job here")
-
-
-def _job(about: str) -> Json:
-    return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _JOB}}}
-
-
-_JOB_FIELDS: Json = {
-    **{name: _OWN[name] for name in CUTOUT_FIELDS},
-    "webhook": _text("Told when the job is over, where the server allows it.", "https://example.com/done"),
-}
-_ADDRESSES: Json = {"type": "array", "items": _TEXT, "minItems": 1, "description": "Addresses of the photos."}
-JOBS: Json = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": _object(
-                    {"archive": {**_TEXT, "format": "binary", "description": "A ZIP of photos."}, **_JOB_FIELDS},
-                    "archive",
-                )
-            },
-            "application/json": {
-                "schema": _object({"urls": _ADDRESSES, **_JOB_FIELDS}, "urls"),
-                "example": {"urls": ["https://example.com/photo.jpg"], "format": "webp"},
-            },
-        },
-    },
-    "responses": {
-        "202": _job("The job waits for its turn; `Location` says where to ask."),
-        **{status: _error(*told) for status, told in _ERRORS.items()},
-    },
-}
-JOBS_STATE: Json = {"responses": {"200": _job("How far it is."), "404": _NO_JOB, **_LIMITS}}
-JOBS_RESULT: Json = {
-    "responses": {
-        "200": {
-            "description": "A ZIP of the results, and results.json, which says what came of each photo.",
-            "content": {"application/zip": _PICTURE},
-        },
-        "404": _NO_JOB,
-        "409": _error("It is not done.", "not_ready", "got a job that is working, expected done; ask again"),
-        **_LIMITS,
-    }
-}
-JOBS_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_JOB, **_LIMITS}}

@@ -14,7 +14,7 @@ import gradio as gr
 import numpy as np
 from matting_client import Cutout, Limits, MattingError, Options, OutputError
 from matting_client.budget import PHOTOS, room_for
-from matting_client.cutout import Encoded
+from matting_client.files import Encoded
 from matting_client.imaging.decode import measure
 from matting_client.imaging.encode import encode, write
 from matting_client.video.pipeline import Plan

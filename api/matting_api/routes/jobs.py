@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import APIKeyHeader
 from starlette.datastructures import UploadFile
 
-from matting_api import openapi
+from matting_api import openapi_jobs
 from matting_api.errors import ApiError, bad_request
 from matting_api.jobs import photos
 from matting_api.jobs.store import DONE, Job, JobStore
@@ -40,7 +40,7 @@ def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool,
     needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
     routes = APIRouter(default_response_class=Response, dependencies=needs)
 
-    @routes.post(JOBS, openapi_extra=openapi.JOBS, status_code=202, summary="Cut the subjects out of many photos")
+    @routes.post(JOBS, openapi_extra=openapi_jobs.JOBS, status_code=202, summary="Cut the subjects out of many photos")
     async def start(request: Request) -> Response:
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
@@ -57,19 +57,19 @@ def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool,
             raise
         return JSONResponse(described(job), 202, {"Location": f"{JOBS}/{job.name}"})
 
-    @routes.get(JOBS + "/{job_id}", openapi_extra=openapi.JOBS_STATE, summary="How far a job is")
+    @routes.get(JOBS + "/{job_id}", openapi_extra=openapi_jobs.JOBS_STATE, summary="How far a job is")
     async def state(job_id: str) -> Response:
         job = await to_thread.run_sync(jobs.get, job_id)
         return JSONResponse(await to_thread.run_sync(described, job))
 
-    @routes.get(JOBS + "/{job_id}/result", openapi_extra=openapi.JOBS_RESULT, summary="A job's results")
+    @routes.get(JOBS + "/{job_id}/result", openapi_extra=openapi_jobs.JOBS_RESULT, summary="A job's results")
     async def result(job_id: str) -> Response:
         job = await to_thread.run_sync(jobs.get, job_id)
         if job.state != DONE:
             raise ApiError(409, "not_ready", "Not done", f"got a job that is {job.state}, expected done; ask again")
         return FileResponse(job.folder / photos.ARCHIVE, media_type="application/zip", filename=photos.ARCHIVE)
 
-    @routes.delete(JOBS + "/{job_id}", openapi_extra=openapi.JOBS_DELETE, status_code=204, summary="Forget a job")
+    @routes.delete(JOBS + "/{job_id}", openapi_extra=openapi_jobs.JOBS_DELETE, status_code=204, summary="Forget a job")
     async def remove(job_id: str) -> Response:
         await to_thread.run_sync(jobs.remove, job_id)
         return Response(status_code=204)

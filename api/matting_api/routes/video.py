@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import APIKeyHeader
 from starlette.datastructures import UploadFile
 
-from matting_api import openapi
+from matting_api import openapi_jobs
 from matting_api.errors import ApiError, bad_request
 from matting_api.jobs.clips import FIELDS, SOURCE, count_frames, read_order, result_of
 from matting_api.jobs.store import DONE, Job, JobStore
@@ -26,7 +26,7 @@ def router(jobs: JobStore, with_keys: bool) -> APIRouter:
     needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
     routes = APIRouter(default_response_class=Response, dependencies=needs)
 
-    @routes.post(VIDEO, openapi_extra=openapi.VIDEO, status_code=202, summary="Cut a subject out of a clip")
+    @routes.post(VIDEO, openapi_extra=openapi_jobs.VIDEO, status_code=202, summary="Cut a subject out of a clip")
     async def start(request: Request) -> Response:
         async with request.form(max_files=1, max_fields=len(FIELDS)) as form:
             file = form.get("video_file")
@@ -46,11 +46,11 @@ def router(jobs: JobStore, with_keys: bool) -> APIRouter:
                 raise
         return JSONResponse(described(job), 202, {"Location": f"{VIDEO}/{job.name}"})
 
-    @routes.get(VIDEO + "/{job_id}", openapi_extra=openapi.VIDEO_STATE, summary="How far a clip is")
+    @routes.get(VIDEO + "/{job_id}", openapi_extra=openapi_jobs.VIDEO_STATE, summary="How far a clip is")
     async def state(job_id: str) -> Response:
         return JSONResponse(described(await to_thread.run_sync(jobs.get, job_id)))
 
-    @routes.get(VIDEO + "/{job_id}/result", openapi_extra=openapi.VIDEO_RESULT, summary="A clip's result")
+    @routes.get(VIDEO + "/{job_id}/result", openapi_extra=openapi_jobs.VIDEO_RESULT, summary="A clip's result")
     async def result(job_id: str) -> Response:
         job = await to_thread.run_sync(jobs.get, job_id)
         if job.state != DONE:
@@ -58,7 +58,9 @@ def router(jobs: JobStore, with_keys: bool) -> APIRouter:
         path = result_of(job)
         return FileResponse(path, media_type=MEDIA[path.suffix], filename=path.name)
 
-    @routes.delete(VIDEO + "/{job_id}", openapi_extra=openapi.VIDEO_DELETE, status_code=204, summary="Forget a clip")
+    @routes.delete(
+        VIDEO + "/{job_id}", openapi_extra=openapi_jobs.VIDEO_DELETE, status_code=204, summary="Forget a clip"
+    )
     async def remove(job_id: str) -> Response:
         await to_thread.run_sync(jobs.remove, job_id)
         return Response(status_code=204)

@@ -1,0 +1,120 @@
+"""What the API's description says of work that goes on for a while: clips, and many photos at once."""
+
+from __future__ import annotations
+
+from matting_api.openapi import ERRORS, PICTURE, error_answer, object_schema
+from matting_api.openapi_fields import FLAG, OF_OURS, TEXT, Json, choice_field, text_field
+from matting_api.request.parameters import CUTOUT_FIELDS
+
+_CLIP: Json = {
+    "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
+    "status": "working",
+    "frames": 250,
+    "done": 75,
+    "frames_per_second": 9.5,
+    "seconds_left": 18.4,
+    "result": None,
+}
+_NO_CLIP = error_answer("No such clip, or its hour is over.", "not_found", "got an id of no clip here")
+_LIMITS = {status: error_answer(*ERRORS[status]) for status in ("403", "429", "503")}
+
+
+def _clip(about: str) -> Json:
+    return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _CLIP}}}
+
+
+VIDEO: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": object_schema(
+                    {
+                        "video_file": {**TEXT, "format": "binary", "description": "MP4, MOV, WebM, MKV, AVI or MPEG."},
+                        "format": choice_field(
+                            "webm: VP9 with alpha; mov: ProRes 4444; mp4: H.264, which needs a background.",
+                            ("webm", "mov", "mp4"),
+                            default="webm",
+                        ),
+                        "background": text_field("A colour, or `blur` for the clip itself out of focus.", "#00b140"),
+                        "alpha_only": {**FLAG, "default": False, "description": "The alpha in grey."},
+                    },
+                    "video_file",
+                )
+            }
+        },
+    },
+    "responses": {
+        "202": _clip("The clip waits for its turn; `Location` says where to ask."),
+        **{status: error_answer(*told) for status, told in ERRORS.items()},
+    },
+}
+VIDEO_STATE: Json = {"responses": {"200": _clip("How far it is."), "404": _NO_CLIP, **_LIMITS}}
+_CLIPS = ("video/webm", "video/quicktime", "video/mp4")
+VIDEO_RESULT: Json = {
+    "responses": {
+        "200": {
+            "description": "The result.",
+            "content": dict.fromkeys(_CLIPS, PICTURE),
+        },
+        "404": _NO_CLIP,
+        "409": error_answer("It is not done.", "not_ready", "got a clip that is working, expected done; ask again"),
+        **_LIMITS,
+    }
+}
+VIDEO_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_CLIP, **_LIMITS}}
+_JOB: Json = {
+    "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
+    "status": "working",
+    "photos": 40,
+    "done": 12,
+    "failed": 1,
+    "seconds_left": 9.5,
+    "result": None,
+}
+_NO_JOB = error_answer("No such job, or its time is over.", "not_found", "got an id of no job here")
+
+
+def _job(about: str) -> Json:
+    return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _JOB}}}
+
+
+_JOB_FIELDS: Json = {
+    **{name: OF_OURS[name] for name in CUTOUT_FIELDS},
+    "webhook": text_field("Told when the job is over, where the server allows it.", "https://example.com/done"),
+}
+_ADDRESSES: Json = {"type": "array", "items": TEXT, "minItems": 1, "description": "Addresses of the photos."}
+JOBS: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": object_schema(
+                    {"archive": {**TEXT, "format": "binary", "description": "A ZIP of photos."}, **_JOB_FIELDS},
+                    "archive",
+                )
+            },
+            "application/json": {
+                "schema": object_schema({"urls": _ADDRESSES, **_JOB_FIELDS}, "urls"),
+                "example": {"urls": ["https://example.com/photo.jpg"], "format": "webp"},
+            },
+        },
+    },
+    "responses": {
+        "202": _job("The job waits for its turn; `Location` says where to ask."),
+        **{status: error_answer(*told) for status, told in ERRORS.items()},
+    },
+}
+JOBS_STATE: Json = {"responses": {"200": _job("How far it is."), "404": _NO_JOB, **_LIMITS}}
+JOBS_RESULT: Json = {
+    "responses": {
+        "200": {
+            "description": "A ZIP of the results, and results.json, which says what came of each photo.",
+            "content": {"application/zip": PICTURE},
+        },
+        "404": _NO_JOB,
+        "409": error_answer("It is not done.", "not_ready", "got a job that is working, expected done; ask again"),
+        **_LIMITS,
+    }
+}
+JOBS_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_JOB, **_LIMITS}}
