@@ -132,7 +132,9 @@ class Handlers:
         except MattingError as error:
             raise shown(error, request) from None
 
-    def whole(self, files: list[str] | None, request: gr.Request, **values: Any) -> str | None:
+    def whole(
+        self, files: list[str] | None, request: gr.Request, picture: str | None = None, **values: Any
+    ) -> str | None:
         """All of it in one call, for programs: files in, `batch_results.zip` out."""
         batch = Batch()
         refused = batch.add([(cut(Path(each).name, LONGEST), each, "") for each in files or []])
@@ -140,7 +142,7 @@ class Handlers:
             words = words_of(request)
             text = words["batch_full"].format(most=MOST, refused=len(refused))
             raise gr.Error(text, title=words["failed"], print_exception=False)
-        for _ in self.run(batch, request, **values):
+        for _ in self.run(batch, request, picture=picture, **values):
             pass
         return self.zip(batch, request)
 
