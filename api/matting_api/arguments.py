@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any, get_args
 
-from matting_client import OptionError
 from matting_client.serving import LOG_FORMATS
 from matting_client.triton.protocol import LbPolicy
 
@@ -16,7 +15,7 @@ from matting_api.middleware.hosts import read_hosts, read_origins
 from matting_api.middleware.logins import load_logins
 from matting_api.middleware.proxies import read_networks
 from matting_api.middleware.rate_limit import load_keys, read_keys
-from matting_api.settings import Settings
+from matting_api.settings import Settings, read_ports
 
 EXAMPLES = """\
 examples:
@@ -287,7 +286,7 @@ def read_settings(given: argparse.Namespace) -> Settings:
     values["allowed_hosts"] = read_hosts(values["allowed_hosts"])
     values["trusted_proxies"] = read_networks(values["trusted_proxies"])
     values["origins"] = read_origins(values["origins"])
-    values["url_ports"] = _read_ports(values["url_ports"])
+    values["url_ports"] = read_ports(values["url_ports"])
     keys_file = values.pop("keys_file")
     values["keys"] = load_keys(keys_file) if keys_file else frozenset()
     if listed := os.environ.get("MATTING_API_KEYS", ""):
@@ -297,10 +296,3 @@ def read_settings(given: argparse.Namespace) -> Settings:
     logins_file = values.pop("logins_file")
     values["logins"] = load_logins(logins_file) if logins_file else {}
     return Settings(**values)
-
-
-def _read_ports(text: str) -> frozenset[int]:
-    words = text.replace(",", " ").split()
-    if not words or not all(word.isdecimal() and 0 < int(word) < 65536 for word in words):
-        raise OptionError("--url-ports", f"{text[:100]!r}", "ports such as 80,443")
-    return frozenset(map(int, words))

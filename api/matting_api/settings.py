@@ -118,3 +118,16 @@ class Settings:
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the address."""
         return is_loopback(self.host)
+
+
+def read_ports(text: str) -> frozenset[int]:
+    """Ports from a text such as "80,443".
+
+    Raises
+    ------
+    OptionError
+    """
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isdecimal() and 0 < int(word) < 65536 for word in words):
+        raise OptionError("--url-ports", f"{text[:100]!r}", "ports such as 80,443")
+    return frozenset(map(int, words))

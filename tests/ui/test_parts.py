@@ -18,6 +18,7 @@ import pytest
 from matting_client import Cutout, InputError, Limits, OptionError, Options
 from matting_client.video.pipeline import Plan
 from matting_ui import controls, ids
+from matting_ui.batch_handlers import Handlers
 from matting_ui.batch_state import MOST, Batch, counts, manifest
 from matting_ui.context import Cut, Studio
 from matting_ui.editor import Editor
@@ -25,7 +26,6 @@ from matting_ui.i18n import EN, ZH, language
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
 from matting_ui.sweep import Broom
-from matting_ui.tabs.batch import Handlers
 from matting_ui.visitors import Visitors
 from PIL import Image
 from skimage import data

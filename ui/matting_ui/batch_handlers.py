@@ -1,0 +1,226 @@
+"""What happens to a batch of photos: added, cut out, corrected, shown as cards, put into an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from matting_client import Cutout, MattingError, Options
+from matting_client.budget import PHOTOS
+from matting_client.imaging.encode import SUFFIX_OF_FORMAT
+
+from matting_ui import controls, correct
+from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
+from matting_ui.context import Studio, code_of, shown, words_of
+from matting_ui.editor import packed, unpacked
+from matting_ui.filenames import LONGEST, cut
+from matting_ui.gradio_patches import values_of
+from matting_ui.i18n import failure, texts
+from matting_ui.preview import Preview
+
+THUMBNAIL_SIDE = 320
+REFRESH_SECONDS = 0.5  # at most between two looks at what is in work
+Looks = tuple[Any, Any, Any]  # cards, number of photos, line
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What happens on the tab; every keyword is the value of a control."""
+
+    studio: Studio
+    pool: ThreadPoolExecutor
+
+    def add(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> Batch:
+        """Take uploaded files into the batch."""
+        batch = batch or Batch()
+        words = words_of(request)
+        files: list[tuple[str, str | None, str]] = []
+        for each in values_of(event)["files"]:
+            failed = words["batch_upload_failed"].format(reason=str(each.get("reason", ""))[:200])
+            files.append((cut(Path(str(each["name"])).name, LONGEST), each.get("path"), failed))
+        refused = len(batch.add(files)) + int(values_of(event).get("refused", 0))
+        if refused:
+            gr.Warning(words["batch_full"].format(most=MOST, refused=refused), duration=10)
+        return batch
+
+    def run(self, batch: Batch | None, request: gr.Request, **values: Any) -> Iterator[Looks]:
+        """Do what is to be done, and show each photo as it finishes."""
+        batch = batch or Batch()
+        options = self._options(request, values)
+        self._start(batch, batch.claim(options, bool(values.get("alpha"))), options, request)
+        yield from self.watch(batch, request)
+
+    def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
+        """Try a photo again, or discard it."""
+        batch, number = batch or Batch(), int(values_of(event)["number"])
+        if values_of(event)["action"] == "retry":
+            options = self._options(request, values)
+            self._start(batch, batch.claim_again(number, options, bool(values.get("alpha"))), options, request)
+        elif values_of(event)["action"] == "discard":
+            batch.discard(number)
+
+    def edit(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> dict[str, Any] | None:
+        """Keep the cutout of a photo that is done, for the editor; None where something else was asked."""
+        item = (batch or Batch()).items.get(int(values_of(event)["number"]))
+        if batch is None or item is None or item.path is None or values_of(event)["action"] != "edit":
+            return None
+        try:
+            kept = self.studio.store.get(item.key)
+            if kept is None:
+                item.key, kept = self.studio.keep(item.path)
+                if item.corrected:
+                    self.studio.store.replace(item.key, kept.corrected(unpacked(item.corrected, kept.full.raw.shape)))
+        except MattingError as error:
+            raise shown(error, request) from None
+        batch.edited = item.number
+        return correct.info_of(self.studio, item.key, request)
+
+    def take_over(self, batch: Batch | None, request: gr.Request) -> None:
+        """Make the result of the photo that was in the editor anew, with the options that it had."""
+        item = batch.items.get(batch.edited) if batch else None
+        kept = self.studio.store.get(item.key) if item else None
+        if batch is None or item is None or kept is None or item.options is None:
+            return
+        batch.edited = 0
+        item.corrected = packed(kept.full.raw)
+        try:
+            with PHOTOS.hold(kept.full.raw.size):
+                self._finish(item, kept.full.with_options(item.options), code_of(request))
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def clear(self, batch: Batch | None) -> None:
+        """Forget all photos."""
+        if batch is not None:
+            batch.clear()
+
+    def watch(self, batch: Batch | None, request: gr.Request) -> Iterator[Looks]:
+        """Show the batch as it changes until nothing in it is in work; nothing where another event does so already.
+
+        Two events that showed it side by side could end with the older look, for nothing keeps the answers of different
+        events in order, and Gradio sends an event's last answer again when the event is over: hence the empty ones.
+        """
+        batch = batch or Batch()
+        over = not batch.watch()
+        try:
+            while not over:
+                batch.changed.clear()
+                over = batch.is_over()
+                yield self._look(batch, request)
+                if not over:
+                    batch.changed.wait(REFRESH_SECONDS)
+            yield gr.skip(), gr.skip(), gr.skip()
+        finally:
+            if not over:  # the visitor has left
+                batch.is_over(leave=True)
+
+    def zip(self, batch: Batch | None, request: gr.Request) -> str | None:
+        """Write `batch_results.zip`."""
+        data = batch.zipped() if batch else None
+        if data is None:
+            gr.Warning(words_of(request)["batch_nothing"])
+            return None
+        try:
+            return self.studio.save_archive(data, "batch_results")
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def whole(
+        self, files: list[str] | None, request: gr.Request, picture: str | None = None, **values: Any
+    ) -> str | None:
+        """All of it in one call, for programs: files in, `batch_results.zip` out."""
+        batch = Batch()
+        refused = batch.add([(cut(Path(each).name, LONGEST), each, "") for each in files or []])
+        if refused:
+            words = words_of(request)
+            text = words["batch_full"].format(most=MOST, refused=len(refused))
+            raise gr.Error(text, title=words["failed"], print_exception=False)
+        for _ in self.run(batch, request, picture=picture, **values):
+            pass
+        return self.zip(batch, request)
+
+    def _options(self, request: gr.Request, values: dict[str, Any]) -> Options:
+        try:
+            return controls.read_options(self.studio, **{k: v for k, v in values.items() if k != "alpha"})
+        except MattingError as error:
+            raise shown(error, request) from None
+
+    def _start(self, batch: Batch, items: list[Item], options: Options, request: gr.Request) -> None:
+        code = code_of(request)
+        for item in items:
+            self.pool.submit(self._one, batch, item, options, code).add_done_callback(lambda _: batch.changed.set())
+
+    def _one(self, batch: Batch, item: Item, options: Options, code: str) -> None:
+        """Cut one photo out; runs in the pool. Whatever goes wrong stays with this photo."""
+        if not batch.holds(item):
+            return
+        item.state = RUNNING
+        try:
+            if item.path is None:
+                raise FileNotFoundError
+            path = self.studio.uploaded(item.path)
+            with self.studio.opened(path, item.name) as photo:
+                cutout = self.studio.cut(photo, options, item.name, None)
+                if item.corrected:
+                    cutout = replace(cutout, raw=unpacked(item.corrected, cutout.raw.shape))
+                self._finish(item, cutout, code)
+            item.seconds, item.state = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0), DONE
+        except MattingError as error:
+            subject = "" if error.subject == item.name else error.subject  # the photo's name stands beside it
+            item.fail(failure(error.replace(subject=subject), code))
+        except OSError:
+            item.fail(texts(code)["batch_gone"])
+        except Exception:
+            item.fail(texts(code)["failed"])
+            raise
+
+    def _finish(self, item: Item, cutout: Cutout, code: str) -> None:
+        """Write what there is of a photo."""
+        ending = f"-cutout{SUFFIX_OF_FORMAT[cutout.options.format]}"
+        item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
+        item.alpha = self._alpha(cutout, item) if item.wants_alpha else ""
+        item.thumbnail = _address(self._thumbnail(cutout))
+        item.height, item.width = cutout.rgb.shape[:2]
+        item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
+        item.reason = "" if item.found else texts(code)["nothing_found"]
+
+    def _thumbnail(self, cutout: Cutout) -> str:
+        small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[0]
+        return self.studio.save_preview(small)
+
+    def _alpha(self, cutout: Cutout, item: Item) -> str:
+        data = cutout.with_options(cutout.options.with_changes(format="png", alpha_only=True)).to_bytes()
+        return self.studio.save(data, Path(item.name).stem, "-alpha.png")
+
+    def _look(self, batch: Batch, request: gr.Request) -> Looks:
+        """Cards, number of photos, and a line that counts them."""
+        words, items = words_of(request), batch.listed()
+        cards = [
+            {
+                "number": item.number,
+                "name": item.name,
+                "state": item.state,
+                "label": words[f"state_{item.state}"],
+                "reason": item.reason,
+                "thumbnail": item.thumbnail,
+                "result": _address(item.result),
+                "file": Path(item.result).name,
+                "alpha": _address(item.alpha),
+                "found": item.found,
+                "doubt": round(item.uncertainty, 5),
+                "retry": words["retry"] if item.state == FAILED and item.path else "",
+                "discard": words["discard"],
+            }
+            for item in items
+        ]
+        line = words["batch_counts"].format(**counts(items)) if items else words["batch_waiting"]
+        return cards, len(items), line
+
+
+def _address(path: str) -> str:
+    """Where the browser finds a file of ours; empty for none."""
+    return f"gradio_api/file={path}" if path else ""
