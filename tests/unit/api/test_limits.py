@@ -161,11 +161,12 @@ def test_errors_have_one_form(api: httpx.Client, method: str, path: str, status:
 
 def test_openapi_tells_of_everything(api: httpx.Client) -> None:
     described = api.get("/openapi.json").json()
-    own = {"/v1/cutout", "/v1/alpha"}
+    own = {"/v1/cutout", "/v1/alpha", "/v1/idphoto"}
     theirs = {PATH, "/v1.0/account", "/v1.0/improve"}
     clips = {"/v1/video", "/v1/video/{job_id}", "/v1/video/{job_id}/result"}
+    jobs = {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/result"}
     state = {"/livez", "/readyz", "/v2/health", "/metrics"}
-    assert described["paths"].keys() == {*theirs, *own, *clips, *state}
+    assert described["paths"].keys() == {*theirs, *own, *clips, *jobs, *state}
     form = described["paths"][PATH]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert {"image_file", "image_file_b64", "bg_color", "format", "channels", "size"} <= form.keys()
     assert form.keys() >= {"image_url", "roi", "crop", "crop_margin", "scale", "position"}
