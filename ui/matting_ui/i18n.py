@@ -29,7 +29,7 @@ class NoRoom(MattingError):
 
 # The codes of errors, which are the API's; the first kind that fits counts. A sentence for each is in texts.json.
 _CODES: tuple[tuple[type[MattingError], str], ...] = (
-    (NoRoom, "storage_full"),
+    (NoRoom, "insufficient_storage"),
     (TooLarge, "file_too_large"),
     (InputError, "invalid_image"),
     (OptionError, "invalid_parameter"),
@@ -42,7 +42,7 @@ _CODES: tuple[tuple[type[MattingError], str], ...] = (
 # Of uploads and of the page's own script.
 _OTHER_CODES = ("invalid_request", "too_many_uploads", "storage_unavailable", "unreachable", "forbidden")
 CODES = tuple(dict.fromkeys((*(code for _, code in _CODES), *_OTHER_CODES)))
-RETRY = ("server_busy", "model_unavailable", "too_many_uploads", "storage_unavailable", "storage_full", "unreachable")
+RETRY = ("server_busy", "model_unavailable", "too_many_uploads", "storage_unavailable", "insufficient_storage", "unreachable")
 _TELLS_NOTHING_MORE = (NoRoom, ServerBusy, ServerUnavailable)  # addresses and paths stay inside
 
 
