@@ -46,8 +46,8 @@ def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_pat
     cut_out(page, photos)
     assert site.photos() == before + 1
     unfold(page, ids.DETAILS)
-    status = page.locator(f"#{ids.STATUS}").inner_text()
-    assert all(word in status for word in ("1024 × 1024", "queue", "model", "in all"))
+    for word in ("1024 × 1024", "queue", "model", "in all"):
+        expect(page.locator(f"#{ids.STATUS}")).to_contain_text(word, use_inner_text=True)
     photo, result = loaded(page, ids.RESULT, 0), loaded(page, ids.RESULT, 1)
     alpha = loaded(page, ids.ALPHA)
     assert photo.shape == result.shape == (*alpha.shape, 3)

@@ -43,7 +43,7 @@ def test_id_photo(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
     result = shown(page, ids.ID_RESULT)
     assert size_of(result) == (295, 413)
     page.locator(f"#{ids.ID_SIZE} input").click()
-    assert "USA" in page.get_by_role("option").first.inner_text()  # of a reader of English
+    assert "USA" in page.get_by_role("listbox").get_by_role("option").first.inner_text()  # of a reader of English
     page.get_by_role("option", name=re.compile("Visa and passport, USA")).click()
     expect(page.locator(f"#{ids.ID_STATUS}")).to_contain_text("600 × 600 px · 2 on a sheet")
     result = changed(page, ids.ID_RESULT, result, lambda: pick(page, ids.ID_BACKGROUND, "blue"))

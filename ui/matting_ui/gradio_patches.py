@@ -89,7 +89,8 @@ def values_of(event: gr.EventData) -> dict[str, Any]:
 def act_as_launched(page: gr.Blocks, parent: FastAPI) -> None:
     """Set what Gradio sets on pages that it has launched itself: its own check of paths, and the app that serves it."""
     page.has_launched = True
-    page.app = next(route.app for route in parent.routes if isinstance(route, Mount))
+    mounted = (route.app for route in parent.routes if isinstance(route, Mount))
+    page.app = next(app for app in mounted if isinstance(app, routes.App))
 
 
 class FairQueue:

@@ -42,7 +42,14 @@ _CODES: tuple[tuple[type[MattingError], str], ...] = (
 # Of uploads and of the page's own script.
 _OTHER_CODES = ("invalid_request", "too_many_uploads", "storage_unavailable", "unreachable", "forbidden")
 CODES = tuple(dict.fromkeys((*(code for _, code in _CODES), *_OTHER_CODES)))
-RETRY = ("server_busy", "model_unavailable", "too_many_uploads", "storage_unavailable", "insufficient_storage", "unreachable")
+RETRY = (
+    "server_busy",
+    "model_unavailable",
+    "too_many_uploads",
+    "storage_unavailable",
+    "insufficient_storage",
+    "unreachable",
+)
 _TELLS_NOTHING_MORE = (NoRoom, ServerBusy, ServerUnavailable)  # addresses and paths stay inside
 
 

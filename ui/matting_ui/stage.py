@@ -78,8 +78,8 @@ def waited_since(started: float | None) -> float:
 
 
 def _state(tab: str, name: str) -> str:
-    """A script that shows a state, or that nothing is chosen where it gets no picture."""
-    return f"(picture) => {{ matting.state('{tab}', picture ? '{name}' : 'empty'); }}"
+    """A script that shows a state, or that nothing is chosen where it gets no picture, or a pair of none."""
+    return f"(picture) => {{ matting.state('{tab}', [picture].flat().some(Boolean) ? '{name}' : 'empty'); }}"
 
 
 def samples() -> Any:

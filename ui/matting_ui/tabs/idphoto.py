@@ -157,7 +157,7 @@ def _sizes_of(request: gr.Request) -> Any:
     """The sizes in the visitor's language, those of its offices first; Chinese ones are first as they are."""
     code = code_of(request)
     first = () if code == "zh" else ENGLISH_FIRST
-    listed = sorted(sizes().values(), key=lambda size: size.name not in first)
+    listed = [sizes()[name] for name in (*first, *(name for name in sizes() if name not in first))]
     return gr.update(choices=[(size_words(size)[code], size.name) for size in listed])
 
 
