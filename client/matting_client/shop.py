@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from matting_client.cutout import Cutout
+from matting_client.cutout import WHITE, Cutout
 from matting_client.errors import OptionError
 from matting_client.files import Encoded
-from matting_client.options import Options
+from matting_client.options import Options, parse_colour
 from matting_client.processing import subject_box
+from matting_client.types import Alpha, Image
 
 ENLARGED = 1.5  # a subject that is drawn larger than this looks soft
 
@@ -101,17 +102,18 @@ def broken_rules(template: Template, cutout: Cutout, result: Encoded) -> tuple[s
     """
     rules = template.rules
     width, height = result.size
+    pha = _shown_alpha(cutout)
     found = [
         _outside("the longer side", max(width, height), rules.least_side, rules.most_side, "px"),
         _outside("the file", len(result.data) / 1000, None, rules.most_kb, "kB"),
-        _fill(cutout, rules),
+        _fill(pha, rules),
         _enlarged(cutout),
     ]
     if rules.square and width != height:
         found.append(f"got {width}x{height} pixels, expected a square")
     if rules.formats and cutout.options.format not in rules.formats:
         found.append(f"got {cutout.options.format}, expected {' or '.join(rules.formats)}")
-    if rules.white and not _is_on_white(cutout):
+    if rules.white and not _is_on_white(cutout, pha):
         found.append("got a background that is not pure white, expected #ffffff all around")
     return tuple(each for each in found if each)
 
@@ -124,9 +126,13 @@ def _outside(what: str, value: float, least: float | None, most: float | None, u
     return ""
 
 
-def _fill(cutout: Cutout, rules: Rules) -> str:
+def _shown_alpha(cutout: Cutout) -> Alpha:
+    """Alpha (h, w) of what the result shows, without a shadow; no colour is made for it."""
+    return cutout.with_options(cutout.options.with_changes(alpha_only=True, format="png", max_kb=None)).render()
+
+
+def _fill(pha: Alpha, rules: Rules) -> str:
     """The subject alone counts, without its shadow."""
-    pha = cutout.with_options(cutout.options.with_changes(shadow="none")).layers()[1]
     box = subject_box(pha)
     if box is None:
         return "got a picture without a subject"
@@ -140,9 +146,16 @@ def _enlarged(cutout: Cutout) -> str:
     return f"the subject was enlarged {times:.1f} times; take a larger photo" if times > ENLARGED else ""
 
 
-def _is_on_white(cutout: Cutout) -> bool:
-    if cutout.options.background is None:
-        return cutout.options.format == "jpeg"
-    picture = cutout.render()[..., :3]
-    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    return bool((border == 255).all())
+def _is_on_white(cutout: Cutout, pha: Alpha) -> bool:
+    options = cutout.options
+    if options.background is None:
+        return options.format == "jpeg"
+    if isinstance(options.background, str) and options.shadow == "none" and not _border(pha).any():
+        return parse_colour(options.background) == WHITE  # nothing else is at the border
+    return bool((_border(cutout.render()[..., :3]) == 255).all())
+
+
+def _border(picture: Image) -> Image:
+    """The outermost pixels of an alpha (h, w) or a picture (h, w, n), one after the other."""
+    border: Image = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    return border
