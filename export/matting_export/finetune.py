@@ -15,22 +15,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from matting_client.errors import MattingError
 from matting_training import gate
 from matting_training import train as training
 from matting_training.average import between, measure_shares, write_mean
 from matting_training.checkpoint import load_model
 from matting_training.config import TrainConfig, parse
-from matting_training.data.pairs import DataError, Pair, find_pairs, read_rgb
-from matting_training.process import keep_memory
+from matting_training.data.pairs import Pair, find_pairs, read_rgb
+from matting_training.process import run_program
 from matting_training.validation import sheet, torch_predictor
 
 from matting_export.box import HELD_OUT, LEARN, split_box
-from matting_export.main import ROOT, WEIGHTS
 from matting_export.metadata import SIZES, sha256
-from matting_export.produce import PARITY_PHOTOS, find_validation
+from matting_export.produce import PARITY_PHOTOS, REFUSALS, add_publishing, find_validation
 from matting_export.publish import publish_all
-from matting_export.tolerances import ParityError
 
 EXAMPLES = """examples:
   matting ui --samples box                          improve keeps photos in box/<id>/photo
@@ -149,16 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     if not any(word.split("=")[0] == "--finetune" for word in words):
         return training.main(words)
     given, more = _parser().parse_known_args(["--help"] if {"-h", "--help"} & set(words) else words)
-    keep_memory()
-    try:
-        finetune(given, more)
-    except (ParityError, DataError, MattingError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+    return run_program(lambda: finetune(given, more), *REFUSALS)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -173,10 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="sets to learn from besides, and val_... to keep (default: none)")
     parser.add_argument("--run", type=Path, default=Path("runs/finetune"), help="default: %(default)s")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training (default: %(default)s)")
-    parser.add_argument("--start", type=Path, default=WEIGHTS, help="weights to go on from (default: the published)")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where they are published (default: %(default)s)")
-    parser.add_argument("--repository", type=Path, default=ROOT / "model_repository", help="default: %(default)s")
-    parser.add_argument("--train-only", action="store_true", help="publish nothing")
+    add_publishing(parser)
     return parser
 
 

@@ -24,12 +24,15 @@ from matting_training.average import average
 from matting_training.checkpoint import load_model
 from matting_training.config import TrainConfig, parse
 from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb
-from matting_training.process import keep_memory
+from matting_training.process import run_program
 from matting_training.train import VALIDATION, run
 
 from matting_export.main import ROOT, WEIGHTS
 from matting_export.publish import publish_all
 from matting_export.tolerances import ParityError
+
+# What is said in a line: bad data, and gates that were not passed.
+REFUSALS = (ParityError, DataError, MattingError, ValueError, OSError)
 
 EXAMPLES = """examples:
   matting produce --data ~/matting-data --run runs/next --minutes 16                     on a GPU
@@ -146,6 +149,14 @@ def produce(given: argparse.Namespace, more: Sequence[str]) -> None:
     print(f"{weights}: published as {given.weights} and in {given.repository}")
 
 
+def add_publishing(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that trains and publishes what is better."""
+    parser.add_argument("--start", type=Path, default=WEIGHTS, help="weights to go on from (default: the published)")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where they are published (default: %(default)s)")
+    parser.add_argument("--repository", type=Path, default=ROOT / "model_repository", help="default: %(default)s")
+    parser.add_argument("--train-only", action="store_true", help="publish nothing")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 published, 1 bad data or refused, 2 wrong usage, 130 interrupted."""
     parser = argparse.ArgumentParser(
@@ -158,21 +169,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the sets; those named val_... are measured on")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints, a part each")
     parser.add_argument("--minutes", type=float, required=True, help="of training, all parts together")
-    parser.add_argument("--start", type=Path, default=WEIGHTS, help="weights to go on from (default: the published)")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where they are published (default: %(default)s)")
-    parser.add_argument("--repository", type=Path, default=ROOT / "model_repository", help="default: %(default)s")
-    parser.add_argument("--train-only", action="store_true", help="publish nothing")
+    add_publishing(parser)
     given, more = parser.parse_known_args(argv)
-    keep_memory()
-    try:
-        produce(given, more)
-    except (ParityError, DataError, MattingError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+    return run_program(lambda: produce(given, more), *REFUSALS)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 
 import cv2
@@ -33,6 +35,30 @@ def keep_memory() -> None:
         library.mallopt(M_MMAP_MAX, 0)
         library.mallopt(M_TRIM_THRESHOLD, KEPT_TOTAL)
         library.mallopt(M_TOP_PAD, GROWTH)
+
+
+def run_program(work: Callable[[], object], *bad: type[Exception]) -> int:
+    """Do a program's long work, which goes on from its last checkpoint when it is started again.
+
+    Parameters
+    ----------
+    work : what to do.
+    bad : errors that mean bad data or a refusal; they are said in a line.
+
+    Returns
+    -------
+    The exit code: 0 done, 1 for one of `bad`, 130 interrupted.
+    """
+    keep_memory()
+    try:
+        work()
+    except bad as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
 
 
 def fork_server() -> ForkServerContext:

@@ -26,7 +26,7 @@ from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, r
 from matting_training.data.stream import MattingStream, Source
 from matting_training.model.unet import MattingUNet, cost
 from matting_training.plots import plot_losses
-from matting_training.process import fork_server, keep_memory, start_worker
+from matting_training.process import fork_server, run_program, start_worker
 from matting_training.trainer import Trainer
 from matting_training.validation import sheet, torch_predictor, validate_pairs
 
@@ -182,16 +182,7 @@ def run(config: TrainConfig) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 1 bad data, 130 interrupted (resumable from the last checkpoint)."""
     config = parse(argv)
-    keep_memory()
-    try:
-        run(config)
-    except DataError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+    return run_program(lambda: run(config), DataError)
 
 
 if __name__ == "__main__":
