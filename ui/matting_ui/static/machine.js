@@ -149,6 +149,11 @@ window.matting = (() => {
     fail,
     busy,
     failed: (code, text) => tell({ code, text: text || word(code), at: performance.now() }),
+    // A call that was not even taken: Gradio starts nothing that was to follow it, a failure's own steps among them.
+    refused: (code, text) => {
+      tell({ code, text: text || word(code), at: performance.now() });
+      fail(openTab());
+    },
     word,
   };
 })();

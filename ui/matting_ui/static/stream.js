@@ -23,12 +23,12 @@
       if (!answer.ok) {
         open--;
         const { detail } = await answer.clone().json().catch(() => ({}));
-        window.matting.failed(BUSY.includes(answer.status) ? "server_busy" : "internal_error", detail);
+        window.matting.refused(BUSY.includes(answer.status) ? "server_busy" : "internal_error", detail);
       }
       return answer;
     } catch (error) {
       open--;
-      window.matting.failed("unreachable");
+      window.matting.refused("unreachable");
       throw error;
     }
   };
