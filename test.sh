@@ -66,6 +66,6 @@ wait
 .venv/bin/mypy
 wait
 failed=0
-.venv/bin/python -m pytest -n 2 --dist loadfile tests/unit tests/ui tests/attack || failed=$?
+.venv/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 tests/unit tests/ui tests/attack || failed=$?
 .venv/bin/python -m pytest tests/protocol || failed=$? # alone: they watch the clock, and what is left behind on the machine
 exit $failed

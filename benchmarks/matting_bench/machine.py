@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matting_client.runtime.cpu import openvino_core
 from matting_client.runtime.space_to_depth import pack_last_layers
 from matting_client.system import usable_cores
 
@@ -64,7 +65,7 @@ def gemm_peak(precision: str, threads: int, seconds: float) -> float:
         given = ops.parameter([side, side], np.float32)
         model = ov.Model([ops.matmul(given, ops.constant(weights), False, True)], [given])
         config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
-        request = ov.Core().compile_model(model, "CPU", config).create_infer_request()
+        request = openvino_core().compile_model(model, "CPU", config).create_infer_request()
         request.set_input_tensor(ov.Tensor(weights, shared_memory=True))
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
@@ -76,9 +77,7 @@ def gemm_peak(precision: str, threads: int, seconds: float) -> float:
 
 def model_flop(path: Path) -> float:
     """Operations of one photo in an ONNX file's convolutions and matrix products, two for a multiply-add."""
-    import openvino as ov
-
-    model = ov.Core().read_model(path)
+    model = openvino_core().read_model(path)
     side = model.input(0).partial_shape[1].get_length()
     model.reshape([1, side, side, 3])
     total = 0.0
@@ -97,9 +96,7 @@ def model_flop(path: Path) -> float:
 
 def layers(path: Path, precision: str, threads: int, runs: int = 10) -> dict[str, float]:
     """Milliseconds a photo spends in each kind of kernel, from OpenVINO's counters, largest first."""
-    import openvino as ov
-
-    core = ov.Core()
+    core = openvino_core()
     model = core.read_model(path)
     side = model.input(0).partial_shape[1].get_length()
     model.reshape([1, side, side, 3])

@@ -15,7 +15,7 @@ import openvino as ov
 from matting_client.processing import edge_band, letterbox
 from matting_client.processing.letterbox import inner
 from matting_client.repository import CONTRACT_FILE, INT8_FILE
-from matting_client.runtime.cpu import CpuModel
+from matting_client.runtime.cpu import CpuModel, openvino_core
 from matting_client.runtime.precision import cpu_flags, int8_digest, int8_kind
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
 from numpy.typing import NDArray
@@ -108,7 +108,7 @@ def quantise(path: Path, photos: list[Array]) -> ov.Model:
     os.environ.setdefault("NNCF_CI", "1")  # switches off its telemetry
     import nncf
 
-    model = ov.Core().read_model(path)
+    model = openvino_core().read_model(path)
     model.reshape({INPUT: [*photos[0].shape]})
     # The reader keeps the names of ONNX's nodes.
     kept = {node.get_friendly_name() for node in model.get_ops()} & set(_behind_convolutions(onnx.load(path)))

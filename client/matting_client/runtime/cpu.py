@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from matting_client.runtime.precision import Precision, best_precision, cpu_flag
 from matting_client.runtime.space_to_depth import pack_last_layers
 from matting_client.system import usable_cores
 from matting_client.types import Batch
+
+if TYPE_CHECKING:
+    import openvino as ov
 
 # Streams at most, and the largest input that gets more than one: each holds the activations of one photo, and those of
 # 1024 px would take the server beyond 1.2 GB for a tenth more photos a second.
@@ -140,11 +144,24 @@ def _unreadable(path: Path, error: Exception) -> ModelError:
     return ModelError(path, f"no usable ONNX model ({reason})", remedy="export it again")
 
 
+@functools.cache
+def openvino_core() -> ov.Core:
+    """The one OpenVINO core of this process, which lives as long as the process.
+
+    Its CPU plugin gives the thread that first compiles a model a signal stack of its own, and frees that memory in
+    whichever thread the core ends: the next signal of the first thread would then strike into nothing and end the
+    process.
+    """
+    import openvino as ov
+
+    return ov.Core()
+
+
 def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple[RunOne, int, str]]:
     """What compiles the model for a number of streams: that many photos at once, each with its share of the threads."""
     import openvino as ov
 
-    core = ov.Core()
+    core = openvino_core()
     try:
         model = core.read_model(path)
         shape = model.input(INPUT).partial_shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import pytest
 from matting_client.engines import Engine, LocalEngine
 from matting_client.errors import ModelError
 from matting_client.repository import model_repository
-from matting_client.runtime.cpu import CpuModel
+from matting_client.runtime.cpu import CpuModel, openvino_core
 from matting_client.runtime.cuda import CudaModel, has_cuda, portions
 from matting_client.runtime.loader import open_model
 from matting_client.runtime.precision import best_precision, cpu_flags, gated_int8, int8_digest, int8_kind
@@ -164,7 +165,7 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(
     shutil.copy(file, model)
     int8, contract = model.with_name("model.int8.xml"), model.parents[1] / "contract.json"
     assert gated_int8(model) is None
-    ov.save_model(ov.Core().read_model(file), int8)
+    ov.save_model(openvino_core().read_model(file), int8)
     for text in ("", "[]", "{}", '{"int8": null}', '{"int8": {"sha256": "0"}}', '{"int8": {"sha256": 7}}'):
         contract.write_text(text)
         assert gated_int8(model) is None, text
@@ -222,6 +223,26 @@ def test_company_gives_the_same_bytes_in_order(file: Path, engine: str) -> None:
     with pytest.raises(ModelError):
         model.start([PHOTOS[:1], PHOTOS[:1, 1:]])
     assert np.array_equal(model.run(PHOTOS), np.concatenate([*alphas, model.run(PHOTOS[7:8])]))
+
+
+def test_a_signal_after_a_model_that_ended_in_another_thread(file: Path) -> None:
+    """OpenVINO's signal stack of the first thread was freed with the last model, and the next signal struck there."""
+    script = """
+import signal, sys, threading
+from pathlib import Path
+from matting_client.runtime.cpu import CpuModel
+
+models = [CpuModel(Path(sys.argv[1]))]
+assert models[0].description.startswith("OpenVINO")
+thread = threading.Thread(target=models.clear)
+thread.start()
+thread.join()
+noted = []
+signal.signal(signal.SIGINT, lambda *_: noted.append(True))
+signal.raise_signal(signal.SIGINT)
+assert noted
+"""
+    subprocess.run([sys.executable, "-c", script, str(file)], check=True, timeout=120)
 
 
 def test_without_a_gpu_the_cpu_is_chosen(file: Path, tmp_path: Path) -> None:

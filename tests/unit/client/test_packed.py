@@ -10,6 +10,7 @@ import openvino as ov
 import pytest
 from matting_client.processing import letterbox
 from matting_client.repository import model_repository
+from matting_client.runtime.cpu import openvino_core
 from matting_client.runtime.space_to_depth import pack_last_layers
 from numpy.typing import NDArray
 from openvino import opset13 as ops
@@ -46,7 +47,9 @@ def _network(mode: str = "linear_onnx", size: int = 3) -> ov.Model:
 
 
 def _run(model: ov.Model, photo: NDArray[Any]) -> NDArray[np.float32]:
-    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
+    compiled = openvino_core().compile_model(
+        model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    )
     return np.asarray(compiled({0: photo})[0], np.float32)
 
 
@@ -75,13 +78,13 @@ def test_another_end_is_left_alone(other: dict[str, Any]) -> None:
 
 
 def test_a_graph_without_convolutions_is_left_alone(tmp_path: Path) -> None:
-    model = ov.Core().read_model(tiny_model(SIDE).SerializeToString())
+    model = openvino_core().read_model(tiny_model(SIDE).SerializeToString())
     model.reshape([1, SIDE, SIDE, 3])
     assert not pack_last_layers(model)
 
 
 def test_the_published_model_is_packed_and_agrees() -> None:
-    model = ov.Core().read_model(model_repository() / "matting_512" / "1" / "model.onnx")
+    model = openvino_core().read_model(model_repository() / "matting_512" / "1" / "model.onnx")
     model.reshape([1, 512, 512, 3])
     photo = letterbox(data.astronaut(), 512)[0][None]
     plain = _run(model, photo)

@@ -13,7 +13,7 @@ import onnx
 import openvino as ov
 import pytest
 from matting_client.repository import INT8_FILE
-from matting_client.runtime.cpu import CpuModel
+from matting_client.runtime.cpu import CpuModel, openvino_core
 from matting_client.runtime.precision import cpu_flags, gated_int8, int8_digest, int8_kind
 from matting_export.int8 import CHECKED, LARGEST_MEAN, Gated, _behind_convolutions, check_int8, publish_int8, split
 from matting_export.main import ROOT, main
@@ -90,7 +90,7 @@ def test_published_file_is_int8_close_and_vouched_for(
     found = publish_int8(model, photos)
     int8 = model.with_name("model.int8.xml")
     assert sorted(path.name for path in model.parent.iterdir()) == ["model.int8.bin", "model.int8.xml", "model.onnx"]
-    graph = ov.Core().read_model(int8)
+    graph = openvino_core().read_model(int8)
     weights = [_weights(node) for node in graph.get_ops() if node.get_type_name() == "Convolution"]  # none depthwise
     assert sum(node.get_element_type() == ov.Type.i8 for node in weights) > 0.8 * len(weights) > 50
     assert [(v.any_name, v.element_type) for v in (*graph.inputs, *graph.outputs)] == [
