@@ -284,8 +284,12 @@ def test_a_card_of_a_batch(page: Page, photos: Path, tmp_path: Path) -> None:
     editor.wait().done()
     expect(card.locator("img")).not_to_have_attribute("src", thumbnail)
     assert _archived(page, tmp_path, "astronaut-cutout.png")[SUIT[1], SUIT[0], 3] == 0
+    images = [page.locator(f"#{ids.BATCH_BOARD} .card[data-name='{name}.jpg'] img") for name in ("astronaut", "rocket")]
+    transparent = [str(image.get_attribute("src")) for image in images]
     pick(page, ids.BATCH_BACKGROUND, "white")
     page.locator(f"#{ids.BATCH_START}").click()
+    for image, before in zip(images, transparent, strict=True):  # the status says "2 done" of those before, too
+        expect(image).not_to_have_attribute("src", before)
     expect(status).to_contain_text("0 running, 2 done")
     assert _archived(page, tmp_path, "astronaut-cutout.png")[SUIT[1], SUIT[0]].tolist() == [255, 255, 255]
 
