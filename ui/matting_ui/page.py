@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 
 import gradio as gr
 from matting_client import presets
-from matting_client.idphoto import sizes
+from matting_client.idsizes import sizes
 
 from matting_ui import ids, stage
 from matting_ui.context import Studio
