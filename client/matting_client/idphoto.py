@@ -115,7 +115,7 @@ def id_photo(
         raise OptionError("shift", shift, "-0.2 to 0.2")
     colour = background or size.background
     options = cutout.options.with_changes(
-        background=colour, format="png", alpha_only=False, crop=False, size="original"
+        background=colour, format="png", max_kb=None, alpha_only=False, crop=False, size="original"
     )
     plain = cutout.with_options(options)
     ground = parse_colour(colour)

@@ -186,6 +186,10 @@ class Options:
             raise OptionError("", f"the unknown option {min(unknown)!r}", remedy="see Options", option=min(unknown))
         return cls(**values)
 
+    def for_alpha(self) -> Self:
+        """The options that give the alpha of the same result, which is a PNG and loses nothing."""
+        return replace(self, alpha_only=True, format="png", max_kb=None)
+
     def with_changes(self, **changes: Any) -> Self:
         """A copy with some values replaced, checked like a new one."""
         return replace(self, **changes)
