@@ -15,10 +15,12 @@ from matting_client import (
     InputError,
     MattingError,
     ModelError,
+    NoFace,
     OptionError,
     OutputError,
     ServerBusy,
     ServerUnavailable,
+    SeveralFaces,
     TooLarge,
 )
 from starlette.exceptions import HTTPException
@@ -70,6 +72,10 @@ def translate(error: MattingError, busy_seconds: int) -> ApiError:
     detail = str(error)
     if isinstance(error, TooLarge):
         return ApiError(413, "file_too_large", "Image too large", detail)
+    if isinstance(error, NoFace):
+        return bad_request("no_face", "No face found", detail)
+    if isinstance(error, SeveralFaces):
+        return bad_request("several_faces", "Several faces found", detail)
     if isinstance(error, InputError):
         return bad_request("invalid_image", "Image cannot be used", detail)
     if isinstance(error, OutputError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from matting_client.idphoto import PAPERS, sizes
+from matting_client.idphoto import PAPERS
+from matting_client.idsizes import sizes
 
 from matting_api.openapi_fields import (
     BASE64,

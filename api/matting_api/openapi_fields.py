@@ -6,7 +6,7 @@ from typing import Any
 
 from matting_client import presets, templates
 from matting_client.options import MAX_DPI, MAX_ERODE, MAX_KB, MAX_THRESHOLD, ORIENTATIONS
-from matting_client.processing import SHADOWS
+from matting_client.processing import BACKDROPS, SHADOWS
 
 from matting_api.request.parameters import (
     CHANNELS,
@@ -92,7 +92,9 @@ OF_OURS: Json = {
         "removed, or kept alone; with one, what a brush covers there, snapped to the photo's edges.",
         '[{"x": 1, "y": 1, "keep": true, "radius": 1}]',
     ),
-    "background": text_field("A colour to put behind: hex, or a CSS colour name.", "#ffffff"),
+    "background": text_field(
+        f"A colour to put behind (hex, or a CSS colour name), or {', '.join(BACKDROPS)}.", "#ffffff"
+    ),
     "format": choice_field(
         "A JPEG without a background stands on white.", ("png", "jpeg", "jpg", "webp"), default="png"
     ),

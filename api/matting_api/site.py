@@ -5,13 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from matting_ui.app import mount_page
+from matting_ui.context import KeepSample
+from matting_ui.i18n import NoRoom
 from starlette.types import ASGIApp
 
 from matting_api.app import create_api, guard
+from matting_api.errors import ApiError
 from matting_api.middleware.guesses import Guesses
 from matting_api.middleware.logins import Logins
 from matting_api.model_client import Service
+from matting_api.samples import SampleBox
 from matting_api.settings import Settings
+
+TAG = "page"  # of samples that came from there
 
 
 def create_site(settings: Settings, folder: Path) -> ASGIApp:
@@ -30,8 +36,24 @@ def create_site(settings: Settings, folder: Path) -> ASGIApp:
         service.status,
         service.convert,
         service.keep,
+        keep_sample=_sample_keeper(settings),
         auth=Logins(settings.logins, guesses).check if settings.logins else None,
         root_path=settings.root_path,
         mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
     )
     return guard(site, settings, service)
+
+
+def _sample_keeper(settings: Settings) -> KeepSample | None:
+    """What keeps photos that went wrong; None where the server keeps none."""
+    if settings.samples is None:
+        return None
+    box = SampleBox(settings.samples, settings.limits)
+
+    def keep(photo: bytes, name: str, correction: bytes | None) -> None:
+        try:
+            box.keep(photo, name, TAG, correction)
+        except ApiError as error:
+            raise NoRoom("sample", problem=error.detail) from None
+
+    return keep

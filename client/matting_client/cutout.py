@@ -212,11 +212,18 @@ class Cutout:
         o = self.options
         if background is None and isinstance(o.background, Path):
             background = _background(o.background)
+        elif background is None and o.background in processing.BACKDROPS:
+            background = self._backdrop(str(o.background), pha.shape)
         if background is not None:
             return processing.compose_picture(fgr, pha, background)
         if o.background is None and o.format != "jpeg":
             return processing.cutout_rgba(fgr, pha)
         return processing.compose_colour(fgr, pha, parse_colour(str(o.background)) if o.background else WHITE)
+
+    def _backdrop(self, name: str, shape: tuple[int, ...]) -> Image:
+        if name == processing.BLUR:
+            return processing.blur_around(self.rgb, self.raw)
+        return processing.draw_backdrop(name, (shape[0], shape[1]))
 
     def to_image(self, background: Image | None = None) -> PIL.Image.Image:
         """The result as a picture of Pillow's, "L", "RGB" or "RGBA"; parameter and errors as of `render`."""

@@ -2,6 +2,9 @@
 
     MattingError
     ├── InputError          a photo cannot be used: not a picture, damaged, too large
+    │   ├── TooLarge            more bytes or pixels than are accepted
+    │   ├── NoFace              for an ID photo: nobody faces the camera
+    │   └── SeveralFaces        for an ID photo: more than one person does
     ├── OptionError         an option has a value it cannot have
     ├── OutputError         a result cannot be written
     └── EngineError         the model did not answer
@@ -77,6 +80,14 @@ class InputError(MattingError):
 
 class TooLarge(InputError):
     """A photo has more bytes or pixels than are accepted."""
+
+
+class NoFace(InputError):
+    """A photo for an ID photo shows no face."""
+
+
+class SeveralFaces(InputError):
+    """A photo for an ID photo shows more than one face."""
 
 
 class OptionError(MattingError, ValueError):

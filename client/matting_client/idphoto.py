@@ -1,16 +1,9 @@
-"""ID photos: the size an office asks for, the head where it wants it, and a sheet of them to print.
-
-The head's place comes from the alpha alone: the crown is where the subject begins, the neck where it is narrowest above
-the shoulders.
-"""
+"""ID photos: the head upright and where an office wants it, on its background, and a sheet of them to print."""
 
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -18,46 +11,20 @@ from PIL import Image
 
 from matting_client.cutout import Cutout
 from matting_client.errors import OptionError
+from matting_client.idsizes import Frame, Size, frame_for
 from matting_client.options import parse_colour
-from matting_client.processing.head import SOLID, find_head
-from matting_client.types import Picture
+from matting_client.processing.head import SOLID, Head, find_head
+from matting_client.types import Mask, Picture
 
 DPI = 300  # of prints
 MM_PER_INCH = 25.4
 MAX_ZOOM = 1.5
 PAPERS: dict[str, tuple[float, float]] = {"4x6": (101.6, 152.4), "5x7": (127.0, 177.8), "a4": (210.0, 297.0)}  # mm
 MARGIN_MM, GAP_MM = 4.0, 1.0
+LEAST_TILT, MOST_TILT = 2.0, 20.0  # degrees of a head that are levelled; less is within the detector's error
 CUT_GREY = 170  # of the lines to cut along
-
-
-@dataclass(frozen=True)
-class Size:
-    """A kind of ID photo.
-
-    Attributes
-    ----------
-    mm, px : (width, height).
-    head : crown to chin, as a share of the height.
-    top : from the upper edge to the crown, as a share of the height.
-    background : "#rrggbb" that the office asks for.
-    """
-
-    name: str
-    title: dict[str, str]
-    mm: tuple[float, float]
-    px: tuple[int, int]
-    head: float
-    top: float
-    background: str
-
-
-@lru_cache
-def sizes() -> dict[str, Size]:
-    """The kinds of ID photo by name, in the order to show them."""
-    known = json.loads(files("matting_client").joinpath("idphoto.json").read_text(encoding="utf-8"))
-    return {
-        name: Size(name, **{**each, "mm": tuple(each["mm"]), "px": tuple(each["px"])}) for name, each in known.items()
-    }
+INCOMPLETE = "the photo does not reach the lower edge or a side of the ID photo; take one that shows more"
+UNEDITED = "this office refuses photos whose background was changed; take one before a plain wall"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,7 +35,7 @@ class IdPhoto:
     ----------
     picture : (h, w, 3) of the size's pixels.
     size : what it is.
-    complete : whether the photo reaches to the lower edge and both sides; if not, background fills the rest.
+    complete : whether the body reaches the lower edge and nothing of it is cut off; if not, background fills the rest.
     """
 
     picture: Picture
@@ -78,6 +45,12 @@ class IdPhoto:
     def __repr__(self) -> str:
         height, width = self.picture.shape[:2]
         return f"<IdPhoto {width}x{height} {self.size.name}>"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before it is handed in."""
+        incomplete = () if self.complete else (INCOMPLETE,)
+        return (*incomplete, UNEDITED) if self.size.unedited else incomplete
 
     def to_image(self) -> Image.Image:
         """The photo as a picture of Pillow's."""
@@ -114,9 +87,6 @@ class IdAsked:
         return sheet_file(print_sheet(photo, self.paper)[0], self.format), photo
 
 
-INCOMPLETE = "the photo does not reach the lower edge or a side of the ID photo; take one that shows more"
-
-
 def id_photo(
     cutout: Cutout, size: Size, background: str | None = None, zoom: float = 1.0, shift: float = 0.0
 ) -> IdPhoto:
@@ -132,8 +102,10 @@ def id_photo(
 
     Raises
     ------
-    InputError
-        There is no person.
+    NoFace
+        Nobody faces the camera.
+    SeveralFaces
+        More than one person does.
     OptionError
         A value is out of range.
     """
@@ -143,23 +115,50 @@ def id_photo(
         raise OptionError("shift", shift, "-0.2 to 0.2")
     colour = background or size.background
     options = cutout.options.with_changes(
-        background=colour, format="png", alpha_only=False, crop=False, size="original"
+        background=colour, format="png", max_kb=None, alpha_only=False, crop=False, size="original"
     )
     plain = cutout.with_options(options)
-    head = find_head(plain.alpha)
-    width, height = size.px
-    tall = head.height / (size.head * zoom)  # of the window, in pixels of the photo
-    left, top = head.middle - tall * width / height / 2, head.crown - (size.top + shift) * tall
-    right, bottom = left + tall * width / height, top + tall
-    picture = _window(plain.render(), (left, top, right, bottom), (width, height), parse_colour(colour))
-    return IdPhoto(picture, size, _reaches(plain.alpha, (left, top, right, bottom)))
+    ground = parse_colour(colour)
+    person = _upright(plain, ground)
+    frame = frame_for(person.head, size, zoom, shift)
+    return IdPhoto(_window(person.picture, frame, size.px, ground), size, _is_complete(person, frame))
 
 
-def _window(
-    picture: Picture, place: tuple[float, float, float, float], size: tuple[int, int], colour: tuple[int, int, int]
-) -> Picture:
-    """What a window on the plane of a picture shows, drawn with `size`; `colour` beyond the picture."""
-    left, top, right, bottom = (round(each) for each in place)
+@dataclass(frozen=True, eq=False, repr=False)
+class _Person:
+    """A photo of one person on its new background with the eyes on one line.
+
+    Attributes
+    ----------
+    picture : (H, W, 3).
+    ends : (H, W), 1 where the subject is cut by an edge of the photo.
+    """
+
+    picture: Picture
+    ends: Mask
+    head: Head
+
+
+def _upright(plain: Cutout, colour: tuple[int, int, int]) -> _Person:
+    """The person of a cutout, whose photo is turned as far as the head is tilted."""
+    picture, rgb, pha = plain.render(), plain.rgb, plain.alpha
+    head = find_head(rgb, pha)
+    inside = np.full(pha.shape, 255, np.uint8)
+    if LEAST_TILT <= abs(head.tilt) <= MOST_TILT:
+        size = pha.shape[::-1]
+        turn = cv2.getRotationMatrix2D((head.middle, head.eyes), head.tilt, 1.0)
+        picture = cv2.warpAffine(picture, turn, size, flags=cv2.INTER_CUBIC, borderValue=colour)
+        rgb = cv2.warpAffine(rgb, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        pha = cv2.warpAffine(pha, turn, size, flags=cv2.INTER_LINEAR)
+        inside = cv2.warpAffine(inside, turn, size, flags=cv2.INTER_LINEAR)
+        head = find_head(rgb, pha)
+    core = cv2.erode(inside, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return _Person(picture, ((pha >= SOLID) & (core < 255)).view(np.uint8), head)
+
+
+def _window(picture: Picture, frame: Frame, size: tuple[int, int], colour: tuple[int, int, int]) -> Picture:
+    """What a frame on the plane of a picture shows, drawn with `size`; `colour` beyond the picture."""
+    left, top, right, bottom = (round(each) for each in frame)
     height, width = picture.shape[:2]
     out = np.empty((max(1, bottom - top), max(1, right - left), 3), np.uint8)
     out[:] = colour
@@ -171,14 +170,12 @@ def _window(
     return drawn
 
 
-def _reaches(pha: Picture, place: tuple[float, float, float, float]) -> bool:
-    """Whether no part of the subject is cut by the photo's own edge within the window."""
-    left, top, right, bottom = place
-    height, width = pha.shape
-    rows = pha[max(0, round(top)) : max(0, round(bottom))]
-    cut_left = left < -1 and bool((rows[:, 0] >= SOLID).any())
-    cut_right = right > width + 1 and bool((rows[:, -1] >= SOLID).any())
-    return not (cut_left or cut_right or bottom > height + 1)
+def _is_complete(person: _Person, frame: Frame) -> bool:
+    """Whether the body reaches the frame's lower edge, and nothing of it is cut off within the frame."""
+    slack = max(3.0, 0.01 * (frame.bottom - frame.top))
+    rows = slice(max(0, round(frame.top + slack)), max(0, round(frame.bottom - slack)))
+    columns = slice(max(0, round(frame.left + slack)), max(0, round(frame.right - slack)))
+    return frame.bottom <= person.head.floor + slack and not person.ends[rows, columns].any()
 
 
 def print_sheet(photo: IdPhoto, paper: str = "4x6") -> tuple[Picture, int]:

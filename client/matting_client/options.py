@@ -17,7 +17,7 @@ from PIL import ImageColor
 
 from matting_client.errors import OptionError
 from matting_client.lengths import parse_canvas, parse_margins, parse_position, parse_region, parse_scale, parse_size
-from matting_client.processing import SHADOWS
+from matting_client.processing import BACKDROPS, SHADOWS
 
 FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 MAX_THRESHOLD, MAX_ERODE = 50, 5
@@ -41,7 +41,8 @@ class Options:
 
     Parameters
     ----------
-    background : "#rrggbb", "#rgb" or a CSS colour name; a `Path` of a picture; None for transparent.
+    background : "#rrggbb", "#rgb" or a CSS colour name; a `Path` of a picture; "blur", the photo's own background
+        out of focus; "studio", "dawn", "mint", "room", "lights" or "meadow", which are drawn; None for transparent.
     format : "png", "jpeg" or "webp". A JPEG without a background stands on white, as it cannot be transparent.
     quality : of JPEG and WebP, 1..100; 100 makes WebP lossless.
     alpha_only : the alpha itself, as an 8-bit grey PNG.
@@ -148,9 +149,14 @@ class Options:
         if isinstance(background, os.PathLike):
             object.__setattr__(self, "background", Path(background))
         elif isinstance(background, str):
-            parse_colour(background)
+            if background not in BACKDROPS:
+                parse_colour(background)
         elif background is not None:
-            raise OptionError("background", repr(background), "None, a colour's name or #rrggbb, or a Path")
+            raise OptionError(
+                "background",
+                repr(background),
+                f"None, a colour's name or #rrggbb, a Path, or one of {', '.join(BACKDROPS)}",
+            )
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> Self:
@@ -179,6 +185,10 @@ class Options:
         if unknown:
             raise OptionError("", f"the unknown option {min(unknown)!r}", remedy="see Options", option=min(unknown))
         return cls(**values)
+
+    def for_alpha(self) -> Self:
+        """The options that give the alpha of the same result, which is a PNG and loses nothing."""
+        return replace(self, alpha_only=True, format="png", max_kb=None)
 
     def with_changes(self, **changes: Any) -> Self:
         """A copy with some values replaced, checked like a new one."""
@@ -214,7 +224,9 @@ def parse_colour(text: str) -> tuple[int, int, int]:
     try:
         red, green, blue, *alpha = ImageColor.getrgb("#" + hexadecimal[1] if hexadecimal else text)
     except ValueError:
-        raise OptionError("background", f"{text!r}", "#rrggbb, a colour name or a picture file") from None
+        raise OptionError(
+            "background", f"{text!r}", f"#rrggbb, a colour name, a picture file, or {', '.join(BACKDROPS)}"
+        ) from None
     if alpha:
         raise OptionError("background", f"{text!r}", "a colour without transparency, such as #ffffff")
     return red, green, blue

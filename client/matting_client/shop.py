@@ -14,9 +14,38 @@ from matting_client.cutout import WHITE, Cutout
 from matting_client.errors import OptionError
 from matting_client.files import Encoded
 from matting_client.options import Options, parse_colour
-from matting_client.processing import subject_box
+from matting_client.processing import BACKDROPS, subject_box
 from matting_client.types import Alpha, Image
 
+Words = dict[str, str]
+SENTENCES: dict[str, Words] = {
+    "en": {
+        "least": "{what}: got {value} {unit}, expected at least {limit}",
+        "most": "{what}: got {value} {unit}, expected at most {limit}",
+        "side": "the longer side",
+        "file": "the file",
+        "fill": "the subject fills",
+        "empty": "got a picture without a subject",
+        "enlarged": "the subject was enlarged {times} times; take a larger photo",
+        "square": "got {width}x{height} pixels, expected a square",
+        "format": "got {got}, expected {expected}",
+        "or": " or ",
+        "white": "got a background that is not pure white, expected #ffffff all around",
+    },
+    "zh": {
+        "least": "{what}为 {value} {unit}，要求至少 {limit}",
+        "most": "{what}为 {value} {unit}，要求最多 {limit}",
+        "side": "长边",
+        "file": "文件",
+        "fill": "主体占比",
+        "empty": "图中没有主体",
+        "enlarged": "主体被放大 {times} 倍，请换用更大的照片",
+        "square": "尺寸为 {width}x{height}，要求正方形",
+        "format": "格式为 {got}，要求 {expected}",
+        "or": " 或 ",
+        "white": "背景不是纯白，要求四周为 #ffffff",
+    },
+}
 ENLARGED = 1.5  # a subject that is drawn larger than this looks soft
 
 
@@ -92,66 +121,71 @@ def template(name: str) -> Template:
     return templates()[name]
 
 
-def broken_rules(template: Template, cutout: Cutout, result: Encoded) -> tuple[str, ...]:
+def broken_rules(template: Template, cutout: Cutout, result: Encoded, language: str = "en") -> tuple[str, ...]:
     """What a shop would object to, a sentence each; nothing where all is well.
 
     Parameters
     ----------
     cutout : what the result was made of.
     result : `cutout.encode()`.
+    language : "en" or "zh".
     """
     rules = template.rules
+    words = SENTENCES[language]
     width, height = result.size
     pha = _shown_alpha(cutout)
     found = [
-        _outside("the longer side", max(width, height), rules.least_side, rules.most_side, "px"),
-        _outside("the file", len(result.data) / 1000, None, rules.most_kb, "kB"),
-        _fill(pha, rules),
-        _enlarged(cutout),
+        _outside(words, "side", max(width, height), rules.least_side, rules.most_side, "px"),
+        _outside(words, "file", len(result.data) / 1000, None, rules.most_kb, "kB"),
+        _fill(words, pha, rules),
+        _enlarged(words, cutout),
     ]
     if rules.square and width != height:
-        found.append(f"got {width}x{height} pixels, expected a square")
+        found.append(words["square"].format(width=width, height=height))
     if rules.formats and cutout.options.format not in rules.formats:
-        found.append(f"got {cutout.options.format}, expected {' or '.join(rules.formats)}")
+        found.append(words["format"].format(got=cutout.options.format, expected=words["or"].join(rules.formats)))
     if rules.white and not _is_on_white(cutout, pha):
-        found.append("got a background that is not pure white, expected #ffffff all around")
+        found.append(words["white"])
     return tuple(each for each in found if each)
 
 
-def _outside(what: str, value: float, least: float | None, most: float | None, unit: str) -> str:
-    if least is not None and value < least:
-        return f"{what}: got {value:.0f} {unit}, expected at least {least:.0f}"
-    if most is not None and value > most:
-        return f"{what}: got {value:.0f} {unit}, expected at most {most:.0f}"
+def _outside(words: Words, what: str, value: float, least: float | None, most: float | None, unit: str) -> str:
+    for name, limit, is_broken in (
+        ("least", least, least is not None and value < least),
+        ("most", most, most is not None and value > most),
+    ):
+        if is_broken:
+            return words[name].format(what=words[what], value=f"{value:.0f}", unit=unit, limit=f"{limit:.0f}")
     return ""
 
 
 def _shown_alpha(cutout: Cutout) -> Alpha:
     """Alpha (h, w) of what the result shows, without a shadow; no colour is made for it."""
-    return cutout.with_options(cutout.options.with_changes(alpha_only=True, format="png", max_kb=None)).render()
+    return cutout.with_options(cutout.options.for_alpha()).render()
 
 
-def _fill(pha: Alpha, rules: Rules) -> str:
+def _fill(words: Words, pha: Alpha, rules: Rules) -> str:
     """The subject alone counts, without its shadow."""
     box = subject_box(pha)
     if box is None:
-        return "got a picture without a subject"
+        return words["empty"]
     share = 100 * max(box.width / pha.shape[1], box.height / pha.shape[0])
     least, most = (None if each is None else 100 * each for each in (rules.least_fill, rules.most_fill))
-    return _outside("the subject fills", round(share), least, most, "%")
+    return _outside(words, "fill", round(share), least, most, "%")
 
 
-def _enlarged(cutout: Cutout) -> str:
+def _enlarged(words: Words, cutout: Cutout) -> str:
     times = cutout.enlargement
-    return f"the subject was enlarged {times:.1f} times; take a larger photo" if times > ENLARGED else ""
+    return words["enlarged"].format(times=f"{times:.1f}") if times > ENLARGED else ""
 
 
 def _is_on_white(cutout: Cutout, pha: Alpha) -> bool:
     options = cutout.options
     if options.background is None:
         return options.format == "jpeg"
-    if isinstance(options.background, str) and options.shadow == "none" and not _border(pha).any():
-        return parse_colour(options.background) == WHITE  # nothing else is at the border
+    colour = isinstance(options.background, str) and options.background not in BACKDROPS
+    if colour and options.shadow == "none" and not _border(pha).any():
+        return parse_colour(str(options.background)) == WHITE  # nothing else is at the border
     return bool((_border(cutout.render()[..., :3]) == 255).all())
 
 

@@ -45,6 +45,7 @@ class Site:
 
     server: Served
     port: int
+    samples: Path | None = None  # the box
 
     @property
     def url(self) -> str:
@@ -91,11 +92,16 @@ class Site:
         return max(self.folder().rglob(name), key=lambda path: path.stat().st_mtime_ns)
 
 
-def start_site() -> Site:
+def start_site(samples: Path | None = None) -> Site:
+    """With a box of samples, where a folder is given."""
     (port,) = free_ports(1)
+    environment = {"MATTING_API_ALLOWED_HOSTS": FAR_HOST}
+    if samples:
+        environment["MATTING_API_SAMPLES"] = str(samples)
     return Site(
-        Served(["--page", "--page-port", str(port)], environment={"MATTING_API_ALLOWED_HOSTS": FAR_HOST}).wait_ready(),
+        Served(["--page", "--page-port", str(port)], environment=environment).wait_ready(),
         port,
+        samples,
     )
 
 

@@ -19,9 +19,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[Site]:
-    """`matting serve --page` on free ports."""
-    running = start_site()
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """`matting serve --page` on free ports, with a box of samples."""
+    running = start_site(tmp_path_factory.mktemp("samples"))
     try:
         yield running
     finally:

@@ -268,6 +268,49 @@ def test_whole_subjects(visit: Visit, tmp_path: Path, photos: Path) -> None:
     assert after[first[1], first[0]] == 255 and after[second[1], second[0]] == 0
 
 
+def test_a_box_chooses_the_subject(page: Page, editor: Editor, tmp_path: Path) -> None:
+    """Drawn with the mouse, with keys alone, and written into the fields."""
+    before = alpha_of(page, tmp_path)
+    editor.open().button("Box").click()
+    expect(editor.dialog.get_by_label("Size of the brush")).to_be_hidden()
+    editor.stroke((150, 10), (500, 400))
+    editor.wait()
+    page.evaluate(DRAWN)
+    editor.button("Remove").click()
+    fields = [editor.dialog.get_by_label(name, exact=True) for name in ("Left", "Top", "Right", "Bottom")]
+    for field, number in zip(fields, (400, 100, 600, 200), strict=True):
+        field.fill(str(number))
+    assert page.evaluate("document.querySelector('dialog.editor').editor.picture.boxes.length") == 1
+    fields[3].press("Enter")
+    editor.wait().done()
+    after = alpha_of(page, tmp_path)
+    inside = np.zeros(before.shape, bool)
+    inside[10:400, 150:500] = True
+    inside[100:200, 400:600] = False
+    rim = 4  # pixels of the photo within one of the screen
+    assert (after[~inside] == 0).mean() > 0.999 and after[SUIT[1], SUIT[0]] == 0
+    core = np.zeros(before.shape, bool)
+    core[10 + rim : 400 - rim, 150 + rim : 396] = True
+    assert (after[core] == before[core]).all() and before[core].max() == 255
+
+    editor.open().button("Start over").click()
+    editor.wait()
+    page.keyboard.press("r")
+    page.keyboard.press("x")
+    page.keyboard.press("Enter")  # from the middle of the photo ...
+    for _ in range(5):
+        page.keyboard.press("ArrowDown")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")  # ... to a corner below it
+    editor.wait()
+    expect(editor.button("Undo")).to_be_enabled()
+    editor.done()
+    removed = (before > 0) & (alpha_of(page, tmp_path) == 0)
+    rows, columns = np.nonzero(removed)
+    assert len(rows) > 100 and rows.min() >= 510 and columns.min() >= 510
+
+
 def test_a_card_of_a_batch(page: Page, photos: Path, tmp_path: Path) -> None:
     """What was corrected is in the archive, and stays when the batch is made again with other settings."""
     open_tab(page, ids.TAB_BATCH)
@@ -333,5 +376,10 @@ def test_nobody_else_reaches_a_drawing(page: Page, editor: Editor, site: Site) -
             answer = own.post(base + "stroke", content=body)
             assert answer.status_code == status and answer.json()["errors"][0]["code"], body[:60]
         assert own.post(base + "pick", json={"keep": True, "x": 1, "y": 1}).status_code == 400
+        sides: dict[str, Any] = {"keep": True, "left": 1, "top": 1, "right": 9, "bottom": 9}
+        for wrong in ({"right": 0}, {"left": 5000, "right": 6000}, {"top": "1"}, {"keep": 1}, {"left": None}):
+            assert own.post(base + "box", json=sides | wrong).status_code == 400, wrong
+        endless = b'{"keep": true, "left": 1e999, "top": NaN, "right": 9, "bottom": 9}'
+        assert own.post(base + "box", content=endless).status_code == 400
         assert own.post(base + "stroke", json=stroke).headers["x-undo"] == "1"
     editor.done()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import threading
@@ -23,9 +24,11 @@ from matting_ui.batch_state import MOST, Batch, counts, manifest
 from matting_ui.context import Cut, Studio
 from matting_ui.editor import Editor
 from matting_ui.i18n import EN, ZH, language
+from matting_ui.page import translations
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
 from matting_ui.sweep import Broom
+from matting_ui.tabs import single
 from matting_ui.visitors import Visitors
 from PIL import Image
 from skimage import data
@@ -272,3 +275,16 @@ def test_backgrounds_have_the_limits_of_photos(studio: Studio, tmp_path: Path) -
     small = replace(studio, limits=Limits(max_pixels=500))
     with pytest.raises(InputError, match=r"wall\.png: got 30x20 pixels, expected at most 0\.0005 million"):
         controls.read_options(small, background=ids.FROM_PICTURE, picture=str(picture))
+
+
+def test_photos_that_went_wrong_are_kept_only_where_the_owner_says_so(studio: Studio, tmp_path: Path) -> None:
+    async def make(of: Studio) -> gr.Blocks:  # within a loop, or Gradio would leave one of its own behind
+        with gr.Blocks(analytics_enabled=False) as page:
+            single.build(of, page, translations())
+        return page
+
+    def buttons(of: Studio) -> set[str]:
+        return {str(getattr(block, "elem_id", "")) for block in asyncio.run(make(of)).blocks.values()}
+
+    assert ids.REPORT not in buttons(studio)
+    assert ids.REPORT in buttons(replace(studio, keep_sample=lambda photo, name, correction: None))

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from matting_ui import ids
-from matting_ui.i18n import EN
+from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import Page, expect
+from skimage import data
 
 from tests.ui.browser import (
     MODEL,
@@ -22,12 +23,15 @@ from tests.ui.browser import (
     changed,
     choose,
     download,
+    notice,
     open_tab,
     pick,
     set_slider,
     shown,
     unfold,
 )
+
+SLIDERS = {"x": ids.SCENE_X, "y": ids.SCENE_Y, "scale": ids.SCENE_SCALE}
 
 
 def size_of(address: str) -> tuple[int, int]:
@@ -60,6 +64,26 @@ def test_id_photo(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
     pick(page, ids.ID_FORMAT, "pdf")
     pdf = download(page, ids.ID_DOWNLOAD_SHEET, tmp_path)
     assert pdf.suffix == ".pdf" and pdf.read_bytes().startswith(b"%PDF")
+    expect(page.locator(f"#{ids.ID_STATUS}")).to_contain_text("refuses photos whose background was changed")
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_an_id_photo_wants_one_face(visit: Visit, tmp_path: Path, locale: str) -> None:
+    """A cup has none and a pair has two: a sentence with its code, and neither photo nor sheet."""
+    words = ZH if locale == "zh-CN" else EN
+    page = visit(locale=locale)
+    open_tab(page, ids.TAB_IDPHOTO)
+    astronaut = data.astronaut()
+    for name, picture in (("no_face", data.coffee()), ("several_faces", np.hstack([astronaut, astronaut[:, ::-1]]))):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+        choose(page, ids.ID_PHOTO, tmp_path / f"{name}.png")
+        expect(notice(page, ids.TAB_IDPHOTO)).to_contain_text(words[f"error_{name}"])
+        expect(notice(page, ids.TAB_IDPHOTO).locator("code")).to_have_text(name)
+        expect(page.locator(f"#{ids.ID_RESULT}")).to_be_hidden()
+        expect(page.locator(f"#{ids.ID_SHEET}")).to_be_hidden()
+        expect(page.locator(f"#{ids.ID_DOWNLOAD_SHEET}")).to_be_hidden()
+    first = page.locator(f"#{ids.ID_SIZE} input").input_value()
+    assert ("一寸" if locale == "zh-CN" else "inch") in first
 
 
 def test_background(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
@@ -85,6 +109,44 @@ def test_background(page: Page, site: Site, photos: Path, tmp_path: Path) -> Non
     pick(page, ids.SCENE_FORMAT, "jpeg")
     with Image.open(download(page, ids.SCENE_DOWNLOAD, tmp_path)) as picture:
         assert (picture.format, picture.size) == ("JPEG", (1280, 854))
+
+
+def test_backgrounds_of_ours_and_hands_in_the_picture(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    """Drawn scenes and the photo's own, blurred; the subject is dragged and scaled where it stands."""
+    open_tab(page, ids.TAB_SCENE)
+    choose(page, ids.SCENE_PHOTO, photos / "astronaut.jpg")
+    result = shown(page, ids.SCENE_RESULT)
+    counted = site.photos()
+    result = changed(page, ids.SCENE_RESULT, result, lambda: pick(page, ids.SCENE_GROUND, "meadow"))
+    expect(page.locator(f"#{ids.SCENE_BACKGROUND}")).to_be_hidden()
+    sliders = {name: page.locator(f"#{element} input[type=number]") for name, element in SLIDERS.items()}
+    before = {name: float(slider.input_value()) for name, slider in sliders.items()}
+    box = page.locator(f"#{ids.SCENE_RESULT} img").bounding_box()
+    assert box
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 0.2 * box["height"], middle[1] - 0.1 * box["height"], steps=6)
+    page.mouse.up()
+    expect(sliders["y"]).to_have_value(re.compile(r"^(89|90|91)$"))
+    moved = float(sliders["x"].input_value())
+    assert moved == pytest.approx(before["x"] + 20, abs=2)  # the background has the photo's shape, a square
+    page.mouse.move(*middle)
+    page.mouse.wheel(0, 200)
+    expect(sliders["scale"]).not_to_have_value(f"{before['scale']:g}")
+    assert float(sliders["scale"].input_value()) < before["scale"]
+    result = changed(page, ids.SCENE_RESULT, result, lambda: pick(page, ids.SCENE_GROUND, "blur"))
+    expect(page.locator(f"#{ids.SCENE_PLACE}")).to_be_hidden()
+    assert page.locator(f"#{ids.SCENE_BLUR} input[type=number]").input_value() == "12"
+    changed(page, ids.SCENE_RESULT, result, lambda: set_slider(page, ids.SCENE_BLUR, 30))
+    assert site.photos() == counted
+    with (
+        Image.open(download(page, ids.SCENE_DOWNLOAD, tmp_path)) as made,
+        Image.open(photos / "astronaut.jpg") as photo,
+    ):
+        assert made.size == photo.size
+        difference = np.abs(np.asarray(made.convert("RGB")).astype(int) - np.asarray(photo)).max(2)
+    assert np.median(difference[560:700, 240:560]) <= 3 < np.percentile(difference[:300, :150], 60)
 
 
 def test_about(page: Page) -> None:

@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from matting_ui.context import Convert, Cut, Keep, Studio
+from matting_ui.context import Convert, Cut, Keep, KeepSample, Studio
 from matting_ui.early import EarlyScript
 from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
@@ -46,6 +46,8 @@ def mount_page(
     status: Callable[[], dict[str, Any]],
     convert: Convert,
     keep_output: Keep,
+    *,
+    keep_sample: KeepSample | None = None,
     auth: Callable[[str, str], Awaitable[bool]] | None = None,
     root_path: str = "",
     mcp_url: str | None = None,
@@ -63,6 +65,7 @@ def mount_page(
     limits : largest accepted picture.
     convert : makes a file of a clip; see `Studio`.
     keep_output : told of every result; see `Studio`.
+    keep_sample : keeps photos that went wrong; see `Studio`.
     status : asks the server how it does; see `Studio`.
     auth : whether a name and a password may use the page; None for everyone.
     root_path : path below which a proxy shows the page, such as /matting.
@@ -72,7 +75,7 @@ def mount_page(
     store = Store(STORE_BYTES, KEPT_SECONDS)
     visitors = Visitors(folder)
     editor = Editor(store, visitors, workers)
-    studio = Studio(cut, store, folder, model, workers, limits, status, convert, keep_output, editor)
+    studio = Studio(cut, store, folder, model, workers, limits, status, convert, keep_output, editor, keep_sample)
     page = build_page(studio, visitors)
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ import gradio as gr
 from matting_client import Cutout, MattingError, Options
 from matting_client.budget import PHOTOS
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
+from matting_client.shop import broken_rules, template
 
 from matting_ui import controls, correct
 from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
@@ -51,7 +52,7 @@ class Handlers:
         """Do what is to be done, and show each photo as it finishes."""
         batch = batch or Batch()
         options = self._options(request, values)
-        self._start(batch, batch.claim(options, bool(values.get("alpha"))), options, request)
+        self._start(batch, batch.claim(options, bool(values.get("alpha"))), options, values, request)
         yield from self.watch(batch, request)
 
     def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
@@ -59,7 +60,7 @@ class Handlers:
         batch, number = batch or Batch(), int(values_of(event)["number"])
         if values_of(event)["action"] == "retry":
             options = self._options(request, values)
-            self._start(batch, batch.claim_again(number, options, bool(values.get("alpha"))), options, request)
+            self._start(batch, batch.claim_again(number, options, bool(values.get("alpha"))), options, values, request)
         elif values_of(event)["action"] == "discard":
             batch.discard(number)
 
@@ -149,9 +150,12 @@ class Handlers:
         except MattingError as error:
             raise shown(error, request) from None
 
-    def _start(self, batch: Batch, items: list[Item], options: Options, request: gr.Request) -> None:
+    def _start(
+        self, batch: Batch, items: list[Item], options: Options, values: dict[str, Any], request: gr.Request
+    ) -> None:
         code = code_of(request)
         for item in items:
+            item.shop = values.get("shop", controls.NO_SHOP)
             self.pool.submit(self._one, batch, item, options, code).add_done_callback(lambda _: batch.changed.set())
 
     def _one(self, batch: Batch, item: Item, options: Options, code: str) -> None:
@@ -181,19 +185,22 @@ class Handlers:
     def _finish(self, item: Item, cutout: Cutout, code: str) -> None:
         """Write what there is of a photo."""
         ending = f"-cutout{SUFFIX_OF_FORMAT[cutout.options.format]}"
-        item.result = self.studio.save(cutout.to_bytes(), Path(item.name).stem, ending)
+        made = cutout.encode()
+        item.result = self.studio.save(made.data, Path(item.name).stem, ending)
         item.alpha = self._alpha(cutout, item) if item.wants_alpha else ""
         item.thumbnail = _address(self._thumbnail(cutout))
         item.height, item.width = cutout.rgb.shape[:2]
         item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
         item.reason = "" if item.found else texts(code)["nothing_found"]
+        if item.found and item.shop != controls.NO_SHOP:
+            item.reason = "; ".join(broken_rules(template(item.shop), cutout, made, code))
 
     def _thumbnail(self, cutout: Cutout) -> str:
         small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[0]
         return self.studio.save_preview(small)
 
     def _alpha(self, cutout: Cutout, item: Item) -> str:
-        data = cutout.with_options(cutout.options.with_changes(format="png", alpha_only=True)).to_bytes()
+        data = cutout.with_options(cutout.options.for_alpha()).to_bytes()
         return self.studio.save(data, Path(item.name).stem, "-alpha.png")
 
     def _look(self, batch: Batch, request: gr.Request) -> Looks:

@@ -33,6 +33,7 @@ class Item:
     found : whether there was a subject.
     uncertainty : how doubtful the result is.
     options, wants_alpha : what the result was made with.
+    shop : whose rules it is held against.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Item:
     corrected: bytes = b""
     wants_alpha: bool = False
     alpha: str = ""
+    shop: str = ""
 
     def claimed(self, options: Options, wants_alpha: bool) -> Item:
         """Itself, to be made with these options."""

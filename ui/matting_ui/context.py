@@ -31,6 +31,7 @@ from matting_ui.visitors import regular_file
 Cut = Callable[[bytes, Options, str, str | None], Cutout]
 Convert = Callable[[Plan, Path, Callable[[], None]], None]
 Keep = Callable[[bytes, str, str], None]
+KeepSample = Callable[[bytes, str, bytes | None], None]
 PREVIEW_QUALITY = 90
 log = logging.getLogger("page")
 WORK, LIGHT = "cutout", "light"  # queues that share a limit: with and without an inference
@@ -55,6 +56,8 @@ class Studio:
     editor : corrects kept cutouts.
     status : asks the server how it does: "server" with its version, "batches" with its figures and "run" with its
         engine, device and queue, all None when the model runs in this process; raises EngineError.
+    keep_sample : keeps a photo that went wrong for the server's owner: its bytes, its name, and the right alpha as a
+        PNG where there is one; raises NoRoom. None where the server keeps none.
     """
 
     cut: Cut
@@ -67,6 +70,7 @@ class Studio:
     convert: Convert
     keep_output: Keep
     editor: Editor
+    keep_sample: KeepSample | None = None
 
     @property
     def work(self) -> dict[str, Any]:

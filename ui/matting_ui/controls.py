@@ -6,13 +6,17 @@ import re
 from typing import Any
 
 import gradio as gr
-from matting_client import OptionError, Options, presets
+from matting_client import Cutout, OptionError, Options, presets, templates
+from matting_client.files import Encoded
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD
+from matting_client.shop import broken_rules, template
 
 from matting_ui import ids
 from matting_ui.context import Studio, code_of, words_of
+from matting_ui.i18n import texts
 
 NO_PRESET = "none"
+NO_SHOP = "no_shop"
 MAX_MARGIN = 50  # per cent
 _RGBA = re.compile(r"rgba?\(\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*(?:,\s*[\d.]+\s*)?\)")
 
@@ -21,6 +25,12 @@ def preset_choice(i18n: gr.I18n, elem_id: str) -> Any:
     """Radio of the presets."""
     choices = [(i18n(name), name) for name in (NO_PRESET, *presets())]
     return gr.Radio(choices, value=NO_PRESET, label=i18n("preset"), info=i18n("preset_info"), elem_id=elem_id)
+
+
+def shop_choice(i18n: gr.I18n, elem_id: str) -> Any:
+    """Choice of the shop whose pictures are made."""
+    choices = [(i18n(NO_SHOP), NO_SHOP), *((i18n(f"shop_{name}"), name) for name in templates())]
+    return gr.Dropdown(choices, value=NO_SHOP, label=i18n("shop"), info=i18n("shop_info"), elem_id=elem_id)
 
 
 def background_choice(i18n: gr.I18n, offered: tuple[str, ...], elem_id: str, chosen: str = ids.TRANSPARENT) -> Any:
@@ -96,6 +106,7 @@ def read_options(
     crop: bool = False,
     margin: float = 0,
     size: str = ids.ORIGINAL,
+    shop: str = NO_SHOP,
 ) -> Options:
     """Options from the controls' values.
 
@@ -114,6 +125,7 @@ def read_options(
         "crop": bool(crop),
         "crop_margin": f"{float(margin):g}%",
         "size": size,
+        **_shop_options(shop, format),
     }
     return Options(**values) if preset == NO_PRESET else Options.from_preset(preset, **values)
 
@@ -135,6 +147,37 @@ def colour_text(value: str) -> str:
     if not found:
         return str(value)[:50]
     return "#" + "".join(f"{min(255, round(float(part))):02x}" for part in found.groups())
+
+
+def _shop_options(shop: str, format: str) -> dict[str, Any]:
+    """What a shop asks for beside the controls that choosing it sets: its canvas says crop and size."""
+    if shop == NO_SHOP:
+        return {}
+    options = {name: value for name, value in template(shop).options.items() if name not in SET_BY_SHOP}
+    if format == "png":
+        options.pop("max_kb", None)
+    return {"crop": False, "size": ids.ORIGINAL, **options}
+
+
+def shop_line(shop: str, cutout: Cutout, made: Encoded, code: str) -> str:
+    """What a shop says of a result, in a language: all well, or what it would object to."""
+    chosen = template(shop)
+    broken = broken_rules(chosen, cutout, made, code)
+    if broken:
+        return f"⚠ {chosen.title[code]}: {'; '.join(broken)}"
+    return texts(code)["shop_ok"].format(title=chosen.title[code])
+
+
+SET_BY_SHOP = ("background", "format", "quality")
+
+
+def apply_shop(name: str) -> tuple[Any, ...]:
+    """Values of the controls `SET_BY_SHOP` as a shop wants them."""
+    if name not in templates():
+        return (gr.skip(),) * len(SET_BY_SHOP)
+    options = Options.of(template(name).options)
+    known = {value: key for key, value in ids.BACKGROUNDS.items() if value}
+    return known[str(options.background)], options.format, options.quality
 
 
 SET_BY_PRESET = ("background", "format", "threshold", "erode", "feather", "quality")

@@ -21,13 +21,13 @@ import numpy as np
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from matting_client import Cutout, OptionError, Pick, Stroke
+from matting_client import OptionError
 from matting_client.budget import PHOTOS
-from matting_client.correction import Correction, paint
 from matting_client.processing import Box
 from matting_client.types import Alpha
 
-from matting_ui.editor_view import patch, photo, subjects, view_scale, view_size
+from matting_ui.editor_marks import Refused, corrected
+from matting_ui.editor_view import patch, photo, subjects, view_size
 from matting_ui.refusal import refusal
 from matting_ui.store import Kept, Store
 from matting_ui.visitors import Visitors
@@ -38,15 +38,6 @@ MOST_STEPS = 100  # to go back
 MOST_BYTES = 256 * 2**20  # of all visitors' steps
 OF_ONE = 4  # requests of one visitor at once
 OF_ALL = 32
-
-
-class Refused(Exception):
-    """A request that cannot be served, with the status to answer."""
-
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -126,6 +117,11 @@ class Editor:
         width, height = view_size(kept.full.raw.shape)
         return {"id": found, "width": width, "height": height}
 
+    def is_corrected(self, key: str) -> bool:
+        """Whether somebody has changed a kept cutout, and not taken it back."""
+        with self._lock:
+            return any(each.key == key and each.done for each in self._drawings.values())
+
     def change(self, drawing: Drawing, kept: Kept, asked: str, body: Any) -> tuple[Kept, Box]:
         """Do what was asked; returns the new cutout and the part that changed.
 
@@ -146,7 +142,7 @@ class Editor:
             case "undo" | "redo":
                 return kept, Box(0, 0, 0, 0)
             case _:
-                new = _corrected(kept.full, drawing, asked, body)
+                new = unpacked(drawing.original, raw.shape) if asked == "reset" else corrected(kept.full, asked, body)
                 box = _difference(raw, new)
                 if box.width == 0:
                     return kept, box
@@ -273,35 +269,12 @@ def answer_editors(app: FastAPI, editor: Editor) -> None:
 
     for asked in ("photo", "alpha", "subjects"):
         app.get(f"{PATH}{{id}}/{asked}")(reading(asked))
-    for asked in ("stroke", "pick", "undo", "redo", "reset"):
+    for asked in ("stroke", "pick", "box", "undo", "redo", "reset"):
         app.post(f"{PATH}{{id}}/{asked}")(changing(asked))
 
 
 def _gone() -> Refused:
     return Refused(404, "not_found", "got a photo that is not kept any more; choose it again")
-
-
-def _corrected(cutout: Cutout, drawing: Drawing, asked: str, body: Any) -> Alpha:
-    raw = cutout.raw
-    if asked == "reset":
-        return unpacked(drawing.original, raw.shape)
-    scale = view_scale(raw.shape)
-    try:
-        if asked == "stroke":
-            points = tuple((x / scale, y / scale) for x, y in body["points"])
-            return paint(cutout.rgb, raw, Stroke(_flag(body["keep"]), points, body["radius"] / scale))[1]
-        pick = Pick(_flag(body["keep"]), body["x"] / scale, body["y"] / scale)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, OptionError):
-            raise
-        raise Refused(400, "invalid_parameter", "got a body without what a stroke or point has") from None
-    return Correction(picks=(pick,)).apply(cutout.rgb, raw)
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
 
 
 def _difference(before: Alpha, after: Alpha) -> Box:

@@ -10,10 +10,12 @@ from matting_client import (
     InputError,
     MattingError,
     ModelError,
+    NoFace,
     OptionError,
     OutputError,
     ServerBusy,
     ServerUnavailable,
+    SeveralFaces,
     TooLarge,
 )
 
@@ -31,6 +33,8 @@ class NoRoom(MattingError):
 _CODES: tuple[tuple[type[MattingError], str], ...] = (
     (NoRoom, "insufficient_storage"),
     (TooLarge, "file_too_large"),
+    (NoFace, "no_face"),
+    (SeveralFaces, "several_faces"),
     (InputError, "invalid_image"),
     (OptionError, "invalid_parameter"),
     (OutputError, "invalid_parameter"),
@@ -50,7 +54,8 @@ RETRY = (
     "insufficient_storage",
     "unreachable",
 )
-_TELLS_NOTHING_MORE = (NoRoom, ServerBusy, ServerUnavailable)  # addresses and paths stay inside
+# Addresses and paths stay inside; of faces the sentence says it all.
+_TELLS_NOTHING_MORE = (NoRoom, ServerBusy, ServerUnavailable, NoFace, SeveralFaces)
 
 
 def language(accept: str) -> str:

@@ -16,6 +16,7 @@ ID_RESULT, ID_SHEET, ID_STATUS = "id-result", "id-sheet", "id-status"
 ID_DOWNLOAD, ID_DOWNLOAD_SHEET = "id-download", "id-download-sheet"
 SCENE_PHOTO, SCENE_BACKGROUND, SCENE_RESULT = "scene-photo", "scene-background", "scene-result"
 SCENE_X, SCENE_Y, SCENE_SCALE = "scene-x", "scene-y", "scene-scale"
+SCENE_GROUND, SCENE_HANDS, SCENE_PLACE = "scene-ground", "scene-hands", "scene-place"
 SCENE_BLUR, SCENE_LIGHT, SCENE_SHADOW = "scene-blur", "scene-light", "scene-shadow"
 SCENE_FORMAT, SCENE_STATUS, SCENE_DOWNLOAD = "scene-format", "scene-status", "scene-download"
 BATCH_DROP, BATCH_BOARD, BATCH_STATUS = "batch-drop", "batch-board", "batch-status"
@@ -26,11 +27,12 @@ VIDEO_CLIP, VIDEO_FORMAT, VIDEO_BACKGROUND = "video-clip", "video-format", "vide
 VIDEO_COLOUR, VIDEO_SECOND, VIDEO_FRAME = "video-colour", "video-second", "video-frame"
 VIDEO_START, VIDEO_CANCEL, VIDEO_STATUS, VIDEO_RESULT = "video-start", "video-cancel", "video-status", "video-result"
 ABOUT_CARD, ABOUT_SERVER, ABOUT_REFRESH = "about-card", "about-server", "about-refresh"
+SHOP, BATCH_SHOP = "shop", "batch-shop"
 FINE, FINE_MODEL = "finest-hair", "matting_1024"
 DOWNLOAD, DOWNLOAD_ALPHA, OUTPUT = "download", "download-alpha", "output"
 ADVANCED, DETAILS = "advanced", "details"
 NOTICE = "notice-{tab}"  # where a tab tells what went wrong
-CORRECT = "correct"
+CORRECT, REPORT = "correct", "report"
 
 # Names of the functions, for gradio_client.
 API_CUTOUT, API_RECOMPOSE, API_FILE, API_ALPHA, API_PRESET = "cutout", "recompose", "file", "alpha", "preset"

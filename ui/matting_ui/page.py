@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, metadata
 
 import gradio as gr
-from matting_client import presets
-from matting_client.idphoto import sizes
+from matting_client import presets, templates
+from matting_client.idsizes import sizes
 
 from matting_ui import ids, stage
 from matting_ui.context import Studio
@@ -82,6 +82,9 @@ def translations() -> gr.I18n:
     for name, preset in presets().items():
         for code, words in codes.items():
             words[name] = preset.title[code]
+    for name, shop in templates().items():
+        for code, words in codes.items():
+            words[f"shop_{name}"] = shop.title[code]
     for size in sizes().values():
         for code, line in idphoto.size_words(size).items():
             codes[code][f"id_{size.name}"] = line

@@ -67,7 +67,7 @@ class Preview:
     def views(self, options: Options) -> tuple[Picture, Picture]:
         """What the page shows of a result: itself, on squares where it is transparent, and its alpha."""
         small = self.with_options(options)
-        pha = small.with_options(small.options.with_changes(format="png", alpha_only=True)).render()
+        pha = small.with_options(small.options.for_alpha()).render()
         transparent = options.background is None and options.format != "jpeg"
         return small.render(squares(*pha.shape) if transparent else None), pha
 

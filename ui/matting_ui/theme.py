@@ -26,7 +26,17 @@ SCRIPT = "\n".join(
         f"window.mattingRetry = {json.dumps(RETRY)};",
         *(
             _read(f"{name}.js")
-            for name in ("machine", "stream", "page", "editor_canvas", "editor_link", "editor_hands", "editor")
+            for name in (
+                "machine",
+                "stream",
+                "page",
+                "editor_canvas",
+                "editor_link",
+                "editor_box",
+                "editor_parts",
+                "editor_hands",
+                "editor",
+            )
         ),
     )
 )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client import Options
-from matting_client.video.background import BLUR, Background, Blurred, FromOptions
+from matting_client.processing import BLUR
+from matting_client.video.background import Background, Blurred, FromOptions
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 from matting_client.video.writer import CODECS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from matting_client import Options
-from matting_client.idphoto import PAPERS, IdAsked, sizes
+from matting_client.idphoto import PAPERS, IdAsked
+from matting_client.idsizes import sizes
 
 from matting_api.errors import bad_request
 from matting_api.request.fields import read_choice, read_colour, read_number, refuse_unknown

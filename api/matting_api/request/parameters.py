@@ -10,6 +10,7 @@ from typing import Any
 from matting_client import OptionError, Options, Pick, Stroke
 from matting_client.correction import MOST_MARKS, Correction
 from matting_client.idphoto import IdAsked
+from matting_client.processing import BACKDROPS
 from matting_client.shop import Template, templates
 
 from matting_api.errors import bad_request
@@ -145,7 +146,7 @@ def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
     changes = _changes(fields)
     if changes.get("background") and has_background:
         raise bad_request(
-            "invalid_parameter", "Two backgrounds", "background: got a colour and a picture, expected one"
+            "invalid_parameter", "Two backgrounds", "background: got a colour or a name and a picture, expected one"
         )
     shop = _template(fields)
     options = _options(fields.get("preset"), **{**(shop.options if shop else {}), **changes})
@@ -225,7 +226,7 @@ def _mark(point: Any) -> Pick | Stroke:
 
 def _changes(fields: Mapping[str, str]) -> dict[str, Any]:
     changes: dict[str, Any] = {name: fields[name] for name in _TEXTS if fields.get(name)}
-    if "background" in changes:
+    if changes.get("background") and changes["background"] not in BACKDROPS:
         changes["background"] = read_colour("background", changes["background"])
     for name, kind in _NUMBERS.items():
         if fields.get(name):

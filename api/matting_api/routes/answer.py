@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from matting_client.budget import room_for
 from matting_client.cutout import Cutout
 from matting_client.files import Encoded
-from matting_client.idphoto import INCOMPLETE, IdAsked
+from matting_client.idphoto import IdAsked
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
 from matting_client.processing import compose_translucent, subject_box
@@ -172,7 +172,7 @@ def _id_photo(cutout: Cutout, asked: IdAsked) -> Result:
         data, photo = asked.make(cutout)
     pha = np.full(photo.picture.shape[:2], 255, np.uint8)  # the photo is opaque
     media_type = "application/pdf" if asked.format == "pdf" else MEDIA_TYPES["jpeg"]
-    return Result(data, media_type, pha, watch.timings, () if photo.complete else (INCOMPLETE,))
+    return Result(data, media_type, pha, watch.timings, photo.warnings)
 
 
 def _picture(cutout: Cutout, background: Image | None, asked: Asked) -> Result:

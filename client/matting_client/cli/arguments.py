@@ -14,9 +14,11 @@ from matting_client.cli.parser import Parser
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import read
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
+from matting_client.processing import BACKDROPS
 from matting_client.shop import template
 from matting_client.triton.protocol import LbPolicy
 
+BACKGROUND_HELP = f"'#ffffff', a colour name, a picture, or {', '.join(BACKDROPS)} (default: transparent)"
 WAIT_SECONDS = 600.0  # for a server that is gone
 EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png                    transparent PNG of the photo's size
@@ -83,7 +85,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     names = "; ".join(f"{preset.name}: {preset.description['en'].rstrip('.')}" for preset in presets().values())
     add("--preset", metavar="NAME", default=None, help=f"a set of options. {names}")
-    add("--background", metavar="COLOUR|FILE", help="'#ffffff', a colour name, or a picture (default: transparent)")
+    add("--background", metavar="COLOUR|FILE|NAME", help=BACKGROUND_HELP)
     add("--format", metavar="FORMAT", help="png, jpeg or webp (default: the suffix of -o, else png)")
     add("--quality", type=int, metavar="1..100", help="of JPEG and WebP (default: 92)")
     add("--alpha-only", action="store_true", help="write the alpha as an 8-bit grey PNG")
@@ -195,5 +197,6 @@ def _background(text: str) -> str | Path:
     if path.is_file():
         read(path)  # a bad picture is known before any photo is worked on
         return path
-    parse_colour(text)
+    if text not in BACKDROPS:
+        parse_colour(text)
     return text

@@ -9,7 +9,8 @@ from pathlib import Path
 from matting_client.cli.parser import Parser
 from matting_client.connection import connect
 from matting_client.errors import InputError, OptionError, ServerUnavailable
-from matting_client.idphoto import INCOMPLETE, PAPERS, IdAsked, sizes
+from matting_client.idphoto import PAPERS, IdAsked
+from matting_client.idsizes import sizes
 from matting_client.imaging.decode import read_bytes
 from matting_client.imaging.encode import write
 from matting_client.options import Options, parse_colour
@@ -21,7 +22,7 @@ EXAMPLES = """examples:
   matting idphoto me.jpg -o sheet.pdf --kind china-passport --paper 4x6
   matting idphoto --kinds                                   their sizes and backgrounds
 
-exit code: 0 done; 2 wrong usage, no person in the photo, or no server.
+exit code: 0 done; 2 wrong usage, no face or several in the photo, or no server.
 """
 
 
@@ -73,12 +74,13 @@ def main(argv: list[str]) -> int:
         raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
     with client:
         cutout = client.cutout(data, Options.from_preset("id-photo"), given.photo)
-    if cutout.is_empty:
-        raise InputError(given.photo, "a photo in which nobody was found", "one person who faces the camera")
-    made, photo = asked.make(cutout)
+    try:
+        made, photo = asked.make(cutout)
+    except InputError as error:
+        raise error.about(given.photo) from None
     write(Path(given.output), made)
-    if not photo.complete:
-        print(f"matting idphoto: {given.photo}: warning: {INCOMPLETE}", file=sys.stderr)
+    for warning in photo.warnings:
+        print(f"matting idphoto: {given.photo}: warning: {warning}", file=sys.stderr)
     return 0
 
 

@@ -1,5 +1,6 @@
 """Pre- and post-processing with numpy and OpenCV alone, shared by training, export, client, page and API."""
 
+from matting_client.processing.backdrops import BACKDROPS, BLUR, blur_around, draw_backdrop
 from matting_client.processing.closeup import beyond, locate
 from matting_client.processing.compose import compose_colour, compose_picture, compose_translucent, cutout_rgba
 from matting_client.processing.correction import paint_mask, paint_stroke
@@ -22,6 +23,8 @@ from matting_client.processing.shadow import SHADOWS, lay_under, shadow_of
 from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
 
 __all__ = [
+    "BACKDROPS",
+    "BLUR",
     "PAD_RGB",
     "SHADOWS",
     "Box",
@@ -29,11 +32,13 @@ __all__ = [
     "Subject",
     "Window",
     "beyond",
+    "blur_around",
     "clear_outside",
     "compose_colour",
     "compose_picture",
     "compose_translucent",
     "cutout_rgba",
+    "draw_backdrop",
     "edge_band",
     "erode",
     "estimate_foreground",

@@ -7,20 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-import cv2
-import numpy as np
-
 from matting_client.cutout import Cutout
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import read
 from matting_client.imaging.formats import STILLS
 from matting_client.options import parse_colour
+from matting_client.processing import BLUR, blur_around
 from matting_client.types import Picture
 from matting_client.video.reader import Timed, VideoFile
-
-BLUR = "blur"
-BLUR_SHARE = 1 / 40  # of the longer side: the width of the Gaussian
-BLUR_SIDE = 256  # pixels; the blurred picture has no detail that a larger one would keep
 
 
 class Background(Protocol):
@@ -54,18 +48,8 @@ class Blurred:
     """The clip's own background, out of focus, without the subject's colours."""
 
     def behind(self, cutout: Cutout, seconds: Fraction) -> Picture | None:
-        """The blurred frame: the mean of what is not the subject, weighted by the distance."""
-        scale = min(1.0, BLUR_SIDE / max(cutout.raw.shape))
-        height, width = (max(1, round(side * scale)) for side in cutout.raw.shape)
-        rgb = cv2.resize(cutout.rgb, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-        pha = cv2.resize(cutout.raw, (width, height), interpolation=cv2.INTER_AREA)
-        # A little of the subject counts, so that there is a colour deep inside it.
-        weight = ((255 - cv2.dilate(pha, np.ones((3, 3), np.uint8))) / np.float32(255) + np.float32(1e-3))[..., None]
-        sigma = BLUR_SHARE * max(width, height)
-        total = cv2.GaussianBlur(rgb * weight, (0, 0), sigma)
-        share = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
-        blurred: Picture = np.clip(np.rint(total / share), 0, 255).astype(np.uint8)
-        return blurred
+        """The blurred frame."""
+        return blur_around(cutout.rgb, cutout.raw)
 
 
 class Moving:

@@ -21,7 +21,6 @@ LONG_FILES = {
     "tests/unit/api/test_removebg.py": "every parameter of remove.bg",
     "tests/unit/client/test_cpu_engine.py": "one engine beside two others",
     "tests/unit/client/test_inputs.py": "every kind of picture that people bring",
-    "ui/matting_ui/editor.py": "one board and what happens on it",
 }
 LONG_FUNCTIONS = {
     "ui/matting_ui/app.py:mount_page": "one call of Gradio for each part of the page, in the order of the page"

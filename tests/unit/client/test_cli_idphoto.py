@@ -6,26 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matting_client.idphoto import sizes
+from matting_client.idsizes import sizes
 from PIL import Image
 
+from tests.support.portrait import lit_person
 from tests.unit.client.conftest import RunCommand
 
 
 @pytest.fixture
 def person(tmp_path: Path) -> Path:
-    picture = np.zeros((600, 480, 3), np.uint8)
-    rows, columns = np.ogrid[:600, :480]
-    picture[((rows - 200) / 110) ** 2 + ((columns - 240) / 80) ** 2 < 1] = 250
-    picture[290:380, 200:280] = 250
-    picture[360:, 60:420] = 250
-    Image.fromarray(picture).save(tmp_path / "me.png")
+    Image.fromarray(lit_person()[0]).save(tmp_path / "me.png")
     return tmp_path / "me.png"
 
 
 def test_a_photo_and_a_sheet(matting: RunCommand, person: Path, tmp_path: Path) -> None:
     done = matting("idphoto", "me.png", "-o", "visa.jpg", "--kind", "us-visa", "--engine", "local")
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0 and done.stderr.count(b"\n") == 1 and b"background was changed" in done.stderr
     with Image.open(tmp_path / "visa.jpg") as photo:
         assert photo.size == (600, 600) and photo.info["dpi"][0] == pytest.approx(299, abs=1)
     sheet = matting("idphoto", "me.png", "-o", "sheet.pdf", "--paper", "a4", "--engine", "local")
@@ -57,7 +53,11 @@ def test_wrong_usage_is_one_line(
     assert not (tmp_path / "idphoto.jpg").exists()
 
 
-def test_nobody_in_the_photo(matting: RunCommand, tmp_path: Path) -> None:
+def test_nobody_in_the_photo_and_two(matting: RunCommand, person: Path, tmp_path: Path) -> None:
     Image.new("RGB", (300, 300)).save(tmp_path / "wall.png")
     done = matting("idphoto", "wall.png", "--engine", "local")
-    assert done.returncode == 2 and b"wall.png: got a photo in which nobody was found" in done.stderr
+    assert done.returncode == 2 and b"wall.png: got a photo in which no face was found" in done.stderr
+    Image.fromarray(np.hstack([lit_person()[0]] * 2)).save(tmp_path / "pair.png")
+    done = matting("idphoto", "pair.png", "--engine", "local")
+    assert done.returncode == 2 and b"pair.png: got a photo with 2 faces" in done.stderr
+    assert not (tmp_path / "idphoto.jpg").exists()

@@ -1,104 +1,168 @@
-"""ID photos: the head found in an alpha, and photos and sheets of the right size."""
+"""ID photos: the face found, the head upright and in its place, and photos and sheets of the right size."""
 
 from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from matting_client import Cutout, InputError, OptionError, Options
-from matting_client.idphoto import DPI, PAPERS, Size, id_photo, print_sheet, sheet_file, sizes
-from matting_client.processing.head import find_head
+from matting_client import Cutout, NoFace, OptionError, Options, SeveralFaces
+from matting_client.idphoto import DPI, INCOMPLETE, PAPERS, UNEDITED, id_photo, print_sheet, sheet_file
+from matting_client.idsizes import Size, frame_for, sizes
+from matting_client.processing.faces import find_faces
+from matting_client.processing.head import Head, find_head
 from numpy.typing import NDArray
 from PIL import Image
+from skimage import data
+
+from tests.support.portrait import CHIN, CROWN, EYES, MIDDLE, lit_person
 
 U8 = NDArray[np.uint8]
-CROWN, CHIN, MIDDLE = 120, 520, 480
+HER_TILT = 2.3  # degrees, read off by eye
 
 
-def person(hair: bool = False) -> U8:
-    """A head (120..520), a neck and shoulders that reach the lower edge."""
-    pha = np.zeros((1000, 960), np.uint8)
-    cv2.ellipse(pha, (MIDDLE, (CROWN + CHIN) // 2), (160, (CHIN - CROWN) // 2), 0, 0, 360, 255, -1)
-    pha[440:700, MIDDLE - 100 : MIDDLE + 100] = 255
-    cv2.ellipse(pha, (MIDDLE, 1000), (400, 380), 0, 180, 360, 255, -1)
-    if hair:
-        pha[320:800, MIDDLE - 165 : MIDDLE + 165] = 255
-    return pha
+def cutout(photo: U8 | None = None, alpha: U8 | None = None) -> Cutout:
+    return Cutout(data.astronaut() if photo is None else photo, lit_person()[1] if alpha is None else alpha, Options())
 
 
-def cutout(pha: U8) -> Cutout:
-    return Cutout(np.full((*pha.shape, 3), (200, 150, 120), np.uint8), pha, Options())
+def turned(picture: U8, degrees: float) -> U8:
+    """Clockwise around the face, the ground black."""
+    turn = cv2.getRotationMatrix2D((MIDDLE, EYES), -degrees, 1.0)
+    return np.asarray(cv2.warpAffine(picture, turn, picture.shape[1::-1]), np.uint8)
 
 
-@pytest.mark.parametrize("hair", [False, True])
-def test_head_is_found(hair: bool) -> None:
-    head = find_head(person(hair))
-    assert head.crown == pytest.approx(CROWN, abs=12)
-    assert head.chin == pytest.approx(CHIN, abs=40)
-    assert head.middle == pytest.approx(MIDDLE, abs=4)
+def placed(picture: U8) -> tuple[float, float, float]:
+    """Eyes' row and column and chin's row in a finished photo, and the eyes' tilt in degrees."""
+    (face,) = find_faces(picture)
+    return face.middle.y, face.middle.x, face.tilt
+
+
+def test_faces_are_found() -> None:
+    """One, two side by side the larger first, a small one in a long photo, and none in a cup or a cat."""
+    astronaut = data.astronaut()
+    (face,) = find_faces(astronaut)
+    assert (face.middle.x, face.middle.y) == pytest.approx((MIDDLE, EYES), abs=4)
+    assert face.chin == pytest.approx(CHIN, abs=6) and face.eyes[0].x < face.eyes[1].x and face.score > 0.9
+    smaller = np.zeros_like(astronaut)
+    smaller[60:444, 60:444] = cv2.resize(astronaut, (384, 384), interpolation=cv2.INTER_AREA)
+    found = find_faces(np.hstack([smaller, astronaut]))
+    assert len(found) == 2 and found[0].size > 1.2 * found[1].size and found[0].left > 512 > found[1].right
+    tower = np.vstack([astronaut, np.zeros((3000, 512, 3), np.uint8)])
+    assert [round(each.middle.y) for each in find_faces(tower)] == pytest.approx([EYES], abs=6)
+    for picture in (data.coffee(), data.cat(), data.rocket(), np.zeros((1, 1, 3), np.uint8)):
+        assert find_faces(picture) == []
+
+
+@pytest.mark.parametrize("tilt", [0.0, 9.0, -9.0])
+def test_the_head_is_found_and_levelled(tilt: float) -> None:
+
+    photo, alpha = turned(data.astronaut(), tilt), turned(lit_person()[1], tilt)
+    head = find_head(photo, alpha)
+    assert (head.eyes, head.middle) == pytest.approx((EYES, MIDDLE), abs=4)
+    assert head.tilt == pytest.approx(HER_TILT + tilt, abs=2)
+    if not tilt:
+        assert (head.crown, head.chin, head.floor) == pytest.approx((CROWN, CHIN, 512), abs=6)
+    made = id_photo(cutout(photo, alpha), sizes()["us-visa"])
+    assert abs(placed(made.picture)[2]) < 3 and made.complete
 
 
 def test_single_hairs_and_specks_are_not_the_crown() -> None:
-    pha = person()
-    pha[20:CROWN, MIDDLE : MIDDLE + 3] = 255
-    cv2.circle(pha, (100, 60), 6, 255, -1)
-    assert find_head(pha).crown == pytest.approx(CROWN, abs=14)
+    alpha = lit_person()[1].copy()
+    alpha[0:CROWN, MIDDLE : MIDDLE + 3] = 255
+    cv2.circle(alpha, (100, 6), 5, 255, -1)
+    assert find_head(data.astronaut(), alpha).crown == pytest.approx(CROWN, abs=6)
 
 
-def test_nobody_there() -> None:
-    with pytest.raises(InputError, match="without a subject"):
-        find_head(np.zeros((50, 40), np.uint8))
+def test_nobody_and_more_than_one() -> None:
+    astronaut, alpha = data.astronaut(), lit_person()[1]
+    cup = data.coffee()
+    size = sizes()["schengen"]
+    with pytest.raises(NoFace, match="no face was found"):
+        id_photo(cutout(cup, np.full(cup.shape[:2], 255, np.uint8)), size)
+    with pytest.raises(NoFace):
+        id_photo(cutout(alpha=np.zeros_like(alpha)), size)
+    pair = np.hstack([astronaut, astronaut[:, ::-1]])
+    with pytest.raises(SeveralFaces, match="2 faces"):
+        id_photo(cutout(pair, np.hstack([alpha, alpha[:, ::-1]])), size)
+    alone = id_photo(cutout(pair, np.hstack([alpha, np.zeros_like(alpha)])), size)  # a face on the wall behind
+    assert placed(alone.picture)[1] == pytest.approx(size.px[0] / 2, abs=12)
 
 
 @pytest.mark.parametrize("size", sizes().values(), ids=lambda size: size.name)
 def test_every_size(size: Size) -> None:
-    photo = id_photo(cutout(person()), size)
+    photo = id_photo(cutout(), size, "#00ff00")
     height, width = photo.picture.shape[:2]
-    assert (width, height) == size.px
+    assert (width, height) == size.px and photo.complete
     assert set(size.title) == {"en", "zh"} and re.fullmatch(r"#[0-9a-f]{6}", size.background)
     assert width / height == pytest.approx(size.mm[0] / size.mm[1], rel=0.03)
-    colour = np.array([int(size.background[i : i + 2], 16) for i in (1, 3, 5)])
-    subject = np.abs(photo.picture.astype(int) - colour).max(2) > 30
+    subject = np.abs(photo.picture.astype(int) - (0, 255, 0)).max(2) > 60
     crown = int(np.flatnonzero(subject.any(1))[0])
     assert crown == pytest.approx(size.top * height, abs=0.03 * height)
+    assert subject[-1, width // 2 - width // 8 : width // 2 + width // 8].all()  # no gap below the shoulders
+    eyes, column, tilt = placed(photo.picture)
+    share = (EYES - CROWN) / (CHIN - CROWN)
+    assert eyes == pytest.approx((size.top + share * size.head) * height, abs=0.03 * height)
+    assert column == pytest.approx(width / 2, abs=0.03 * width) and abs(tilt) < 4
     assert 0 < size.top < 1 - size.head < 1
     with Image.open(io.BytesIO(photo.to_jpeg())) as file:
         assert file.size == size.px and file.format == "JPEG"
         assert file.info["dpi"][0] == pytest.approx(size.px[0] / size.mm[0] * 25.4, abs=1)
 
 
-# What offices publish, in mm (docs/id-photos.md): crown to chin, and from the upper edge to the crown where they say.
-PUBLISHED: dict[str, tuple[tuple[float, float], tuple[float, float] | None]] = {
-    "china-passport": ((28, 33), (3, 5)),
-    "china-visa": ((28, 33), (3, 5)),
-    "china-id-card": ((18, 32 * 2 / 3), (7 * 32 / 441, 21 * 32 / 441)),
-    "schengen": ((32, 36), None),
-    "us-visa": ((25, 35), None),
-    "india": ((25, 35), None),
-    "uk-passport": ((29, 34), None),
-    "japan": ((32, 36), (2, 6)),
-    "canada": ((31, 36), None),
-}
-EYES = 0.5  # of the way from crown to chin
+HEAD = Head(crown=100, eyes=200, chin=300, middle=250, floor=1e6)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_heads_are_as_offices_ask(name: str) -> None:
-    size, (heads, tops) = sizes()[name], PUBLISHED[name]
-    high = size.mm[1]
-    assert heads[0] < size.head * high < heads[1]
-    assert tops is None or tops[0] < size.top * high < tops[1]
-    if name in ("us-visa", "india"):  # eyes 1 1/8 to 1 3/8 inch above the lower edge
-        assert 28.6 < (1 - size.top - EYES * size.head) * high < 34.9
+@pytest.mark.parametrize("size", [each for each in sizes().values() if each.head_mm], ids=lambda size: size.name)
+def test_heads_are_as_offices_ask(size: Size) -> None:
+    """In mm, as docs/id-photos.md has it."""
+    assert size.head_mm is not None
+    frame = frame_for(HEAD, size)
+    mm = size.mm[1] / (frame.bottom - frame.top)
+    assert size.head_mm[0] < HEAD.height * mm < size.head_mm[1]
+    if size.top_mm:
+        assert size.top_mm[0] < (HEAD.crown - frame.top) * mm < size.top_mm[1]
+    if size.eyes_mm:
+        assert size.eyes_mm[0] < (frame.bottom - HEAD.eyes) * mm < size.eyes_mm[1]
+    assert (frame.left + frame.right) / 2 == pytest.approx(HEAD.middle)
+
+
+def test_the_eyes_stand_where_the_office_wants_them() -> None:
+    """Though they are high or low in the head."""
+    size = sizes()["us-visa"]
+    assert size.eyes_mm is not None
+    for eyes in (160, 240):
+        head = replace(HEAD, eyes=eyes)
+        frame = frame_for(head, size)
+        above = (frame.bottom - eyes) / (frame.bottom - frame.top) * size.mm[1]
+        assert size.eyes_mm[0] - 1e-6 <= above <= size.eyes_mm[1] + 1e-6 and frame.top < head.crown
+
+
+def test_a_photo_that_ends_early_gets_a_larger_head_within_the_rules() -> None:
+    size = sizes()["china-passport"]
+    assert size.head_mm is not None and size.top_mm is not None
+    plenty = frame_for(HEAD, size)
+    short = replace(HEAD, floor=plenty.bottom - 10)
+    frame = frame_for(short, size)
+    mm = size.mm[1] / (frame.bottom - frame.top)
+    assert frame.bottom <= short.floor and HEAD.height * mm <= size.head_mm[1] + 1e-6
+    assert (HEAD.crown - frame.top) * mm <= size.top_mm[1] + 1e-6
+    hopeless = replace(HEAD, floor=HEAD.chin + 5)
+    assert frame_for(hopeless, size) == plenty
+
+
+def test_offices_that_refuse_changed_backgrounds_are_named() -> None:
+    assert {name for name, size in sizes().items() if size.unedited} == {"us-visa", "uk-passport", "japan", "canada"}
+    made = id_photo(cutout(), sizes()["uk-passport"])
+    assert made.warnings == (UNEDITED,) and made.picture[3, 3].tolist() == [0xEE, 0xF0, 0xF2]
 
 
 def test_zoom_shift_and_background() -> None:
     size = sizes()["us-visa"]
     plain, large, low = (
-        id_photo(cutout(person()), size, "#000000", zoom, shift).picture
+        id_photo(cutout(lit_person()[0]), size, "#000000", zoom, shift).picture
         for zoom, shift in ((1.0, 0.0), (1.25, 0.0), (1.0, 0.1))
     )
     crowns = [int(np.flatnonzero(each.max((1, 2)) > 100)[0]) for each in (plain, large, low)]
@@ -110,22 +174,26 @@ def test_zoom_shift_and_background() -> None:
 
 def test_it_says_when_the_photo_is_too_small_a_part() -> None:
     size = sizes()["schengen"]
-    assert id_photo(cutout(person()), size).complete
-    assert not id_photo(cutout(person()[:560]), size).complete
-    assert not id_photo(cutout(person()[:, 300:660]), sizes()["two-inch"]).complete
+    photo, alpha = data.astronaut(), lit_person()[1]
+    assert id_photo(cutout(), size).warnings == ()
+    assert id_photo(cutout(photo[:180], alpha[:180]), size).warnings == (INCOMPLETE,)
+    assert not id_photo(cutout(photo[40:], alpha[40:]), size).complete
+    assert not id_photo(cutout(photo[:, 130:300], alpha[:, 130:300]), sizes()["canada"]).complete
+    bust = np.where(np.arange(512)[:, None] < 190, alpha, np.uint8(0))  # the body ends before the photo does
+    assert not id_photo(cutout(alpha=bust), size).complete
 
 
 @pytest.mark.parametrize(("zoom", "shift", "named"), [(3.0, 0.0, "zoom"), (1.0, 0.5, "shift")])
 def test_values_out_of_range(zoom: float, shift: float, named: str) -> None:
     with pytest.raises(OptionError, match=f"^{named}: got"):
-        id_photo(cutout(person()), sizes()["schengen"], None, zoom, shift)
+        id_photo(cutout(), sizes()["schengen"], None, zoom, shift)
 
 
 @pytest.mark.parametrize(
     ("name", "paper", "copies"), [("one-inch", "4x6", 12), ("schengen", "4x6", 8), ("us-visa", "4x6", 2)]
 )
 def test_sheet_holds_copies_of_true_size(name: str, paper: str, copies: int) -> None:
-    photo = id_photo(cutout(person()), sizes()[name])
+    photo = id_photo(cutout(), sizes()[name])
     sheet, count = print_sheet(photo, paper)
     assert count == copies
     sides = sorted(round(side / 25.4 * DPI) for side in PAPERS[paper])
@@ -136,7 +204,7 @@ def test_sheet_holds_copies_of_true_size(name: str, paper: str, copies: int) -> 
 
 
 def test_sheet_files_print_at_their_true_size() -> None:
-    sheet, _ = print_sheet(id_photo(cutout(person()), sizes()["one-inch"]), "4x6")
+    sheet, _ = print_sheet(id_photo(cutout(), sizes()["one-inch"]), "4x6")
     with Image.open(io.BytesIO(sheet_file(sheet, "jpeg"))) as file:
         assert file.info["dpi"] == (DPI, DPI)
     pdf = sheet_file(sheet, "pdf")
@@ -147,7 +215,7 @@ def test_sheet_files_print_at_their_true_size() -> None:
 
 
 def test_unknown_paper_and_format() -> None:
-    photo = id_photo(cutout(person()), sizes()["one-inch"])
+    photo = id_photo(cutout(), sizes()["one-inch"])
     with pytest.raises(OptionError, match="paper"):
         print_sheet(photo, "a0")
     with pytest.raises(OptionError, match="format"):

@@ -82,6 +82,11 @@ def test_jpg_means_jpeg() -> None:
     assert Options(format="jpg") == Options(format="jpeg")
 
 
+def test_the_alpha_of_any_result_is_a_png() -> None:
+    made = Options(format="jpeg", max_kb=300, canvas="800x800", background="blur", dpi=72).for_alpha()
+    assert (made.alpha_only, made.format, made.max_kb, made.canvas) == (True, "png", None, "800x800")
+
+
 def test_options_cannot_change() -> None:
     with pytest.raises(FrozenInstanceError):
         Options().erode = 3  # type: ignore[misc]

@@ -152,10 +152,15 @@ def test_broken_rules_are_named() -> None:
         "not pure white",
     ):
         assert text in said
+    chinese = " | ".join(broken_rules(shop, small, small.encode(), "zh"))
+    for text in ("长边为 900 px，要求至少 1000", "主体占比为 40 %", "格式为 webp，要求 jpeg 或 png", "不是纯白"):
+        assert text in chinese
     large = jar(**shop.options)
     assert broken_rules(shop, large, large.encode()) == ("the subject was enlarged 9.0 times; take a larger photo",)
     empty = Cutout(np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.uint8), shop.make())
     assert "got a picture without a subject" in broken_rules(shop, empty, empty.encode())
+    drawn = jar(**{**shop.options, "background": "studio"})
+    assert "got a background that is not pure white" in " | ".join(broken_rules(shop, drawn, drawn.encode()))
     with pytest.raises(OptionError, match="template: got 'nowhere', expected one of amazon, "):
         template("nowhere")
 

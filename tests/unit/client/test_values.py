@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from matting_client import InputError, MattingClient, OptionError, Options, connect, timing
 from matting_client.client import prepare
-from matting_client.idphoto import IdPhoto, sizes
+from matting_client.idphoto import IdPhoto
+from matting_client.idsizes import sizes
 from matting_client.timing import Stopwatch, Timings
 from PIL import Image
 

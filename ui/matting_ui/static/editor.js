@@ -1,6 +1,5 @@
 // The editor: strokes of a brush keep or remove, a click removes a whole person or thing or keeps it alone. A stroke shows
 // as it is made; the server snaps it to the photo's edges and sends back the part that changed.
-// Words and names are set as text, and nothing is a template.
 globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
   static FINEST = 4000; // points of a stroke; a longer one goes on as the next
 
@@ -14,7 +13,7 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
     Object.assign(this, { words, resolve });
     this.link = new MattingEditorLink(id, (pending) => this.showPending(pending));
     this.keep = true;
-    this.whole = false; // a click means a person or thing as a whole
+    this.tool = "brush"; // or "whole": a click means a person or thing as a whole; or "box"
     this.stroke = null; // that is being made
     this.sent = []; // strokes whose answer has not come
     this.changes = 0;
@@ -32,6 +31,7 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
       this.picture = new MattingEditorCanvas(this.canvas, photo, width, height);
       this.radius = Math.max(4, Math.round(Math.min(width, height) / 40));
       this.picture.learn(box, bytes);
+      this.box.fit(this.picture);
       this.watch();
       this.measure();
       this.showSteps(steps);
@@ -44,32 +44,6 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
   }
 
   // --- what it is made of
-
-  make(tag, name, text = "") {
-    const made = document.createElement(tag);
-    made.className = name;
-    made.textContent = text;
-    return made;
-  }
-
-  button(name, keys, act) {
-    const made = this.make("button", `editor-${name}`, this.words[name]);
-    made.type = "button";
-    if (keys) {
-      made.title = `${this.words[name]} (${keys})`;
-      made.setAttribute("aria-keyshortcuts", keys);
-    }
-    made.addEventListener("click", act);
-    return made;
-  }
-
-  group(label, ...parts) {
-    const made = this.make("div", "editor-group");
-    made.setAttribute("role", "group");
-    made.setAttribute("aria-label", label);
-    made.append(...parts);
-    return made;
-  }
 
   build() {
     const { words } = this;
@@ -85,8 +59,11 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
     this.status.setAttribute("role", "status");
     this.keepButton = this.button("keep", "B", () => this.choose({ keep: true }));
     this.removeButton = this.button("remove", "X", () => this.choose({ keep: false }));
-    this.brushButton = this.button("brush", "", () => this.choose({ whole: false }));
-    this.wholeButton = this.button("whole", "T", () => this.choose({ whole: true }));
+    this.brushButton = this.button("brush", "", () => this.choose({ tool: "brush" }));
+    this.wholeButton = this.button("whole", "T", () => this.choose({ tool: "whole" }));
+    this.boxButton = this.button("box", "R", () => this.choose({ tool: "box" }));
+    this.box = new MattingEditorBox(words, (box) => this.useBox(box));
+    this.box.element.addEventListener("input", () => this.showBox());
     this.size = Object.assign(this.make("input", "editor-size"), { type: "range", min: 0, max: 100, step: 1 });
     this.size.setAttribute("aria-label", words.size);
     this.size.title = `${words.size} ([ ])`;
@@ -105,7 +82,7 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
     const bar = this.make("div", "editor-bar");
     bar.append(
       this.group(words.mode, this.keepButton, this.removeButton),
-      this.group(words.tool, this.brushButton, this.wholeButton, this.size),
+      this.group(words.tool, this.brushButton, this.wholeButton, this.boxButton, this.size, this.box.element),
       this.group(words.steps, this.undoButton, this.redoButton, reset),
       this.group(words.zoom, smaller, larger, fit),
       done,
@@ -127,16 +104,22 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
     const pressed = [
       [this.keepButton, this.keep],
       [this.removeButton, !this.keep],
-      [this.brushButton, !this.whole],
-      [this.wholeButton, this.whole],
+      [this.brushButton, this.tool === "brush"],
+      [this.wholeButton, this.tool === "whole"],
+      [this.boxButton, this.tool === "box"],
     ];
     for (const [button, is] of pressed) button.setAttribute("aria-pressed", String(is));
     this.dialog.dataset.mode = this.keep ? "keep" : "remove";
-    this.size.disabled = this.whole;
+    this.size.hidden = this.tool === "box";
+    this.size.disabled = this.tool === "whole";
+    this.box.element.hidden = this.tool !== "box";
+    this.box.clear();
     this.size.value = 100 * Math.log(this.radius / 2) / Math.log(this.largest / 2);
     this.showRing();
     this.showSubjects();
-    this.say(this.whole ? this.words[this.keep ? "hint_alone" : "hint_without"] : this.words.hint_brush);
+    const way = this.keep ? "alone" : "without";
+    const hints = { brush: "hint_brush", whole: `hint_${way}`, box: `hint_box_${way}` };
+    this.say(this.words[hints[this.tool]]);
   }
 
   get largest() {
@@ -153,16 +136,30 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
   }
 
   async showSubjects() {
-    this.picture.boxes = [];
-    this.picture.redraw();
-    if (!this.whole) return;
+    this.outline([]);
+    if (this.tool !== "whole") return;
     try {
       const boxes = await this.link.later(() => this.link.subjects());
-      if (this.whole) this.picture.boxes = boxes;
-      this.picture.redraw();
+      if (this.tool === "whole") this.outline(boxes);
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  outline(boxes) {
+    this.picture.boxes = boxes;
+    this.picture.redraw();
+  }
+
+  // The box as it is being drawn.
+  showBox() {
+    this.outline([this.box.rectangle].filter(Boolean));
+  }
+
+  useBox(box) {
+    this.outline([]);
+    this.box.clear();
+    this.send("box", { keep: this.keep, ...box });
   }
 
   say(text) {
@@ -195,7 +192,7 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
       this.showSteps(steps);
       this.changes += box.width > 0;
       this.dialog.dataset.state = "ready";
-      if (this.whole) this.showSubjects();
+      if (this.tool === "whole") this.showSubjects();
     } catch (error) {
       this.forget(stroke);
       this.fail(error);
@@ -265,6 +262,8 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
   }
 
   cancel() {
+    this.box.clear();
+    if (this.tool === "box") this.outline([]);
     if (!this.stroke) return;
     this.stroke = null;
     this.picture.restore(this.picture.whole);

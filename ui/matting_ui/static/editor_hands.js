@@ -1,6 +1,6 @@
 // Pointers and keys of the editor. One pointer paints, two move and zoom; so do the middle button, the space bar and the
 // wheel. What the tools do is the editor's own.
-globalThis.MattingEditorHands = class {
+globalThis.MattingEditorHands = class extends MattingEditorParts {
   static STEP = 1.25; // of zoom and of the brush's size
 
   pointers = new Map(); // of fingers, pen and mouse that are down
@@ -52,9 +52,21 @@ globalThis.MattingEditorHands = class {
       this.drags = true;
     } else if (event.button === 0) {
       const point = this.picture.toPhoto(...place);
-      if (this.whole) this.click(point);
-      else this.begin(point);
+      this.use(point);
     }
+  }
+
+  // What the tool does at a point where a pointer went down, or Enter was pressed.
+  use(point) {
+    if (this.tool === "whole") this.click(point);
+    else if (this.tool === "brush") this.begin(point);
+    else if (this.box.corner) this.reach(point);
+    else this.box.begin(point);
+  }
+
+  reach(point) {
+    this.box.reach(point);
+    this.showBox();
   }
 
   move(event) {
@@ -69,6 +81,8 @@ globalThis.MattingEditorHands = class {
       const events = event.getCoalescedEvents?.() ?? [];
       const points = (events.length ? events : [event]).map((each) => this.picture.toPhoto(...this.at(each)));
       this.follow(points);
+    } else if (this.box.corner) {
+      this.reach(this.picture.toPhoto(...place));
     }
     this.pointers.set(event.pointerId, place);
   }
@@ -91,6 +105,7 @@ globalThis.MattingEditorHands = class {
   up(event) {
     this.pointers.delete(event.pointerId);
     if (event.type === "pointercancel") this.cancel();
+    else if (this.box.corner) this.box.finish();
     else this.end();
     if (!this.pointers.size) this.drags = false;
   }
@@ -115,9 +130,10 @@ globalThis.MattingEditorHands = class {
     const acts = command
       ? { z: () => this.step(event.shiftKey ? "redo" : "undo"), y: () => this.step("redo") }
       : {
-          b: () => this.choose({ keep: true, whole: false }),
+          b: () => this.choose({ keep: true, tool: "brush" }),
           x: () => this.choose({ keep: !this.keep }),
-          t: () => this.choose({ whole: !this.whole }),
+          t: () => this.choose({ tool: this.tool === "whole" ? "brush" : "whole" }),
+          r: () => this.choose({ tool: this.tool === "box" ? "brush" : "box" }),
           "[": () => this.setRadius(this.radius / MattingEditorHands.STEP),
           "]": () => this.setRadius(this.radius * MattingEditorHands.STEP),
           "+": () => this.zoom(MattingEditorHands.STEP),
@@ -131,7 +147,7 @@ globalThis.MattingEditorHands = class {
     acts[letter]();
   }
 
-  // Without a pointer: arrows move the brush, Enter uses it.
+  // Without a pointer: arrows move the brush or the corner of a box, Enter uses it.
   canvasKeys() {
     const far = Math.max(8, (this.radius * this.picture.zoom) / 2);
     return {
@@ -142,9 +158,10 @@ globalThis.MattingEditorHands = class {
       arrowdown: () => this.walk(0, far),
       enter: () => {
         const point = this.picture.toPhoto(...(this.spot ?? this.middle));
-        if (this.whole) return this.click(point);
-        this.begin(point);
-        this.end();
+        const isSecond = this.box.corner;
+        this.use(point);
+        if (isSecond) this.box.finish();
+        else this.end();
       },
     };
   }
@@ -158,14 +175,15 @@ globalThis.MattingEditorHands = class {
     const { width, height } = this.canvas;
     this.spot = [Math.min(width, Math.max(0, x + dx)), Math.min(height, Math.max(0, y + dy))];
     if (this.spot[0] !== x + dx || this.spot[1] !== y + dy) this.picture.moveBy(-dx, -dy);
+    if (this.box.corner) this.reach(this.picture.toPhoto(...this.spot));
     this.showRing();
   }
 
   // The brush where it is, in the size that it has on the screen.
   showRing() {
-    this.ring.hidden = !this.spot || this.whole;
+    this.ring.hidden = !this.spot || this.tool === "whole";
     if (this.ring.hidden) return;
-    const across = (2 * this.radius * this.picture.zoom) / this.ratio;
+    const across = this.tool === "box" ? 12 : (2 * this.radius * this.picture.zoom) / this.ratio;
     const [x, y] = this.spot.map((each) => each / this.ratio);
     Object.assign(this.ring.style, {
       width: `${across}px`,

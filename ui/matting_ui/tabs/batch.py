@@ -92,6 +92,7 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
     values["format"] = controls.format_choice(i18n, ids.BATCH_FORMAT)
     values["quality"] = controls.quality_slider(i18n, "batch-quality")
     values["alpha"] = gr.Checkbox(False, label=i18n("save_alpha"), elem_id=ids.BATCH_ALPHA)
+    values["shop"] = controls.shop_choice(i18n, ids.BATCH_SHOP)
     with gr.Accordion(i18n("tuning"), open=False, elem_id=ids.BATCH_ADVANCED):
         values.update(controls.edge_knobs(i18n, "batch-"))
     with gr.Accordion(i18n("output"), open=False, elem_id="batch-output"):
@@ -118,6 +119,8 @@ def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], st
     preset = values["preset"]
     set_by_preset = [values[name] for name in controls.SET_BY_PRESET]
     preset.input(controls.apply_preset, preset, [*set_by_preset, preset], **light).then(**show)
+    set_by_shop = [values[name] for name in controls.SET_BY_SHOP]
+    values["shop"].input(controls.apply_shop, values["shop"], set_by_shop, **light).then(**show)
 
 
 def _for_programs(do: Handlers, values: dict[str, Any]) -> None:

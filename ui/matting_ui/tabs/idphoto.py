@@ -7,7 +7,8 @@ from typing import Any
 
 import gradio as gr
 from matting_client import Cutout, MattingError, OptionError, Options
-from matting_client.idphoto import IdPhoto, Size, id_photo, print_sheet, sheet_file, sizes
+from matting_client.idphoto import IdPhoto, id_photo, print_sheet, sheet_file
+from matting_client.idsizes import Size, sizes
 
 from matting_ui import controls, download, ids
 from matting_ui.context import Studio, code_of, shown, words_of
@@ -84,8 +85,8 @@ class Handlers:
         height, width = photo.picture.shape[:2]
         words, title = words_of(request), photo.size.title[code_of(request)]
         line = words["id_status"].format(title=title, width=width, height=height, copies=copies)
-        if not photo.complete:
-            line = f"⚠ {words['id_incomplete']}"
+        warnings = {"id_incomplete": not photo.complete, "id_unedited": photo.size.unedited}
+        line = "\n\n".join([line, *(f"⚠ {words[key]}" for key, true in warnings.items() if true)])
         return self.studio.save_preview(photo.picture), self.studio.save_preview(sheet), line
 
 

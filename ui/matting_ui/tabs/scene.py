@@ -10,10 +10,13 @@ from typing import Any
 import cv2
 import gradio as gr
 import numpy as np
-from matting_client import Cutout, Limits, MattingError, Options
+from matting_client import Cutout, Limits, MattingError, OptionError, Options
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT, encode
+from matting_client.processing import blur_around, compose_picture, draw_backdrop
+from matting_client.processing.backdrops import BACKDROPS, BLUR, DRAWN
 from matting_client.processing.crop import subject_box
+from matting_client.processing.edge import pixels
 from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, has_ground
 from numpy.typing import NDArray
 
@@ -23,10 +26,13 @@ from matting_ui.photo import photo_input
 from matting_ui.preview import SIDE
 from matting_ui.stage import Stage, another, samples, waited_since
 from matting_ui.store import Kept
+from matting_ui.theme import STATIC
 
 Picture = NDArray[np.uint8]
 MAX_SIDE = 6000  # pixels of the longer side of a background, which is the result's size
 QUALITY = 92
+GROUNDS = (ids.FROM_PICTURE, *BACKDROPS)  # what can stand behind the subject
+BLURRED = 12  # of the photo's own background, where it is chosen
 
 
 @dataclass(frozen=True)
@@ -60,18 +66,19 @@ class Handlers:
     def settle(self, key: str | None, background: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Follow a control that was moved, or a background that was chosen, while the photo was cut out."""
         kept = self.studio.store.get(key)
-        if kept is None or background is None or kept.small.shown == (background, values):
+        empty = background is None and values["ground"] == ids.FROM_PICTURE
+        if kept is None or empty or kept.small.shown == (background, values):
             return gr.skip(), gr.skip()
         return self.recompose(key, background, request, **values)
 
     def file(self, key: str | None, background: str | None, request: gr.Request, **values: Any) -> str | None:
         """Write the picture in the background's full size."""
         kept = self.studio.kept(key, request)
-        if kept is None or background is None:
+        if kept is None or (background is None and values["ground"] == ids.FROM_PICTURE):
             return None
         try:
             options, scene = Options(format=values["format"], quality=QUALITY), read_scene(**values)
-            picture = compose_scene(*kept.full.layers(), self._background(background, MAX_SIDE), scene)
+            picture = self._compose(kept.full, background, values["ground"], scene, MAX_SIDE)
             data = encode(picture, options.format, options.quality)
             return self.studio.save(data, kept.stem, f"-scene{SUFFIX_OF_FORMAT[options.format]}")
         except MattingError as error:
@@ -79,25 +86,39 @@ class Handlers:
 
     def _show(self, kept: Kept, background: str | None, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
         small: Cutout = kept.small.with_options(Options())
-        if background is None:
+        if background is None and values["ground"] == ids.FROM_PICTURE:
             return self.studio.save_preview(kept.small.views(Options())[0]), words_of(request)["scene_waiting"]
-        scene, (fgr, pha) = read_scene(**values), small.layers()
-        picture = compose_scene(fgr, pha, self._background(background, SIDE), scene)
+        scene = read_scene(**values)
+        picture = self._compose(small, background, values["ground"], scene, SIDE)
         kept.small.shown = (background, values)
-        return self.studio.save_preview(picture), self._status(kept, pha, background, scene, request)
+        return self.studio.save_preview(picture), self._status(kept, small.alpha, picture, scene, values, request)
 
-    def _background(self, place: str, side: int) -> Picture:
-        path, limits = self.studio.background(place), self.studio.limits
-        return _reduced(path, side, limits) if side == SIDE else _limited(read(path, limits), side)
+    def _compose(self, cutout: Cutout, background: str | None, ground: str, scene: Scene, side: int) -> Picture:
+        """The subject before its background, whose longer side is at most `side` px."""
+        fgr, pha = cutout.layers()
+        if ground == BLUR:  # the subject stays where it is
+            return compose_picture(fgr, pha, blur_around(cutout.rgb, cutout.raw, pixels(scene.blur, pha.shape)))
+        if ground in DRAWN:
+            return compose_scene(fgr, pha, draw_backdrop(ground, (pha.shape[0], pha.shape[1])), scene)
+        if ground != ids.FROM_PICTURE or background is None:
+            raise OptionError("ground", f"{ground!r:.60}", ", ".join(GROUNDS))
+        path, limits = self.studio.background(background), self.studio.limits
+        behind = _reduced(path, side, limits) if side == SIDE else _limited(read(path, limits), side)
+        return compose_scene(fgr, pha, behind, scene)
 
-    def _status(self, kept: Kept, pha: Picture, background: str, scene: Scene, request: gr.Request) -> str:
+    def _status(
+        self, kept: Kept, pha: Picture, picture: Picture, scene: Scene, values: dict[str, Any], request: gr.Request
+    ) -> str:
         words = words_of(request)
-        height, width = self._background(background, SIDE).shape[:2]
+        height, width = picture.shape[:2]
         infer = round(1000 * kept.full.seconds.get("infer", 0.0))
         line = words["scene_status"].format(width=width, height=height, model=self.studio.model, infer=infer)
+        if values["ground"] == BLUR:
+            return line
         box = subject_box(pha)
         grounded = scene.shadow == 0 or box is None or has_ground(pha, box)
-        return line if grounded else f"{line} · {words['no_ground']}"
+        line = line if grounded else f"{line} · {words['no_ground']}"
+        return f"{line}\n\n{words['scene_drag']}"
 
 
 @lru_cache(maxsize=16)
@@ -153,20 +174,31 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                     i18n("download"), variant="primary", elem_id=ids.SCENE_DOWNLOAD, scale=2, min_width=120
                 )
                 another(i18n("another"))
+            ground = _grounds(i18n)
             background = photo_input(
                 i18n("scene_background"), ids.SCENE_BACKGROUND, ("upload",), height=170, min_width=150
             )
-            values = _settings(i18n)
+            place, values = _settings(i18n)
+            values["ground"] = ground
     _wire(do, stage, photo, background, values, [result, status], (key, started))
+    _wire_ground(do, background, place, values)
+    _wire_hands(do, [key, background], values, [result, status])
     inputs: dict[str, Any] = {"inputs": [key, background], "inputs_kwargs": values, **studio.work}
     download.on_click(button, do.file, {"api_name": ids.API_SCENE_FILE}, **inputs)
 
 
-def _settings(i18n: gr.I18n) -> dict[str, Any]:
+def _grounds(i18n: gr.I18n) -> Any:
+    choices = [(i18n(f"ground_{name}"), name) for name in GROUNDS]
+    return gr.Radio(choices, value=ids.FROM_PICTURE, label=i18n("ground"), elem_id=ids.SCENE_GROUND)
+
+
+def _settings(i18n: gr.I18n) -> tuple[Any, dict[str, Any]]:
+    """The folds that place the subject and shape the background, and their values."""
+
     def slider(name: str, info: str, low: float, high: float, value: float, elem_id: str) -> Any:
         return gr.Slider(low, high, value, step=1, label=i18n(name), info=i18n(info), elem_id=elem_id)
 
-    with gr.Accordion(i18n("place"), open=True):
+    with gr.Accordion(i18n("place"), open=True, elem_id=ids.SCENE_PLACE) as place:
         x = slider("place_x", "place_info", 0, 100, 50, ids.SCENE_X)
         y = slider("place_y", "place_info", 0, 150, 100, ids.SCENE_Y)
         scale = slider("place_scale", "scale_info", 5, 200, 85, ids.SCENE_SCALE)
@@ -175,7 +207,38 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
         light = slider("light", "light_info", 0, 100, 50, ids.SCENE_LIGHT)
         shadow = slider("shadow", "shadow_info", 0, 100, 50, ids.SCENE_SHADOW)
     format = controls.format_choice(i18n, ids.SCENE_FORMAT)
-    return {"x": x, "y": y, "scale": scale, "blur": blur, "light": light, "shadow": shadow, "format": format}
+    values = {"x": x, "y": y, "scale": scale, "blur": blur, "light": light, "shadow": shadow, "format": format}
+    return place, values
+
+
+def _wire_ground(do: Handlers, background: Any, place: Any, values: dict[str, Any]) -> None:
+    """Show what counts for a kind of background; its blur begins where there is something to see."""
+
+    def show(ground: str) -> tuple[Any, ...]:
+        own, stays = ground == ids.FROM_PICTURE, ground == BLUR
+        moved = gr.update(visible=not stays)
+        return gr.update(visible=own), moved, moved, moved, BLURRED if stays else 0
+
+    parts = [background, place, values["light"], values["shadow"], values["blur"]]
+    values["ground"].input(show, values["ground"], parts, api_visibility="private", **do.studio.light)
+
+
+def _wire_hands(do: Handlers, inputs: list[Any], values: dict[str, Any], parts: list[Any]) -> None:
+    """Move and scale the subject in the picture itself."""
+    names = ("x", "y", "scale")
+    hands = gr.HTML(
+        html_template="",
+        js_on_load=(STATIC / "scene_hands.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=ids.SCENE_HANDS,
+        result=ids.SCENE_RESULT,
+        sliders={name: getattr(ids, f"SCENE_{name.upper()}") for name in names},
+    )
+    sliders = [values[name] for name in names]
+    private: dict[str, Any] = {"api_visibility": "private"}
+    moved = hands.select(None, None, sliders, js="() => mattingPlace", trigger_mode="multiple", **private)
+    again: dict[str, Any] = {"inputs_kwargs": values, "trigger_mode": "always_last", **private, **do.studio.light}
+    moved.then(do.recompose, inputs, parts, **again)
 
 
 def _wire(

@@ -8,10 +8,12 @@ from typing import Any
 
 import gradio as gr
 from matting_client import MattingError, Options
-from matting_client.imaging.encode import SUFFIX_OF_FORMAT
+from matting_client.files import Encoded
+from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT
+from matting_client.timing import Timings
 
-from matting_ui import controls, correct, download, ids
-from matting_ui.context import Studio, shown, size_text, words_of
+from matting_ui import controls, correct, download, ids, report
+from matting_ui.context import Studio, code_of, shown, size_text, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import Made, Preview
 from matting_ui.stage import Stage, another, samples, waited_since
@@ -82,8 +84,8 @@ class Handlers:
         if kept is None:
             return None
         try:
-            options = controls.read_options(self.studio, **{**values, "format": "png"})
-            encoded = self.studio.finished(kept.full.with_options(options.with_changes(alpha_only=True)))
+            options = controls.read_options(self.studio, **values).for_alpha()
+            encoded = self.studio.finished(kept.full.with_options(options))
             return self.studio.save(encoded.data, kept.stem, "-alpha.png")
         except MattingError as error:
             raise shown(error, request) from None
@@ -110,7 +112,7 @@ class Handlers:
 
     def _before(self, small: Preview, options: Options) -> str:
         """The photo as it is shown: mostly the same one, which needs no new file."""
-        if options.crop or options.size != ids.ORIGINAL:
+        if options.crop or options.canvas or options.size != ids.ORIGINAL:
             return self.studio.save_preview(small.source(options))
         if not Path(small.before).is_file():  # not yet there, or swept
             small.before = self.studio.save_preview(small.source(options))
@@ -123,7 +125,7 @@ class Handlers:
             return gr.skip()
         try:
             options = controls.read_options(self.studio, picture=picture, **values)
-            return self._status(kept, options, request, self._made(kept, options))
+            return self._status(kept, options, request, self._made(kept, options), values.get("shop", controls.NO_SHOP))
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -136,12 +138,20 @@ class Handlers:
             made = kept.small.made = Made(options, path, encoded.size, len(encoded.data))
         return made
 
-    def _status(self, kept: Kept, options: Options, request: gr.Request, made: Made | None = None) -> str:
+    def _status(
+        self,
+        kept: Kept,
+        options: Options,
+        request: gr.Request,
+        made: Made | None = None,
+        shop: str = controls.NO_SHOP,
+    ) -> str:
         """What the result is, and in a paragraph of its own how it was made."""
         words, seconds = words_of(request), kept.full.seconds
         facts = [options.format.upper()]
         if made is not None:
             facts = [words["pixels"].format(width=made.size[0], height=made.size[1]), *facts, size_text(made.bytes)]
+            facts += self._shop_line(kept, made, shop, request)
         if kept.full.is_empty:
             facts.insert(0, words["nothing_found"])
         if options.format == "jpeg" and options.background is None:
@@ -150,6 +160,14 @@ class Handlers:
         steps = {"queue": round(1000 * seconds.get("queue", 0.0)), "infer": round(1000 * infer)}
         total = round(1000 * (infer + sum(seconds.get(step, 0.0) for step in ("queue", "decode", "refine"))))
         return f"{' · '.join(facts)}\n\n{words['timings'].format(model=kept.model, total=total, **steps)}"
+
+    def _shop_line(self, kept: Kept, made: Made, shop: str, request: gr.Request) -> list[str]:
+        """What a shop says of the file, if one was chosen."""
+        if shop == controls.NO_SHOP:
+            return []
+        media_type = MEDIA_TYPES[made.options.format]
+        encoded = Encoded(Path(made.path).read_bytes(), media_type, made.size, Timings())
+        return [controls.shop_line(shop, kept.full.with_options(made.options), encoded, code_of(request))]
 
 
 def _ending(options: Options) -> str:
@@ -176,6 +194,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             values, fine = _settings(i18n, studio.model)
             with gr.Accordion(i18n("details"), open=False, elem_id=ids.DETAILS):
                 alpha, alpha_button = _details(i18n)
+            report.offer(studio, photo, key, i18n)
     parts = [result, alpha, status]
     stage.follow(
         [photo.input, fine.input],
@@ -214,6 +233,7 @@ def _settings(i18n: gr.I18n, model: str) -> tuple[dict[str, Any], Any]:
             False, label=i18n("fine"), info=i18n("fine_info"), elem_id=ids.FINE, visible=model != ids.FINE_MODEL
         )
         values.update(controls.edge_knobs(i18n))
+    values["shop"] = controls.shop_choice(i18n, ids.SHOP)
     with gr.Accordion(i18n("output"), open=False, elem_id=ids.OUTPUT):
         values.update(controls.file_knobs(i18n))
     return values, fine
@@ -254,7 +274,7 @@ def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: 
     light = do.studio.light
     preset = values["preset"]
     again: dict[str, Any] = {"fn": do.recompose, "inputs": key, "inputs_kwargs": values, "outputs": parts, **light}
-    moved = [each.input for name, each in values.items() if name != "preset"]
+    moved = [each.input for name, each in values.items() if name not in ("preset", "shop")]
     weighing = _weighing(do, key, values, parts[-1])
     gr.on(moved, api_name=ids.API_RECOMPOSE, trigger_mode="always_last", **again).then(do.weigh, **weighing)
     dependent = [values[name] for name in ("colour", "picture", "quality", "margin")]
@@ -265,3 +285,7 @@ def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: 
     chosen = preset.input(controls.apply_preset, preset, [*set_by_preset, preset], api_name=ids.API_PRESET, **light)
     chosen.then(api_visibility="private", **again).then(do.weigh, **weighing)
     chosen.then(api_visibility="private", **show)
+    set_by_shop = [values[name] for name in controls.SET_BY_SHOP]
+    listed = values["shop"].input(controls.apply_shop, values["shop"], set_by_shop, api_visibility="private", **light)
+    listed.then(api_visibility="private", **again).then(do.weigh, **weighing)
+    listed.then(api_visibility="private", **show)

@@ -15,7 +15,8 @@ from typing import Any
 import gradio as gr
 from matting_client import MattingError, OptionError, Options
 from matting_client.imaging.encode import encode
-from matting_client.video.background import BLUR, Background, Blurred, FromOptions
+from matting_client.processing import BLUR
+from matting_client.video.background import Background, Blurred, FromOptions
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 from matting_client.video.writer import CODECS
