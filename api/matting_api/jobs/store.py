@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matting_client import MattingError, OptionError, ServerBusy
+from matting_client import OptionError, ServerBusy
 from matting_client.imaging.encode import write
 from persistqueue import Empty, SQLiteAckQueue
 from persistqueue.serializers import json as json_serializer
 
-from matting_api.errors import GONE_SECONDS, ApiError, of_storage, translate
+from matting_api.errors import ApiError, as_reason, of_storage
 from matting_api.tempdir import private_folder
 
 QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
@@ -30,7 +30,7 @@ OVER = (DONE, FAILED)
 NOTE = "job.json"
 POLL_SECONDS = 0.5  # between looks at whether it is time to end
 FREE_BYTES = 2 * 2**30  # of the disk, that new jobs leave to others
-MOST_STARTS = 5  # of a job that ends the process again and again
+MOST_STARTS = 5  # of a job that ends the process again and again and does not get on
 log = logging.getLogger("jobs")
 
 
@@ -49,7 +49,8 @@ class Job:
     total : how many photos or frames there are, as far as is known.
     done : how many are finished.
     error : title, code and detail of why it failed.
-    starts : how often it was begun.
+    starts : how often it was begun since it last got on.
+    resumed : how many earlier processes had finished.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Job:
     done: int = 0
     error: dict[str, str] | None = None
     starts: int = 0
+    resumed: int = 0
     started: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -69,12 +71,20 @@ class Job:
         kept = ("order", "total", "created", "state", "done", "error", "starts")
         write(self.folder / NOTE, json.dumps({name: getattr(self, name) for name in kept}).encode())
 
+    def resume(self, done: int) -> None:
+        """Go on where an earlier process was killed; what gets on is not given up, however often that happens."""
+        if done > self.done:
+            self.starts = 1
+        self.done = self.resumed = done
+        self.save()
+
     @property
     def rate(self) -> float | None:
         """Photos or frames a second so far."""
-        if not self.started or not self.done:
+        done = self.done - self.resumed
+        if not self.started or not done:
             return None
-        return self.done / max(1e-3, time.time() - self.started)
+        return done / max(1e-3, time.time() - self.started)
 
     @property
     def seconds_left(self) -> float | None:
@@ -257,11 +267,8 @@ class JobStore:
             job.starts -= 1  # it did not end the process
             if self._is_here(job):
                 job.save()
-        except (MattingError, ApiError) as error:
-            self._fail(job, error)
-        except Exception:
-            log.exception("a job failed")
-            self._fail(job, ApiError(500, "internal_error", "Internal error", "the server's log says more"))
+        except Exception as error:
+            job.error, job.state = as_reason(error), FAILED
         if self._is_here(job) and job.state in OVER:
             job.save()
             self._over(job)
@@ -271,15 +278,10 @@ class JobStore:
     def _begin(self, job: Job) -> None:
         job.starts += 1
         if job.starts > MOST_STARTS:
-            detail = f"the server ended {MOST_STARTS} times while it worked on this job"
+            detail = f"the server ended {MOST_STARTS} times while it worked on this job, which did not get on"
             raise ApiError(500, "internal_error", "Internal error", detail)
         job.started, job.state = time.time(), WORKING
         job.save()
-
-    def _fail(self, job: Job, error: MattingError | ApiError) -> None:
-        told = translate(error, GONE_SECONDS) if isinstance(error, MattingError) else error
-        job.error = {"title": told.title, "code": told.code, "detail": told.detail}
-        job.state = FAILED
 
     def _is_here(self, job: Job) -> bool:
         with self._lock:
