@@ -79,6 +79,7 @@ def look(page: int, path: str) -> dict[str, Any] | None:
 def kill_until_done(server: Server, path: str, pause: float) -> tuple[dict[str, Any], Counter[str]]:
     """Kill one process after the other, every `pause` seconds, until the job is over; returns it and the kills."""
     kills: Counter[str] = Counter()
+    begun = time.monotonic()
     victims = cycle(VICTIMS)
     moved = time.monotonic()
     next_kill = moved + pause
@@ -97,7 +98,7 @@ def kill_until_done(server: Server, path: str, pause: float) -> tuple[dict[str, 
                 server.hit(victim, signal.SIGKILL)
                 kills[victim] += 1
                 next_kill += pause
-                print(f"killed {victim} at {job['done']} photos", flush=True)
+                print(f"{time.monotonic() - begun:.0f} s: killed {victim} at {job['done']} photos", flush=True)
     return job, kills
 
 
@@ -119,6 +120,7 @@ def judge(result: bytes, shapes: list[Shape]) -> dict[str, Any]:
 
 def run(photos: int, pause: float) -> dict[str, Any]:
     """Send the job, kill, and judge; see the module."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the server, too
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         archive, shapes = archive_of(photos, folder)

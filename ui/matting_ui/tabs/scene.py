@@ -7,14 +7,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import gradio as gr
 import numpy as np
 from matting_client import Cutout, Limits, MattingError, Options
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT, encode
 from matting_client.processing.crop import subject_box
-from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, has_ground
+from matting_client.processing.scene import MAX_BLUR, MAX_SIDE, Scene, compose_scene, has_ground, limited
 from numpy.typing import NDArray
 
 from matting_ui import controls, download, ids
@@ -25,7 +24,6 @@ from matting_ui.stage import Stage, another, samples, waited_since
 from matting_ui.store import Kept
 
 Picture = NDArray[np.uint8]
-MAX_SIDE = 6000  # pixels of the longer side of a background, which is the result's size
 QUALITY = 92
 
 
@@ -88,7 +86,7 @@ class Handlers:
 
     def _background(self, place: str, side: int) -> Picture:
         path, limits = self.studio.background(place), self.studio.limits
-        return _reduced(path, side, limits) if side == SIDE else _limited(read(path, limits), side)
+        return _reduced(path, side, limits) if side == SIDE else limited(read(path, limits), side)
 
     def _status(self, kept: Kept, pha: Picture, background: str, scene: Scene, request: gr.Request) -> str:
         words = words_of(request)
@@ -102,18 +100,7 @@ class Handlers:
 
 @lru_cache(maxsize=16)
 def _reduced(path: Path, side: int, limits: Limits) -> Picture:
-    return _limited(read(path, limits), side)
-
-
-def _limited(picture: Picture, side: int) -> Picture:
-    """A picture whose longer side is at most `side` px."""
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return picture
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return small
+    return limited(read(path, limits), side)
 
 
 def read_scene(*, x: float, y: float, scale: float, blur: float, light: float, shadow: float, **_: Any) -> Scene:
