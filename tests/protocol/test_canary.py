@@ -15,7 +15,9 @@ import pytest
 from matting_api.triton_probe import TritonProbe
 
 from tests.protocol.serving import ROOT, Served, free_ports
+from tests.protocol.test_documents import blocks
 from tests.support.otlp import Receiver, receiver
+from tests.support.programs import nginx
 from tests.unit.api.conftest import SIDE, encode, pixels, write_model
 
 MODEL = "matting_512"
@@ -76,6 +78,23 @@ def test_each_caller_gets_the_version_that_was_asked_for(house: House) -> None:
                 assert client.alpha(WHITE)[SIDE // 2, SIDE // 2] == expected, (url, model)
     asynchronous = matting_client.connect_async(url=house.server.grpc, model=canary)
     assert asyncio.run(_alpha_of(asynchronous))[SIDE // 2, SIDE // 2] == 0
+
+
+def test_a_proxy_shares_out_photos(house: House, tmp_path: Path) -> None:
+    """As the nginx of docs/deployment.md does."""
+    (port,) = free_ports(1)
+    (site,) = blocks("docs/deployment.md", "nginx")
+    for old, new in {
+        "10% ": "50% ",
+        "listen 80": f"listen 127.0.0.1:{port}",
+        "http://127.0.0.1:7860": house.page,
+    }.items():
+        assert old in site
+        site = site.replace(old, new)
+    behind = House(house.server, f"http://127.0.0.1:{port}", house.collector)
+    with nginx(tmp_path, site, port):
+        seen = {behind.alpha("/v1/alpha") for _ in range(20)}
+    assert seen == {0, 255}
 
 
 async def _alpha_of(client: matting_client.AsyncMattingClient) -> np.ndarray:
