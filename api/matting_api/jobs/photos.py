@@ -22,7 +22,7 @@ from matting_client.imaging.encode import SUFFIX_OF_FORMAT, write
 from matting_ui.filenames import portable, unique
 
 from matting_api.errors import ApiError, as_reason, bad_request, of_storage
-from matting_api.jobs.store import Cancelled, Job
+from matting_api.jobs.job import Cancelled, Job
 from matting_api.request.fetch import Fetcher
 from matting_api.request.parameters import Asked, read_cutout
 
