@@ -113,6 +113,6 @@ def test_many_photos_are_no_more_work_each(tmp_path: Path) -> None:
     start = time.process_time()
     work(job, make_same)
     spent = time.process_time() - start
-    assert spent < 6  # s of CPU; each time anew it took 40
+    assert spent < 6  # s of CPU; it takes 1, and took 20 when each photo searched the folder and opened the archive
     files, told = outcomes(job)
     assert [files[each["file"]].decode() for each in told] == job.order["names"]
