@@ -29,6 +29,7 @@ from matting_api.request.fetch import Fetcher
 from matting_api.routes import account, health, jobs, photos, video
 from matting_api.samples import SampleBox
 from matting_api.settings import Settings
+from matting_api.tracing import Tracing
 
 OVERHEAD_BYTES = 64 * 1024  # of a form around its file
 OTHER_BYTES = 1024 * 1024
@@ -88,8 +89,10 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     if path.startswith(paths.MCP):  # a photo in Base64 within JSON
         return 2 * file_bytes
     is_form = content_type(headers) == "multipart/form-data"
-    if path in (paths.REMOVEBG, paths.IMPROVE):
+    if path == paths.REMOVEBG:
         return 2 * file_bytes if is_form else min(2 * file_bytes, MAX_TEXT_BYTES)
+    if path == paths.IMPROVE:
+        return 3 * file_bytes if is_form else min(2 * file_bytes, MAX_TEXT_BYTES)  # with a result and a correction
     if path in paths.PHOTOS:
         return 3 * file_bytes if is_form else settings.max_upload_mb * 2**20  # with a background and a mask
     if path == paths.VIDEO:
@@ -119,6 +122,10 @@ def guard(app: ASGIApp, settings: Settings, service: Service) -> ASGIApp:
         proxies=Proxies(settings.trusted_proxies),
         incoming=incoming,
     )
+    if settings.trace:
+        tracing = Tracing(settings.trace)
+        service.close_with(tracing.close)
+        guarded = tracing.around(guarded)
     if settings.origins:
         guarded = Cors(guarded, hosts)
     return RootPath(guarded, settings.root_path) if settings.root_path else guarded

@@ -10,12 +10,7 @@ from typing import Any, get_args
 from matting_client.serving import LOG_FORMATS
 from matting_client.triton.protocol import LbPolicy
 
-from matting_api.jobs.webhooks import load_secret
-from matting_api.middleware.hosts import read_hosts, read_origins
-from matting_api.middleware.logins import load_logins
-from matting_api.middleware.proxies import read_networks
-from matting_api.middleware.rate_limit import load_keys, read_keys
-from matting_api.settings import Settings, read_ports
+from matting_api.settings import Settings
 
 EXAMPLES = """\
 examples:
@@ -33,6 +28,7 @@ environment, for matting serve --page too:
                           as --allowed-hosts, --trusted-proxies
   MATTING_API_ORIGINS, MATTING_API_SAMPLES, MATTING_API_ROOT_PATH
                           as --origins, --samples, --root-path
+  MATTING_TRACE           as --trace
   MATTING_JOBS, MATTING_API_WEBHOOK_SECRET_FILE
                           as --jobs-folder, --webhook-secret-file
   MATTING_OUTPUTS, MATTING_OUTPUTS_MB, MATTING_OUTPUTS_DAYS
@@ -130,6 +126,13 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         default=_environment("ACCESS_LOG", "0") == "1",
         help="write a line for each request (default: refusals, summed up)",
+    )
+    add(
+        "--trace",
+        metavar="URL",
+        default=os.environ.get("MATTING_TRACE", ""),
+        help="send OpenTelemetry traces of photo requests to this OTLP receiver, such as http://127.0.0.1:4318 "
+        "(default: none)",
     )
 
 
@@ -272,27 +275,3 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def _environment(name: str, default: object) -> Any:
     return os.environ.get(f"MATTING_API_{name}") or default
-
-
-def read_settings(given: argparse.Namespace) -> Settings:
-    """Settings from the command line and the environment.
-
-    Raises
-    ------
-    OptionError
-    """
-    values = vars(given)
-    del values["log_format"]  # of the process, and set by now
-    values["allowed_hosts"] = read_hosts(values["allowed_hosts"])
-    values["trusted_proxies"] = read_networks(values["trusted_proxies"])
-    values["origins"] = read_origins(values["origins"])
-    values["url_ports"] = read_ports(values["url_ports"])
-    keys_file = values.pop("keys_file")
-    values["keys"] = load_keys(keys_file) if keys_file else frozenset()
-    if listed := os.environ.get("MATTING_API_KEYS", ""):
-        values["keys"] |= read_keys(listed, "$MATTING_API_KEYS")
-    secret_file = values.pop("webhook_secret_file")
-    values["webhook_secret"] = load_secret(secret_file) if secret_file else b""
-    logins_file = values.pop("logins_file")
-    values["logins"] = load_logins(logins_file) if logins_file else {}
-    return Settings(**values)

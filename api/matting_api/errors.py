@@ -94,6 +94,16 @@ def translate(error: MattingError, busy_seconds: int) -> ApiError:
     return ApiError(500, "internal_error", "Internal error", "The result could not be made")
 
 
+def as_reason(error: Exception) -> dict[str, str]:
+    """Why a job, or a photo of one, failed: title, code and detail. What nobody foresaw is logged."""
+    if isinstance(error, MattingError):
+        error = translate(error, GONE_SECONDS)
+    if not isinstance(error, ApiError):
+        logging.getLogger("jobs").error("a job failed", exc_info=error)
+        error = ApiError(500, "internal_error", "Internal error", "the server's log says more")
+    return {"title": error.title, "code": error.code, "detail": error.detail}
+
+
 def install(app: FastAPI, busy_seconds: Callable[[], int]) -> None:
     """Answer every failure of an app in this form; `busy_seconds`: see `translate`."""
     log = logging.getLogger("api")

@@ -15,7 +15,8 @@ from matting_client import OptionError
 from matting_client.serving import configure_log, inherited_listeners
 from matting_client.system import tune_for_many_photos
 
-from matting_api.arguments import parser, read_settings
+from matting_api.arguments import parser
+from matting_api.configuration import read_settings
 from matting_api.middleware.proxies import Proxies
 from matting_api.settings import Settings
 

@@ -10,6 +10,7 @@ from matting_api.openapi_fields import (
     BEHIND,
     FILE,
     MASK,
+    OF_A_SCENE,
     OF_OURS,
     OF_REMOVEBG,
     TEXT,
@@ -164,6 +165,7 @@ IDPHOTO = _own(
     "image/jpeg",
     "application/pdf",
 )
+SCENE = _own(OF_A_SCENE, {"image_file": FILE, "bg_image_file": {**BEHIND, "description": "The scene."}}, *_PICTURES)
 ACCOUNT: Json = example(
     {
         "data": {
@@ -182,6 +184,12 @@ IMPROVE: Json = {
                 "schema": object_schema(
                     {
                         "image_file": FILE,
+                        "result_file": {**FILE, "description": "What came of the photo."},
+                        "correction_file": {
+                            **FILE,
+                            "description": "What should have come: the right alpha in grey, or the right cutout, of "
+                            "the photo's size.",
+                        },
                         "image_filename": text_field("What the photo is called.", "shoe.jpg"),
                         "tag": text_field("A word of your own.", "hair"),
                     },

@@ -7,6 +7,7 @@ from typing import Any
 from matting_client import presets, templates
 from matting_client.options import MAX_DPI, MAX_ERODE, MAX_KB, MAX_THRESHOLD, ORIENTATIONS
 from matting_client.processing import BACKDROPS, SHADOWS
+from matting_client.processing.scene import MAX_BLUR, Scene
 
 from matting_api.request.parameters import (
     CHANNELS,
@@ -154,3 +155,19 @@ MASK = {
     "description": "White keeps, black removes, grey and transparent leave the result. In the photo's shape.",
 }
 BASE64 = text_field("The photo in base64, instead of image_file.", TINY, format="byte")
+
+
+def _place(about: str, low: float, high: float, default: float) -> Json:
+    return {"type": "number", "minimum": low, "maximum": high, "default": default, "description": about}
+
+
+OF_A_SCENE: Json = {
+    "x": _place("Of the scene's width: the subject's middle.", 0, 1, Scene.x),
+    "y": _place("Of the scene's height: the subject's lowest point.", 0, 1.5, Scene.y),
+    "scale": _place("Of the scene's height: the subject's.", 0.05, 2, Scene.scale),
+    "blur": _place("Of the scene, in px at a 1024 px short side.", 0, MAX_BLUR, Scene.blur),
+    "light": _place("How much the subject takes on of the scene's light.", 0, 1, Scene.light),
+    "shadow": _place("How dark the subject's shadow on the ground is.", 0, 1, Scene.shadow),
+    **{name: OF_OURS[name] for name in ("quality", "model")},
+    "format": choice_field("Of the result.", ("jpeg", "jpg", "png", "webp"), default="jpeg"),
+}

@@ -85,6 +85,14 @@ _JOB_FIELDS: Json = {
 }
 _ADDRESSES: Json = {"type": "array", "items": TEXT, "minItems": 1, "description": "Addresses of the photos."}
 JOBS: Json = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {**TEXT, "maxLength": 128},
+            "description": "A name of your own for the order: sent again with it, it is the same job.",
+        }
+    ],
     "requestBody": {
         "required": True,
         "content": {

@@ -1,7 +1,9 @@
 """Every path of the API."""
 
 ACCOUNT, IMPROVE = "/v1.0/account", "/v1.0/improve"
-PHOTOS = REMOVEBG, CUTOUT, ALPHA, IDPHOTO = "/v1.0/removebg", "/v1/cutout", "/v1/alpha", "/v1/idphoto"
+REMOVEBG, CUTOUT, ALPHA = "/v1.0/removebg", "/v1/cutout", "/v1/alpha"
+IDPHOTO, SCENE = "/v1/idphoto", "/v1/scene"
+PHOTOS = (REMOVEBG, CUTOUT, ALPHA, IDPHOTO, SCENE)
 VIDEO, JOBS = "/v1/video", "/v1/jobs"
 STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
 OPENAPI = "/openapi.json"

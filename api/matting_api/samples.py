@@ -6,20 +6,42 @@ import json
 import shutil
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client import Limits
 from matting_client.imaging.decode import decode
 
-from matting_api.errors import ApiError, of_storage
+from matting_api.errors import ApiError, bad_request, of_storage
 
 MOST_SAMPLES = 10_000
 MOST_BYTES = 20 * 2**30
-NOTE, CORRECTION = "sample.json", "correction.png"
+NOTE = "sample.json"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sample:
+    """A photo that went wrong; pictures are the bytes of files.
+
+    Attributes
+    ----------
+    name : of the photo, as its owner knows it.
+    tag : a word of the owner's.
+    result : what came of the photo.
+    correction : what should have come: the right alpha in grey, or the right cutout, of the upright photo's size.
+    """
+
+    photo: bytes
+    name: str
+    tag: str = ""
+    result: bytes | None = None
+    correction: bytes | None = None
 
 
 class SampleBox:
-    """A folder with a folder for each sample: the photo as it came, `sample.json` about it, perhaps `correction.png`.
+    """A folder with a folder for each sample: `photo`, `result` and `correction` as they came, and `sample.json`.
+
+    `matting train --finetune` learns from those with a correction.
 
     Parameters
     ----------
@@ -30,41 +52,49 @@ class SampleBox:
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._folder, self._limits = folder, limits
 
-    def keep(self, photo: bytes, name: str, tag: str, correction: bytes | None = None) -> str:
-        """Keep a photo; returns its id. Blocks.
-
-        Parameters
-        ----------
-        correction : the right alpha of the photo, as a grey PNG of its size.
+    def keep(self, sample: Sample) -> str:
+        """Keep a sample; returns its id. Blocks.
 
         Raises
         ------
         InputError
-            The bytes are no photo.
+            A picture is none.
         ApiError
-            507: the box is full, or the disk is.
+            400: the correction has another size than the photo. 507: the box is full, or the disk is.
         """
-        height, width = decode(photo, name[:200], self._limits).shape[:2]
-        sample = uuid.uuid4().hex
-        new = self._folder / f".{sample}"
-        note = {"name": name[:200], "tag": tag[:200], "time": int(time.time()), "width": width, "height": height}
+        name = sample.name[:200]
+        height, width = decode(sample.photo, name, self._limits).shape[:2]
+        if sample.result is not None:
+            decode(sample.result, "result", self._limits)
+        if sample.correction is not None:
+            self._check_correction(sample.correction, height, width)
+        files = {"photo": sample.photo, "result": sample.result, "correction": sample.correction}
+        kept = {name: data for name, data in files.items() if data is not None}
+        note = {"name": name, "tag": sample.tag[:200], "time": int(time.time()), "width": width, "height": height}
+        identity = uuid.uuid4().hex
+        new = self._folder / f".{identity}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._check_room(len(photo) + len(correction or b""))
+            self._check_room(sum(map(len, kept.values())))
             new.mkdir(mode=0o700)
-            (new / "photo").write_bytes(photo)
-            if correction is not None:
-                (new / CORRECTION).write_bytes(correction)
+            for file, data in kept.items():
+                (new / file).write_bytes(data)
             (new / NOTE).write_text(json.dumps(note, ensure_ascii=False), encoding="utf-8")
-            new.rename(self._folder / sample)  # when it is whole, so that there is never half a sample
+            new.rename(self._folder / identity)  # when it is whole, so that there is never half a sample
         except OSError as error:
             shutil.rmtree(new, ignore_errors=True)
             raise of_storage(error) from None
-        return sample
+        return identity
+
+    def _check_correction(self, correction: bytes, height: int, width: int) -> None:
+        high, wide = decode(correction, "correction", self._limits).shape[:2]
+        if (high, wide) != (height, width):
+            detail = f"correction: got {wide}x{high} pixels, expected the photo's {width}x{height}"
+            raise bad_request("invalid_image", "Image cannot be used", f"{detail}; correct it at the photo's own size")
 
     def _check_room(self, size: int) -> None:
-        photos = list(self._folder.glob("*/photo"))
-        taken = sum(path.stat().st_size for path in self._folder.glob("*/*"))
-        if len(photos) >= MOST_SAMPLES or taken + size > MOST_BYTES:
-            detail = f"got the {len(photos) + 1}th sample, and the box of samples is full; empty it"
+        samples = sum(1 for _ in self._folder.glob("*/photo"))
+        held = sum(path.stat().st_size for path in self._folder.glob("*/*"))
+        if samples >= MOST_SAMPLES or held + size > MOST_BYTES:
+            detail = f"got the {samples + 1}th sample, and the box of samples is full; empty it"
             raise ApiError(507, "insufficient_storage", "Insufficient storage", detail)

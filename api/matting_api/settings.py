@@ -14,6 +14,7 @@ from matting_client.system import is_loopback, usable_cores
 from matting_client.triton.protocol import LbPolicy
 
 from matting_api.middleware.proxies import Network
+from matting_api.tracing import check_tracing
 
 MODELS = ("matting_512", "matting_1024")  # quick, and finest hair
 MOST_PIXELS = 178_000_000  # Pillow refuses pictures beyond 178.9 million
@@ -57,6 +58,7 @@ class Settings:
     samples: Path | None = None  # where photos that went wrong are kept; None keeps none
     jobs_folder: Path | None = None  # where jobs outlive the process; None: they end with it
     webhook_secret: bytes = field(default=b"", repr=False)  # signs what is told of jobs that are over
+    trace: str = ""  # URL of an OTLP receiver that is told of photo requests; none is told
     outputs: Path | None = None  # where results are kept, too; None keeps none
     outputs_mb: int = 10_240  # of them all; the oldest go first
     outputs_days: int = 30  # after which they go
@@ -95,6 +97,8 @@ class Settings:
             raise OptionError(
                 "--mcp", "no package mcp", remedy="install it with: pip install -c constraints.txt -e '.[mcp]'"
             )
+        if self.trace:
+            check_tracing(self.trace)
         if not self.workers:
             object.__setattr__(self, "workers", default_workers())
 

@@ -14,7 +14,7 @@ from matting_api.errors import ApiError
 from matting_api.middleware.guesses import Guesses
 from matting_api.middleware.logins import Logins
 from matting_api.model_client import Service
-from matting_api.samples import SampleBox
+from matting_api.samples import Sample, SampleBox
 from matting_api.settings import Settings
 
 TAG = "page"  # of samples that came from there
@@ -52,7 +52,7 @@ def _sample_keeper(settings: Settings) -> KeepSample | None:
 
     def keep(photo: bytes, name: str, correction: bytes | None) -> None:
         try:
-            box.keep(photo, name, TAG, correction)
+            box.keep(Sample(photo, name, TAG, correction=correction))
         except ApiError as error:
             raise NoRoom("sample", problem=error.detail) from None
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from matting_client import ServerUnavailable
 from matting_client.connection import split_url
+from matting_client.repository import split_model
 from matting_client.triton.protocol import grpc_settings
 from matting_client.triton.retry import translate
 
@@ -28,6 +29,7 @@ class TritonProbe:
 
     def __init__(self, url: str, model: str) -> None:
         self._url, self._model = url, model
+        self._which = split_model(model)
         self._protocol, address = split_url(url)
         self._library = _library(self._protocol)
         self._client = _open(self._protocol, address)
@@ -43,7 +45,7 @@ class TritonProbe:
 
     def check_ready(self) -> None:
         """Return when the model can answer now."""
-        if not self._ask("is_model_ready", self._model):
+        if not self._ask("is_model_ready", *self._which):
             raise ServerUnavailable(
                 self._url, problem=f"{self._model} is not ready", remedy="wait, or see the server's log"
             )
@@ -55,9 +57,9 @@ class TritonProbe:
 
     def batches(self) -> dict[str, float]:
         """Images and batches since its start, images in one, and mean milliseconds in the queue and the model."""
-        found = self._ask_json("get_inference_statistics", self._model)
+        found = self._ask_json("get_inference_statistics", *self._which)
         # Of protobuf's JSON, zeros are absent and large numbers are texts.
-        (model,) = found["model_stats"]
+        model = max(found["model_stats"], key=lambda each: int(each["version"]))  # the one that answers
         images, runs = (int(model.get(name, 0)) for name in ("inference_count", "execution_count"))
         steps = model.get("inference_stats", {})
         return {
@@ -74,7 +76,7 @@ class TritonProbe:
         Returns "engine" in words, "" where the backend tells none; "device", "instances", "size" of the square that it
         sees in pixels, "max_batch", and "places" in its queue, 0 for no bound.
         """
-        found = self._ask_json("get_model_config", self._model)
+        found = self._ask_json("get_model_config", *self._which)
         config = found.get("config", found)  # gRPC wraps it
         group = (config.get("instance_group") or [{}])[0]
         policy = config.get("dynamic_batching", {}).get("default_queue_policy", {})
@@ -93,7 +95,7 @@ class TritonProbe:
         """What the backend of this project says of itself when it is asked with its probe; see its `model.py`."""
         image = self._library.InferInput(image_name, [1, size, size, 3], "UINT8")
         image.set_data_from_numpy(np.zeros((1, size, size, 3), np.uint8))
-        answer = self._ask("infer", self._model, [image], parameters={PROBE: True})
+        answer = self._ask("infer", self._which[0], [image], self._which[1], parameters={PROBE: True})
         said = answer.as_numpy(alpha_name).tobytes().partition(b"\0")[0]
         try:
             return str(json.loads(said)["engine"])

@@ -8,7 +8,9 @@ how many photos were lost or wrong. A supervisor that is killed is started again
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -55,9 +57,10 @@ class Tally:
 
 
 class Server:
-    """`matting serve --page` on free ports."""
+    """`matting serve --page` on free ports, with these variables added to its environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self._environment = {**os.environ, **environment}
         self.grpc, self.page = free_ports(2)
         self._log = (folder / "log").open("w")
         self._ready = folder / "ready"
@@ -69,21 +72,40 @@ class Server:
     def start(self) -> None:
         """Start it and return at once."""
         self._ready.unlink(missing_ok=True)
-        self.process = subprocess.Popen(self._command, stderr=self._log, start_new_session=True)
+        self.process = subprocess.Popen(self._command, env=self._environment, stderr=self._log, start_new_session=True)
 
     def wait(self) -> None:
         """Wait until all is ready."""
         while not self._ready.exists():
+            if self.process.poll() is not None:
+                raise SystemExit(f"the server did not start: {self._log.name}")
             time.sleep(0.05)
 
     def process_of(self, who: str) -> psutil.Process:
-        """The supervisor, the page, Triton, or the process of the first model."""
+        """The supervisor, the page, Triton, or the process of the first model.
+
+        Raises
+        ------
+        LookupError
+            There is none now.
+        """
         supervisor = psutil.Process(self.process.pid)
         marks = {"model": f"/{MODELS[0]}/", "Triton": "--model-repository=", "page": "matting_api.main"}
         if who == "supervisor":
             return supervisor
         found = [each for each in supervisor.children(recursive=True) if each.status() != psutil.STATUS_ZOMBIE]
-        return next(each for each in found if marks[who] in " ".join(each.cmdline()))
+        for each in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if marks[who] in " ".join(each.cmdline()):
+                    return each
+        raise LookupError(who)
+
+    def hit(self, who: str, number: signal.Signals) -> None:
+        """Send a signal; a supervisor that it ends is started again at once. Raises LookupError as of `process_of`."""
+        self.process_of(who).send_signal(number)
+        if who == "supervisor":
+            self.process.wait()
+            self.start()
 
 
 def ask_model(server: Server, model: str, stop: threading.Event, tally: Tally) -> None:
@@ -124,12 +146,8 @@ def ask_api(server: Server, photo: bytes, stop: threading.Event, tally: Tally) -
 
 def strike(server: Server, who: str, number: signal.Signals, tallies: list[Tally]) -> float:
     """Seconds from the blow until every kind of caller has an answer to a request sent after it."""
-    victim = server.process_of(who)
     moment = time.monotonic()
-    victim.send_signal(number)
-    if who == "supervisor":
-        server.process.wait()
-        server.start()
+    server.hit(who, number)
     while not all(tally.answered_after(moment) for tally in tallies):
         if time.monotonic() - moment > HEALED_SECONDS:
             return float("inf")

@@ -13,7 +13,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from matting_client.errors import ModelError
+from matting_client.errors import ModelError, OptionError
 
 REPOSITORY_VARIABLE = "MATTING_MODEL_REPOSITORY"
 DEFAULT_MODEL = "matting_512"
@@ -22,7 +22,7 @@ INT8_FILE = "model.int8.xml"
 CONTRACT_FILE = "contract.json"
 _DATA_PACKAGE = "matting_models"  # installed with the application
 _HERE = Path("model_repository")
-_MODEL_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+_MODEL = re.compile(r"(\w[\w.-]*)(?::([1-9]\d{0,8}))?", re.ASCII)
 
 
 def installed_repository() -> Path | None:
@@ -55,14 +55,33 @@ def model_repository(given: Path | None = None) -> Path:
     return chosen
 
 
-def model_file(model: str, repository: Path | None = None) -> Path:
-    """The ONNX file of ``model``; whether it exists is not asked.
+def split_model(model: str) -> tuple[str, str]:
+    """Name and version of "name:version"; "name" alone has "", with which a server takes the latest that it has.
 
     Raises
     ------
-    ModelError
-        The name is none, or there is no repository.
+    OptionError
+        It is neither.
     """
-    if not _MODEL_NAME.fullmatch(model):
-        raise ModelError("", f"model {model!r}", f"a name such as {DEFAULT_MODEL}")
-    return model_repository(repository) / model / "1" / MODEL_FILE
+    found = _MODEL.fullmatch(model)
+    if found is None:
+        raise OptionError(
+            "model", repr(model[:100]), f"a name such as {DEFAULT_MODEL}, or with a version {DEFAULT_MODEL}:2"
+        )
+    return found[1], found[2] or ""
+
+
+def model_file(model: str, repository: Path | None = None) -> Path:
+    """The ONNX file of a model, of its latest version unless its name says which; whether it exists is not asked.
+
+    Raises
+    ------
+    OptionError
+        The name is none.
+    ModelError
+        There is no repository.
+    """
+    name, version = split_model(model)
+    folder = model_repository(repository) / name
+    found = [int(path.name) for path in folder.glob("[1-9]*") if path.name.isdecimal()]
+    return folder / (version or str(max(found, default=1))) / MODEL_FILE

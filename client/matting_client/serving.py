@@ -12,6 +12,9 @@ import time
 from collections import Counter
 from contextlib import suppress
 from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from matting_client.errors import OptionError
 
 LogFormat = Literal["text", "json"]
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
@@ -78,6 +81,29 @@ def relay(line: str, component: str) -> None:
     message = str(event.get("message", "")) + ("\n" + str(event["exception"]) if "exception" in event else "")
     extra = {"component": event.get("component", component), "request_id": event.get("request_id")}
     logging.getLogger("matting").log(level, "%s", message, extra=extra)
+
+
+def trace_endpoint(url: str) -> str:
+    """Where an OTLP receiver takes spans over HTTP.
+
+    Parameters
+    ----------
+    url : http://host:port or https://host, also with a path below which the receiver lies.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
+        usable = usable and parts.port != 0  # raises what is none
+    except ValueError:
+        usable = False
+    if not usable:
+        raise OptionError("--trace", f"{url[:100]!r}", "the address of an OTLP receiver, such as http://127.0.0.1:4318")
+    return f"{url.rstrip('/')}/v1/traces"
 
 
 def inherited_listeners() -> list[socket.socket]:

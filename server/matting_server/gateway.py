@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import ipaddress
 import json
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,8 @@ INFERRING = (MODEL + "/infer", VERSION + "/infer")
 METRICS = "/metrics"
 ALIVE = "/livez"  # of the gateway itself, for the supervisor
 HEADER_LENGTH = "Inference-Header-Content-Length"
+TRACE_PARENT = "traceparent"  # of W3C Trace Context
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 BODY_BYTES = 32 * 2**20  # eight photos for `matting_1024` are 24 MiB
 JSON_BYTES = 16 * 2**20  # one such photo as numbers in JSON is 12 MiB
 ALL_BYTES = 256 * 2**20  # of all bodies at one time
@@ -146,7 +149,7 @@ class Gateway:
         body = bytearray()
         try:
             await self._receive(request, body)
-            return await self._pass_on(request, body, _checked(request, body))
+            return await self._pass_on(request, body, {**_checked(request, body), **_trace(request)})
         finally:
             self._held -= len(body)
 
@@ -169,6 +172,12 @@ class Gateway:
             content = await answer.read()
             kept = {name: answer.headers[name] for name in (HEADER_LENGTH, "Content-Type") if name in answer.headers}
             return web.Response(status=answer.status, body=content, headers=kept)
+
+
+def _trace(request: web.Request) -> dict[str, str]:
+    """The caller's place in a trace, which Triton's spans join where it is told to trace."""
+    given = request.headers.get(TRACE_PARENT, "")
+    return {TRACE_PARENT: given} if _TRACE_PARENT.fullmatch(given) else {}
 
 
 def _checked(request: web.Request, body: bytearray) -> dict[str, str]:

@@ -28,7 +28,7 @@ UNLOAD_PAUSE_SECONDS = 2.5  # Triton needs it to end the processes of an unloade
 
 
 class Verdict(Enum):
-    """What one look at a model showed."""
+    """What one look at a model showed; of several versions the last of these counts."""
 
     ALIVE = "alive"
     BUSY = "busy"  # no proof either way: its queue is long, or the server does not answer
@@ -41,7 +41,7 @@ class ServerBroken(Exception):
 
 
 class Health:
-    """Watches one model of one running server, and revives it without the others.
+    """Watches one model of one running server, in all its versions, and revives it without the others.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Health:
         self._say = say
         self._end_connections = end_connections
         self._inputs: list[dict[str, Any]] = []
-        self._last: Progress | None = None
+        self._last: dict[str, Progress] = {}  # by version; empty while nothing is known
         self._pulses: dict[int, Pulse] = {}  # of its processes, since it last answered
 
     def watch(self, ended: threading.Event, broken: Callable[[str], None]) -> None:
@@ -104,28 +104,39 @@ class Health:
     def _judge(self) -> Verdict:
         if self._workspace.lost(self._model) is not None:
             return Verdict.DEAD
-        last = self._last
-        try:
-            self._last = self._control.progress(self._model)
-        except (OSError, TritonRefused):
-            self._last = None
-        if self._last is not None and last is not None and self._last.success > last.success:
+        last, self._last = self._last, self._progress()
+        verdicts = {self._judge_version(version, last.get(version)) for version in self._last or [""]}
+        return max(verdicts, key=list(Verdict).index)
+
+    def _judge_version(self, version: str, last: Progress | None) -> Verdict:
+        now = self._last.get(version)
+        if now is not None and last is not None and now.success > last.success:
             return Verdict.ALIVE
         try:
-            self._probe()
+            self._probe(version)
         except TritonRefused as refusal:
             if refusal.status == http.HTTPStatus.SERVICE_UNAVAILABLE:  # its queue is full
                 return Verdict.BUSY
             # Triton gives a process one second to say that it is healthy, and a starved one may need more.
             return Verdict.SILENT if self._workspace.processes(self._model) else Verdict.DEAD
         except OSError:
-            return Verdict.BUSY if self._last is None else Verdict.SILENT
+            return Verdict.BUSY if now is None else Verdict.SILENT
         return Verdict.ALIVE
 
-    def _probe(self) -> None:
+    def _progress(self) -> dict[str, Progress]:
+        try:
+            return self._control.progress(self._model)
+        except (OSError, TritonRefused):
+            return {}
+
+    def _probe(self, version: str) -> None:
         if not self._inputs:
             self._inputs = self._control.inputs(self._model)
-        self._control.probe(self._model, self._inputs, PROBE_SECONDS)
+        self._control.probe(self._model, version, self._inputs, PROBE_SECONDS)
+
+    def _probe_all(self) -> None:
+        for version in self._progress() or [""]:
+            self._probe(version)
 
     def _end_hanging(self) -> None:
         for pid in self._workspace.processes(self._model):
@@ -138,11 +149,11 @@ class Health:
     def _revive(self) -> None:
         started = time.monotonic()
         owed = self._workspace.lost(self._model)
-        self._last = None
+        self._last = {}
         try:
             self._workspace.touch(self._model)
             self._control.load(self._model, LOAD_SECONDS)
-            self._probe()
+            self._probe_all()
         except (OSError, TritonRefused):
             self._reload()
         if owed and not self._end_connections():
@@ -155,6 +166,6 @@ class Health:
             self._control.unload(self._model, LOAD_SECONDS)
             time.sleep(UNLOAD_PAUSE_SECONDS)
             self._control.load(self._model, LOAD_SECONDS)
-            self._probe()
+            self._probe_all()
         except (OSError, TritonRefused) as error:
             raise ServerBroken(f"{self._model} is dead and cannot be loaded again ({error})") from error

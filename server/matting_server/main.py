@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from matting_client.serving import LOG_FORMATS, configure_log
+from matting_client.errors import OptionError
+from matting_client.serving import LOG_FORMATS, configure_log, trace_endpoint
 from matting_client.system import is_loopback
 
 from matting_server.errors import ServeError
@@ -59,6 +60,13 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--threads", type=_count, default=0, metavar="N", help="threads for each model (default: one per core)")
     add("--precision", choices=("auto", "int8", "bf16", "f32"), default="auto", help="default: %(default)s")
+    add(
+        "--trace",
+        type=_receiver,
+        default=os.environ.get("MATTING_TRACE", ""),
+        metavar="URL",
+        help="send OpenTelemetry traces to this OTLP receiver, such as http://127.0.0.1:4318 (default: none)",
+    )
     add("--log-verbose", type=_count, default=0, metavar="N", help="show Triton's own log, at this level")
     add("--log-format", choices=LOG_FORMATS, default="text", help="one line an event (default: %(default)s)")
     add("--ready-file", type=Path, metavar="FILE", help="written when all is ready, removed at the end")
@@ -94,6 +102,15 @@ def main(argv: list[str]) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
+
+
+def _receiver(text: str) -> str:
+    try:
+        return text and trace_endpoint(text) and text
+    except OptionError:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected the address of an OTLP receiver, such as http://127.0.0.1:4318"
+        ) from None
 
 
 def _port(text: str) -> int:

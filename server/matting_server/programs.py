@@ -49,6 +49,8 @@ def page_program(settings: Settings, workspace: Workspace, sockets: Sockets) -> 
     arguments += ["--url", f"{settings.local_host}:{settings.grpc_port}"]
     if settings.allowed_hosts:
         arguments += ["--allowed-hosts", " ".join(settings.allowed_hosts)]
+    if settings.trace:
+        arguments += ["--trace", settings.trace]
     workspace.page.mkdir()
     return Program(
         PAGE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_client.errors import ModelError
-from matting_client.repository import DEFAULT_MODEL, model_repository
+from matting_client.errors import ModelError, OptionError
+from matting_client.repository import DEFAULT_MODEL, model_repository, split_model
 from matting_client.serving import LogFormat
 
 from matting_server.errors import SetupError
@@ -29,6 +29,7 @@ class Settings:
     repository: Path | None = None  # None: $MATTING_MODEL_REPOSITORY, else the installed models
     threads: int = 0  # of the CPU engine; 0: one per core
     precision: str = "auto"  # auto, int8, bf16 or f32
+    trace: str = ""  # URL of an OTLP receiver that is told of requests; none is told
     log_verbose: int = 0  # Triton's own verbosity; above 0 its whole log is shown
     ready_file: Path | None = None  # written when all is ready, removed at the end
     log_format: LogFormat = "text"
@@ -48,9 +49,10 @@ class Settings:
         """
         try:
             found = model_repository(self.repository)
-        except ModelError as error:
+            model, version = split_model(self.model)
+        except (ModelError, OptionError) as error:
             raise SetupError(str(error)) from None
-        if self.page and not (found / self.model).is_dir():
+        if self.page and not (found / model / version).is_dir():
             offered = ", ".join(sorted(path.parent.name for path in found.glob("*/config.pbtxt")))
             raise SetupError(f"--model: got {self.model!r}, expected one of those in {found}: {offered}")
         return found

@@ -28,7 +28,7 @@ class TritonRefused(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """How many requests of a model have succeeded and failed since it was loaded."""
+    """How many requests of a version of a model have succeeded and failed since it was loaded."""
 
     success: int
     failure: int
@@ -65,19 +65,24 @@ class Control:
             return False
         return True
 
-    def progress(self, model: str, timeout: float = 2.0) -> Progress:
-        """Return the counts of a loaded model."""
-        (stats,) = self._json("GET", f"/v2/models/{model}/stats", timeout)["model_stats"]
-        counts = stats["inference_stats"]
-        return Progress(counts["success"]["count"], counts["fail"]["count"])
+    def progress(self, model: str, timeout: float = 2.0) -> dict[str, Progress]:
+        """Return the counts of each version of a model that is loaded."""
+        found = {}
+        for stats in self._json("GET", f"/v2/models/{model}/stats", timeout)["model_stats"]:
+            counts = stats["inference_stats"]
+            found[stats["version"]] = Progress(counts["success"]["count"], counts["fail"]["count"])
+        return found
 
     def inputs(self, model: str, timeout: float = 2.0) -> list[dict[str, Any]]:
         """Name, datatype and shape (batch of one) of the model's inputs."""
         described = self._json("GET", f"/v2/models/{model}", timeout)["inputs"]
         return [{**item, "shape": [1 if size < 0 else size for size in item["shape"]]} for item in described]
 
-    def probe(self, model: str, inputs: list[dict[str, Any]], timeout: float) -> None:
-        """Send one blank request through the batcher to the process of ``model``, which answers without a run."""
+    def probe(self, model: str, version: str, inputs: list[dict[str, Any]], timeout: float) -> None:
+        """Send one blank request through the batcher to the process of a model, which answers without a run.
+
+        With "" for its version Triton chooses one.
+        """
         described, body = [], b""
         for item in inputs:
             size = math.prod(item["shape"]) * _ITEM_BYTES[item["datatype"]]
@@ -86,7 +91,8 @@ class Control:
         parameters = {PROBE_PARAMETER: True, "binary_data_output": True}
         header = json.dumps({"inputs": described, "parameters": parameters}).encode()
         headers = {"Inference-Header-Content-Length": str(len(header)), "Content-Type": "application/octet-stream"}
-        self._call("POST", f"/v2/models/{model}/infer", timeout, header + body, headers)
+        path = f"/v2/models/{model}/versions/{version}/infer" if version else f"/v2/models/{model}/infer"
+        self._call("POST", path, timeout, header + body, headers)
 
     def load(self, model: str, timeout: float) -> None:
         """Load ``model``, anew if its files changed."""

@@ -11,6 +11,8 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from matting_client.serving import trace_endpoint
+
 from matting_server.errors import SetupError
 from matting_server.orphans import OWNER_VARIABLE
 from matting_server.settings import Settings
@@ -133,4 +135,19 @@ def command_line(runtime: Runtime, settings: Settings, workspace: Workspace) -> 
         "--allow-gpu-metrics=false",
         "--exit-timeout-secs=5",
         f"--log-verbose={settings.log_verbose}",
+        *_trace_options(settings.trace),
     ]
+
+
+def _trace_options(url: str) -> list[str]:
+    """Spans of the requests that come with a `traceparent`, and of no others."""
+    if not url:
+        return []
+    settings = (
+        "mode=opentelemetry",
+        "level=TIMESTAMPS",
+        "rate=0",
+        f"opentelemetry,url={trace_endpoint(url)}",
+        "opentelemetry,resource=service.name=unet-matting-triton",
+    )
+    return [f"--trace-config={setting}" for setting in settings]

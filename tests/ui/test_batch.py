@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matting_client.manifest import COLUMNS
 from matting_ui import ids
-from matting_ui.batch_state import COLUMNS, MOST
+from matting_ui.batch_state import MOST
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 

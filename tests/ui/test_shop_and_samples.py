@@ -72,7 +72,7 @@ def test_a_result_that_went_wrong_is_kept_with_its_correction(visit: Visit, site
     (first,) = set(samples(site)) - known
     assert samples(site)[first]["name"] == "astronaut.jpg" and samples(site)[first]["tag"] == "page"
     assert (site.samples / first / "photo").read_bytes() == (photos / "astronaut.jpg").read_bytes()
-    assert not (site.samples / first / "correction.png").exists()
+    assert not (site.samples / first / "correction").exists()
     editor = Editor(page).open()
     page.keyboard.press("x")
     editor.stroke((260, 720), SUIT, (380, 720))
@@ -81,6 +81,6 @@ def test_a_result_that_went_wrong_is_kept_with_its_correction(visit: Visit, site
     button.click()
     expect(page.locator(".toast-body").last).to_contain_text("已连同")
     (second,) = set(samples(site)) - known - {first}
-    with Image.open(io.BytesIO((site.samples / second / "correction.png").read_bytes())) as correction:
+    with Image.open(io.BytesIO((site.samples / second / "correction").read_bytes())) as correction:
         assert correction.mode == "L" and correction.size == (1024, 1024)
         assert np.asarray(correction)[SUIT[1], SUIT[0]] == 0 and np.asarray(correction).max() == 255

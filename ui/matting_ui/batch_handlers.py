@@ -12,10 +12,11 @@ import gradio as gr
 from matting_client import Cutout, MattingError, Options
 from matting_client.budget import PHOTOS
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
+from matting_client.manifest import DONE, FAILED
 from matting_client.shop import broken_rules, template
 
 from matting_ui import controls, correct
-from matting_ui.batch_state import DONE, FAILED, MOST, RUNNING, Batch, Item, counts
+from matting_ui.batch_state import MOST, RUNNING, Batch, Item, counts
 from matting_ui.context import Studio, code_of, shown, words_of
 from matting_ui.editor import packed, unpacked
 from matting_ui.filenames import LONGEST, cut

@@ -8,15 +8,14 @@ import threading
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from matting_client import Options
+from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, DONE, FAILED, Entry
 
 from matting_ui.filenames import unique
 
 MOST = 50  # photos in a batch
-WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
-COLUMNS = ("photo", "state", "file", "width", "height", "model_ms", "found", "uncertainty", "reason")
+WAITING, RUNNING = "waiting", "running"
 
 
 @dataclass
@@ -176,15 +175,6 @@ def manifest(items: list[Item], names: dict[int, str]) -> str:
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
     for item in items:
-        file = names.get(item.number, "")
-        facts: tuple[Any, ...] = ("",) * 5
-        if file:
-            found = "yes" if item.found else "no"
-            facts = (item.width, item.height, round(1000 * item.seconds), found, f"{item.uncertainty:.4f}")
-        rows.writerow([_plain(item.name), item.state, _plain(file), *facts, _plain(item.reason)])
-    return "\ufeff" + text.getvalue()  # so that spreadsheets read Chinese names
-
-
-def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+        facts = item.width, item.height, item.seconds, item.found, item.uncertainty
+        rows.writerow(Entry(item.name, item.state, names.get(item.number, ""), *facts, item.reason).row())
+    return BYTE_ORDER_MARK + text.getvalue()

@@ -39,13 +39,13 @@ def unique(names: Iterable[str]) -> list[str]:
     """Names with a number where a system that ignores case would take them for the same."""
     out: list[str] = []
     taken: set[str] = set()
+    counts: dict[str, int] = {}  # by name: thousands of the same must not be counted through anew each time
     for name in names:
         path = PurePosixPath(name)
-        count = 1
         chosen = name
         while _folded(chosen) in taken:
-            count += 1
-            chosen = f"{path.stem}-{count}{path.suffix}"
+            counts[name] = counts.get(name, 1) + 1
+            chosen = f"{path.stem}-{counts[name]}{path.suffix}"
         taken.add(_folded(chosen))
         out.append(chosen)
     return out

@@ -14,7 +14,7 @@ from matting_client.video.reader import VideoFile
 from matting_client.video.writer import CODECS
 
 from matting_api.errors import ApiError, bad_request
-from matting_api.jobs.store import Cancelled, Job
+from matting_api.jobs.job import Cancelled, Job
 
 MOST_JOBS = 8
 MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from matting_api.jobs import clips, photos
-from matting_api.jobs.store import Job, JobStore
+from matting_api.jobs.job import Job
+from matting_api.jobs.store import JobStore
 from matting_api.jobs.webhooks import Webhooks
 from matting_api.model_client import Service
 from matting_api.request.fetch import Fetcher

@@ -13,75 +13,21 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matting_client import MattingError, OptionError, ServerBusy
-from matting_client.imaging.encode import write
+from matting_client import OptionError, ServerBusy
 from persistqueue import Empty, SQLiteAckQueue
 from persistqueue.serializers import json as json_serializer
 
-from matting_api.errors import GONE_SECONDS, ApiError, of_storage, translate
+from matting_api.errors import ApiError, as_reason, of_storage
+from matting_api.jobs.job import DONE, FAILED, NOTE, OVER, QUEUED, WORKING, Cancelled, Job
 from matting_api.tempdir import private_folder
 
-QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
-OVER = (DONE, FAILED)
-NOTE = "job.json"
 POLL_SECONDS = 0.5  # between looks at whether it is time to end
 FREE_BYTES = 2 * 2**30  # of the disk, that new jobs leave to others
-MOST_STARTS = 5  # of a job that ends the process again and again
+MOST_STARTS = 5  # of a job that ends the process again and again and does not get on
 log = logging.getLogger("jobs")
-
-
-class Cancelled(Exception):
-    """Nobody wants the result any more, or the process ends."""
-
-
-@dataclass
-class Job:
-    """A job on its way.
-
-    Attributes
-    ----------
-    name : its id, which nobody can guess.
-    order : what is wanted, as JSON.
-    total : how many photos or frames there are, as far as is known.
-    done : how many are finished.
-    error : title, code and detail of why it failed.
-    starts : how often it was begun.
-    """
-
-    name: str
-    folder: Path
-    order: dict[str, Any]
-    total: int | None
-    created: float = field(default_factory=time.time)
-    state: str = QUEUED
-    done: int = 0
-    error: dict[str, str] | None = None
-    starts: int = 0
-    started: float | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def save(self) -> None:
-        """Write down what has to outlive the process."""
-        kept = ("order", "total", "created", "state", "done", "error", "starts")
-        write(self.folder / NOTE, json.dumps({name: getattr(self, name) for name in kept}).encode())
-
-    @property
-    def rate(self) -> float | None:
-        """Photos or frames a second so far."""
-        if not self.started or not self.done:
-            return None
-        return self.done / max(1e-3, time.time() - self.started)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Until it is done, at its rate so far."""
-        if self.state != WORKING or self.rate is None or self.total is None:
-            return None
-        return max(0, self.total - self.done) / self.rate
 
 
 class JobStore:
@@ -145,23 +91,34 @@ class JobStore:
         folder.mkdir(mode=0o700)
         return folder
 
-    def add(self, folder: Path, order: dict[str, Any], total: int | None) -> Job:
-        """Queue the job whose files lie in a folder of `new_folder`.
+    def find(self, mark: str) -> Job | None:
+        """The job that was sent with this mark; None for "", or without one."""
+        with self._lock:
+            return self._marked(mark)
+
+    def add(self, folder: Path, order: dict[str, Any], total: int | None, mark: str = "") -> Job:
+        """Queue the job whose files lie in a folder of `new_folder`, unless there is one with the same mark.
 
         Raises
         ------
         ServerBusy
             As of `new_folder`.
         """
-        job = Job(folder.name, folder, order, total)
+        job = Job(folder.name, folder, order, total, mark)
         job.save()
         with self._lock:
+            if twin := self._marked(mark):
+                shutil.rmtree(folder, ignore_errors=True)
+                return twin
             if len(self._jobs) >= self._most:
                 raise ServerBusy("", f"{self._most + 1} jobs at once", f"at most {self._most}", "try again later")
             self._jobs[job.name] = job
         assert self._queue is not None
         self._queue.put(job.name)
         return job
+
+    def _marked(self, mark: str) -> Job | None:
+        return next((job for job in self._jobs.values() if mark and job.mark == mark), None)
 
     def get(self, name: str) -> Job:
         """A job by its name.
@@ -257,11 +214,8 @@ class JobStore:
             job.starts -= 1  # it did not end the process
             if self._is_here(job):
                 job.save()
-        except (MattingError, ApiError) as error:
-            self._fail(job, error)
-        except Exception:
-            log.exception("a job failed")
-            self._fail(job, ApiError(500, "internal_error", "Internal error", "the server's log says more"))
+        except Exception as error:
+            job.error, job.state = as_reason(error), FAILED
         if self._is_here(job) and job.state in OVER:
             job.save()
             self._over(job)
@@ -271,15 +225,10 @@ class JobStore:
     def _begin(self, job: Job) -> None:
         job.starts += 1
         if job.starts > MOST_STARTS:
-            detail = f"the server ended {MOST_STARTS} times while it worked on this job"
+            detail = f"the server ended {MOST_STARTS} times while it worked on this job, which did not get on"
             raise ApiError(500, "internal_error", "Internal error", detail)
         job.started, job.state = time.time(), WORKING
         job.save()
-
-    def _fail(self, job: Job, error: MattingError | ApiError) -> None:
-        told = translate(error, GONE_SECONDS) if isinstance(error, MattingError) else error
-        job.error = {"title": told.title, "code": told.code, "detail": told.detail}
-        job.state = FAILED
 
     def _is_here(self, job: Job) -> bool:
         with self._lock:

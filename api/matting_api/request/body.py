@@ -26,7 +26,8 @@ MAX_FIELD_BYTES = 64 * 1024  # of a text that is no picture
 MAX_TEXT_BYTES = 32 * 2**20  # of JSON and urlencoded forms, which are held in memory; a file is not
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 MASK = "mask_file"
-FILES = ("image_file", "bg_image_file", MASK)
+SAMPLE = RESULT, CORRECTION = ("result_file", "correction_file")  # what came of a photo, and what should have come
+FILES = ("image_file", "bg_image_file", MASK, *SAMPLE)
 TEXT_FILES = ("image_file_b64",)  # base64, which may be long
 PHOTO, BACKGROUND = ("image_file", "image_file_b64", "image_url"), ("bg_image_file", "bg_image_url")
 _FILE_TYPES = re.compile(r"image/.+|application/octet-stream")
@@ -76,12 +77,21 @@ class Source:
 
 @dataclass(frozen=True)
 class Form:
-    """A photo, perhaps a picture to put behind it and a mask to correct the result with, and the text fields."""
+    """A photo, the text fields, and pictures that may be beside it.
+
+    Attributes
+    ----------
+    background : to put behind it.
+    mask : to correct the result with.
+    result, correction : of a sample for `improve`: what came of the photo, and what should have come.
+    """
 
     fields: dict[str, str]
     photo: Source
     background: Source | None = None
     mask: Source | None = None
+    result: Source | None = None
+    correction: Source | None = None
 
 
 @asynccontextmanager
@@ -168,7 +178,7 @@ async def _from_part(part: Part) -> tuple[str, Source | str]:
         return name, Source(name, part.file, part.filename or "")
     if name in TEXT_FILES:
         return name, Source(name, part.file)
-    if is_file and name not in (*PHOTO, *BACKGROUND, MASK):
+    if is_file and name not in (*PHOTO, *BACKGROUND, *FILES):
         detail = f"{name[:50]}: got a file, expected {' and '.join(FILES)} as the only ones"
         raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
     if part.size > MAX_FIELD_BYTES:
@@ -214,7 +224,8 @@ def _gather(items: Iterable[tuple[str, Source | str]]) -> Form:
         if len(found) > 1:
             detail = f"got {' and '.join(each.field for each in found)}, expected one of {', '.join(names)}"
             raise bad_request("multiple_sources", "More than one image", detail)
-    return Form(fields, photos[0], backgrounds[0] if backgrounds else None, sources.get(MASK))
+    behind = backgrounds[0] if backgrounds else None
+    return Form(fields, photos[0], behind, *(sources.get(name) for name in (MASK, RESULT, CORRECTION)))
 
 
 def _from_query(data: bytes) -> list[tuple[str, Source | str]]:

@@ -11,6 +11,8 @@ from matting_client import OptionError, Options, Pick, Stroke
 from matting_client.correction import MOST_MARKS, Correction
 from matting_client.idphoto import IdAsked
 from matting_client.processing import BACKDROPS
+from matting_client.processing.scene import Scene
+from matting_client.repository import split_model
 from matting_client.shop import Template, templates
 
 from matting_api.errors import bad_request
@@ -77,6 +79,7 @@ class Asked:
     must_find: bool = False  # a photo without a subject is an error
     correction: Correction = field(default_factory=Correction)
     id_photo: IdAsked | None = None
+    scene: Scene | None = None  # of the picture that is put behind
     template: Template | None = None  # whose rules the result is held against
     translucent: tuple[int, int, int, int] | None = None  # RGBA to put behind, which lets through what lies behind it
 
@@ -150,7 +153,7 @@ def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
         )
     shop = _template(fields)
     options = _options(fields.get("preset"), **{**(shop.options if shop else {}), **changes})
-    return Asked(options, model=_model(fields), template=shop, correction=_correction(fields))
+    return Asked(options, model=read_model(fields.get("model", "")), template=shop, correction=_correction(fields))
 
 
 def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
@@ -168,7 +171,7 @@ def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
         )
     changes = _changes(fields)
     options = _options(fields.get("preset"), **{**changes, "alpha_only": True, "format": "png", "background": None})
-    return Asked(options, model=_model(fields), correction=_correction(fields))
+    return Asked(options, model=read_model(fields.get("model", "")), correction=_correction(fields))
 
 
 def _shadow(fields: Mapping[str, str]) -> dict[str, Any]:
@@ -191,8 +194,18 @@ def _template(fields: Mapping[str, str]) -> Template | None:
     return templates()[read_choice(fields, "template", templates())]
 
 
-def _model(fields: Mapping[str, str]) -> str | None:
-    return read_choice(fields, "model", MODELS) if fields.get("model") else None
+def read_model(value: str) -> str | None:
+    """The model that a request names, "name" or "name:version"; None for "".
+
+    Raises
+    ------
+    ApiError, OptionError
+        It names none of ours.
+    """
+    if not value:
+        return None
+    read_choice({"model": split_model(value)[0]}, "model", MODELS)
+    return value
 
 
 def _correction(fields: Mapping[str, str]) -> Correction:

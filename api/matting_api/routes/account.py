@@ -13,8 +13,8 @@ from matting_api import openapi
 from matting_api.errors import ApiError
 from matting_api.middleware.rate_limit import Allowance
 from matting_api.paths import ACCOUNT, IMPROVE
-from matting_api.request.body import read_form
-from matting_api.samples import SampleBox
+from matting_api.request.body import CORRECTION, RESULT, read_form
+from matting_api.samples import Sample, SampleBox
 
 UNLIMITED = 1_000_000  # credits to show where there is no quota: programs refuse to start at 0
 
@@ -43,9 +43,16 @@ def router(quota: Allowance, box: SampleBox | None, body_limit: Callable[[str, H
             detail = "this server keeps no photos; start it with --samples FOLDER to keep them there"
             raise ApiError(403, "improve_not_supported", "Photos are not kept", detail)
         async with read_form(request, body_limit(request.url.path, request.headers)) as form:
-            photo = await form.photo.read()
             name = form.fields.get("image_filename") or form.photo.name
-            kept = await to_thread.run_sync(box.keep, photo, name, form.fields.get("tag", ""))
+            read = {source.field: await source.read() for source in (form.result, form.correction) if source}
+            sample = Sample(
+                photo=await form.photo.read(),
+                name=name,
+                tag=form.fields.get("tag", ""),
+                result=read.get(RESULT),
+                correction=read.get(CORRECTION),
+            )
+            kept = await to_thread.run_sync(box.keep, sample)
         return JSONResponse({"id": kept})
 
     return routes

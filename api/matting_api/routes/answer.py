@@ -18,6 +18,7 @@ from matting_client.idphoto import IdAsked
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
 from matting_client.processing import compose_translucent, subject_box
+from matting_client.processing.scene import Scene, compose_scene, limited
 from matting_client.shop import broken_rules
 from matting_client.timing import Stopwatch, Timings
 from matting_client.types import Alpha, Image
@@ -139,8 +140,8 @@ def _with_body(result: Result, foreground: dict[str, int], accept: str) -> Respo
 
 def _ending(asked: Asked, media_type: str) -> str:
     """How a kept result's name ends."""
-    kind = asked.id_photo.size.name if asked.id_photo else "alpha" if asked.options.alpha_only else "cutout"
-    return f"-{kind}{SUFFIXES[media_type]}"
+    kind = "alpha" if asked.options.alpha_only else "scene" if asked.scene else "cutout"
+    return f"-{asked.id_photo.size.name if asked.id_photo else kind}{SUFFIXES[media_type]}"
 
 
 def _broken(cutout: Cutout, result: Result, asked: Asked) -> tuple[str, ...]:
@@ -163,6 +164,8 @@ def _foreground(pha: Alpha) -> dict[str, int]:
 def _result(cutout: Cutout, background: Image | None, asked: Asked) -> Result:
     if asked.id_photo is not None:
         return _id_photo(cutout, asked.id_photo)
+    if asked.scene is not None and background is not None:
+        return _scene(cutout, background, asked.scene)
     return _zip(cutout) if asked.as_zip else _picture(cutout, background, asked)
 
 
@@ -173,6 +176,16 @@ def _id_photo(cutout: Cutout, asked: IdAsked) -> Result:
     pha = np.full(photo.picture.shape[:2], 255, np.uint8)  # the photo is opaque
     media_type = "application/pdf" if asked.format == "pdf" else MEDIA_TYPES["jpeg"]
     return Result(data, media_type, pha, watch.timings, photo.warnings)
+
+
+def _scene(cutout: Cutout, background: Image, scene: Scene) -> Result:
+    watch = Stopwatch(cutout.seconds)
+    with watch.step("compose"):
+        picture = compose_scene(*cutout.layers(), limited(background), scene)
+    with watch.step("encode"):
+        data = encode(picture, cutout.options.format, cutout.options.quality)
+    pha = np.full(picture.shape[:2], 255, np.uint8)  # a scene has no holes
+    return Result(data, MEDIA_TYPES[cutout.options.format], pha, watch.timings)
 
 
 def _picture(cutout: Cutout, background: Image | None, asked: Asked) -> Result:

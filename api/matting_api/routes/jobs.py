@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from starlette.datastructures import UploadFile
 from matting_api import openapi_jobs
 from matting_api.errors import ApiError, bad_request
 from matting_api.jobs import photos
-from matting_api.jobs.store import DONE, Job, JobStore
+from matting_api.jobs.job import DONE, Job
+from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
 from matting_api.request.body import content_type
 from matting_api.request.fetch import check_address
 from matting_api.request.parameters import CUTOUT_FIELDS, read_cutout
 from matting_api.routes.uploads import store_upload
 
+KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
 TEXTS = (*CUTOUT_FIELDS, "webhook")
 
 
@@ -42,6 +45,9 @@ def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool,
 
     @routes.post(JOBS, openapi_extra=openapi_jobs.JOBS, status_code=202, summary="Cut the subjects out of many photos")
     async def start(request: Request) -> Response:
+        mark = _mark(request)
+        if known := jobs.find(mark):
+            return _accepted(known)
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
@@ -51,11 +57,11 @@ def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool,
             _check_webhook(order["webhook"], with_webhooks)
             read_cutout(order["fields"], False)
             photos.check_count(len(order["names"]))
-            job = await to_thread.run_sync(jobs.add, folder, order, len(order["names"]))
+            job = await to_thread.run_sync(jobs.add, folder, order, len(order["names"]), mark)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return JSONResponse(described(job), 202, {"Location": f"{JOBS}/{job.name}"})
+        return _accepted(job)
 
     @routes.get(JOBS + "/{job_id}", openapi_extra=openapi_jobs.JOBS_STATE, summary="How far a job is")
     async def state(job_id: str) -> Response:
@@ -75,6 +81,19 @@ def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool,
         return Response(status_code=204)
 
     return routes
+
+
+def _mark(request: Request) -> str:
+    """The caller's name for an order that may be sent again, which means something to this caller only; "" for none."""
+    given = request.headers.get(KEY_HEADER, "")
+    if len(given) > MOST_KEY:
+        detail = f"{KEY_HEADER}: got {len(given)} characters, expected at most {MOST_KEY}"
+        raise bad_request("invalid_parameter", "Invalid header", detail)
+    return sha256(f"{request.state.caller.name}\n{given}".encode()).hexdigest() if given else ""
+
+
+def _accepted(job: Job) -> Response:
+    return JSONResponse(described(job), 202, {"Location": f"{JOBS}/{job.name}"})
 
 
 async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[str, Any]:

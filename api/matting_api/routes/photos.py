@@ -1,9 +1,10 @@
-"""The endpoints that take a photo: `/v1.0/removebg`, `/v1/cutout`, `/v1/alpha` and `/v1/idphoto`."""
+"""The endpoints that take a photo: `/v1.0/removebg`, `/v1/cutout`, `/v1/alpha`, `/v1/idphoto` and `/v1/scene`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from anyio import CapacityLimiter, to_thread
@@ -16,13 +17,15 @@ from matting_api import openapi
 from matting_api.concurrency import Turns
 from matting_api.errors import bad_request
 from matting_api.model_client import Service
-from matting_api.paths import ALPHA, CUTOUT, IDPHOTO, REMOVEBG
+from matting_api.paths import ALPHA, CUTOUT, IDPHOTO, IMPROVE, REMOVEBG, SCENE
 from matting_api.request.body import Form, Source, read_form
 from matting_api.request.fetch import Fetcher
 from matting_api.request.idphoto import read_idphoto
-from matting_api.request.parameters import Asked, read_alpha, read_cutout, read_removebg
+from matting_api.request.parameters import Asked, read_alpha, read_cutout, read_model, read_removebg
+from matting_api.request.scene import read_scene
 from matting_api.routes.answer import Beside, answer
 
+MODEL_HEADER = "X-Matting-Model"  # as the field model, for proxies that choose
 CLIENT_GONE = 499  # nobody reads it
 Read = Callable[[Mapping[str, str], bool], Asked]
 
@@ -40,31 +43,12 @@ def router(
     body_limit : largest body in bytes, by path and headers.
     with_keys : tell in the API's description that a key is needed; `Gate` checks it.
     """
-    threads = CapacityLimiter(service.settings.workers)
+    serve = _Serving(service, turns, fetcher, body_limit, CapacityLimiter(service.settings.workers))
     needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
     routes = APIRouter(default_response_class=Response, dependencies=needs)
 
     default_size = "preview" if service.settings.preview_by_default else "auto"
     read_as_removebg = partial(read_removebg, default_size=default_size)
-
-    async def serve(request: Request, read: Read, takes_photo: bool) -> Response:
-        limit = body_limit(request.url.path, request.headers)
-        async with read_form(request, limit, takes_photo) as form:
-            asked = read(form.fields, form.background is not None)
-            _check_mask(form, takes_photo)
-            for source in (form.photo, form.background):
-                if source is not None:
-                    await source.fetch(fetcher)
-            start = time.perf_counter()
-            async with turns.work(request.state.caller):
-                waited = time.perf_counter() - start
-                if await request.is_disconnected():
-                    return Response(status_code=CLIENT_GONE)
-                photo = await _load(form.photo)
-                beside = await _load_beside(form)
-                accept = request.headers.get("accept", "")
-                job = partial(answer, service, photo, beside, asked, accept, waited)
-                return await to_thread.run_sync(job, limiter=threads)
 
     @routes.post(REMOVEBG, openapi_extra=openapi.REMOVEBG, summary="Cut a subject out, as remove.bg does")
     async def removebg(request: Request) -> Response:
@@ -82,10 +66,50 @@ def router(
     async def idphoto(request: Request) -> Response:
         return await serve(request, read_idphoto, True)
 
+    @routes.post(SCENE, openapi_extra=openapi.SCENE, summary="The subject in another scene, with its light")
+    async def scene(request: Request) -> Response:
+        return await serve(request, read_scene, True)
+
     return routes
 
 
-def _check_mask(form: Form, takes_photo: bool) -> None:
+@dataclass(frozen=True)
+class _Serving:
+    """From a request to its answer; attributes as of `router`, and the threads that photos are worked on in."""
+
+    service: Service
+    turns: Turns
+    fetcher: Fetcher | None
+    body_limit: Callable[[str, Headers], int]
+    threads: CapacityLimiter
+
+    async def __call__(self, request: Request, read: Read, takes_photo: bool) -> Response:
+        limit = self.body_limit(request.url.path, request.headers)
+        async with read_form(request, limit, takes_photo) as form:
+            asked = read(form.fields, form.background is not None)
+            if asked.model is None:
+                asked = replace(asked, model=read_model(request.headers.get(MODEL_HEADER, "")))
+            _check_beside(form, takes_photo)
+            for source in (form.photo, form.background):
+                if source is not None:
+                    await source.fetch(self.fetcher)
+            start = time.perf_counter()
+            async with self.turns.work(request.state.caller):
+                waited = time.perf_counter() - start
+                if await request.is_disconnected():
+                    return Response(status_code=CLIENT_GONE)
+                photo = await _load(form.photo)
+                beside = await _load_beside(form)
+                accept = request.headers.get("accept", "")
+                job = partial(answer, self.service, photo, beside, asked, accept, waited)
+                return await to_thread.run_sync(job, limiter=self.threads)
+
+
+def _check_beside(form: Form, takes_photo: bool) -> None:
+    for source in (form.result, form.correction):
+        if source is not None:
+            detail = f"{source.field}: got a file that belongs to a sample; send it to {IMPROVE}"
+            raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
     if form.mask is not None and not takes_photo:
         detail = "mask_file: got a mask, which remove.bg does not know; send it to /v1/cutout"
         raise bad_request("unsupported_parameter", "Unsupported parameter", detail)

@@ -14,7 +14,8 @@ from starlette.datastructures import UploadFile
 from matting_api import openapi_jobs
 from matting_api.errors import ApiError, bad_request
 from matting_api.jobs.clips import FIELDS, SOURCE, count_frames, read_order, result_of
-from matting_api.jobs.store import DONE, Job, JobStore
+from matting_api.jobs.job import DONE, Job
+from matting_api.jobs.store import JobStore
 from matting_api.paths import VIDEO
 from matting_api.routes.uploads import store_upload
 

@@ -49,6 +49,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long the photos wait for a server that is gone (default: %(default)g)",
     )
+    result.add_argument(
+        "--manifest",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="write a CSV with a row for each photo: its result, size, uncertainty, or why it failed",
+    )
     add_marks(result)
     return result
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 from matting_client.cli.arguments import parser, read_options
 from matting_client.cli.inputs import Job, find_photos, plan
@@ -17,6 +19,7 @@ from matting_client.client import MattingClient
 from matting_client.connection import connect
 from matting_client.correction import Correction
 from matting_client.errors import MattingError, OptionError, ServerUnavailable
+from matting_client.manifest import DONE, FAILED, Entry, Manifest
 from matting_client.options import Options
 from matting_client.shop import Template, template
 from matting_client.system import tune_for_many_photos, usable_cores
@@ -33,6 +36,7 @@ def run_all(
     shop: Template | None = None,
     patience: float = 0.0,
     interruption: Interruption | None = None,
+    manifest: Manifest | None = None,
 ) -> int:
     """Work on all jobs, `workers` at once; failures are named on standard error. Returns how many failed.
 
@@ -42,6 +46,7 @@ def run_all(
     shop : whose rules the results are held against.
     patience : seconds that the photos wait for a server that is gone, beyond the client's own attempts.
     interruption : asks for the end.
+    manifest : gets a row for each photo.
 
     Raises
     ------
@@ -58,6 +63,8 @@ def run_all(
         work = Work(client, options, interruption, outage, correction or Correction(), shop)
         for job, done in work.through(todo, workers):
             failed += _report(done, job, progress, review)
+            if manifest is not None and (done.exception() or done.result()):
+                manifest.add(_entry(done, job))
     finally:
         progress.end()
     for line in review.lines():
@@ -77,6 +84,24 @@ def _report(future: Done, job: Job, progress: PhotoProgress, review: Review) -> 
         error = MattingError(type(error).__name__, problem=error)
     progress.say(f"matting cutout: {error.about(job.name)}")
     return 1
+
+
+def _entry(future: Done, job: Job) -> Entry:
+    """The manifest's row of a photo that was not given up before it was begun."""
+    outcome = None if future.exception() else future.result()
+    if outcome is None:
+        return Entry(job.name, FAILED, reason=str(future.exception()))
+    file = str(job.target or "standard output")
+    return Entry(job.name, DONE, file, *outcome.size, outcome.seconds, not outcome.is_empty, outcome.uncertainty)
+
+
+def _open(given: argparse.Namespace) -> MattingClient:
+    try:
+        return connect(
+            given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy
+        )
+    except ServerUnavailable as error:
+        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
 
 
 def main(argv: list[str]) -> int:
@@ -109,16 +134,12 @@ def main(argv: list[str]) -> int:
         return 0
     if jobs[0].target is None and sys.stdout.isatty():
         raise OptionError("standard output", "a terminal", "a file or a pipe", "add > cutout.png")
-    try:
-        client = connect(
-            given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy
-        )
-    except ServerUnavailable as error:
-        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
+    manifest = Manifest(given.manifest, goes_on=given.skip_existing) if given.manifest else None
+    client = _open(given)
     if len(jobs) > 1:
         tune_for_many_photos()
     workers = given.jobs or min(8, usable_cores() + 2)
-    with Interruption("matting cutout") as interruption, client:
+    with Interruption("matting cutout") as interruption, client, manifest or nullcontext():
         failed = run_all(
             client,
             jobs,
@@ -129,6 +150,7 @@ def main(argv: list[str]) -> int:
             shop=template(given.template) if given.template else None,
             patience=given.wait,
             interruption=interruption,
+            manifest=manifest,
         )
     if failed and len(jobs) > 1:
         print(f"matting cutout: {len(jobs) - failed} done, {failed} failed", file=sys.stderr)

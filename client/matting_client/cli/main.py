@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 import matting_client
-from matting_client.cli import cutout, idphoto, video, watch
+from matting_client.cli import cutout, idphoto, scene, video, watch
 from matting_client.cli.interruption import EXIT_CODE
 from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
@@ -18,6 +18,7 @@ APPLICATION = (
     "serve",
     "ui",
     "migrate",
+    "improve",
     "bench",
     "train",
     "evaluate",
@@ -28,6 +29,7 @@ APPLICATION = (
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "cutout": cutout.main,
     "idphoto": idphoto.main,
+    "scene": scene.main,
     "video": video.main,
     "watch": watch.main,
 }
@@ -36,6 +38,7 @@ EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png
   matting cutout photos/ -o cutouts/ --preset product
   matting idphoto me.jpg -o passport.jpg --kind schengen
+  matting scene me.jpg --behind beach.jpg -o on-the-beach.jpg
   matting video clip.mp4 -o clip.webm
   matting watch inbox/ -o cutouts/
   matting serve

@@ -14,11 +14,15 @@ class Outcome(NamedTuple):
     is_empty: bool
     uncertainty: float
     notes: tuple[str, ...] = ()  # what was repaired or left out when the photo was read, and what a shop objects to
+    size: tuple[int, int] = (0, 0)  # width and height in pixels
+    seconds: float = 0.0  # that the model took
 
     @classmethod
     def of(cls, cutout: Cutout, broken: tuple[str, ...] = ()) -> Self:
         """Of a cutout, and the rules of a template that its result breaks."""
-        return cls(cutout.is_empty, cutout.uncertainty, (*cutout.origin.notes, *broken))
+        height, width = cutout.raw.shape
+        notes = (*cutout.origin.notes, *broken)
+        return cls(cutout.is_empty, cutout.uncertainty, notes, (width, height), cutout.seconds["infer"])
 
 
 @dataclass

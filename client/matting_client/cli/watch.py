@@ -169,7 +169,7 @@ def main(argv: list[str]) -> int:
     inbox = Inbox(Path(given.files[0]), out, options.format, given.recursive, given.settle)
     tune_for_many_photos()
     workers = given.jobs or min(8, usable_cores() + 2)
-    client = connect(given.engine, given.url, given.model)
+    client = connect(given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
     answered = True
     try:
         with Interruption("matting watch") as interruption, client:

@@ -15,6 +15,7 @@ from matting_client.processing.crop import Box, subject_box
 from matting_client.processing.edge import pixels
 from matting_client.types import Float, Picture
 
+MAX_SIDE = 6000  # pixels of the longer side of a background, which is the result's size
 MAX_BLUR = 40.0  # sigma in pixels at a 1024 px short side
 # How far the scene may move the subject's brightness and each of its colours, so that a face stays a face.
 MOST_EXPOSURE, MOST_CAST = 1.6, 1.3
@@ -89,6 +90,17 @@ def compose_scene(fgr: Picture, pha: Picture, background: Picture, scene: Scene)
         _over(placed, bgr)
     out: Picture = np.rint(np.clip(bgr, 0, 1) * 255).astype(np.uint8)
     return out
+
+
+def limited(picture: Picture, side: int = MAX_SIDE) -> Picture:
+    """A picture whose longer side is at most `side` px."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return small
 
 
 def blur(picture: Picture, amount: float) -> Picture:

@@ -13,6 +13,7 @@ import numpy as np
 
 from matting_client.engine import OUTPUT, check_batch
 from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
+from matting_client.repository import split_model
 from matting_client.triton.protocol import (
     UNREGISTERING,
     alpha_shape,
@@ -30,6 +31,7 @@ from matting_client.triton.retry import (
     translate,
 )
 from matting_client.triton.shm import Region, Regions
+from matting_client.triton.tracing import trace_headers
 from matting_client.types import Batch
 
 
@@ -51,6 +53,7 @@ class AsyncTritonEngine:
         retry: Retry | None = None,
     ) -> None:
         self.url, self.model, self.timeout = url, model, timeout
+        self._name, self._version = split_model(model)
         self.retry = retry or Retry()
         self.size = 0
         self._lives: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[Any]] = WeakKeyDictionary()
@@ -144,7 +147,9 @@ class AsyncTritonEngine:
 
     async def _infer(self, image: Batch, region: Region | None = None) -> Any:
         given, wanted = tensors(self.module, image, region)
-        return await (await self._connection()).infer(self.model, given, outputs=wanted, **self._options())
+        return await (await self._connection()).infer(
+            self._name, given, self._version, outputs=wanted, headers=trace_headers(), **self._options()
+        )
 
     async def _shared(self, image: Batch) -> Batch | None:
         """One attempt through shared memory; None when the pixels must be sent instead."""

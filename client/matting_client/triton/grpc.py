@@ -69,7 +69,9 @@ class GrpcEngine(_OverGrpc, SyncTritonEngine):
         self._client.close()
 
     def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._client.get_model_metadata(self.model, as_json=True, client_timeout=self.timeout)
+        found: dict[str, Any] = self._client.get_model_metadata(
+            self._name, self._version, as_json=True, client_timeout=self.timeout
+        )
         return found
 
 
@@ -95,6 +97,6 @@ class AsyncGrpcEngine(_OverGrpc, AsyncTritonEngine):
 
     async def _metadata(self) -> dict[str, Any]:
         found: dict[str, Any] = await (await self._connection()).get_model_metadata(
-            self.model, as_json=True, client_timeout=self.timeout
+            self._name, self._version, as_json=True, client_timeout=self.timeout
         )
         return found

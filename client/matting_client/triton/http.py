@@ -61,7 +61,7 @@ class HttpEngine(_OverHttp, SyncTritonEngine):
             client.close()
 
     def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._connection().get_model_metadata(self.model)
+        found: dict[str, Any] = self._connection().get_model_metadata(self._name, self._version)
         return found
 
 
@@ -87,5 +87,5 @@ class AsyncHttpEngine(_OverHttp, AsyncTritonEngine):
         return client
 
     async def _metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = await (await self._connection()).get_model_metadata(self.model)
+        found: dict[str, Any] = await (await self._connection()).get_model_metadata(self._name, self._version)
         return found

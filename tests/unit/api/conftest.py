@@ -30,19 +30,21 @@ SIDE = 64
 Serve = Callable[..., httpx.Client]
 
 
-def write_model(repository: Path) -> None:
-    """A model of the served contract whose alpha is the brightness."""
+def write_model(repository: Path, version: int = 1, *, inverted: bool = False) -> None:
+    """A model of the served contract whose alpha is the brightness, or the darkness."""
     nodes = [
         helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["real"], ["mean"], axes=[3], keepdims=1),
-        helper.make_node("Round", ["mean"], ["rounded"]),
+        helper.make_node("Constant", [], ["white"], value_float=255.0),
+        helper.make_node("Sub", ["white", "mean"], ["darkness"]),
+        helper.make_node("Round", ["darkness" if inverted else "mean"], ["rounded"]),
         helper.make_node("Cast", ["rounded"], ["alpha"], to=TensorProto.UINT8),
     ]
     inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIDE, SIDE, 3])]
     outputs = [helper.make_tensor_value_info("alpha", TensorProto.UINT8, ["N", SIDE, SIDE, 1])]
     graph = helper.make_graph(nodes, "brightness", inputs, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    path = repository / "matting_512" / "1" / "model.onnx"
+    path = repository / "matting_512" / str(version) / "model.onnx"
     path.parent.mkdir(parents=True)
     onnx.save(model, path)
 

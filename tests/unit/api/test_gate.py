@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from matting_api import main as command
+from matting_api.configuration import read_settings
 from matting_api.middleware import guesses, rate_limit
 from matting_api.middleware.rate_limit import Allowance, Keys, load_keys, read_keys
 from matting_client import OptionError
@@ -156,11 +157,11 @@ def test_the_command_line_and_the_environment(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("MATTING_API_RATE", "7")
     monkeypatch.setenv("MATTING_API_QUEUE", "3")
     monkeypatch.setenv("MATTING_API_URLS", "1")
-    settings = command.read_settings(command.parser().parse_args(["--quota", "9"]))
+    settings = read_settings(command.parser().parse_args(["--quota", "9"]))
     assert settings.keys == {KEY, OTHER} and KEY not in repr(settings)
     assert (settings.rate, settings.quota, settings.waiting, settings.urls) == (7, 9, 3, True)
     given = command.parser().parse_args(["--rate", "0", "--no-urls", "--queue", "5", "--no-page"])
-    settings = command.read_settings(given)
+    settings = read_settings(given)
     assert (settings.rate, settings.waiting, settings.urls, settings.page) == (0, 5, False, False)
 
 

@@ -116,6 +116,28 @@ def test_entries_that_are_larger_than_allowed(serve: Serve, disc: bytes) -> None
     assert send(client, {"small.png": disc}).status_code == 202
 
 
+def test_a_job_that_is_sent_again_is_one_job(serve: Serve, disc: bytes, tmp_path: Path) -> None:
+    """By the caller's Idempotency-Key, which its note keeps; another caller's is another job."""
+    archive = {"archive": ("photos.zip", packed({"a.png": disc}))}
+    key = {"Idempotency-Key": "order-17"}
+    keys = frozenset({"one key of this test", "another key of this test"})
+    one, another = ({"X-Api-Key": each} for each in sorted(keys))
+    api = serve(jobs_folder=tmp_path, keys=keys)
+    first = api.post("/v1/jobs", files=archive, headers={**one, **key}).json()["id"]
+    again = api.post("/v1/jobs", files=archive, headers={**one, **key})
+    assert (again.status_code, again.json()["id"], again.headers["Location"]) == (202, first, f"/v1/jobs/{first}")
+    other = {
+        api.post("/v1/jobs", files=archive, headers={**another, **key}).json()["id"],
+        api.post("/v1/jobs", files=archive, headers={**one, "Idempotency-Key": "order-18"}).json()["id"],
+        *(api.post("/v1/jobs", files=archive, headers=one).json()["id"] for _ in range(2)),
+    }
+    assert len(other) == 4 and first not in other
+    refused = api.post("/v1/jobs", files=archive, headers={**one, "Idempotency-Key": "x" * 200})
+    assert refused.status_code == 400
+    kept = [json.loads(path.read_bytes())["mark"] for path in (tmp_path / "photos").glob(f"*/{store.NOTE}")]
+    assert len(kept) == 5 and kept.count("") == 2 and len(set(kept)) == 4
+
+
 class Elsewhere:
     """Another server, which has photos and is told of jobs."""
 

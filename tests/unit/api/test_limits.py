@@ -161,7 +161,7 @@ def test_errors_have_one_form(api: httpx.Client, method: str, path: str, status:
 
 def test_openapi_tells_of_everything(api: httpx.Client) -> None:
     described = api.get("/openapi.json").json()
-    own = {"/v1/cutout", "/v1/alpha", "/v1/idphoto"}
+    own = {"/v1/cutout", "/v1/alpha", "/v1/idphoto", "/v1/scene"}
     theirs = {PATH, "/v1.0/account", "/v1.0/improve"}
     clips = {"/v1/video", "/v1/video/{job_id}", "/v1/video/{job_id}/result"}
     jobs = {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/result"}

@@ -35,7 +35,8 @@ FINE: tuple[int, dict[str, str]] = (200, {})
 class Triton:
     """What the server answers, to be changed by a test, and what it was asked."""
 
-    success: int = 0
+    success: int = 0  # of the first version
+    versions: tuple[str, ...] = ("1",)
     infer: tuple[int, dict[str, str]] = FINE
     load: tuple[int, dict[str, str]] = FINE
     heals: bool = True  # a load brings the model back
@@ -45,8 +46,7 @@ class Triton:
 
     def reply(self, path: str) -> tuple[int, object]:
         if path == f"/v2/models/{MODEL}/stats":
-            counts = {"success": {"count": self.success}, "fail": {"count": 0}}
-            return 200, {"model_stats": [{"name": MODEL, "inference_stats": counts}]}
+            return 200, {"model_stats": [self._stats(version) for version in self.versions]}
         if path == f"/v2/models/{MODEL}":
             return 200, {"inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 8, 8, 3]}]}
         self.asked.append(path.rsplit("/", 1)[1])
@@ -55,6 +55,10 @@ class Triton:
         if path.endswith("/load") and self.load[0] == 200 and self.heals:
             self.infer = FINE
         return self.load
+
+    def _stats(self, version: str) -> dict[str, object]:
+        counts = {"success": {"count": self.success if version == "1" else 0}, "fail": {"count": 0}}
+        return {"name": MODEL, "version": version, "inference_stats": counts}
 
 
 @pytest.fixture
@@ -136,6 +140,18 @@ def test_progress_saves_the_canary(triton: Triton, health: Health) -> None:
     assert triton.asked == ["infer"]
     health.check()
     assert triton.asked == ["infer", "infer"]
+
+
+def test_work_of_one_version_does_not_hide_another_that_is_dead(
+    triton: Triton, health: Health, said: list[str]
+) -> None:
+    triton.versions = ("1", "2")
+    health.check()
+    assert triton.asked == ["infer", "infer"]
+    triton.success, triton.infer = 5, UNHEALTHY
+    health.check()
+    assert triton.asked[2:] == ["infer", "load", "infer", "infer"]  # of the second; then of both
+    assert "revived" in said[0]
 
 
 def test_dead_stub_is_revived(triton: Triton, health: Health, said: list[str]) -> None:
@@ -249,7 +265,7 @@ def test_errors_carry_status_and_message(triton: Triton) -> None:
     triton.infer = FULL
     control = Control(triton.path)
     with pytest.raises(TritonRefused, match="Exceeds maximum queue size") as refused:
-        control.probe(MODEL, control.inputs(MODEL), 1.0)
+        control.probe(MODEL, "", control.inputs(MODEL), 1.0)
     assert refused.value.status == 503
 
 

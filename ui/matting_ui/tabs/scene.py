@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import gradio as gr
 import numpy as np
 from matting_client import Cutout, Limits, MattingError, OptionError, Options
@@ -17,7 +16,7 @@ from matting_client.processing import blur_around, compose_picture, draw_backdro
 from matting_client.processing.backdrops import BACKDROPS, BLUR, DRAWN
 from matting_client.processing.crop import subject_box
 from matting_client.processing.edge import pixels
-from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, has_ground
+from matting_client.processing.scene import MAX_BLUR, MAX_SIDE, Scene, compose_scene, has_ground, limited
 from numpy.typing import NDArray
 
 from matting_ui import controls, download, ids
@@ -29,7 +28,6 @@ from matting_ui.store import Kept
 from matting_ui.theme import STATIC
 
 Picture = NDArray[np.uint8]
-MAX_SIDE = 6000  # pixels of the longer side of a background, which is the result's size
 QUALITY = 92
 GROUNDS = (ids.FROM_PICTURE, *BACKDROPS)  # what can stand behind the subject
 BLURRED = 12  # of the photo's own background, where it is chosen
@@ -103,7 +101,7 @@ class Handlers:
         if ground != ids.FROM_PICTURE or background is None:
             raise OptionError("ground", f"{ground!r:.60}", ", ".join(GROUNDS))
         path, limits = self.studio.background(background), self.studio.limits
-        behind = _reduced(path, side, limits) if side == SIDE else _limited(read(path, limits), side)
+        behind = _reduced(path, side, limits) if side == SIDE else limited(read(path, limits), side)
         return compose_scene(fgr, pha, behind, scene)
 
     def _status(
@@ -123,18 +121,7 @@ class Handlers:
 
 @lru_cache(maxsize=16)
 def _reduced(path: Path, side: int, limits: Limits) -> Picture:
-    return _limited(read(path, limits), side)
-
-
-def _limited(picture: Picture, side: int) -> Picture:
-    """A picture whose longer side is at most `side` px."""
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return picture
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return small
+    return limited(read(path, limits), side)
 
 
 def read_scene(*, x: float, y: float, scale: float, blur: float, light: float, shadow: float, **_: Any) -> Scene:

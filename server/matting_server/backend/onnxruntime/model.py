@@ -58,9 +58,10 @@ class TritonPythonModel:
         # Sending waits for Triton to take notice. The engine's threads must not: two cores stood idle for 3 % more of
         # the time, with a model that takes each of them 35 ms a photo.
         self._sender = ThreadPoolExecutor(1)
-        self._owed = _sign_of_life(args["model_name"], args["model_instance_name"])
-        self._queue = Queue(args["model_name"], config)
-        pb_utils.Logger.log_info(f"engine of {args['model_name']}: {self.engine.description}")
+        name, version = args["model_name"], args["model_version"]
+        self._owed = _sign_of_life(name, f"{args['model_instance_name']}_v{version}")
+        self._queue = Queue(name, version, config)
+        pb_utils.Logger.log_info(f"engine of {name}: {self.engine.description}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer every request: (n, S, S, 3) uint8 in, (n, S, S, 1) uint8 out; the engine gets all of them at once.
@@ -142,11 +143,12 @@ class Queue:
     `server.layout` moves the limit from the queue's policy to a parameter and says why.
     """
 
-    def __init__(self, model: str, config: dict[str, Any]) -> None:
+    def __init__(self, model: str, version: str, config: dict[str, Any]) -> None:
         limit = config.get("parameters", {}).get(QUEUE_LIMIT, {}).get("string_value")
         self._limit, self._batch = int(limit or 0), config.get("max_batch_size") or 1
         self._socket = os.environ.get("MATTING_METRICS_SOCKET", "")
-        self._pending = re.compile(rf'^nv_inference_pending_request_count{{model="{re.escape(model)}".*}} (\d+)', re.M)
+        labels = f'model="{re.escape(model)}",version="{re.escape(version)}"'
+        self._pending = re.compile(rf"^nv_inference_pending_request_count{{{labels}.*}} (\d+)", re.M)
         self.refusal = f"{model}: exceeds maximum queue size of {limit}"
 
     def is_too_long(self, taken: int) -> bool:

@@ -1,0 +1,78 @@
+"""One job: what is wanted, how far it is, and what of it outlives the process."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matting_client.imaging.encode import write
+
+QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
+OVER = (DONE, FAILED)
+NOTE = "job.json"
+
+
+class Cancelled(Exception):
+    """Nobody wants the result any more, or the process ends."""
+
+
+@dataclass
+class Job:
+    """A job on its way.
+
+    Attributes
+    ----------
+    name : its id, which nobody can guess.
+    order : what is wanted, as JSON.
+    total : how many photos or frames there are, as far as is known.
+    mark : of its sender's, by which one that is sent again is known; "" for none.
+    done : how many are finished.
+    error : title, code and detail of why it failed.
+    starts : how often it was begun since it last got on.
+    resumed : how many earlier processes had finished.
+    """
+
+    name: str
+    folder: Path
+    order: dict[str, Any]
+    total: int | None
+    mark: str = ""
+    created: float = field(default_factory=time.time)
+    state: str = QUEUED
+    done: int = 0
+    error: dict[str, str] | None = None
+    starts: int = 0
+    resumed: int = 0
+    started: float | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def save(self) -> None:
+        """Write down what has to outlive the process."""
+        kept = ("order", "total", "mark", "created", "state", "done", "error", "starts")
+        write(self.folder / NOTE, json.dumps({name: getattr(self, name) for name in kept}).encode())
+
+    def resume(self, done: int) -> None:
+        """Go on where an earlier process was killed; what gets on is not given up, however often that happens."""
+        if done > self.done:
+            self.starts = 1
+        self.done = self.resumed = done
+        self.save()
+
+    @property
+    def rate(self) -> float | None:
+        """Photos or frames a second so far."""
+        done = self.done - self.resumed
+        if not self.started or not done:
+            return None
+        return done / max(1e-3, time.time() - self.started)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until it is done, at its rate so far."""
+        if self.state != WORKING or self.rate is None or self.total is None:
+            return None
+        return max(0, self.total - self.done) / self.rate

@@ -1,0 +1,75 @@
+"""`matting scene`: the subject of a photo in another scene, with that scene's light on it and a shadow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from matting_client.cli.parser import Parser
+from matting_client.connection import connect
+from matting_client.errors import InputError, OptionError, ServerUnavailable
+from matting_client.imaging.decode import read, read_bytes
+from matting_client.imaging.encode import FORMAT_OF_SUFFIX, encode, write
+from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, limited
+
+EXAMPLES = """examples:
+  matting scene me.jpg --behind beach.jpg -o on-the-beach.jpg
+  matting scene me.jpg --behind beach.jpg -o far.jpg --scale 0.4 --x 0.3 --y 0.9 --blur 6
+  matting scene me.jpg --behind beach.jpg -o mine.png --light 0 --shadow 0     colours as they are
+
+exit code: 0 done; 2 wrong usage, nothing found in the photo, or no server.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of the command."""
+    result = Parser(
+        prog="matting scene",
+        description="Put the subject of a photo into another scene, which keeps its size.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = result.add_argument
+    add("photo", metavar="FILE", help="a photo")
+    add("--behind", required=True, type=Path, metavar="FILE", help="a picture of the scene")
+    add("-o", "--output", type=Path, default=Path("scene.jpg"), metavar="OUT", help="default: %(default)s")
+    add("--x", type=float, default=Scene.x, metavar="0..1", help="where the subject's middle is (default: %(default)s)")
+    add("--y", type=float, default=Scene.y, metavar="0..1.5", help="where its lowest point is (default: %(default)s)")
+    add("--scale", type=float, default=Scene.scale, metavar="0.05..2", help="its height (default: %(default)s)")
+    add("--blur", type=float, default=Scene.blur, metavar=f"0..{MAX_BLUR:g}", help="px at a 1024 px short side")
+    add("--light", type=float, default=Scene.light, metavar="0..1", help="of the scene on it (default: %(default)s)")
+    add("--shadow", type=float, default=Scene.shadow, metavar="0..1", help="its darkness (default: %(default)s)")
+    add("--engine", default="triton", metavar="triton|local", help="a server, or this process")
+    add("--url", default="127.0.0.1:8001", help="grpc://host:port or http://host:port")
+    add("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Run `matting scene`; returns its exit code.
+
+    Raises
+    ------
+    MattingError
+        Nothing was written.
+    """
+    given = parser().parse_args(argv)
+    scene = Scene(given.x, given.y, given.scale, given.blur, given.light, given.shadow)
+    format = FORMAT_OF_SUFFIX.get(given.output.suffix.lower())
+    if format is None:
+        raise OptionError("-o", given.output, f"a name that ends with {', '.join(FORMAT_OF_SUFFIX)}", option="output")
+    behind = limited(read(given.behind))
+    data = read_bytes(Path(given.photo))
+    try:
+        client = connect(given.engine, given.url, given.model)
+    except ServerUnavailable as error:
+        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
+    with client:
+        cutout = client.cutout(data, name=given.photo)
+    if cutout.is_empty:
+        raise InputError(given.photo, "a photo in which nothing was found", "one with a clear foreground")
+    for note in cutout.origin.notes:
+        print(f"matting scene: {given.photo}: warning: {note}", file=sys.stderr)
+    write(given.output, encode(compose_scene(*cutout.layers(), behind, scene), format))
+    return 0

@@ -1,0 +1,138 @@
+"""Two versions of a model side by side, chosen by header, field or name, and traces from the caller into Triton."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import matting_client
+import numpy as np
+import psutil
+import pytest
+from matting_api.triton_probe import TritonProbe
+
+from tests.protocol.serving import ROOT, Served, free_ports
+from tests.protocol.test_documents import blocks
+from tests.support.otlp import Receiver, receiver
+from tests.support.programs import nginx
+from tests.unit.api.conftest import SIDE, encode, pixels, write_model
+
+MODEL = "matting_512"
+WHITE = encode(np.full((SIDE, SIDE, 3), 255, np.uint8))
+TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@dataclass(frozen=True)
+class House:
+    """A server of two versions, whose page asks for the first."""
+
+    server: Served
+    page: str
+    collector: Receiver
+
+    def post(self, path: str, **headers: str) -> httpx.Response:
+        return httpx.post(self.page + path, content=WHITE, headers=headers, timeout=60, trust_env=False)
+
+    def alpha(self, path: str, **headers: str) -> int:
+        """What the answer to a white photo has in its middle: 255 of version 1, 0 of version 2."""
+        answer = self.post(path, **headers)
+        assert answer.status_code == 200, answer.text
+        return int(pixels(answer.content)[SIDE // 2, SIDE // 2].ravel()[-1])
+
+
+def two_versions(repository: Path) -> None:
+    """As docs/deployment.md has it: a second folder, and a policy that serves both."""
+    write_model(repository)
+    write_model(repository, 2, inverted=True)
+    config = (ROOT / "model_repository" / MODEL / "config.pbtxt").read_text()
+    config = config.replace("dims: [ 512, 512,", f"dims: [ {SIDE}, {SIDE},")
+    (repository / MODEL / "config.pbtxt").write_text(config + "version_policy { specific { versions: [ 1, 2 ] } }\n")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    repository = tmp_path_factory.mktemp("repository")
+    two_versions(repository)
+    (port,) = free_ports(1)
+    options = ["--page", "--page-port", str(port), "--model", f"{MODEL}:1", "--model-repository", str(repository)]
+    with receiver() as collector:
+        server = Served([*options, "--trace", collector.url], environment={"OTEL_BSP_SCHEDULE_DELAY": "50"})
+        try:
+            yield House(server.wait_ready(), f"http://127.0.0.1:{port}", collector)
+        finally:
+            assert server.stop() == 0, server.log
+
+
+def test_each_caller_gets_the_version_that_was_asked_for(house: House) -> None:
+    canary = f"{MODEL}:2"
+    assert house.alpha("/v1/alpha") == 255  # the page's own, by --model
+    assert house.alpha("/v1/alpha", **{"X-Matting-Model": canary}) == 0
+    assert house.alpha(f"/v1/cutout?model={canary}") == 0
+    assert house.alpha(f"/v1/alpha?model={MODEL}:1", **{"X-Matting-Model": canary}) == 255  # the caller knows better
+    for url in (house.server.grpc, f"http://{house.server.http}"):
+        for model, expected in ((f"{MODEL}:1", 255), (canary, 0), (MODEL, 0)):  # Triton's choice is the latest
+            with matting_client.connect(url=url, model=model) as client:
+                assert client.alpha(WHITE)[SIDE // 2, SIDE // 2] == expected, (url, model)
+    asynchronous = matting_client.connect_async(url=house.server.grpc, model=canary)
+    assert asyncio.run(_alpha_of(asynchronous))[SIDE // 2, SIDE // 2] == 0
+
+
+def test_a_proxy_shares_out_photos(house: House, tmp_path: Path) -> None:
+    """As the nginx of docs/deployment.md does."""
+    (port,) = free_ports(1)
+    (site,) = blocks("docs/deployment.md", "nginx")
+    for old, new in {
+        "10% ": "50% ",
+        "listen 80": f"listen 127.0.0.1:{port}",
+        "http://127.0.0.1:7860": house.page,
+    }.items():
+        assert old in site
+        site = site.replace(old, new)
+    behind = House(house.server, f"http://127.0.0.1:{port}", house.collector)
+    with nginx(tmp_path, site, port):
+        seen = {behind.alpha("/v1/alpha") for _ in range(20)}
+    assert seen == {0, 255}
+
+
+async def _alpha_of(client: matting_client.AsyncMattingClient) -> np.ndarray:
+    async with client:
+        return await client.alpha(WHITE)
+
+
+def test_a_version_that_is_not_there_is_refused_at_once(house: House) -> None:
+    for asked in (f"{MODEL}:7", f"{MODEL}:x", "other:1"):
+        answer = house.post("/v1/alpha", **{"X-Matting-Model": asked})
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "invalid_parameter"), answer.text
+        assert answer.elapsed.total_seconds() < 10
+    told = httpx.get(f"{house.page}/v2/health", trust_env=False).json()
+    assert told["model"] == f"{MODEL}:1" and told["run"]["size"] == SIDE
+    for version in ("1", "2"):
+        with TritonProbe(house.server.grpc, f"{MODEL}:{version}") as probe:
+            probe.check_ready()
+            assert probe.batches()["images"] > 0
+
+
+def test_a_trace_goes_from_the_caller_into_triton(house: House) -> None:
+    sent = {"traceparent": f"00-{TRACE}-{CALLER}-01", "X-Request-Id": "order-18"}
+    assert house.post("/v1/alpha", **sent).status_code == 200
+    spans = {span.name: span for span in house.collector.wait_for(TRACE, 4)}
+    ours, triton = spans["POST /v1/alpha"], spans["InferRequest"]
+    assert (ours.parent, ours.service, ours.attributes["matting.request_id"]) == (CALLER, "unet-matting", "order-18")
+    assert (triton.parent, triton.service) == (ours.id, "unet-matting-triton")
+    model, compute = spans[MODEL], spans["compute"]
+    assert (model.parent, compute.parent) == (triton.id, model.id)
+    assert (model.attributes["triton.model_name"], model.attributes["triton.model_version"]) == (MODEL, 1)
+
+
+def test_each_version_is_revived(house: House) -> None:
+    """The process of the version that nobody asks for by default is missed, too."""
+    stubs = [each for each in house.server.processes() if f"/{MODEL}/2/" in " ".join(each.cmdline())]
+    (victim,) = [each for each in stubs if each.name() != "tritonserver"]
+    assert isinstance(victim, psutil.Process)
+    victim.kill()
+    assert house.alpha("/v1/alpha", **{"X-Matting-Model": f"{MODEL}:2"}) == 0
+    assert house.alpha("/v1/alpha") == 255
+    assert "its process had died; revived" in house.server.log

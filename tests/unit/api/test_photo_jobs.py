@@ -1,0 +1,118 @@
+"""What photo jobs do when photos, models and processes fail, and how much work many photos are."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matting_api.jobs import photos, store
+from matting_api.jobs.store import Cancelled, Job, JobStore
+from matting_client import ServerUnavailable
+
+from tests.unit.api.conftest import wait_until
+
+MANY = 2000
+Make = Callable[..., bytes]
+
+
+def make_same(photo: bytes, name: str, asked: object) -> bytes:
+    return photo
+
+
+def new_job(folder: Path, names: list[str]) -> Job:
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / photos.SOURCE, "w") as archive:
+        for name in names:
+            archive.writestr(name, name)
+    return Job(folder.name, folder, {"names": names, "by_address": False, "webhook": "", "fields": {}}, len(names))
+
+
+def work(job: Job, make: Make) -> None:
+    photos.work(job, make, None, 1000, workers=2)
+
+
+def outcomes(job: Job) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    with zipfile.ZipFile(job.folder / photos.ARCHIVE) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    return files, json.loads(files.pop("results.json"))
+
+
+def test_a_photo_that_ends_the_server_is_left_out(tmp_path: Path) -> None:
+    job = new_job(tmp_path, ["a.png", "bad.png", "c.png"])
+    (tmp_path / photos.BEGUN).mkdir()
+    (tmp_path / photos.BEGUN / "000001").write_bytes(b"." * photos.MOST_BEGINS)  # as processes leave it
+    (tmp_path / photos.BEGUN / "000002").write_bytes(b"." * (photos.MOST_BEGINS - 1))
+    work(job, make_same)
+    files, told = outcomes(job)
+    assert files == {"a-cutout.png": b"a.png", "c-cutout.png": b"c.png"}
+    assert told[1]["error"]["code"] == "internal_error" and "bad.png" in told[1]["error"]["detail"]
+
+
+def test_what_nobody_foresaw_fails_one_photo_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def make(photo: bytes, name: str, asked: object) -> bytes:
+        if name == "b.png":
+            raise IndexError
+        return photo
+
+    job = new_job(tmp_path, ["a.png", "b.png"])
+    work(job, make)
+    files, told = outcomes(job)
+    assert list(files) == ["a-cutout.png"] and job.done == 2
+    assert told[1]["error"]["code"] == "internal_error"
+    assert "IndexError" in caplog.text
+
+
+def test_an_end_while_the_model_is_gone_fails_no_photo(tmp_path: Path) -> None:
+    asked_for = threading.Event()
+
+    def gone(photo: bytes, name: str, asked: object) -> bytes:
+        asked_for.set()
+        raise ServerUnavailable("127.0.0.1:1", problem="no answer")
+
+    job = new_job(tmp_path, ["a.png", "b.png"])
+    ending = threading.Thread(target=lambda: (asked_for.wait(), job.stop.set()))
+    ending.start()
+    with pytest.raises(Cancelled):
+        work(job, gone)
+    ending.join()
+    assert list((tmp_path / photos.RESULTS).iterdir()) == list((tmp_path / photos.BEGUN).iterdir()) == []
+    job.stop.clear()
+    work(job, make_same)
+    assert len(outcomes(job)[0]) == 2
+
+
+def test_a_job_that_gets_on_is_not_given_up(tmp_path: Path) -> None:
+    """However often the server is killed: only kills between which nothing was done count."""
+    job = new_job(tmp_path / "job", ["a.png", "b.png", "c.png"])
+    job.starts = store.MOST_STARTS - 1
+    job.save()
+    (job.folder / photos.RESULTS).mkdir()
+    (job.folder / photos.RESULTS / "000000.png").write_bytes(b"done before")
+    starts = []
+
+    def work_once(job: Job) -> None:
+        work(job, make_same)
+        starts.append(job.starts)
+
+    opened = JobStore(tmp_path, most=3, kept_seconds=60, work=work_once)
+    wait_until(lambda: opened.get(job.name).state in store.OVER)
+    opened.close()
+    assert opened.get(job.name).state == store.DONE and starts == [1]
+    assert outcomes(job)[0]["a-cutout.png"] == b"done before"
+
+
+def test_many_photos_are_no_more_work_each(tmp_path: Path) -> None:
+    """Also where all have the same name: nothing is searched through anew for each of them."""
+    job = new_job(tmp_path, [f"{number}/photo.png" for number in range(MANY)])
+    start = time.process_time()
+    work(job, make_same)
+    spent = time.process_time() - start
+    assert spent < 6  # s of CPU; it takes 1, and took 20 when each photo searched the folder and opened the archive
+    files, told = outcomes(job)
+    assert [files[each["file"]].decode() for each in told] == job.order["names"]

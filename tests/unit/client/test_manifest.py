@@ -1,0 +1,40 @@
+"""`matting cutout --manifest`: a row for each photo, for spreadsheets, and more of them when it goes on."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, Entry
+
+from tests.unit.client.conftest import RunCommand
+from tests.unit.client.pictures import astronaut, file_of
+
+LOCAL = ("--engine", "local")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(BYTE_ORDER_MARK) and text.count(BYTE_ORDER_MARK) == 1
+    return list(csv.DictReader(text.removeprefix(BYTE_ORDER_MARK).splitlines()))
+
+
+def test_each_photo_has_a_row(matting: RunCommand, tmp_path: Path, local: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "人.jpg").write_bytes(file_of(astronaut(150, 200), "JPEG", quality=95))
+    (tmp_path / "in" / "bad.jpg").write_bytes(b"\xff\xd8\xff nothing more")
+    command = ("cutout", "in", "-o", "out/", "--manifest", "m.csv", *LOCAL)
+    assert matting(*command).returncode == 1
+    found = {row["photo"]: row for row in rows(tmp_path / "m.csv")}
+    assert list(next(iter(found.values()))) == list(COLUMNS)
+    good, bad = found["in/人.jpg"], found["in/bad.jpg"]
+    assert (good["state"], good["file"], good["width"], good["height"]) == ("done", "out/人.png", "200", "150")
+    assert good["found"] == "yes" and 0 <= float(good["uncertainty"]) < 1 and int(good["model_ms"]) >= 0
+    assert bad["state"] == "failed" and "bad.jpg" in bad["reason"] and bad["file"] == bad["width"] == ""
+    assert matting(*command, "--skip-existing").returncode == 1
+    assert [row["photo"] for row in rows(tmp_path / "m.csv")].count("in/bad.jpg") == 2
+    assert matting(*command[:-3], "none/m.csv", *LOCAL).returncode == 2
+
+
+def test_no_cell_is_a_formula() -> None:
+    assert Entry("=1+1.jpg", "failed", reason="@x").row()[0] == "'=1+1.jpg"
