@@ -208,7 +208,7 @@ def test_keys_alone(page: Page, editor: Editor, tmp_path: Path) -> None:
     expect(editor.dialog).to_have_count(0)
 
 
-def test_two_fingers_zoom_and_paint_nothing(visit: Visit, photos: Path) -> None:
+def test_two_fingers_zoom_and_one_or_a_pen_paints(visit: Visit, photos: Path) -> None:
     page = visit(size=(390, 844), has_touch=True, is_mobile=True)
     cut_out(page, photos / "astronaut.jpg")
     editor = Editor(page).open()
@@ -236,6 +236,14 @@ def test_two_fingers_zoom_and_paint_nothing(visit: Visit, photos: Path) -> None:
     touch("touchEnd")
     editor.wait()
     expect(editor.button("Undo")).to_be_enabled()
+    page.evaluate("addEventListener('pointerdown', (event) => (window.kind = event.pointerType), true)")
+    made = page.evaluate("document.querySelector('dialog.editor').editor.changes")
+    for kind, far in (("mousePressed", 0), ("mouseMoved", 15), ("mouseMoved", 30), ("mouseReleased", 30)):
+        place = {"x": x - 60 + far, "y": y + 60, "button": "left", "buttons": 1, "clickCount": 1}
+        devtools.send("Input.dispatchMouseEvent", {"type": kind, **place, "pointerType": "pen", "force": 0.5})
+    editor.wait()
+    assert page.evaluate("window.kind") == "pen"
+    assert page.evaluate("document.querySelector('dialog.editor').editor.changes") == made + 1
     editor.done()
 
 

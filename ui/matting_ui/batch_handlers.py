@@ -53,7 +53,7 @@ class Handlers:
         """Do what is to be done, and show each photo as it finishes."""
         batch = batch or Batch()
         options = self._options(request, values)
-        self._start(batch, batch.claim(options, bool(values.get("alpha"))), options, values, request)
+        self._start(batch, batch.claim(options, bool(values.get("alpha"))), options, request, _shop(values))
         yield from self.watch(batch, request)
 
     def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
@@ -61,7 +61,9 @@ class Handlers:
         batch, number = batch or Batch(), int(values_of(event)["number"])
         if values_of(event)["action"] == "retry":
             options = self._options(request, values)
-            self._start(batch, batch.claim_again(number, options, bool(values.get("alpha"))), options, values, request)
+            self._start(
+                batch, batch.claim_again(number, options, bool(values.get("alpha"))), options, request, _shop(values)
+            )
         elif values_of(event)["action"] == "discard":
             batch.discard(number)
 
@@ -152,11 +154,11 @@ class Handlers:
             raise shown(error, request) from None
 
     def _start(
-        self, batch: Batch, items: list[Item], options: Options, values: dict[str, Any], request: gr.Request
+        self, batch: Batch, items: list[Item], options: Options, request: gr.Request, shop: str = controls.NO_SHOP
     ) -> None:
         code = code_of(request)
         for item in items:
-            item.shop = values.get("shop", controls.NO_SHOP)
+            item.shop = shop
             self.pool.submit(self._one, batch, item, options, code).add_done_callback(lambda _: batch.changed.set())
 
     def _one(self, batch: Batch, item: Item, options: Options, code: str) -> None:
@@ -227,6 +229,10 @@ class Handlers:
         ]
         line = words["batch_counts"].format(**counts(items)) if items else words["batch_waiting"]
         return cards, len(items), line
+
+
+def _shop(values: dict[str, Any]) -> str:
+    return str(values.get("shop", controls.NO_SHOP))
 
 
 def _address(path: str) -> str:

@@ -76,6 +76,10 @@ def test_a_picture_behind(api: httpx.Client) -> None:
     files = {"image_file": encode(np.zeros((40, 50, 3), np.uint8)), "bg_image_file": wall}
     assert (pixels(api.post(CUTOUT, files=files).content) == (10, 20, 30)).all()
     assert api.post(CUTOUT, files=files, params={"background": "red"}).status_code == 400
+    assert api.post(CUTOUT, files=files, params={"background": "blur"}).status_code == 400
+    for name in ("blur", "studio"):
+        drawn = api.post(CUTOUT, files={"image_file": files["image_file"]}, data={"background": name, "format": "jpg"})
+        assert (drawn.status_code, drawn.headers["content-type"]) == (200, "image/jpeg"), drawn.text
     assert error(api.post(ALPHA, files=files))["code"] == "unsupported_parameter"
 
 

@@ -51,6 +51,7 @@ def test_the_default_folder(matting: RunCommand, photo: Path, tmp_path: Path) ->
         ("o.jpg", [], "JPEG", "RGB"),
         ("o.png", ["--background", "#102030"], "PNG", "RGB"),
         ("o.webp", ["--background", "white", "--quality", "100"], "WEBP", "RGB"),
+        ("o.jpg", ["--background", "blur"], "JPEG", "RGB"),
         ("o.png", ["--alpha-only"], "PNG", "L"),
         ("o.JPEG", ["--format", "jpg"], "JPEG", "RGB"),
         ("o.png", ["--scale", "50%", "--position", "0% 100%"], "PNG", "RGBA"),
