@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from matting_client.processing.sampling import chosen
 from matting_client.types import Picture
 
 ROWS = 512  # rows blended at a time, so that large photos need little memory
@@ -18,13 +19,14 @@ def cutout_rgba(fgr: Picture, pha: Picture) -> Picture:
 
 
 def _blend(fgr: Picture, pha: Picture, bgr: Picture) -> Picture:
-    """Pha fgr + (1 - pha) bgr in rounded integers; `bgr` (H, W, 3) or (3,)."""
+    """Pha fgr + (1 - pha) bgr in rounded integers; `bgr` (H, W, 3) or (3,). Only the edge's pixels are calculated."""
     out = np.empty_like(fgr)
-    for top in range(0, fgr.shape[0], ROWS):
-        rows = slice(top, top + ROWS)
-        a = pha[rows, :, None].astype(np.uint16)
-        below = bgr[rows] if bgr.ndim == 3 else bgr
-        out[rows] = (fgr[rows] * a + below * (255 - a) + 127) // 255
+    out[:] = bgr
+    cv2.copyTo(fgr, cv2.compare(pha, 255, cv2.CMP_EQ), out)
+    near, alphas, result = fgr.reshape(-1, 3), pha.reshape(-1), out.reshape(-1, 3)
+    for places in chosen((pha.shape[0], pha.shape[1]), lambda rows: (pha[rows] > 0) & (pha[rows] < 255)):
+        a = alphas.take(places)[:, None].astype(np.uint16)
+        result[places] = (near.take(places, 0) * a + result.take(places, 0) * (255 - a) + 127) // 255
     return out
 
 

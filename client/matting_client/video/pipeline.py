@@ -16,7 +16,7 @@ from matting_client.types import Picture
 from matting_client.video.background import Background
 from matting_client.video.source import Source
 from matting_client.video.still import Still
-from matting_client.video.stream import IN_FLIGHT, cutouts, in_order
+from matting_client.video.stream import IN_FLIGHT, cutouts, in_order, pixel_workers
 from matting_client.video.temporal import REACH
 
 
@@ -50,7 +50,7 @@ def render(
     first : number of the first frame that is wanted. The frames before are read but not cut out, but for those within
         reach of it.
     still : the state behind frame `first - 1`.
-    in_flight : frames that are worked on at once, at each of the two stages.
+    in_flight : frames that the model gets at once.
 
     Returns
     -------
@@ -82,5 +82,6 @@ def render(
                 behind = plan.background.behind(cutout, Fraction(tick) * plan.source.clip.time_base)
                 yield cutout, behind, tick, state
 
-    with ThreadPoolExecutor(in_flight) as pool:
-        yield from in_order(pool, draw, placed(), in_flight)
+    workers = pixel_workers(in_flight)
+    with ThreadPoolExecutor(workers) as pool:
+        yield from in_order(pool, draw, placed(), workers)

@@ -47,8 +47,8 @@ class Still:
         changed = cv2.dilate(moved, np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8))
         wide = cv2.resize(changed, (pha.shape[1], pha.shape[0]), interpolation=cv2.INTER_NEAREST)
         return Still(
-            np.where(changed[..., None] > 0, seen, self.seen),
-            np.where(wide > 0, pha, self.shown),
+            cv2.copyTo(seen, changed, self.seen.copy()).astype(np.uint8, copy=False),
+            cv2.copyTo(pha, wide, self.shown.copy()).astype(np.uint8, copy=False),
         )
 
     def save(self, path: Path) -> None:

@@ -17,6 +17,7 @@ from matting_client.engine import AsyncEngine, Engine
 from matting_client.errors import InputError
 from matting_client.options import Options
 from matting_client.processing.letterbox import inner
+from matting_client.system import usable_cores
 from matting_client.types import Image
 from matting_client.video.still import Still
 from matting_client.video.temporal import REACH, Look, Window
@@ -52,6 +53,11 @@ class Frame:
         if refine:
             return processing.refine(self.rgb, self.square, self.pha, self.box)
         return processing.unletterbox(self.pha, self.box)
+
+
+def pixel_workers(in_flight: int) -> int:
+    """Frames whose pixels are worked on at once: those beyond the cores would only take memory."""
+    return min(in_flight, usable_cores())
 
 
 class Frames:
@@ -149,7 +155,7 @@ def cutouts(
     smooth : let neighbouring frames agree; else each is a photo of its own.
     still : the state behind the frame before, to go on from.
     skip : so many frames at the beginning are only there for the others' sake.
-    in_flight : frames that are worked on at once.
+    in_flight : frames that the model gets at once.
 
     Raises
     ------
@@ -171,7 +177,7 @@ def cutouts(
         answered = in_order(pool, ask, map(checked.check, frames), in_flight)
         averaged = _smoothed(answered) if smooth else answered
         wanted = (frame for number, frame in enumerate(averaged) if number >= skip)
-        for frame, pha in in_order(pool, finish, wanted, in_flight):
+        for frame, pha in in_order(pool, finish, wanted, pixel_workers(in_flight)):
             if smooth:
                 state = state.after(inner(frame.square, frame.box), pha)
                 pha = state.shown if state.shown is not None else pha

@@ -40,7 +40,15 @@ CODECS = {
         "libvpx-vp9",
         "yuv420p",
         "yuva420p",
-        {"deadline": "realtime", "cpu-used": "7", "row-mt": "1", "crf": "24", "b": "0", "auto-alt-ref": "0"},
+        {
+            "deadline": "realtime",
+            "cpu-used": "7",
+            "row-mt": "1",
+            "crf": "24",
+            "b": "0",
+            "auto-alt-ref": "0",
+            "lag-in-frames": "0",  # else 25 frames wait in each of the two encoders, of colours and of alpha
+        },
         ("opus", "vorbis"),
     ),
     ".mov": Codec(
