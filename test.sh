@@ -66,6 +66,7 @@ wait
 .venv/bin/mypy
 wait
 failed=0
-.venv/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 tests/unit tests/ui tests/attack || failed=$?
+# One thread each: two processes whose torch takes both cores would wait for each other.
+OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 tests/unit tests/ui tests/attack || failed=$?
 .venv/bin/python -m pytest tests/protocol || failed=$? # alone: they watch the clock, and what is left behind on the machine
 exit $failed
