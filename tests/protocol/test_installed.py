@@ -30,7 +30,7 @@ FOLDERS = {  # of the clone, and the package that each becomes
     "training": "matting_training",
     "ui": "matting_ui",
 }
-READ = {".py", ".css", ".html", ".js", ".json", ".onnx", ".xml", ".bin", ".pbtxt", ".safetensors"}
+READ = {".py", ".css", ".html", ".js", ".json", ".onnx", ".xml", ".bin", ".pbtxt", ".safetensors", ".tflite"}
 TOP_FILES = ("pyproject.toml", "README.md", "LICENSE", "THIRD_PARTY.md")
 
 
@@ -102,6 +102,7 @@ def test_the_wheels_hold_all_that_is_read(wheels: tuple[Path, Path]) -> None:
         "matting_server/backend/onnxruntime/model.py",
         "matting_models/matting_512/1/model.int8.bin",
         "matting_client/presets.json",
+        "matting_client/weights/face_detection_short_range.tflite",
     } <= wanted
     assert wanted <= packed, sorted(wanted - packed)
     assert any(name.endswith(".dist-info/licenses/THIRD_PARTY.md") for name in packed)
