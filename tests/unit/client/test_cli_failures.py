@@ -56,7 +56,7 @@ def one_line(stderr: bytes) -> str:
         (["--wait", "nan"], "--wait: got nan, expected 0 or more seconds"),
         (["--engine", "gpu"], "engine: got 'gpu', expected triton or local"),
         (["--url", "https://x:1"], "url: got 'https://x:1'"),
-        (["--engine", "local", "--model", "../x"], "got model '../x'"),
+        (["--engine", "local", "--model", "../x"], "model: got '../x', expected a name"),
         (["--engine", "local", "--model", "matting_9"], "model.onnx: got no such file"),
         (["--wrong"], "unrecognized arguments: --wrong"),
     ],
