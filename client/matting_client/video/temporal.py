@@ -47,7 +47,8 @@ class Look:
     pha : (h, w) uint8, the model's alpha.
     grey : (h/2, w/2) uint8 that the flow is found in.
     light : the same, smoothed, as frames are compared by.
-    solid : (h/2, w/2) float32, how much of each pixel is the subject, for `of_subject`.
+    solid : (h/2, w/2) float32, how much each pixel counts as the subject.
+    around : the same, smoothed: how much of the subject is near.
     """
 
     rgb: Picture
@@ -55,6 +56,7 @@ class Look:
     grey: Picture = field(init=False)
     light: Float = field(init=False)
     solid: Float = field(init=False)
+    around: Float = field(init=False)
 
     def __post_init__(self) -> None:
         if self.rgb.shape[:2] != self.pha.shape:
@@ -65,13 +67,14 @@ class Look:
         object.__setattr__(self, "grey", reduced)
         share = cv2.resize(self.pha, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         object.__setattr__(self, "solid", share * share + np.float32(AIR))
+        object.__setattr__(self, "around", cv2.GaussianBlur(self.solid, (0, 0), NEAR))
         object.__setattr__(self, "light", cv2.GaussianBlur(reduced, (3, 3), 0).astype(np.float32))
 
     def of_subject(self, values: Float) -> Float:
         """Values (h/2, w/2[, C]) of the subject around each pixel: their mean, weighted by how much is the subject."""
-        weight = self.solid if values.ndim == 2 else cv2.merge([self.solid] * values.shape[2])
-        total = cv2.GaussianBlur(cv2.multiply(values, weight), (0, 0), NEAR)
-        mean: Float = cv2.divide(total, cv2.GaussianBlur(weight, (0, 0), NEAR))
+        channels = 1 if values.ndim == 2 else values.shape[2]
+        total = cv2.GaussianBlur(cv2.multiply(values, cv2.merge([self.solid] * channels)), (0, 0), NEAR)
+        mean: Float = cv2.divide(total, cv2.merge([self.around] * channels))
         return mean
 
 
