@@ -45,7 +45,7 @@ def test_it_holds_every_package() -> None:
     extras = project["project"]["optional-dependencies"]
     groups = [group for text in steps("RUN") for group in re.findall(r"\.\[([a-z,]+)\]", text)]
     wanted = {extra for group in groups for extra in group.split(",")}
-    assert wanted == {"serve", "ui", "container", "gpu"} and wanted <= set(extras)
+    assert wanted == {"serve", "ui", "trace", "container", "gpu"} and wanted <= set(extras)
     assert "/opt/venv/bin" in image.environment(DOCKERFILE)["PATH"]
 
 
