@@ -76,12 +76,13 @@ def model_file(model: str, repository: Path | None = None) -> Path:
 
     Raises
     ------
-    OptionError
-        The name is none.
     ModelError
-        There is no repository.
+        The name is none, or there is no repository.
     """
-    name, version = split_model(model)
+    try:
+        name, version = split_model(model)
+    except OptionError as error:
+        raise ModelError("", problem=error) from None
     folder = model_repository(repository) / name
     found = [int(path.name) for path in folder.glob("[1-9]*") if path.name.isdecimal()]
     return folder / (version or str(max(found, default=1))) / MODEL_FILE
