@@ -20,9 +20,9 @@ def cutout_rgba(fgr: Picture, pha: Picture) -> Picture:
 
 def _blend(fgr: Picture, pha: Picture, bgr: Picture) -> Picture:
     """Pha fgr + (1 - pha) bgr in rounded integers; `bgr` (H, W, 3) or (3,). Only the edge's pixels are calculated."""
-    out = np.empty_like(fgr)
+    out = np.empty(fgr.shape, np.uint8)
     out[:] = bgr
-    cv2.copyTo(fgr, cv2.compare(pha, 255, cv2.CMP_EQ), out)
+    cv2.copyTo(fgr, (pha == 255).view(np.uint8), out)  # OpenCV's own comparison refuses a single pixel
     near, alphas, result = fgr.reshape(-1, 3), pha.reshape(-1), out.reshape(-1, 3)
     for places in chosen((pha.shape[0], pha.shape[1]), lambda rows: (pha[rows] > 0) & (pha[rows] < 255)):
         a = alphas.take(places)[:, None].astype(np.uint16)
