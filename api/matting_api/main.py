@@ -112,6 +112,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
 
 def _site(settings: Settings, folder: Path) -> ASGIApp:
+    import matting_ui.gradio_import  # noqa: F401 - before all that import Gradio
+
     from matting_api.site import create_site
 
     return create_site(settings, folder)

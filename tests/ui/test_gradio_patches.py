@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,17 @@ def test_nothing_else_touches_them(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert re.findall(r"(?<!self)(?<!cls)\._(?!_)\w+", text) == []
     assert re.findall(r"^(?:from|import) gradio\.\w+.*", text, re.MULTILINE) == []
+
+
+def test_gradio_writes_no_stubs_when_it_is_imported() -> None:
+    """They are for editors, and half of the time."""
+    script = """
+import sys
+stubs = []
+sys.addaudithook(lambda event, given: stubs.append(given) if event == "open" and ".pyi" in str(given[0]) else None)
+import matting_ui.gradio_import
+import gradio, inspect
+assert not stubs, stubs
+assert inspect.getfile(gradio.Textbox)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
