@@ -30,6 +30,7 @@ from skimage import data
 from matting_bench.server_process import READY_SECONDS, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
+UNPACKED = ROOT / "cache" / "debian"
 ANSWER_SECONDS = 120.0
 NGINX = """
 daemon off;
@@ -99,6 +100,14 @@ class Tally:
     lost: list[str] = field(default_factory=list)
 
 
+def find_nginx() -> str:
+    """The machine's nginx, or the one that `./test.sh` unpacked; SystemExit where there is none."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:{UNPACKED}/usr/sbin")
+    if program is None:
+        raise SystemExit("got no nginx, expected it on the path; install it, or run ./test.sh, which unpacks one")
+    return program
+
+
 def start_nginx(folder: Path, replicas: list[Replica]) -> tuple[subprocess.Popen[bytes], int]:
     """The balancer, with deploy/'s configuration for these replicas; returns it and its port."""
     (port,) = free_ports(1)
@@ -107,12 +116,8 @@ def start_nginx(folder: Path, replicas: list[Replica]) -> tuple[subprocess.Popen
     site = re.sub(r"( *server 10\.0\.0\.\d+:7860 [^\n]*\n)+", lambda _: servers, site)
     user = "user root;" if os.getuid() == 0 else ""
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user=user, site=site))
-    unpacked = ROOT / "cache" / "debian"
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:{unpacked}/usr/sbin")
-    if program is None:
-        raise SystemExit("nginx is not installed")
-    environment = {**os.environ, "LD_LIBRARY_PATH": f"{unpacked}/usr/lib/x86_64-linux-gnu"}
-    return subprocess.Popen([program, "-p", str(folder), "-c", str(folder / "nginx.conf")], env=environment), port
+    environment = {**os.environ, "LD_LIBRARY_PATH": f"{UNPACKED}/usr/lib/x86_64-linux-gnu"}
+    return subprocess.Popen([find_nginx(), "-p", str(folder), "-c", str(folder / "nginx.conf")], env=environment), port
 
 
 def call(port: int, photo: bytes, stop: threading.Event, tally: Tally) -> None:
@@ -183,6 +188,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=180.0, help="of load (default: %(default)s)")
     parser.add_argument("--pause", type=float, default=20.0, help="seconds between kills (default: %(default)s)")
     given = parser.parse_args()
+    find_nginx()  # before the replicas are started
     result = run(given.replicas, given.callers, given.seconds, given.pause)
     print(json.dumps(result, indent=2))
     return 1 if result["lost"] else 0
