@@ -17,10 +17,9 @@ import cv2
 import numpy as np
 from matting_client.errors import MattingError
 from matting_client.imaging.decode import read_photo
+from matting_client.types import U8
 from matting_training.data.pairs import DataError, find_pairs
-from numpy.typing import NDArray
 
-Array = NDArray[np.uint8]
 PHOTO, CORRECTION = "photo", "correction"  # names without suffix, of which any or none may follow
 LEARN, HELD_OUT = "learn", "val_box"  # names of the sets
 LEAST = 8  # corrected photos: fewer tell neither what to learn nor whether it was learnt
@@ -84,7 +83,7 @@ def _one(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def read_sample(sample: Sample) -> tuple[Array, Array]:
+def read_sample(sample: Sample) -> tuple[U8, U8]:
     """Photo (H, W, 3) and alpha (H, W), upright, 0..255, at most `LONGEST` long.
 
     Raises
@@ -112,12 +111,12 @@ def read_sample(sample: Sample) -> tuple[Array, Array]:
     return _shrink(rgb), _shrink(np.ascontiguousarray(alpha))
 
 
-def _shrink(picture: Array) -> Array:
+def _shrink(picture: U8) -> U8:
     scale = LONGEST / max(picture.shape[:2])
     if scale >= 1:
         return picture
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-    small: Array = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small: U8 = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     return small
 
 

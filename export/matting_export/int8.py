@@ -17,13 +17,12 @@ from matting_client.processing.letterbox import inner
 from matting_client.repository import CONTRACT_FILE, INT8_FILE
 from matting_client.runtime.cpu import CpuModel, openvino_core
 from matting_client.runtime.precision import cpu_flags, int8_digest, int8_kind
+from matting_client.types import U8
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
-from numpy.typing import NDArray
 
 from matting_export.metadata import INPUT, write_contract
 from matting_export.tolerances import ParityError
 
-Array = NDArray[np.uint8]
 CALIBRATION, CHECKED = 64, 64  # photos
 LARGEST_MEAN = 4e-3  # absolute difference to fp32, in 0..1
 LARGEST_LOSS = 0.05  # relative growth of the error, in the edge band and of the whole alpha
@@ -96,7 +95,7 @@ def _spread(pairs: list[Pair], count: int) -> list[Pair]:
     return [pairs[i] for i in chosen]
 
 
-def quantise(path: Path, photos: list[Array]) -> ov.Model:
+def quantise(path: Path, photos: list[U8]) -> ov.Model:
     """The served graph with fake quantisers, its interface unchanged, calibrated with inputs (1, S, S, 3).
 
     Made on OpenVINO's own graph: as ONNX with Q/DQ nodes OpenVINO 2026.4 rounds some products and concatenations to
@@ -155,7 +154,7 @@ def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair]) -> Gated:
     return Gated(float(np.mean(means)), edge[0], edge[1], whole[0], whole[1], len(pairs))
 
 
-def _mean(a: Array, b: Array) -> float:
+def _mean(a: U8, b: U8) -> float:
     return float(np.abs(a.astype(np.int16) - b).mean() / 255)
 
 

@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from matting_client.runtime.cpu import CpuModel
-from numpy.typing import NDArray
+from matting_client.types import U8
 
 from matting_export.tolerances import GATES, compare, photos
 
-Array = NDArray[np.uint8]
 IMAGE = os.environ.get("TRITON_IMAGE", "nvcr.io/nvidia/tritonserver:26.07-py3")  # TensorRT 11.1; the one that serves
 TRTEXEC = Path("/usr/src/tensorrt/bin/trtexec")  # in the container
 MOUNTED = Path("/models")  # the repository, where docker starts the container
@@ -82,7 +81,7 @@ def docker_command(repository: Path, model: str, size: int) -> str:
     return shlex.join(docker(repository, trtexec(MOUNTED, model, size)))
 
 
-def read_output(path: Path, shape: tuple[int, ...]) -> Array:
+def read_output(path: Path, shape: tuple[int, ...]) -> U8:
     """The alphas in a file that `trtexec --exportOutput` wrote."""
     (tensor,) = [entry for entry in json.loads(path.read_text()) if entry["name"] == "alpha"]
     return np.array(tensor["values"], np.float64).astype(np.uint8).reshape(shape)
@@ -93,7 +92,7 @@ def _call(command: list[str]) -> None:
 
 
 def publish_plan(
-    repository: Path, model: str, size: int, pictures: list[Array], run: Run = _call
+    repository: Path, model: str, size: int, pictures: list[U8], run: Run = _call
 ) -> dict[str, dict[str, float]]:
     """Build a plan beside the model, compare it with fp32 at every batch size served, and only then give it its name.
 

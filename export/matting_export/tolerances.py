@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from matting_client.processing import letterbox
-from numpy.typing import NDArray
+from matting_client.types import U8
 
-Array = NDArray[np.uint8]
 BATCHES = (1, 3, 8)
 
 
@@ -32,14 +31,14 @@ class ParityError(ValueError):
     """An exported file computes something else; the message says where and by how much."""
 
 
-def photos(pictures: list[Array], size: int) -> Array:
+def photos(pictures: list[U8], size: int) -> U8:
     """As many inputs as the largest batch has: the pictures letterboxed, then mirrored, then darkened, in turns."""
     variants = [p for q in pictures for p in (q, q[:, ::-1], (q * 0.6).astype(np.uint8))]
     chosen = [variants[i % len(variants)] for i in range(max(BATCHES))]
     return np.stack([letterbox(np.ascontiguousarray(picture), size)[0] for picture in chosen])
 
 
-def compare(want: Array, got: Array, name: str, gate: Gate) -> dict[str, float]:
+def compare(want: U8, got: U8, name: str, gate: Gate) -> dict[str, float]:
     """Largest and mean difference.
 
     Raises

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from matting_client.runtime.cpu import CpuModel
 from matting_client.runtime.precision import cpu_flags
+from matting_client.types import U8
 from matting_training.model.unet import MattingUNet
-from numpy.typing import NDArray
 
 from matting_export.fold import fold
 from matting_export.graph import Served
 from matting_export.tolerances import BATCHES, GATES, Gate, compare, photos
 
-Array = NDArray[np.uint8]
-Run = Callable[[Array], Array]
+Run = Callable[[U8], U8]
 BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
@@ -25,7 +24,7 @@ def torch_run(model: MattingUNet) -> Run:
     """The network itself, fp32, one photo at a time."""
     served = Served(model).eval()
 
-    def run(image: Array) -> Array:
+    def run(image: U8) -> U8:
         with torch.no_grad():
             return np.concatenate([served(torch.from_numpy(one[None])).numpy() for one in image])
 
@@ -45,7 +44,7 @@ def onnxruntime_run(path: Path, optimise: bool = True) -> Run:
 
 
 def verify(
-    model: MattingUNet, path: Path, size: int, pictures: list[Array], half: bool = False
+    model: MattingUNet, path: Path, size: int, pictures: list[U8], half: bool = False
 ) -> dict[str, dict[str, float]]:
     """Compare every engine at every batch size with the network.
 

@@ -20,12 +20,11 @@ import cv2
 import numpy as np
 from matting_client import MattingClient, MattingError
 from matting_client.connection import open_engine
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
+from matting_training.types import Array
 
-Array = NDArray[np.uint8]
 SURE = 8  # steps of 255 from 0 or 255 that still count as sure
 MARGIN = 0.02  # share of the longer side that a repaired place lies away from every edge the model sees
 PATCH = 0.008  # share of the longer side: radius of the smallest patch that counts

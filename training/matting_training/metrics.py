@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Alpha = NDArray[np.float64]
+from matting_training.types import Alpha
 
 
 def sad(pred: Alpha, pha: Alpha) -> float:

@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from matting_training.data.pairs import PICTURES, DataError
+from matting_training.types import Array, Float
 
-Array = NDArray[np.uint8]
-Float = NDArray[np.float32]
 SAME, OTHER = 9.0, 30.0  # difference from the ground, in steps of 255, of what is surely ground and surely not
 PLAIN_BORDER = 0.85  # share of the border that must have the ground's colour
 AREA = (0.02, 0.8)  # of the picture that a subject may cover

@@ -9,14 +9,13 @@ import cv2
 import numpy as np
 import torch
 from matting_client.processing import letterbox, unletterbox
-from numpy.typing import NDArray
 
 from matting_training.data.pairs import Pair, read_alpha, read_rgb
 from matting_training.metrics import score
 from matting_training.model.unet import MattingUNet
 from matting_training.process import autocast
+from matting_training.types import Array
 
-Array = NDArray[np.uint8]
 Predict = Callable[[Array], Array]
 
 

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 from matting_client import Cutout, Options, processing
 from matting_client.options import MAX_ERODE
-from numpy.typing import NDArray
+from matting_client.types import Picture
 
-Picture = NDArray[np.uint8]
 SIDE = 1280  # pixels of the long side
 
 

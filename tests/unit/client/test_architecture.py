@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -25,6 +26,7 @@ LONG_FILES = {
 LONG_FUNCTIONS = {
     "ui/matting_ui/app.py:mount_page": "one call of Gradio for each part of the page, in the order of the page"
 }
+FOLDERS = ("client", "server", "training", "export", "api", "ui", "benchmarks")
 OURS = {f"matting_{name}" for name in ("server", "training", "export", "api", "ui", "bench")}
 
 
@@ -148,3 +150,9 @@ def test_files_and_functions_fit_a_reader() -> None:
                     long_functions.add(f"{name}:{node.name}")
     assert long_files <= set(LONG_FILES)
     assert long_functions <= set(LONG_FUNCTIONS)
+
+
+def test_arrays_are_named_in_one_place_of_each_package() -> None:
+    named = re.compile(r"^\w+ = NDArray\[", re.MULTILINE)
+    found = [path for folder in FOLDERS for path in files(ROOT / folder) if named.search(path.read_text())]
+    assert found and {path.name for path in found} == {"types.py"}

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Array = NDArray[np.uint8]
-Points = NDArray[np.float64]
+from matting_training.types import Array, Points
+
 FINE = 2  # strands are drawn so many times larger, so that they may be half a pixel thin
 FIXED = 4  # bits of a pixel's fraction in OpenCV's drawing
 UPPER = 0.55  # share of the subject's height, from the top, in which hair may grow

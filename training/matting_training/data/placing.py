@@ -9,7 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Array = NDArray[np.uint8]
+from matting_training.types import Array
+
 STRONG = (0.2, 30.0)  # how often a whole subject tilts strongly, and the standard deviation then, in degrees
 
 

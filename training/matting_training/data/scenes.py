@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from matting_client.processing import PAD_RGB
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from matting_training.data.placing import View, touched_borders
+from matting_training.types import Array
 
-Array = NDArray[np.uint8]
 Scene = tuple[Array, Array]
 SCENES = {
     "group": "two to fifteen people beside and before each other: all stay",

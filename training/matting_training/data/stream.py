@@ -14,15 +14,14 @@ import numpy as np
 import torch
 from matting_client.processing import PAD_RGB
 from numpy.random import Generator
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from matting_training.data.hair import cut_gaps, draw_lines, draw_strands
 from matting_training.data.placing import place, random_background
 from matting_training.data.scenes import MAKERS, SCENES, Cast, texture, turned
+from matting_training.types import Array
 
-Array = NDArray[np.uint8]
 GAPS = 0.6  # of the subjects with extra hairs, how many also get gaps between locks
 TEXTURES = 0.4  # of the pictures without a subject, how many are a pattern
 LINES = 0.15  # of the random backgrounds, how many get lines

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from matting_client import Cutout, Limits, MattingError, OptionError, Options
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT, encode
@@ -17,7 +16,7 @@ from matting_client.processing.backdrops import BACKDROPS, BLUR, DRAWN
 from matting_client.processing.crop import subject_box
 from matting_client.processing.edge import pixels
 from matting_client.processing.scene import MAX_BLUR, MAX_SIDE, Scene, compose_scene, has_ground, limited
-from numpy.typing import NDArray
+from matting_client.types import Picture
 
 from matting_ui import controls, download, ids
 from matting_ui.context import Studio, shown, words_of
@@ -27,7 +26,6 @@ from matting_ui.stage import Stage, another, samples, waited_since
 from matting_ui.store import Kept
 from matting_ui.theme import STATIC
 
-Picture = NDArray[np.uint8]
 QUALITY = 92
 GROUNDS = (ids.FROM_PICTURE, *BACKDROPS)  # what can stand behind the subject
 BLURRED = 12  # of the photo's own background, where it is chosen
