@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+from matting_client.cli.engine import add_engine
 from matting_client.cli.finishing import add_finishing
 from matting_client.cli.inputs import output_format
 from matting_client.cli.marks import add_marks
@@ -135,10 +136,9 @@ def _add_placing(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
-    """Where the model runs."""
+    """Where the model runs, and how pixels get there."""
+    add_engine(parser)
     add = parser.add_argument
-    add("--engine", default="triton", metavar="triton|local", help="a server, or this process (default: triton)")
-    add("--url", default="127.0.0.1:8001", help="grpc://host:port or http://host:port (default: %(default)s)")
     add(
         "--shared-memory",
         action=argparse.BooleanOptionalAction,
@@ -151,7 +151,6 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         default="pick_first",
         help="of gRPC, where --url names several servers (default: %(default)s)",
     )
-    add("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
 
 
 def _add_work(parser: argparse.ArgumentParser) -> None:

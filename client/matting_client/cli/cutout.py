@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 
 from matting_client.cli.arguments import parser, read_options
+from matting_client.cli.engine import open_client
 from matting_client.cli.inputs import Job, find_photos, plan
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.marks import read_correction
@@ -16,9 +16,8 @@ from matting_client.cli.progress import PhotoProgress
 from matting_client.cli.review import Review
 from matting_client.cli.work import Done, Work
 from matting_client.client import MattingClient
-from matting_client.connection import connect
 from matting_client.correction import Correction
-from matting_client.errors import MattingError, OptionError, ServerUnavailable
+from matting_client.errors import MattingError, OptionError
 from matting_client.manifest import DONE, FAILED, Entry, Manifest
 from matting_client.options import Options
 from matting_client.shop import Template, template
@@ -95,15 +94,6 @@ def _entry(future: Done, job: Job) -> Entry:
     return Entry(job.name, DONE, file, *outcome.size, outcome.seconds, not outcome.is_empty, outcome.uncertainty)
 
 
-def _open(given: argparse.Namespace) -> MattingClient:
-    try:
-        return connect(
-            given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy
-        )
-    except ServerUnavailable as error:
-        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
-
-
 def main(argv: list[str]) -> int:
     """Run `matting cutout`; returns its exit code.
 
@@ -135,7 +125,7 @@ def main(argv: list[str]) -> int:
     if jobs[0].target is None and sys.stdout.isatty():
         raise OptionError("standard output", "a terminal", "a file or a pipe", "add > cutout.png")
     manifest = Manifest(given.manifest, goes_on=given.skip_existing) if given.manifest else None
-    client = _open(given)
+    client = open_client(given, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
     if len(jobs) > 1:
         tune_for_many_photos()
     workers = given.jobs or min(8, usable_cores() + 2)

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.parser import Parser
-from matting_client.connection import connect
-from matting_client.errors import InputError, OptionError, ServerUnavailable
+from matting_client.errors import InputError, OptionError
 from matting_client.idphoto import PAPERS, IdAsked
 from matting_client.idsizes import sizes
 from matting_client.imaging.decode import read_bytes
@@ -42,9 +42,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--shift", type=float, default=0.0, metavar="-0.2..0.2", help="of the height, down (default: 0)")
     p.add_argument("--paper", metavar="|".join(PAPERS), help="a sheet to print instead of the photo")
     p.add_argument("--kinds", action="store_true", help="list what offices ask for, and end")
-    p.add_argument("--engine", default="triton", metavar="triton|local", help="a server, or this process")
-    p.add_argument("--url", default="127.0.0.1:8001", help="grpc://host:port or http://host:port")
-    p.add_argument("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
+    add_engine(p)
     return p
 
 
@@ -68,11 +66,7 @@ def main(argv: list[str]) -> int:
         raise OptionError("FILE", "no photo", "one", "or --kinds")
     asked = _asked(given)
     data = read_bytes(Path(given.photo))
-    try:
-        client = connect(given.engine, given.url, given.model)
-    except ServerUnavailable as error:
-        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
-    with client:
+    with open_client(given) as client:
         cutout = client.cutout(data, Options.from_preset("id-photo"), given.photo)
     try:
         made, photo = asked.make(cutout)

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.parser import Parser
-from matting_client.connection import connect
-from matting_client.errors import InputError, OptionError, ServerUnavailable
+from matting_client.errors import InputError, OptionError
 from matting_client.imaging.decode import read, read_bytes
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, encode, write
 from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, limited
@@ -40,9 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add("--blur", type=float, default=Scene.blur, metavar=f"0..{MAX_BLUR:g}", help="px at a 1024 px short side")
     add("--light", type=float, default=Scene.light, metavar="0..1", help="of the scene on it (default: %(default)s)")
     add("--shadow", type=float, default=Scene.shadow, metavar="0..1", help="its darkness (default: %(default)s)")
-    add("--engine", default="triton", metavar="triton|local", help="a server, or this process")
-    add("--url", default="127.0.0.1:8001", help="grpc://host:port or http://host:port")
-    add("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
+    add_engine(result)
     return result
 
 
@@ -61,11 +59,7 @@ def main(argv: list[str]) -> int:
         raise OptionError("-o", given.output, f"a name that ends with {', '.join(FORMAT_OF_SUFFIX)}", option="output")
     behind = limited(read(given.behind))
     data = read_bytes(Path(given.photo))
-    try:
-        client = connect(given.engine, given.url, given.model)
-    except ServerUnavailable as error:
-        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
-    with client:
+    with open_client(given) as client:
         cutout = client.cutout(data, name=given.photo)
     if cutout.is_empty:
         raise InputError(given.photo, "a photo in which nothing was found", "one with a clear foreground")

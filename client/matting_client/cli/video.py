@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import matting_client
+from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.parser import Parser
 from matting_client.cli.progress import FrameProgress
 from matting_client.client import MattingClient
-from matting_client.connection import connect
-from matting_client.errors import MattingError, OptionError, ServerUnavailable
+from matting_client.errors import MattingError, OptionError
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
 from matting_client.system import tune_for_many_photos
 from matting_client.video import job
@@ -75,9 +75,7 @@ def parser() -> argparse.ArgumentParser:
         default=True,
         help="the subject's own colours at the edge (default: on)",
     )
-    add("--engine", default="triton", metavar="triton|local", help="a server, or this process (default: triton)")
-    add("--url", default="127.0.0.1:8001", help="grpc://host:port or http://host:port (default: %(default)s)")
-    add("--model", default="matting_512", help="matting_512 or matting_1024 (default: %(default)s)")
+    add_engine(p)
     add("--jobs", type=int, default=4, metavar="N", help="frames at once (default: %(default)s)")
     return p
 
@@ -269,10 +267,7 @@ def main(argv: list[str]) -> int:
     source = _source(given)
     if result.kind not in (STANDARD, "%") and result.path.resolve() == Path(given.source).resolve():
         raise OptionError(f"-o {given.output}", problem="would replace the clip itself", remedy="choose another name")
-    try:
-        client = connect(given.engine, given.url, given.model)
-    except ServerUnavailable as error:
-        raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None
+    client = open_client(given)
     tune_for_many_photos()
     with Interruption("matting video") as interruption, client:
         try:
