@@ -17,6 +17,7 @@ from matting_api.request.parameters import (
     SIZES,
     TYPES,
 )
+from matting_api.request.scene import FORMATS as SCENE_FORMATS
 from matting_api.settings import MODELS
 
 Json = dict[str, Any]
@@ -169,5 +170,5 @@ OF_A_SCENE: Json = {
     "light": _place("How much the subject takes on of the scene's light.", 0, 1, Scene.light),
     "shadow": _place("How dark the subject's shadow on the ground is.", 0, 1, Scene.shadow),
     **{name: OF_OURS[name] for name in ("quality", "model")},
-    "format": choice_field("Of the result.", ("jpeg", "jpg", "png", "webp"), default="jpeg"),
+    "format": choice_field("Of the result.", SCENE_FORMATS, default="jpeg"),
 }
