@@ -27,6 +27,7 @@ SHM = Path("/dev/shm")
 # The python backend makes an empty python_env_XXXXXX here, whatever TMPDIR says, and leaves it when it is killed.
 _SCRATCH = Path("/tmp")
 _SCRATCH_NOTES = "scratch"
+_STARTING = "starting"  # its time says since when; it is gone once the server was ready
 _PROCESSES = Path("/proc")
 _UNBORN_SECONDS = 60.0
 # The whole name: `unet-matting-page-...` is the page's own business.
@@ -65,6 +66,7 @@ def clean_up(root: Path) -> None:
     """Remove the shared memory and the scratch folders of workspace ``root``, whose server has died."""
     for region in SHM.glob(f"{SHM_PREFIX}{root.name.removeprefix(FOLDER_PREFIX)}_*"):
         region.unlink(missing_ok=True)
+    note_scratch(root)  # of a server that died before it was ready
     notes = root / _SCRATCH_NOTES
     noted = set(notes.read_text().splitlines()) if notes.exists() else set()
     for folder, _ in _scratch_folders():
@@ -79,10 +81,20 @@ def withdraw_token(root: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def note_scratch(root: Path, since: float) -> None:
-    """Remember in ``root`` the scratch folders that appeared after ``since`` (Unix time)."""
+def expect_scratch(root: Path) -> None:
+    """Say in ``root`` that its server starts now: scratch folders that appear are taken for its own."""
+    (root / _STARTING).touch()
+
+
+def note_scratch(root: Path) -> None:
+    """Remember in ``root`` the scratch folders that appeared since `expect_scratch`; its server is ready, or dead."""
+    starting = root / _STARTING
+    if not starting.exists():
+        return
+    since = starting.stat().st_mtime
     with (root / _SCRATCH_NOTES).open("a") as notes:
         notes.writelines(f"{folder}\n" for folder, created in _scratch_folders() if created >= since)
+    starting.unlink()
 
 
 def _kill_orphans(root: Path) -> None:

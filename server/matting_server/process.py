@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -15,10 +16,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 _TAIL_LINES = 60
 _KILL_SECONDS = 5.0
 _GROUP_SECONDS = 1.0
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what a dead child leaves running, so that `Child.bury` sees all of it end.
+
+    Else that is the first process of the machine, and in a container nothing may be there that collects the dead.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 class Child:
@@ -97,17 +107,18 @@ class Child:
         """Kill what is left of its process group and collect it; for a child that has died, or must."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-            self._wait_for_group()
         self._process.wait(_KILL_SECONDS)
+        self._collect_orphans()
         self._reader.join(_KILL_SECONDS)
 
-    def _wait_for_group(self) -> None:
-        """Wait until what was killed is gone, with its memory; where nobody collects the dead, not for long."""
+    def _collect_orphans(self) -> None:
+        """Wait until what was killed is gone, with its memory; the child itself has been waited for."""
         end = time.monotonic() + _GROUP_SECONDS
-        while time.monotonic() < end:
-            self._process.poll()
-            os.killpg(self.pid, 0)  # raises when nobody is left
-            time.sleep(0.01)
+        with contextlib.suppress(ChildProcessError):  # nobody is left
+            while time.monotonic() < end:
+                pid, _ = os.waitpid(-self.pid, os.WNOHANG)
+                if pid == 0:
+                    time.sleep(0.01)
 
     def _read(self, stream: IO[str]) -> None:
         with stream:

@@ -17,6 +17,7 @@ from matting_server.health import Health
 from matting_server.managed_process import Listeners, Program, Service
 from matting_server.orphans import sweep
 from matting_server.ports import check_ports, listen
+from matting_server.process import adopt_orphans
 from matting_server.programs import GATEWAY, Sockets, gateway_addresses, gateway_program, page_program
 from matting_server.settings import Settings
 from matting_server.signals import StopSignals
@@ -129,7 +130,7 @@ class Supervisor:
         self._triton.stop(TRITON_STOP_SECONDS)
 
     def _triton_ready(self, triton: Service) -> None:
-        self._workspace.note_scratch(time.time() - triton.age)
+        self._workspace.note_scratch()
         self._announce(triton)
         self._triton_died = threading.Event()
         for model in self._models:
@@ -174,6 +175,7 @@ def serve(settings: Settings) -> None:
     ServeError
         When something is missing, or a service does not become ready.
     """
+    adopt_orphans()
     with StopSignals() as signals, contextlib.ExitStack() as opened:
         for folder in sweep():  # first of all: what is swept may still hold our ports
             log.info("removed %s, left behind by a server that was killed", folder)

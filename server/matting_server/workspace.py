@@ -34,6 +34,7 @@ from matting_server.orphans import (
     TOKEN_BYTES,
     UNBORN_PREFIX,
     clean_up,
+    expect_scratch,
     note_scratch,
     withdraw_token,
 )
@@ -108,13 +109,14 @@ class Workspace:
         with os.fdopen(descriptor, "w") as file:
             file.write(self.shm_token)
 
-    def note_scratch(self, since: float) -> None:
-        """Remember the scratch folders that appeared after ``since`` (Unix time), while the server was starting."""
-        note_scratch(self.root, since)
+    def note_scratch(self) -> None:
+        """Remember the scratch folders that appeared while the server was starting, which it is no longer."""
+        note_scratch(self.root)
 
     def clean_up(self) -> None:
-        """Remove what a server that died could not: its shared memory and its scratch folders."""
+        """Remove what a server that died could not: its shared memory and its scratch folders; another may start."""
         clean_up(self.root)
+        expect_scratch(self.root)
         for path in (self.http_socket, self.metrics_socket):  # the next server could not listen on them
             path.unlink(missing_ok=True)
 
@@ -162,6 +164,7 @@ def create_workspace(tmp: Path | None = None) -> Workspace:
     token = secrets.token_hex(TOKEN_BYTES)
     # Locked before it gets its name: another server that sweeps now cannot take it for an orphan.
     root = unborn.rename(tmp / f"{FOLDER_PREFIX}{token}")
+    expect_scratch(root)
     return Workspace(root, token, secrets.token_urlsafe(24), lock)
 
 

@@ -64,23 +64,29 @@ def test_sweep_leaves_folders_of_others(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_scratch_folders_of_a_dead_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("was_ready", [True, False])
+def test_scratch_folders_of_a_dead_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was_ready: bool) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(orphans, "_SCRATCH", scratch)
     (scratch / "python_env_before").mkdir()
-    workspace = create_workspace(tmp_path)
     time.sleep(0.05)
-    since = time.time()
+    workspace = create_workspace(tmp_path)
     time.sleep(0.05)
     (scratch / "python_env_ours").mkdir()
     (scratch / "python_env_used").mkdir()
-    workspace.note_scratch(since)
     (scratch / "python_env_used" / "file").write_text("somebody unpacked an environment here")
-    (scratch / "python_env_after").mkdir()
+    left = {"python_env_before", "python_env_used"}
+    if was_ready:
+        workspace.note_scratch()
+        (scratch / "python_env_after").mkdir()
+        left.add("python_env_after")
     workspace.clean_up()
-    assert {path.name for path in scratch.iterdir()} == {"python_env_before", "python_env_used", "python_env_after"}
+    assert {path.name for path in scratch.iterdir()} == left
+    time.sleep(0.05)
+    (scratch / "python_env_again").mkdir()  # of the next start, which does not get far either
     workspace.close()
+    assert {path.name for path in scratch.iterdir()} == left
 
 
 def test_processes_of_a_dead_server_are_killed(tmp_path: Path) -> None:

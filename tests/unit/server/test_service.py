@@ -170,6 +170,30 @@ def test_burying_takes_the_whole_group() -> None:
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
 
 
+def test_burying_collects_what_the_child_left() -> None:
+    """Without help from the first process of the machine: what nobody collects stays in the table for ever."""
+    code = """
+import os, sys, time
+import psutil
+from matting_server.process import Child, adopt_orphans
+adopt_orphans()
+lines = []
+start = "import subprocess; subprocess.Popen(['sleep', '60']); print('on', flush=True); input()"
+child = Child([sys.executable, "-c", start], dict(os.environ), lines.append)
+while not lines:
+    time.sleep(0.01)
+grandchild, = psutil.Process(child.pid).children()
+child.kill()
+while grandchild.ppid() != os.getpid():
+    time.sleep(0.01)
+child.bury()
+print(psutil.Process().children(), grandchild.is_running())
+"""
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[] False\n", done.stderr
+
+
 def test_stubborn_child_is_killed() -> None:
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
     lines: list[str] = []
