@@ -81,8 +81,8 @@ def test_nothing_else_touches_them(file: Path) -> None:
     assert re.findall(r"^(?:from|import) gradio\.\w+.*", text, re.MULTILINE) == []
 
 
-def test_gradio_writes_no_stubs_when_it_is_imported() -> None:
-    """They are for editors, and half of the time."""
+def test_neither_stubs_nor_plots_hold_anybody_up() -> None:
+    """Stubs, for editors, are half of the import; where matplotlib is installed, the first call waits for it."""
     script = """
 import sys
 stubs = []
@@ -91,5 +91,12 @@ import matting_ui.gradio_import
 import gradio, inspect
 assert not stubs, stubs
 assert inspect.getfile(gradio.Textbox)
+
+from gradio import route_utils
+from matting_ui import gradio_patches
+assert "with utils.MatplotlibBackendMananger()" in inspect.getsource(route_utils.call_process_api)
+gradio_patches.import_no_plots()
+with route_utils.utils.MatplotlibBackendMananger():
+    assert "matplotlib" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

@@ -145,6 +145,14 @@ def test_backgrounds_of_ours_and_hands_in_the_picture(page: Page, site: Site, ph
     assert np.median(difference[560:700, 240:560]) <= 3 < np.percentile(difference[:300, :150], 60)
 
 
+def test_the_page_travels_compressed(site: Site) -> None:
+    zipped, plain = (httpx.get(site.url, headers={"Accept-Encoding": coding}) for coding in ("br, gzip", "identity"))
+    assert zipped.headers["Content-Encoding"] == "gzip" and "Content-Encoding" not in plain.headers
+    assert "Accept-Encoding" in zipped.headers["Vary"]
+    assert zipped.text == plain.text
+    assert int(zipped.headers["Content-Length"]) < 120_000 < int(plain.headers["Content-Length"])
+
+
 def test_about(page: Page) -> None:
     open_tab(page, ids.TAB_ABOUT)
     card = page.locator(f"#{ids.ABOUT_CARD}")
@@ -213,7 +221,7 @@ def test_everything_is_reached_with_the_keyboard(page: Page, photos: Path) -> No
 
 @pytest.fixture
 def client(site: Site, tmp_path: Path) -> Client:
-    # httpx's own 5 s once were too few on two cores after the tests before; what held the page up was not found.
+    # httpx's own 5 s are too few on a busy machine.
     return Client(site.url, download_files=str(tmp_path), verbose=False, httpx_kwargs={"timeout": 60})
 
 

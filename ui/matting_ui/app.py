@@ -21,7 +21,7 @@ from matting_ui.context import Convert, Cut, Keep, KeepSample, Studio
 from matting_ui.early import EarlyScript
 from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
-from matting_ui.gradio_patches import act_as_launched, use_folder
+from matting_ui.gradio_patches import act_as_launched, import_no_plots, use_folder
 from matting_ui.mcp import offer_tools
 from matting_ui.page import build_page, translations
 from matting_ui.site import LOGIN, MCP, Site
@@ -72,6 +72,7 @@ def mount_page(
     mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
     """
     use_folder(folder)
+    import_no_plots()
     store = Store(STORE_BYTES, KEPT_SECONDS)
     visitors = Visitors(folder)
     editor = Editor(store, visitors, workers)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEAD = b"<head>"
+_LEVEL = 5  # of gzip: 550 kB become 70 in 10 ms
 
 
 class EarlyScript:
@@ -26,6 +29,8 @@ class EarlyScript:
         if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
+        accepted = Headers(scope=scope).get("accept-encoding", "")
+        zipped = "gzip" in {coding.strip() for coding in accepted.split(",")}
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         start: Message = {}
         body = bytearray()
@@ -38,12 +43,17 @@ class EarlyScript:
             elif message["type"] == "http.response.body":
                 body.extend(message.get("body", b""))
                 if not message.get("more_body"):
-                    await self._finish(start, bytes(body), send)
+                    await self._finish(start, bytes(body), zipped, send)
 
         await self._app({**scope, "headers": plain}, receive, hold)
 
-    async def _finish(self, start: Message, body: bytes, send: Send) -> None:
+    async def _finish(self, start: Message, body: bytes, zipped: bool, send: Send) -> None:
         page = body.replace(_HEAD, self._tag, 1)
-        MutableHeaders(scope=start)["content-length"] = str(len(page))
+        headers = MutableHeaders(scope=start)
+        headers.add_vary_header("Accept-Encoding")
+        if zipped:
+            page = gzip.compress(page, _LEVEL, mtime=0)
+            headers["content-encoding"] = "gzip"
+        headers["content-length"] = str(len(page))
         await send(start)
         await send({"type": "http.response.body", "body": page})

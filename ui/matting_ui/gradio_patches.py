@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr
 import gradio.mcp
 from fastapi import FastAPI, HTTPException
-from gradio import route_utils, routes
+from gradio import route_utils, routes, utils
 from gradio.route_utils import MultiPartException
 from matting_client import InputError
 from starlette.requests import HTTPConnection, Request
@@ -38,6 +39,11 @@ def use_folder(folder: Path) -> None:
     """Let uploads and results lie in a folder; Gradio has read its variable when it was imported, and does so again."""
     os.environ[FOLDER_VARIABLE] = str(folder)
     routes.DEFAULT_TEMP_DIR = gradio.mcp.DEFAULT_TEMP_DIR = str(folder)
+
+
+def import_no_plots() -> None:
+    """Let calls of the page begin at once: where matplotlib is installed, Gradio imports it for the first one (5 s)."""
+    setattr(utils, "MatplotlibBackendMananger", nullcontext)  # noqa: B010 - mypy knows it as a class
 
 
 def check_files(page: gr.Blocks, visitors: Visitors) -> None:
