@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import tempfile
+
+# Each test process has a folder of its own: what its servers leave behind is told from what runs beside them.
+_OWN = tempfile.mkdtemp(prefix="matting-tests-")
+os.environ["TMPDIR"] = tempfile.tempdir = _OWN
 
 # A shell that starts the tests behind `&`, or nohup, has SIGINT and SIGHUP ignored, and our servers and commands would
 # inherit that; a handler of any kind is the default again in a process that starts.
@@ -10,3 +17,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_unconfigure() -> None:
+    """Remove the folder of this process, with all that tests have written."""
+    shutil.rmtree(_OWN, ignore_errors=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import tritonclient.grpc as grpcclient
 from matting_client.triton import shm
+from matting_server.orphans import FOLDER_PREFIX, OWNER_VARIABLE, SHM, SHM_PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 90.0  # generous: the machine may be busy with something else
@@ -153,12 +154,69 @@ class Served:
 
 
 def leftovers() -> set[str]:
-    """Everything our servers may leave on this machine: shared memory, temporary folders, processes."""
-    shared = {f"/dev/shm/{path.name}" for path in Path("/dev/shm").glob("unet_matting_*")}
+    """Everything that servers of this test process may leave: shared memory, temporary folders, processes.
+
+    Test processes that run beside each other have a TMPDIR each (`tests/conftest.py`), which shows whose a thing is.
+    """
     temporary = Path(tempfile.gettempdir())
-    folders = {str(path) for pattern in ("*unet-matting-*", "python_env_*") for path in temporary.glob(pattern)}
-    running = {f"process {each.pid} {each.name()}" for each in psutil.process_iter() if each.name() in _COMMS}
-    return shared | folders | running
+    folders = {str(path) for path in temporary.glob("*unet-matting-*")}
+    running = {f"process {each.pid} {each.name()}" for each in psutil.process_iter() if _is_ours(each, temporary)}
+    return _shared_memory(temporary) | _scratch_folders(temporary) | folders | running
+
+
+def _is_ours(process: psutil.Process, temporary: Path) -> bool:
+    try:
+        if process.name() not in _COMMS:
+            return False
+        return Path(process.environ().get(OWNER_VARIABLE, "")).is_relative_to(temporary)
+    except psutil.Error:  # it has just ended
+        return False
+
+
+def _shared_memory(temporary: Path) -> set[str]:
+    """All but that of servers beside us that live, and of their clients."""
+    tokens = {folder.name.removeprefix(FOLDER_PREFIX) for folder in _servers_beside(temporary)}
+    found = set()
+    for path in SHM.glob(f"{SHM_PREFIX}*"):
+        client = re.match(rf"{shm.PREFIX}(\d+)_", path.name)
+        token = re.split("[_.]", path.name.removeprefix(SHM_PREFIX))[0]
+        if not (_is_beside_us(int(client[1])) if client else token in tokens):
+            found.add(str(path))
+    return found
+
+
+def _is_beside_us(pid: int) -> bool:
+    """Whether a process lives that is neither this one nor of its family."""
+    try:
+        return os.getpid() not in {pid, *(each.pid for each in psutil.Process(pid).parents())}
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _scratch_folders(temporary: Path) -> set[str]:
+    """All in /tmp, which Triton takes for them whatever TMPDIR says, but those that servers beside us have noted."""
+    end = time.monotonic() + READY_SECONDS
+    while True:
+        beside = _servers_beside(temporary)
+        found = {str(path) for path in Path("/tmp").glob("python_env_*")}
+        noted = {line for folder in beside for line in _lines(folder / "scratch")}
+        if found <= noted or not any((folder / "starting").exists() for folder in beside) or time.monotonic() > end:
+            return found - noted
+        time.sleep(0.1)  # one that is starting will note its own
+
+
+def _servers_beside(temporary: Path) -> list[Path]:
+    """The folders of servers that other test processes have started."""
+    above = temporary.parent
+    found = [path for pattern in ("", "*/") for path in above.glob(f"{pattern}{FOLDER_PREFIX}*")]
+    return [path for path in found if path.parent != temporary]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except FileNotFoundError:
+        return []
 
 
 _COMMS = {name[:15] for name in SERVER_NAMES} | set(SERVER_NAMES)

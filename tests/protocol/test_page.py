@@ -26,7 +26,7 @@ def page() -> Iterator[tuple[Served, int]]:
     if server.process.poll() is None:
         family += psutil.Process(server.process.pid).children(recursive=True)
     assert server.stop() == 0, server.log
-    assert [each for each in family if each.is_running()] == []
+    assert psutil.wait_procs(family, timeout=10)[1] == []
     assert leftovers() - before == set()
 
 
