@@ -36,6 +36,13 @@ def exported(model: MattingUNet, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
+@pytest.fixture(scope="module")
+def half(model: MattingUNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("half") / "model.onnx"
+    onnx.save(build(fold(model), SIDE, half=True), path)
+    return path
+
+
 def test_graph_follows_the_tensor_contract(exported: Path) -> None:
     graph = onnx.load(exported).graph
     assert (graph.node[0].op_type, graph.node[-1].op_type) == ("Cast", "Cast")
@@ -53,18 +60,16 @@ def test_every_engine_and_batch_agrees_with_the_network(model: MattingUNet, expo
     assert report["onnxruntime"]["largest"] <= 1 and report["openvino f32"]["largest"] <= 1
 
 
-def test_half_precision_body_stays_within_its_gate(model: MattingUNet, tmp_path: Path) -> None:
-    path = tmp_path / "half.onnx"
-    onnx.save(build(fold(model), SIDE, half=True), path)
-    report = verify(model, path, SIDE, [PORTRAIT], half=True)
+def test_half_precision_body_stays_within_its_gate(model: MattingUNet, half: Path) -> None:
+    report = verify(model, half, SIDE, [PORTRAIT], half=True)
     assert report["onnxruntime"]["mean"] <= GATES["fp16"].mean
-    kinds = {t.data_type for t in onnx.load(path).graph.initializer if np.prod(t.dims) > 1000}
+    kinds = {t.data_type for t in onnx.load(half).graph.initializer if np.prod(t.dims) > 1000}
     assert kinds == {onnx.TensorProto.FLOAT16}
 
 
-def test_no_sum_over_a_whole_picture_is_taken_in_half_precision(model: MattingUNet) -> None:
+def test_no_sum_over_a_whole_picture_is_taken_in_half_precision(half: Path) -> None:
     """ONNX Runtime's CPU provider would not show it: it computes fp16 in fp32. On a GPU alpha was lost."""
-    proto = onnx.shape_inference.infer_shapes(build(fold(model), SIDE, half=True))
+    proto = onnx.shape_inference.infer_shapes(onnx.load(half))
     kinds = {value.name: value.type.tensor_type for value in proto.graph.value_info}
     spatial = 0
     for node in proto.graph.node:
