@@ -10,11 +10,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from matting_api.errors import ApiError
 
 MOST_FLOWS = 10_000  # callers that are remembered; beyond, those served longest ago are forgotten
 LONGEST_WAIT = 120  # seconds for Retry-After
+FIRST_GUESS = 0.3  # seconds a photo may take, before one has shown it
+RECENT = 10  # turns that say how long one takes
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -28,27 +32,42 @@ class Caller:
 class _Tags:
     """Start tags of start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996), where each turn costs 1.
 
-    A flow's next turn starts after its last one, or now if it was idle: the lowest tag is the flow that had least.
+    A flow's next turn starts after its last one, or now if it was idle: the lowest tag is the flow that had least. One
+    that was refused is not idle, it waits elsewhere: its next turn starts when it would have.
     """
 
     def __init__(self) -> None:
-        self.now = 0
+        self._now = 0
         self._ends: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
+
+    def begin(self, start: int) -> None:
+        """Let the turn with this tag be the one that is worked on."""
+        self._now = max(self._now, start)
 
     def next_start(self, flow: str) -> int:
-        return max(self.now, self._ends.get(flow, 0))
+        return self._refused.get(flow, max(self._now, self._ends.get(flow, 0)))
 
     def take(self, flow: str) -> int:
         start = self.next_start(flow)
+        self._refused.pop(flow, None)
         self._ends.pop(flow, None)
-        self._ends[flow] = start + 1  # the last of the dict, which is in the order of use
-        if len(self._ends) > MOST_FLOWS:
-            del self._ends[next(iter(self._ends))]
+        _remember(self._ends, flow, start + 1)
         return start
 
     def give_back(self, flow: str) -> None:
         if flow in self._ends:
             self._ends[flow] -= 1
+
+    def refuse(self, flow: str) -> None:
+        if flow not in self._refused:
+            _remember(self._refused, flow, self.next_start(flow))
+
+
+def _remember(flows: dict[str, _Value], flow: str, value: _Value) -> None:
+    flows[flow] = value  # the last of the dict, which is in the order of use
+    if len(flows) > MOST_FLOWS:
+        del flows[next(iter(flows))]
 
 
 @dataclass(order=True)
@@ -83,8 +102,10 @@ class Turns:
         self._workers, self._places, self._clock = workers, places, clock
         self._queues: dict[str, _Queue] = {}
         self._callers = _Tags()
-        self._mean_seconds = 1.0
+        self._mean_seconds = FIRST_GUESS
+        self._timed = 0
         self._count = 0
+        self._away: dict[str, float] = {}  # callers that were refused, and when they are to come again
         self.working, self.waiting = 0, 0
 
     def expected_wait(self) -> int:
@@ -106,12 +127,16 @@ class Turns:
         try:
             yield
         finally:
-            self._mean_seconds += 0.1 * (self._clock() - start - self._mean_seconds)
+            self._note(self._clock() - start)
             self._pass_on()
+
+    def _note(self, seconds: float) -> None:
+        self._timed = min(self._timed + 1, RECENT)
+        self._mean_seconds += (seconds - self._mean_seconds) / self._timed
 
     async def _wait(self, caller: Caller) -> None:
         if self.working < self._workers:  # then nobody waits
-            self._callers.now = self._callers.take(caller.name)
+            self._callers.begin(self._callers.take(caller.name))
             self.working += 1
             return
         if self.waiting >= self._places:
@@ -159,11 +184,11 @@ class Turns:
             is_last = own is None or own.requests[-1].start <= own.connections.next_start(caller.connection)
             queue = None if is_last else own
         if queue is None:
-            raise self._busy()
+            raise self._busy(caller)
         given_up = queue.requests[-1]
         self._remove(given_up)
         if not given_up.turn.done():
-            given_up.turn.set_exception(self._busy())
+            given_up.turn.set_exception(self._busy(given_up.caller))
 
     def _pass_on(self) -> None:
         """End one turn, and begin that of the caller who had least."""
@@ -178,15 +203,27 @@ class Turns:
     def _take(self) -> _Request:
         name = min(self._queues, key=lambda each: self._queues[each].starts[0])
         queue = self._queues[name]
-        self._callers.now = queue.starts.popleft()
+        self._callers.begin(queue.starts.popleft())
         request = queue.requests.pop(0)
-        queue.connections.now = request.start
+        queue.connections.begin(request.start)
         if not queue.requests:
             del self._queues[name]
         self.waiting -= 1
         return request
 
-    def _busy(self) -> ApiError:
-        wait = self.expected_wait()
+    def _busy(self, caller: Caller) -> ApiError:
+        self._callers.refuse(caller.name)
+        wait = self._send_away(caller.name)
         detail = f"got more requests than the {self._places} that may wait; try again in {wait} s"
         return ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": str(wait)})
+
+    def _send_away(self, name: str) -> int:
+        """Seconds after which a caller is to come again: one after the other, as places become free."""
+        now = self._clock()
+        while self._away and (first := next(iter(self._away.items())))[1] <= now:
+            del self._away[first[0]]
+        self._away.pop(name, None)
+        free = (len(self._away) + 1) * self._mean_seconds / self._workers
+        wait = min(self.expected_wait(), max(1, math.ceil(free)))
+        _remember(self._away, name, now + wait)
+        return wait

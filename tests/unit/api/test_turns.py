@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import selectors
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from matting_api import concurrency
@@ -116,16 +119,24 @@ def test_the_wait_that_is_told_is_the_one_that_is_expected() -> None:
             await house.come("a")
             await house.finish(seconds=6)
         assert house.turns.expected_wait() == 1
-        for _ in range(10):
-            await house.come("a")
+        for number in range(10):
+            await house.come(f"first {number}")
         assert house.turns.expected_wait() == 30  # 10 requests of 6 s for 2 workers
-        with pytest.raises(ApiError) as caught:
-            async with house.turns.work(Caller("a")):
-                pass
-        assert caught.value.headers["Retry-After"] == "30"
+        told = [await refusal(house, f"caller {number}") for number in range(12)]
+        assert told == ["3", "6", "9", "12", "15", "18", "21", "24", "27", "30", "30", "30"]  # one place every 3 s
+        assert await refusal(house, "caller 0") == "30"  # who comes too early is the last
+        house.now += 120
+        assert await refusal(house, "caller 20") == "3"  # nobody counts on those who have not come
         await house.finish(10)
 
     run(test)
+
+
+async def refusal(house: House, name: str) -> str:
+    with pytest.raises(ApiError) as caught:
+        async with house.turns.work(Caller(name)):
+            pass
+    return caught.value.headers["Retry-After"]
 
 
 def test_who_leaves_while_waiting_leaves_no_trace() -> None:
@@ -162,3 +173,51 @@ def test_callers_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch
         assert len(house.turns._callers._ends) <= 50
 
     run(test)
+
+
+class Skipping(selectors.DefaultSelector):
+    """Lets time pass at once when nobody has anything to do."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        found = super().select(0)
+        if not found and timeout:
+            self.now += timeout
+        return found
+
+
+def turns_of(callers: int, places: int, seconds: float) -> list[int]:
+    """Let many callers ask again and again, and wait as long as they are told to; returns how often each was served."""
+    time = Skipping()
+    loop = asyncio.SelectorEventLoop(time)
+    loop.time = lambda: time.now  # type: ignore[method-assign]
+    chance = random.Random(1)
+    had: Counter[int] = Counter()
+
+    async def ask(index: int, turns: Turns) -> None:
+        while time.now < seconds:
+            await asyncio.sleep(chance.uniform(0.01, 0.03))
+            try:
+                async with turns.work(Caller(str(index), str(index))):
+                    await asyncio.sleep(chance.uniform(0.1, 0.2))
+                had[index] += 1
+            except ApiError as error:
+                await asyncio.sleep(float(error.headers["Retry-After"]))
+
+    async def everybody() -> None:
+        turns = Turns(2, places, lambda: time.now)
+        await asyncio.gather(*(ask(index, turns) for index in range(callers)))
+
+    try:
+        loop.run_until_complete(everybody())
+    finally:
+        loop.close()
+    return [had[index] for index in range(callers)]
+
+
+@pytest.mark.parametrize(("callers", "places"), [(200, 64), (64, 32)])
+def test_those_who_do_not_fit_in_get_as_many_turns_in_a_minute(callers: int, places: int) -> None:
+    """Before refusals were remembered, some of 200 had fourteen turns and others none."""
+    had = turns_of(callers, places, 60.0)
+    assert max(had) <= 2 * min(had), Counter(had)
