@@ -7,8 +7,10 @@ import shutil
 import signal
 import tempfile
 
-# Each test process has a folder of its own: what its servers leave behind is told from what runs beside them.
-_OWN = tempfile.mkdtemp(prefix="matting-tests-")
+# Each test process has a folder of its own: what its servers leave behind is told from what runs beside them. Those of
+# pytest stay where they were, as names of sockets in them must not be long.
+_ABOVE = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+_OWN = tempfile.mkdtemp(prefix="matting-tests-", dir=_ABOVE)
 os.environ["TMPDIR"] = tempfile.tempdir = _OWN
 
 # A shell that starts the tests behind `&`, or nohup, has SIGINT and SIGHUP ignored, and our servers and commands would
