@@ -20,7 +20,6 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 _TAIL_LINES = 60
 _KILL_SECONDS = 5.0
-_GROUP_SECONDS = 1.0
 
 
 def adopt_orphans() -> None:
@@ -113,7 +112,7 @@ class Child:
 
     def _collect_orphans(self) -> None:
         """Wait until what was killed is gone, with its memory; the child itself has been waited for."""
-        end = time.monotonic() + _GROUP_SECONDS
+        end = time.monotonic() + _KILL_SECONDS
         with contextlib.suppress(ChildProcessError):  # nobody is left
             while time.monotonic() < end:
                 pid, _ = os.waitpid(-self.pid, os.WNOHANG)
