@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from matting_server.orphans import FOLDER_PREFIX, OWNER_VARIABLE, SHM, SHM_PREFI
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 90.0  # generous: the machine may be busy with something else
 STOP_SECONDS = 30.0
+STAYS_SECONDS = 10.0
 SIZES = {"matting_512": 512, "matting_1024": 1024}
 SERVER_NAMES = ("tritonserver", "triton_python_backend_stub")
 _METRIC = re.compile(r'^(nv_inference_\w+)\{model="(\w+)",version="\d+"\} (\d+)', re.MULTILINE)
@@ -164,6 +165,14 @@ def leftovers() -> set[str]:
     return _shared_memory(temporary) | _scratch_folders(temporary) | folders | running
 
 
+def left_since(before: set[str]) -> set[str]:
+    """What has come since `leftovers` were looked at, and stays: servers beside us come and go."""
+    end = time.monotonic() + STAYS_SECONDS
+    while (left := leftovers() - before) and time.monotonic() < end:
+        time.sleep(0.5)
+    return left
+
+
 def _is_ours(process: psutil.Process, temporary: Path) -> bool:
     try:
         if process.name() not in _COMMS:
@@ -206,10 +215,13 @@ def _scratch_folders(temporary: Path) -> set[str]:
 
 
 def _servers_beside(temporary: Path) -> list[Path]:
-    """The folders of servers that other test processes have started."""
+    """The folders of servers that others have started: those that live, and those of other test processes."""
     above = temporary.parent
-    found = [path for pattern in ("", "*/") for path in above.glob(f"{pattern}{FOLDER_PREFIX}*")]
-    return [path for path in found if path.parent != temporary]
+    found = {path for pattern in ("", "*/") for path in above.glob(f"{pattern}{FOLDER_PREFIX}*")}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has just ended, or is another user's
+            found.add(Path(process.environ().get(OWNER_VARIABLE, temporary)))
+    return [path for path in found if not path.is_relative_to(temporary)]
 
 
 def _lines(file: Path) -> list[str]:

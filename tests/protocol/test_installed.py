@@ -19,7 +19,7 @@ from gradio_client import Client
 from PIL import Image
 from skimage import data
 
-from tests.protocol.serving import READY_SECONDS, ROOT, free_ports, leftovers
+from tests.protocol.serving import READY_SECONDS, ROOT, free_ports, left_since, leftovers
 
 FOLDERS = {  # of the clone, and the package that each becomes
     "api": "matting_api",
@@ -161,7 +161,7 @@ def site(installed: Path, foreign: Path) -> Iterator[str]:
     finally:
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 0, log.read_text()
-    assert leftovers() - before == set()
+    assert left_since(before) == set()
 
 
 def test_the_server_and_its_page_work_from_anywhere(site: str) -> None:

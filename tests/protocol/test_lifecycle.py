@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.protocol.serving import ROOT, SIZES, Served, free_ports, leftovers
+from tests.protocol.serving import ROOT, SIZES, Served, free_ports, left_since, leftovers
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_ends_without_a_trace(start: Callable[..., Served], with_signal: signal.
     assert len(family) == 4  # Triton, two models, the gateway
     assert server.stop(with_signal) == 0
     assert [each for each in family if each.is_running()] == []
-    assert leftovers() - before == set()
+    assert left_since(before) == set()
 
 
 def test_nohup_is_obeyed() -> None:
@@ -75,7 +75,7 @@ def test_stops_at_once_while_starting(start: Callable[..., Served]) -> None:
         assert time.monotonic() < deadline, server.log
         time.sleep(0.02)
     assert server.stop() == 0
-    assert leftovers() - before == set()
+    assert left_since(before) == set()
 
 
 def test_killed_supervisor_takes_its_server_along(start: Callable[..., Served]) -> None:
@@ -88,7 +88,7 @@ def test_killed_supervisor_takes_its_server_along(start: Callable[..., Served]) 
     assert alive == []
     # What only the supervisor could remove is removed by the next one.
     assert start().wait_ready().stop() == 0
-    assert leftovers() - before == set()
+    assert left_since(before) == set()
 
 
 def test_start_at_once_after_a_kill_of_everything(start: Callable[..., Served]) -> None:
@@ -106,7 +106,7 @@ def test_start_at_once_after_a_kill_of_everything(start: Callable[..., Served]) 
     _, alive = psutil.wait_procs(stubs, timeout=10)
     assert alive == []
     assert again.stop() == 0
-    assert leftovers() - before == set()
+    assert left_since(before) == set()
 
 
 def test_two_servers_live_side_by_side(served: Served, start: Callable[..., Served]) -> None:
@@ -114,7 +114,7 @@ def test_two_servers_live_side_by_side(served: Served, start: Callable[..., Serv
     other = start().wait_ready()
     assert other.is_ready()
     assert other.stop() == 0
-    assert leftovers() - before == set()
+    assert left_since(before) == set()
     assert {each for each in before - leftovers() if "python_env" not in each} == set()  # those are of nobody's use
 
 
@@ -141,7 +141,7 @@ def test_a_broken_model_is_named(start: Callable[..., Served], tmp_path: Path) -
     last = server.log.strip().splitlines()[-1]
     assert last.startswith("matting serve: Triton ended with exit code 1 before it was ready: ")
     assert "matting_512" in server.log
-    assert leftovers() - before == set()
+    assert left_since(before) == set()
 
 
 def test_a_read_only_repository_is_enough(start: Callable[..., Served], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.protocol.serving import Served, free_ports, leftovers
+from tests.protocol.serving import Served, free_ports, left_since, leftovers
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def page() -> Iterator[tuple[Served, int]]:
         family += psutil.Process(server.process.pid).children(recursive=True)
     assert server.stop() == 0, server.log
     assert psutil.wait_procs(family, timeout=10)[1] == []
-    assert leftovers() - before == set()
+    assert left_since(before) == set()
 
 
 def test_page_lives_and_comes_back(page: tuple[Served, int]) -> None:

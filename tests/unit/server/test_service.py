@@ -178,7 +178,7 @@ import psutil
 from matting_server.process import Child, adopt_orphans
 adopt_orphans()
 lines = []
-start = "import subprocess; subprocess.Popen(['sleep', '60']); print('on', flush=True); input()"
+start = "import subprocess; subprocess.Popen(['sleep', '60']); print('on', flush=True); import time; time.sleep(60)"
 child = Child([sys.executable, "-c", start], dict(os.environ), lines.append)
 while not lines:
     time.sleep(0.01)
