@@ -71,9 +71,9 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
     app.include_router(
         jobs.router(
             opened.photos,
+            opened.elsewhere,
             settings.limits.max_bytes,
             with_keys=bool(settings.keys),
-            with_urls=fetches is not None,
             with_webhooks=opened.webhooks is not None,
         )
     )

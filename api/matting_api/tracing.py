@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from matting_client import OptionError
 from matting_client.serving import trace_endpoint
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_api import paths
+from matting_api.extras import check_extra
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -33,12 +32,8 @@ def check_tracing(url: str) -> None:
         The address is none, or the packages are missing.
     """
     trace_endpoint(url)
-    if find_spec("opentelemetry.exporter") is None or find_spec("opentelemetry.sdk") is None:
-        raise OptionError(
-            "--trace",
-            "no OpenTelemetry SDK",
-            remedy="install it with: pip install -c constraints.txt -e '.[trace]'",
-        )
+    for package in ("opentelemetry.sdk", "opentelemetry.exporter"):
+        check_extra("--trace", package, "trace")
 
 
 class Tracing:

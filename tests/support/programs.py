@@ -97,6 +97,15 @@ def caddy(folder: Path, configuration: str, port: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def s3(folder: Path, port: int, key_id: str, secret: str) -> Iterator[None]:
+    """An S3 server, which listens on a port: each folder in `folder` is a bucket, and each file below it an object."""
+    command = [find("rclone"), "serve", "s3", str(folder), "--addr", f"127.0.0.1:{port}"]
+    command += ["--auth-key", f"{key_id},{secret}", "--config", os.devnull, "--dir-cache-time", "0s"]
+    with program(command, port, folder.parent / "s3.log"):
+        yield
+
+
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from matting_api.jobs import clips, photos
+from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
+from matting_api.jobs.sources import Elsewhere
 from matting_api.jobs.store import JobStore
 from matting_api.jobs.webhooks import Webhooks
 from matting_api.model_client import Service
@@ -19,10 +21,11 @@ from matting_api.settings import Settings
 
 @dataclass(frozen=True)
 class Jobs:
-    """The stores of each kind, and who tells of photo jobs that are over."""
+    """The stores of each kind, what photo jobs may use, and who tells of those that are over."""
 
     clips: JobStore
     photos: JobStore
+    elsewhere: Elsewhere
     webhooks: Webhooks | None
 
 
@@ -35,6 +38,7 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         The folder cannot be used.
     """
     folder = settings.jobs_folder
+    elsewhere = Elsewhere(fetcher, Buckets(settings.jobs_buckets) if settings.jobs_buckets else None)
     webhooks = None
     if folder is not None and fetcher is not None and settings.webhook_secret:
         webhooks = Webhooks(folder / "webhooks", settings.webhook_secret, fetcher)
@@ -50,7 +54,7 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
     work = partial(
         photos.work,
         make=make,
-        fetcher=fetcher,
+        elsewhere=elsewhere,
         most_bytes=settings.limits.max_bytes,
         workers=max(1, settings.workers // 2),  # whoever waits for an answer goes first
     )
@@ -65,4 +69,4 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         work=partial(clips.work, convert=service.make_clip),
     )
     service.close_with(clip_jobs.close)
-    return Jobs(clip_jobs, photo_jobs, webhooks)
+    return Jobs(clip_jobs, photo_jobs, elsewhere, webhooks)

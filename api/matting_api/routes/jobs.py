@@ -18,6 +18,8 @@ from matting_api import openapi_jobs
 from matting_api.errors import ApiError, bad_request
 from matting_api.jobs import photos
 from matting_api.jobs.job import DONE, Job
+from matting_api.jobs.results import failures, finished
+from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, need_buckets
 from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
 from matting_api.request.body import content_type
@@ -26,18 +28,20 @@ from matting_api.request.parameters import CUTOUT_FIELDS, read_cutout
 from matting_api.routes.uploads import store_upload
 
 KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
-TEXTS = (*CUTOUT_FIELDS, "webhook")
+OF_JOBS = ("webhook", "target")  # what is said of a job beside the fields of a photo
+MEDIA = {".zip": "application/zip", ".json": "application/json"}
+TEXTS = (*CUTOUT_FIELDS, *OF_JOBS)
 
 
-def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool, with_webhooks: bool) -> APIRouter:
+def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: bool, with_webhooks: bool) -> APIRouter:
     """The endpoints.
 
     Parameters
     ----------
     jobs : does them.
+    elsewhere : what photos may come from and results may go to.
     most_bytes : of a photo.
     with_keys : as of the photos' router.
-    with_urls : photos may be named by their addresses.
     with_webhooks : somebody may be told of the end.
     """
     needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
@@ -51,11 +55,12 @@ def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool,
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
-                order = _read_json(await request.body(), with_urls)
+                order = _read_json(await request.body())
             else:
                 order = await _read_form(request, folder, most_bytes)
             _check_webhook(order["webhook"], with_webhooks)
             read_cutout(order["fields"], False)
+            await _check_places(order, elsewhere, most_bytes)
             photos.check_count(len(order["names"]))
             job = await to_thread.run_sync(jobs.add, folder, order, len(order["names"]), mark)
         except BaseException:
@@ -73,7 +78,8 @@ def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool,
         job = await to_thread.run_sync(jobs.get, job_id)
         if job.state != DONE:
             raise ApiError(409, "not_ready", "Not done", f"got a job that is {job.state}, expected done; ask again")
-        return FileResponse(job.folder / photos.ARCHIVE, media_type="application/zip", filename=photos.ARCHIVE)
+        path = finished(job)
+        return FileResponse(path, media_type=MEDIA[path.suffix], filename=path.name)
 
     @routes.delete(JOBS + "/{job_id}", openapi_extra=openapi_jobs.JOBS_DELETE, status_code=204, summary="Forget a job")
     async def remove(job_id: str) -> Response:
@@ -104,31 +110,53 @@ async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[st
                 "missing_source", "No photos given", "expected a ZIP of photos as the file archive of a form"
             )
         fields = {key: str(value) for key, value in form.multi_items() if key != "archive"}
-        await store_upload(archive, folder / photos.SOURCE)
-    names = await to_thread.run_sync(photos.list_archive, folder / photos.SOURCE, most_bytes)
-    return {"names": names, "by_address": False, "webhook": fields.pop("webhook", ""), "fields": fields}
+        await store_upload(archive, folder / SOURCE)
+    names = await to_thread.run_sync(list_archive, folder / SOURCE, most_bytes)
+    return _order(names, fields)
 
 
-def _read_json(body: bytes, with_urls: bool) -> dict[str, Any]:
+def _read_json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         raise bad_request("invalid_json", "Invalid JSON", "got a body that is no JSON, expected an object") from None
-    urls = found.pop("urls", None) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or ("urls" in found) == ("bucket" in found):
+        detail = "expected an object with urls, a list of addresses, or with bucket, such as s3://photos/2026"
+        raise bad_request("missing_source", "No photos given", detail)
+    urls = found.pop("urls", [])
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise bad_request("missing_source", "No photos given", "expected an object with urls, a list of addresses")
-    if not with_urls:
-        detail = "urls: this server fetches nothing from other hosts; send a ZIP as the file archive of a form"
-        raise bad_request("image_url_not_supported", "urls is not supported", detail)
-    for url in urls:
-        check_address(url, "image_url")
+        raise bad_request("missing_source", "No photos given", "urls: expected a list of addresses")
     for name, value in found.items():
         if not isinstance(value, str | int | float):
             raise bad_request(
                 "invalid_parameter", "Invalid parameter", f"{name[:50]}: expected a text, a number or a truth"
             )
     fields = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in found.items()}
-    return {"names": urls, "by_address": True, "webhook": fields.pop("webhook", ""), "fields": fields}
+    if "bucket" in fields:
+        return _order([], fields, bucket=fields.pop("bucket"))
+    return _order(urls, fields, by_address=True)
+
+
+def _order(names: list[str], fields: dict[str, str], *, by_address: bool = False, bucket: str = "") -> dict[str, Any]:
+    """What a job's note keeps: `names` of photos, and where those are."""
+    of_job = {name: fields.pop(name, "") for name in OF_JOBS}
+    return {"names": names, "by_address": by_address, "bucket": bucket, **of_job, "fields": fields}
+
+
+async def _check_places(order: dict[str, Any], elsewhere: Elsewhere, most_bytes: int) -> None:
+    """Refuse what the server may not use; list the photos of a bucket."""
+    if order["target"]:
+        need_buckets(elsewhere, "target").check(order["target"], "target", writes=True)
+    if order["by_address"]:
+        if elsewhere.fetcher is None:
+            detail = "urls: this server fetches nothing from other hosts; send a ZIP as the file archive of a form"
+            raise bad_request("image_url_not_supported", "urls is not supported", detail)
+        for url in order["names"]:
+            check_address(url, "image_url")
+    elif order["bucket"]:
+        buckets = need_buckets(elsewhere, "bucket")
+        place = buckets.check(order["bucket"], "bucket")
+        order["names"] = await buckets.list_photos(place, photos.MOST_PHOTOS, most_bytes)
 
 
 def _check_webhook(address: str, with_webhooks: bool) -> None:
@@ -147,8 +175,9 @@ def described(job: Job) -> dict[str, Any]:
         "status": job.state,
         "photos": job.total,
         "done": job.done,
-        "failed": photos.failures(job),
+        "failed": failures(job),
         "seconds_left": None if left is None else round(left, 1),
         "result": f"{JOBS}/{job.name}/result" if job.state == DONE else None,
+        **({"target": job.order["target"]} if job.order.get("target") else {}),
         **({"error": job.error} if job.error else {}),
     }
