@@ -1,12 +1,15 @@
-"""Traces of photo requests for OpenTelemetry, off by default: the caller's span, ours, and Triton's below it."""
+"""Traces for OpenTelemetry, off by default: of requests, jobs and the page's photos, with Triton's spans below."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from matting_client.serving import trace_endpoint
+from matting_client.timing import Timings
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -64,6 +67,25 @@ class Tracing:
         """Send what there is, and stop."""
         self._provider.shutdown()
 
+    @contextmanager
+    def work(self, name: str, **attributes: str) -> Iterator[Callable[[Timings], None]]:
+        """A span around work that no request waits for; yields what writes the seconds of its steps down."""
+        from opentelemetry.trace import Status, StatusCode
+
+        def note(timings: Timings) -> None:
+            for step, spent in timings.items():
+                span.set_attribute(f"matting.{step}_ms", 1000 * spent)
+
+        with self._tracer.start_as_current_span(
+            name, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield note
+            except Exception as error:  # its text is left out: it holds the names of visitors' files
+                span.set_attribute("error.type", type(error).__qualname__)
+                span.set_status(Status(StatusCode.ERROR))
+                raise
+
     def around(self, app: ASGIApp) -> ASGIApp:
         """ASGI middleware: a span for each request to a path that takes photos."""
         from opentelemetry.trace import SpanKind
@@ -90,12 +112,14 @@ class Tracing:
 
 
 def describe(span: Span, start: Any) -> None:
-    """Write into a span what an answer's beginning says: status, the request's id, milliseconds of each step."""
+    """Write into a span what an answer's beginning says: status, the request's id, a job's place, each step's time."""
     from opentelemetry.trace import Status, StatusCode
 
     headers = Headers(raw=start.get("headers", []))
     span.set_attribute("http.response.status_code", start["status"])
     span.set_attribute("matting.request_id", headers.get("x-request-id", ""))
+    if place := headers.get("location"):
+        span.set_attribute("http.response.header.location", [place])
     for step, spent in _STEP.findall(headers.get("server-timing", "")):
         span.set_attribute(f"matting.{step}_ms", float(spent))
     if start["status"] >= 500:

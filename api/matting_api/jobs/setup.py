@@ -18,6 +18,8 @@ from matting_api.routes.answer import Beside, produce
 from matting_api.routes.jobs import described
 from matting_api.settings import Settings
 
+JOB = "matting.job"  # attribute of spans
+
 
 @dataclass(frozen=True)
 class Jobs:
@@ -44,29 +46,42 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         webhooks = Webhooks(folder / "webhooks", settings.webhook_secret, fetcher)
         service.close_with(webhooks.close)
 
-    def make(photo: bytes, name: str, asked: Asked) -> bytes:
-        return produce(service, (photo, name), Beside(), asked)[1].data
+    def make(photo: bytes, name: str, asked: Asked, job: str) -> bytes:
+        with service.traced("job photo", **{JOB: job}) as note:
+            result = produce(service, (photo, name), Beside(), asked)[1]
+            note(result.timings)
+        return result.data
+
+    def work_on_photos(job: Job) -> None:
+        photos.work(
+            job,
+            partial(make, job=job.name),
+            elsewhere,
+            settings.limits.max_bytes,
+            workers=max(1, settings.workers // 2),  # whoever waits for an answer goes first
+        )
+
+    def work_on_clip(job: Job) -> None:
+        with service.traced("job clip", **{JOB: job.name}):
+            clips.work(job, service.make_clip)
 
     def tell(job: Job) -> None:
         if webhooks is not None and job.order["webhook"]:
             webhooks.send(job.order["webhook"], job.name, described(job))
 
-    work = partial(
-        photos.work,
-        make=make,
-        elsewhere=elsewhere,
-        most_bytes=settings.limits.max_bytes,
-        workers=max(1, settings.workers // 2),  # whoever waits for an answer goes first
-    )
     photo_jobs = JobStore(
-        folder and folder / "photos", most=photos.MOST_JOBS, kept_seconds=photos.KEPT_SECONDS, work=work, over=tell
+        folder and folder / "photos",
+        most=photos.MOST_JOBS,
+        kept_seconds=photos.KEPT_SECONDS,
+        work=work_on_photos,
+        over=tell,
     )
     service.close_with(photo_jobs.close)
     clip_jobs = JobStore(
         folder and folder / "clips",
         most=clips.MOST_JOBS,
         kept_seconds=clips.KEPT_SECONDS,
-        work=partial(clips.work, convert=service.make_clip),
+        work=work_on_clip,
     )
     service.close_with(clip_jobs.close)
     return Jobs(clip_jobs, photo_jobs, elsewhere, webhooks)
