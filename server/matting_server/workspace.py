@@ -14,6 +14,8 @@ The user's repository is only ever read, and may be read-only.
 from __future__ import annotations
 
 import fcntl
+import json
+import logging
 import os
 import re
 import secrets
@@ -24,7 +26,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_client.repository import MODEL_FILE
+from matting_client.repository import CONTRACT_FILE, CONTRACT_PARAMETER, MODEL_FILE, facts_of
 
 from matting_server.errors import SetupError
 from matting_server.orphans import (
@@ -41,6 +43,7 @@ from matting_server.orphans import (
 
 MOST_SOCKET_BYTES = 107  # of a socket file's path, on Linux
 _BACKEND_SOURCE = Path(__file__).parent / "backend" / "onnxruntime"
+log = logging.getLogger("matting")
 
 
 @dataclass(frozen=True)
@@ -206,9 +209,27 @@ def _mirror(source: Path, target: Path) -> None:
         (target / version.name).mkdir(parents=True)
         for file in version.iterdir():
             (target / version.name / file.name).symlink_to(file.resolve())
-    (target / "config.pbtxt").write_text(without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8")))
+    config = without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8"))
+    (target / "config.pbtxt").write_text(config + told_contract(source))
     if (source / "configs").is_dir():
         shutil.copytree(source / "configs", target / "configs")
+
+
+def told_contract(model: Path) -> str:
+    """A parameter for the config.pbtxt of a model's folder, by which whoever asks the server learns what it serves."""
+    contract = model / CONTRACT_FILE
+    if not contract.exists():  # of a model that was not published by us
+        return ""
+    try:
+        facts = facts_of(contract.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        facts = {}
+    if not facts:
+        log.warning("%s: got no facts about the model, so that the page shows none; publish it again", contract)
+        return ""
+    # JSON of a text that is JSON in ASCII is also a text as Protocol Buffers write it.
+    value = json.dumps(json.dumps(facts))
+    return f'parameters {{ key: "{CONTRACT_PARAMETER}" value {{ string_value: {value} }} }}\n'
 
 
 def without_queue_policy(config: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -25,6 +27,11 @@ from tests.unit.api.test_jobs import packed
 MODEL = "matting_512"
 WHITE = encode(np.full((SIDE, SIDE, 3), 255, np.uint8))
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+CONTRACT = {  # of the repository that is served, while the page has our own at hand
+    "weights_sha256": "5e1f" * 16,
+    "licence": 'Licence "of \\ this" test, §7 — 许可证',
+    "scores": {"val_london": {"SAD": 41.75, "MAD": "none"}, "val_other": 7},
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ def two_versions(repository: Path) -> None:
     write_model(repository, 2, inverted=True)
     config = (ROOT / "model_repository" / MODEL / "config.pbtxt").read_text()
     config = config.replace("dims: [ 512, 512,", f"dims: [ {SIDE}, {SIDE},")
+    contract = json.loads((ROOT / "model_repository" / MODEL / "contract.json").read_text())
+    (repository / MODEL / "contract.json").write_text(json.dumps({**contract, **CONTRACT}))
     (repository / MODEL / "config.pbtxt").write_text(config + "version_policy { specific { versions: [ 1, 2 ] } }\n")
 
 
@@ -127,6 +136,16 @@ def test_a_trace_goes_from_the_caller_into_triton(house: House) -> None:
     model, compute = spans[MODEL], spans["compute"]
     assert (model.parent, compute.parent) == (triton.id, model.id)
     assert (model.attributes["triton.model_name"], model.attributes["triton.model_version"]) == (MODEL, 1)
+
+
+def test_the_page_shows_what_the_running_server_says_of_its_model(house: House) -> None:
+    told = httpx.get(f"{house.page}/v2/health", trust_env=False).json()["run"]["contract"]
+    assert (told["licence"], told["scores"]) == (CONTRACT["licence"], {"val_london": {"SAD": 41.75}})
+    about = unescape(str(Client(house.page, verbose=False).predict(api_name="/about")))
+    ours = json.loads((ROOT / "model_repository" / MODEL / "contract.json").read_text())
+    for fact in ("5e1f5e1f5e1f", "41.75", "许可证"):
+        assert fact in about
+    assert ours["weights_sha256"][:12] not in about and f"{ours['scores']['val_natural']['SAD']:.2f}" not in about
 
 
 def test_photos_of_jobs_and_of_the_page_are_traced_into_triton(house: House, tmp_path: Path) -> None:
