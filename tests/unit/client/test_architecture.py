@@ -21,7 +21,6 @@ LONG_FILES = {
     "tests/unit/api/test_fetch.py": "one table of addresses, and what each does",
     "tests/unit/api/test_removebg.py": "every parameter of remove.bg",
     "tests/unit/client/test_cpu_engine.py": "one engine beside two others",
-    "tests/unit/client/test_inputs.py": "every kind of picture that people bring",
 }
 LONG_FUNCTIONS = {
     "ui/matting_ui/app.py:mount_page": "one call of Gradio for each part of the page, in the order of the page"
