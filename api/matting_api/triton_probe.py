@@ -79,15 +79,17 @@ class TritonProbe:
         """
         found = self._ask_json("get_model_config", *self._which)
         config = found.get("config", found)  # gRPC wraps it
-        group = (config.get("instance_group") or [{}])[0]
+        groups = config.get("instance_group") or [{"count": 1}]  # one for each device
         policy = config.get("dynamic_batching", {}).get("default_queue_policy", {})
         told = {name: each.get("string_value", "") for name, each in config.get("parameters", {}).items()}
         own = told.get("max_queue_size", 0)  # where we queue ourselves
         size = int(config["input"][0]["dims"][0])
         return {
             "engine": self._engine(config["input"][0]["name"], config["output"][0]["name"], size),
-            "device": "GPU" if "GPU" in str(group.get("kind", "")) and group.get("gpus") else "CPU",
-            "instances": int(group.get("count", 1)),
+            "device": "GPU"
+            if any("GPU" in str(each.get("kind", "")) and each.get("gpus") for each in groups)
+            else "CPU",
+            "instances": sum(int(each.get("count", 1)) for each in groups),
             "size": size,
             "max_batch": int(config.get("max_batch_size", 0)),
             "places": int(policy.get("max_queue_size", own)),

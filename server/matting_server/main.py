@@ -58,7 +58,20 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="default: $MATTING_MODEL_REPOSITORY, else the installed models",
     )
-    add("--threads", type=_count, default=0, metavar="N", help="threads for each model (default: one per core)")
+    add(
+        "--instances",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="processes of each model, each on a GPU of its own where there are several (default: one for each GPU)",
+    )
+    add(
+        "--threads",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="threads for each process (default: its share of the cores)",
+    )
     add("--precision", choices=("auto", "int8", "bf16", "f32"), default="auto", help="default: %(default)s")
     add(
         "--trace",

@@ -43,6 +43,8 @@ from matting_server.orphans import (
 
 MOST_SOCKET_BYTES = 107  # of a socket file's path, on Linux
 _BACKEND_SOURCE = Path(__file__).parent / "backend" / "onnxruntime"
+INSTANCE_GROUP = "device_"  # and a number, by which an instance finds its device
+_ONE_INSTANCE = re.compile(r"instance_group\s*\[\s*\{\s*count:\s*1\s*\}\s*\]")
 log = logging.getLogger("matting")
 
 
@@ -180,8 +182,12 @@ def fill_backends(workspace: Workspace, python_backend: Path, stub: Path) -> Non
             shutil.copy(source, target)
 
 
-def fill_models(workspace: Workspace, repository: Path) -> list[str]:
+def fill_models(workspace: Workspace, repository: Path, instances: int = 1) -> list[str]:
     """Mirror ``repository`` into the workspace; returns the names of its models.
+
+    Parameters
+    ----------
+    instances : processes of each model, unless its configuration says more than that there is one.
 
     Raises
     ------
@@ -194,11 +200,11 @@ def fill_models(workspace: Workspace, repository: Path) -> list[str]:
     if not sources:
         raise SetupError(f"{repository}: no model in it, expected <model>/config.pbtxt and <model>/1/{MODEL_FILE}")
     for source in sources:
-        _mirror(source, workspace.models / source.name)
+        _mirror(source, workspace.models / source.name, instances)
     return [source.name for source in sources]
 
 
-def _mirror(source: Path, target: Path) -> None:
+def _mirror(source: Path, target: Path, instances: int) -> None:
     versions = _versions(source)
     if not versions:
         raise SetupError(f"{source / '1' / MODEL_FILE} is missing: matting export publish writes it")
@@ -210,9 +216,15 @@ def _mirror(source: Path, target: Path) -> None:
         for file in version.iterdir():
             (target / version.name / file.name).symlink_to(file.resolve())
     config = without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8"))
-    (target / "config.pbtxt").write_text(config + told_contract(source))
+    (target / "config.pbtxt").write_text(with_instances(config, instances) + told_contract(source))
     if (source / "configs").is_dir():
         shutil.copytree(source / "configs", target / "configs")
+
+
+def with_instances(config: str, count: int) -> str:
+    """A config.pbtxt with one instance group for each of several devices, in place of one for all."""
+    groups = "".join(f'  {{ name: "{INSTANCE_GROUP}{number}" count: 1 }},\n' for number in range(count))
+    return _ONE_INSTANCE.sub(f"instance_group [\n{groups.rstrip().rstrip(',')}\n]", config) if count > 1 else config
 
 
 def told_contract(model: Path) -> str:

@@ -5,6 +5,7 @@ NVIDIA's container has faster ways (TensorRT, CUDA graphs); this one needs nothi
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,6 +36,14 @@ def has_cuda(devices: Path = DEVICES) -> bool:
     spec = find_spec("onnxruntime")
     package = Path(spec.origin).parent if spec and spec.origin else None
     return bool(package and (package / LIBRARY).exists() and devices.is_dir() and any(devices.iterdir()))
+
+
+def visible_gpus(devices: Path = DEVICES) -> list[str]:
+    """What CUDA_VISIBLE_DEVICES lists, else the numbers of all devices that the driver knows; loads nothing."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return [each.strip() for each in listed.split(",") if each.strip()]
+    return [str(number) for number, _ in enumerate(devices.iterdir())] if devices.is_dir() else []
 
 
 def portions(count: int, largest: int) -> list[int]:

@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from matting_client.repository import CONTRACT_PARAMETER, facts_of
 from matting_server.errors import SetupError
 from matting_server.orphans import SHM
-from matting_server.workspace import create_workspace, fill_backends, fill_models, without_queue_policy
+from matting_server.workspace import create_workspace, fill_backends, fill_models, with_instances, without_queue_policy
 from tritonclient.grpc import model_config_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -140,6 +140,20 @@ def test_the_server_tells_what_the_contract_says(
         assert not parameters
         assert (str(contract) in caplog.text) == (text is not None)
     workspace.close()
+
+
+@pytest.mark.parametrize("name", ["matting_512", "matting_1024"])
+def test_each_device_gets_an_instance_group(name: str) -> None:
+    before = (ROOT / "model_repository" / name / "config.pbtxt").read_text()
+    assert with_instances(before, 1) == before
+    found = text_format.Parse(with_instances(before, 3), model_config_pb2.ModelConfig())
+    assert [(group.name, group.count) for group in found.instance_group] == [(f"device_{n}", 1) for n in range(3)]
+    old = text_format.Parse(before, model_config_pb2.ModelConfig())
+    for config in (old, found):
+        config.ClearField("instance_group")
+    assert found == old
+    own = "instance_group [ { count: 3 kind: KIND_CPU } ]"
+    assert with_instances(own, 2) == own
 
 
 @pytest.mark.parametrize("text", ["", 'name: "x"\n', "dynamic_batching { }\n"])
