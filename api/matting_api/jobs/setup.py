@@ -15,7 +15,7 @@ from matting_api.model_client import Service
 from matting_api.request.fetch import Fetcher
 from matting_api.request.parameters import Asked
 from matting_api.routes.answer import Beside, produce
-from matting_api.routes.jobs import described
+from matting_api.routes.jobs import PHOTOS
 from matting_api.settings import Settings
 
 JOB = "matting.job"  # attribute of spans
@@ -67,7 +67,7 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
 
     def tell(job: Job) -> None:
         if webhooks is not None and job.order["webhook"]:
-            webhooks.send(job.order["webhook"], job.name, described(job))
+            webhooks.send(job.order["webhook"], job.name, PHOTOS.described(job))
 
     photo_jobs = JobStore(
         folder and folder / "photos",

@@ -1,4 +1,4 @@
-"""`/v1/jobs`: many photos as one job, its state, its result."""
+"""`/v1/jobs`: many photos as one job."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Security
-from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.security import APIKeyHeader
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
 from matting_api import openapi_jobs
-from matting_api.errors import ApiError, bad_request
+from matting_api.errors import bad_request
 from matting_api.jobs import photos
-from matting_api.jobs.job import DONE, Job
+from matting_api.jobs.job import Job
 from matting_api.jobs.results import failures, finished
 from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, need_buckets
 from matting_api.jobs.store import JobStore
@@ -25,12 +24,30 @@ from matting_api.paths import JOBS
 from matting_api.request.body import content_type
 from matting_api.request.fetch import check_address
 from matting_api.request.parameters import CUTOUT_FIELDS, read_cutout
+from matting_api.routes.background import Kind, job_router
 from matting_api.routes.uploads import store_upload
 
 KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
 OF_JOBS = ("webhook", "target")  # what is said of a job beside the fields of a photo
-MEDIA = {".zip": "application/zip", ".json": "application/json"}
 TEXTS = (*CUTOUT_FIELDS, *OF_JOBS)
+
+
+def _failed_and_target(job: Job) -> dict[str, Any]:
+    target = job.order.get("target")
+    return {"failed": failures(job), **({"target": target} if target else {})}
+
+
+PHOTOS = Kind(
+    path=JOBS,
+    noun="job",
+    count="photos",
+    more=_failed_and_target,
+    result_of=finished,
+    media={".zip": "application/zip", ".json": "application/json"},
+    state=openapi_jobs.JOBS_STATE,
+    result=openapi_jobs.JOBS_RESULT,
+    delete=openapi_jobs.JOBS_DELETE,
+)
 
 
 def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: bool, with_webhooks: bool) -> APIRouter:
@@ -44,14 +61,13 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: 
     with_keys : as of the photos' router.
     with_webhooks : somebody may be told of the end.
     """
-    needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
-    routes = APIRouter(default_response_class=Response, dependencies=needs)
+    routes = job_router(jobs, PHOTOS, with_keys=with_keys)
 
     @routes.post(JOBS, openapi_extra=openapi_jobs.JOBS, status_code=202, summary="Cut the subjects out of many photos")
     async def start(request: Request) -> Response:
         mark = _mark(request)
         if known := jobs.find(mark):
-            return _accepted(known)
+            return PHOTOS.accepted(known)
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
@@ -66,25 +82,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: 
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return _accepted(job)
-
-    @routes.get(JOBS + "/{job_id}", openapi_extra=openapi_jobs.JOBS_STATE, summary="How far a job is")
-    async def state(job_id: str) -> Response:
-        job = await to_thread.run_sync(jobs.get, job_id)
-        return JSONResponse(await to_thread.run_sync(described, job))
-
-    @routes.get(JOBS + "/{job_id}/result", openapi_extra=openapi_jobs.JOBS_RESULT, summary="A job's results")
-    async def result(job_id: str) -> Response:
-        job = await to_thread.run_sync(jobs.get, job_id)
-        if job.state != DONE:
-            raise ApiError(409, "not_ready", "Not done", f"got a job that is {job.state}, expected done; ask again")
-        path = finished(job)
-        return FileResponse(path, media_type=MEDIA[path.suffix], filename=path.name)
-
-    @routes.delete(JOBS + "/{job_id}", openapi_extra=openapi_jobs.JOBS_DELETE, status_code=204, summary="Forget a job")
-    async def remove(job_id: str) -> Response:
-        await to_thread.run_sync(jobs.remove, job_id)
-        return Response(status_code=204)
+        return PHOTOS.accepted(job)
 
     return routes
 
@@ -96,10 +94,6 @@ def _mark(request: Request) -> str:
         detail = f"{KEY_HEADER}: got {len(given)} characters, expected at most {MOST_KEY}"
         raise bad_request("invalid_parameter", "Invalid header", detail)
     return sha256(f"{request.state.caller.name}\n{given}".encode()).hexdigest() if given else ""
-
-
-def _accepted(job: Job) -> Response:
-    return JSONResponse(described(job), 202, {"Location": f"{JOBS}/{job.name}"})
 
 
 async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[str, Any]:
@@ -165,19 +159,3 @@ def _check_webhook(address: str, with_webhooks: bool) -> None:
         raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
     if address:
         check_address(address, "webhook")
-
-
-def described(job: Job) -> dict[str, Any]:
-    """A job as JSON."""
-    left = job.seconds_left
-    return {
-        "id": job.name,
-        "status": job.state,
-        "photos": job.total,
-        "done": job.done,
-        "failed": failures(job),
-        "seconds_left": None if left is None else round(left, 1),
-        "result": f"{JOBS}/{job.name}/result" if job.state == DONE else None,
-        **({"target": job.order["target"]} if job.order.get("target") else {}),
-        **({"error": job.error} if job.error else {}),
-    }
