@@ -11,7 +11,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_client.runtime.cuda import has_cuda, visible_gpus
+from matting_client.runtime.gpus import has_cuda, visible_gpus
 from matting_client.serving import trace_endpoint
 from matting_client.system import usable_cores
 

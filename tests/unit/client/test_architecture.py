@@ -70,7 +70,7 @@ def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
     allowed = (
         "matting_client.errors.",
         "matting_client.repository.",
-        *(f"matting_client.runtime.{module}." for module in ("cpu", "loader", "precision")),
+        *(f"matting_client.runtime.{module}." for module in ("cpu", "gpus", "loader", "precision")),
         "matting_client.serving.",
         "matting_client.system.",
     )

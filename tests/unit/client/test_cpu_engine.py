@@ -19,7 +19,8 @@ from matting_client.engines import Engine, LocalEngine
 from matting_client.errors import ModelError
 from matting_client.repository import model_repository
 from matting_client.runtime.cpu import CpuModel, openvino_core
-from matting_client.runtime.cuda import CudaModel, has_cuda, portions, visible_gpus
+from matting_client.runtime.cuda import CudaModel, portions
+from matting_client.runtime.gpus import has_cuda, visible_gpus
 from matting_client.runtime.loader import open_model
 from matting_client.runtime.precision import best_precision, cpu_flags, gated_int8, int8_digest, int8_kind
 
