@@ -23,7 +23,7 @@ COPY benchmarks benchmarks
 COPY server server
 COPY api api
 COPY ui ui
-RUN pip install --no-cache-dir -c constraints.txt ./client '.[serve,ui,trace,container]'
+RUN pip install --no-cache-dir -c constraints.txt ./client '.[serve,ui,trace,s3,container]'
 # Both packages fill one folder: the CPU's has to go first.
 RUN if [ "$ENGINE" = cuda ]; then \
         pip uninstall --yes onnxruntime \

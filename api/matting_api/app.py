@@ -29,7 +29,6 @@ from matting_api.request.fetch import Fetcher
 from matting_api.routes import account, health, jobs, photos, video
 from matting_api.samples import SampleBox
 from matting_api.settings import Settings
-from matting_api.tracing import Tracing
 
 OVERHEAD_BYTES = 64 * 1024  # of a form around its file
 OTHER_BYTES = 1024 * 1024
@@ -71,9 +70,9 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
     app.include_router(
         jobs.router(
             opened.photos,
+            opened.elsewhere,
             settings.limits.max_bytes,
             with_keys=bool(settings.keys),
-            with_urls=fetches is not None,
             with_webhooks=opened.webhooks is not None,
         )
     )
@@ -122,10 +121,8 @@ def guard(app: ASGIApp, settings: Settings, service: Service) -> ASGIApp:
         proxies=Proxies(settings.trusted_proxies),
         incoming=incoming,
     )
-    if settings.trace:
-        tracing = Tracing(settings.trace)
-        service.close_with(tracing.close)
-        guarded = tracing.around(guarded)
+    if service.tracing is not None:
+        guarded = service.tracing.around(guarded)
     if settings.origins:
         guarded = Cors(guarded, hosts)
     return RootPath(guarded, settings.root_path) if settings.root_path else guarded

@@ -29,8 +29,10 @@ environment, for matting serve --page too:
   MATTING_API_ORIGINS, MATTING_API_SAMPLES, MATTING_API_ROOT_PATH
                           as --origins, --samples, --root-path
   MATTING_TRACE           as --trace
-  MATTING_JOBS, MATTING_API_WEBHOOK_SECRET_FILE
-                          as --jobs-folder, --webhook-secret-file
+  MATTING_JOBS, MATTING_JOBS_BUCKETS, MATTING_API_WEBHOOK_SECRET_FILE
+                          as --jobs-folder, --jobs-buckets, --webhook-secret-file
+  AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
+                          where the buckets of --jobs-buckets are, and who may use them
   MATTING_OUTPUTS, MATTING_OUTPUTS_MB, MATTING_OUTPUTS_DAYS
                           as --outputs, --outputs-mb, --outputs-days
   MATTING_API_PREVIEW_DEFAULT=1
@@ -242,6 +244,13 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         default=os.environ.get("MATTING_JOBS") or None,
         help="jobs lie there and are taken up again after a restart (default: they end with the server)",
+    )
+    add(
+        "--jobs-buckets",
+        metavar="PLACES",
+        default=os.environ.get("MATTING_JOBS_BUCKETS", ""),
+        help="S3-compatible buckets, or folders of them, that jobs may read photos from and put results into, such as "
+        "results or photos/2026:ro, which is only read; commas or spaces between them (default: none)",
     )
     add(
         "--webhook-secret-file",

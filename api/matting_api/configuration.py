@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from matting_api.jobs.buckets import read_grants
 from matting_api.jobs.webhooks import load_secret
 from matting_api.middleware.hosts import read_hosts, read_origins
 from matting_api.middleware.logins import load_logins
@@ -26,6 +27,7 @@ def read_settings(given: argparse.Namespace) -> Settings:
     values["trusted_proxies"] = read_networks(values["trusted_proxies"])
     values["origins"] = read_origins(values["origins"])
     values["url_ports"] = read_ports(values["url_ports"])
+    values["jobs_buckets"] = read_grants(values["jobs_buckets"])
     keys_file = values.pop("keys_file")
     values["keys"] = load_keys(keys_file) if keys_file else frozenset()
     if listed := os.environ.get("MATTING_API_KEYS", ""):

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from matting_client import (
     open_engine,
 )
 from matting_client.engines import Engine
+from matting_client.timing import Timings
 from matting_client.triton.retry import Retry
 from matting_client.video.job import make_container
 from matting_client.video.pipeline import Plan
@@ -29,6 +30,7 @@ from matting_client.video.pipeline import Plan
 from matting_api.metrics import Metrics
 from matting_api.outputs import Outputs
 from matting_api.settings import Settings
+from matting_api.tracing import Tracing
 from matting_api.triton_probe import TritonProbe
 
 DAY = 86_400.0  # seconds
@@ -51,6 +53,7 @@ class Service:
     Attributes
     ----------
     outputs : keeps results, where the settings say so.
+    tracing : tells a collector, where the settings name one.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Service:
         if settings.outputs is not None:
             limits = settings.outputs_mb * 2**20, settings.outputs_days * DAY
             self.outputs = Outputs(settings.outputs, *limits, self.metrics.kept_output)
+        self.tracing = Tracing(settings.trace) if settings.trace else None
         self._closers: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._current: dict[str, _Connection] = {}  # by model
@@ -158,6 +162,10 @@ class Service:
             probe.check_ready()
             return {"server": probe.server(), "batches": probe.batches(), "run": probe.model()}
 
+    def traced(self, name: str, **attributes: str) -> AbstractContextManager[Callable[[Timings], None]]:
+        """Around work that no request waits for: see `Tracing.work`; does nothing where there is no collector."""
+        return nullcontext(lambda timings: None) if self.tracing is None else self.tracing.work(name, **attributes)
+
     def close_with(self, closer: Callable[[], None]) -> None:
         """Call something when this is closed."""
         self._closers.append(closer)
@@ -172,6 +180,8 @@ class Service:
             connections, self._current = list(self._current.values()), {}
         for connection in connections:
             self._retire(connection)
+        if self.tracing is not None:
+            self.tracing.close()
 
     @contextmanager
     def _client(self, model: str | None = None) -> Iterator[MattingClient]:

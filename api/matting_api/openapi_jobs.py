@@ -81,8 +81,10 @@ def _job(about: str) -> Json:
 
 _JOB_FIELDS: Json = {
     **{name: OF_OURS[name] for name in CUTOUT_FIELDS},
+    "target": text_field("Where results go, in a bucket that the server may use; else into a ZIP.", "s3://results/may"),
     "webhook": text_field("Told when the job is over, where the server allows it.", "https://example.com/done"),
 }
+_BUCKET = text_field("Photos of a bucket that the server may use: all below a folder.", "s3://photos/may")
 _ADDRESSES: Json = {"type": "array", "items": TEXT, "minItems": 1, "description": "Addresses of the photos."}
 JOBS: Json = {
     "parameters": [
@@ -103,8 +105,14 @@ JOBS: Json = {
                 )
             },
             "application/json": {
-                "schema": object_schema({"urls": _ADDRESSES, **_JOB_FIELDS}, "urls"),
-                "example": {"urls": ["https://example.com/photo.jpg"], "format": "webp"},
+                "schema": {
+                    **object_schema({"urls": _ADDRESSES, "bucket": _BUCKET, **_JOB_FIELDS}),
+                    "oneOf": [{"required": ["urls"]}, {"required": ["bucket"]}],
+                },
+                "examples": {
+                    "addresses": {"value": {"urls": ["https://example.com/photo.jpg"], "format": "webp"}},
+                    "bucket": {"value": {"bucket": "s3://photos/may", "target": "s3://results/may", "format": "webp"}},
+                },
             },
         },
     },
@@ -117,8 +125,9 @@ JOBS_STATE: Json = {"responses": {"200": _job("How far it is."), "404": _NO_JOB,
 JOBS_RESULT: Json = {
     "responses": {
         "200": {
-            "description": "A ZIP of the results, and results.json, which says what came of each photo.",
-            "content": {"application/zip": PICTURE},
+            "description": "A ZIP of the results, and results.json, which says what came of each photo; where results "
+            "went to a bucket, results.json alone.",
+            "content": {"application/zip": PICTURE, "application/json": {"schema": {"type": "array"}}},
         },
         "404": _NO_JOB,
         "409": error_answer("It is not done.", "not_ready", "got a job that is working, expected done; ask again"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from matting_client import Limits, OptionError
@@ -13,6 +12,8 @@ from matting_client.connection import split_url
 from matting_client.system import is_loopback, usable_cores
 from matting_client.triton.protocol import LbPolicy
 
+from matting_api.extras import check_extra
+from matting_api.jobs.buckets import Grant
 from matting_api.middleware.proxies import Network
 from matting_api.tracing import check_tracing
 
@@ -57,6 +58,7 @@ class Settings:
     url_ports: frozenset[int] = frozenset((80, 443))  # at these ports only
     samples: Path | None = None  # where photos that went wrong are kept; None keeps none
     jobs_folder: Path | None = None  # where jobs outlive the process; None: they end with it
+    jobs_buckets: tuple[Grant, ...] = ()  # places in S3-compatible buckets that jobs may name; none
     webhook_secret: bytes = field(default=b"", repr=False)  # signs what is told of jobs that are over
     trace: str = ""  # URL of an OTLP receiver that is told of photo requests; none is told
     outputs: Path | None = None  # where results are kept, too; None keeps none
@@ -93,10 +95,10 @@ class Settings:
             raise OptionError(
                 "--mcp", "it with --logins-file or --no-page", remedy="its tools are those of an open page"
             )
-        if self.mcp and find_spec("mcp") is None:
-            raise OptionError(
-                "--mcp", "no package mcp", remedy="install it with: pip install -c constraints.txt -e '.[mcp]'"
-            )
+        if self.mcp:
+            check_extra("--mcp", "mcp", "mcp")
+        if self.jobs_buckets:
+            check_extra("--jobs-buckets", "obstore", "s3")
         if self.trace:
             check_tracing(self.trace)
         if not self.workers:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from matting_client import Cutout, Options
+from matting_client.video.pipeline import Plan
 from matting_ui.app import mount_page
 from matting_ui.context import KeepSample
 from matting_ui.i18n import NoRoom
@@ -28,13 +32,13 @@ def create_site(settings: Settings, folder: Path) -> ASGIApp:
     site = mount_page(
         api,
         service.close,
-        service.cutout,
+        partial(_cutout, service),
         folder,
         settings.model,
         settings.workers,
         settings.limits,
         service.status,
-        service.convert,
+        partial(_convert, service),
         service.keep,
         keep_sample=_sample_keeper(settings),
         auth=Logins(settings.logins, guesses).check if settings.logins else None,
@@ -42,6 +46,18 @@ def create_site(settings: Settings, folder: Path) -> ASGIApp:
         mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
     )
     return guard(site, settings, service)
+
+
+def _cutout(service: Service, photo: bytes, options: Options, name: str, model: str | None) -> Cutout:
+    with service.traced("page photo") as note:
+        cutout = service.cutout(photo, options, name, model)
+        note(cutout.seconds)
+        return cutout
+
+
+def _convert(service: Service, plan: Plan, target: Path, on_frame: Callable[[], None]) -> None:
+    with service.traced("page clip"):
+        service.convert(plan, target, on_frame)
 
 
 def _sample_keeper(settings: Settings) -> KeepSample | None:

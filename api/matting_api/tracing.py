@@ -1,18 +1,20 @@
-"""Traces of photo requests for OpenTelemetry, off by default: the caller's span, ours, and Triton's below it."""
+"""Traces for OpenTelemetry, off by default: of requests, jobs and the page's photos, with Triton's spans below."""
 
 from __future__ import annotations
 
 import os
 import re
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from matting_client import OptionError
 from matting_client.serving import trace_endpoint
+from matting_client.timing import Timings
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_api import paths
+from matting_api.extras import check_extra
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -33,12 +35,8 @@ def check_tracing(url: str) -> None:
         The address is none, or the packages are missing.
     """
     trace_endpoint(url)
-    if find_spec("opentelemetry.exporter") is None or find_spec("opentelemetry.sdk") is None:
-        raise OptionError(
-            "--trace",
-            "no OpenTelemetry SDK",
-            remedy="install it with: pip install -c constraints.txt -e '.[trace]'",
-        )
+    for package in ("opentelemetry.sdk", "opentelemetry.exporter"):
+        check_extra("--trace", package, "trace")
 
 
 class Tracing:
@@ -69,6 +67,25 @@ class Tracing:
         """Send what there is, and stop."""
         self._provider.shutdown()
 
+    @contextmanager
+    def work(self, name: str, **attributes: str) -> Iterator[Callable[[Timings], None]]:
+        """A span around work that no request waits for; yields what writes the seconds of its steps down."""
+        from opentelemetry.trace import Status, StatusCode
+
+        def note(timings: Timings) -> None:
+            for step, spent in timings.items():
+                span.set_attribute(f"matting.{step}_ms", 1000 * spent)
+
+        with self._tracer.start_as_current_span(
+            name, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield note
+            except Exception as error:  # its text is left out: it holds the names of visitors' files
+                span.set_attribute("error.type", type(error).__qualname__)
+                span.set_status(Status(StatusCode.ERROR))
+                raise
+
     def around(self, app: ASGIApp) -> ASGIApp:
         """ASGI middleware: a span for each request to a path that takes photos."""
         from opentelemetry.trace import SpanKind
@@ -95,12 +112,14 @@ class Tracing:
 
 
 def describe(span: Span, start: Any) -> None:
-    """Write into a span what an answer's beginning says: status, the request's id, milliseconds of each step."""
+    """Write into a span what an answer's beginning says: status, the request's id, a job's place, each step's time."""
     from opentelemetry.trace import Status, StatusCode
 
     headers = Headers(raw=start.get("headers", []))
     span.set_attribute("http.response.status_code", start["status"])
     span.set_attribute("matting.request_id", headers.get("x-request-id", ""))
+    if place := headers.get("location"):
+        span.set_attribute("http.response.header.location", [place])
     for step, spent in _STEP.findall(headers.get("server-timing", "")):
         span.set_attribute(f"matting.{step}_ms", float(spent))
     if start["status"] >= 500:

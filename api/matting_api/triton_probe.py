@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from matting_client import ServerUnavailable
 from matting_client.connection import split_url
-from matting_client.repository import split_model
+from matting_client.repository import CONTRACT_PARAMETER, facts_of, split_model
 from matting_client.triton.protocol import grpc_settings
 from matting_client.triton.retry import translate
 
@@ -74,21 +74,26 @@ class TritonProbe:
         """How the model is run.
 
         Returns "engine" in words, "" where the backend tells none; "device", "instances", "size" of the square that it
-        sees in pixels, "max_batch", and "places" in its queue, 0 for no bound.
+        sees in pixels, "max_batch", "places" in its queue, 0 for no bound, and "contract", what it tells of the model's
+        making (see `facts_of`), empty where it tells nothing.
         """
         found = self._ask_json("get_model_config", *self._which)
         config = found.get("config", found)  # gRPC wraps it
-        group = (config.get("instance_group") or [{}])[0]
+        groups = config.get("instance_group") or [{"count": 1}]  # one for each device
         policy = config.get("dynamic_batching", {}).get("default_queue_policy", {})
-        own = config.get("parameters", {}).get("max_queue_size", {}).get("string_value", 0)  # where we queue ourselves
+        told = {name: each.get("string_value", "") for name, each in config.get("parameters", {}).items()}
+        own = told.get("max_queue_size", 0)  # where we queue ourselves
         size = int(config["input"][0]["dims"][0])
         return {
             "engine": self._engine(config["input"][0]["name"], config["output"][0]["name"], size),
-            "device": "GPU" if "GPU" in str(group.get("kind", "")) and group.get("gpus") else "CPU",
-            "instances": int(group.get("count", 1)),
+            "device": "GPU"
+            if any("GPU" in str(each.get("kind", "")) and each.get("gpus") for each in groups)
+            else "CPU",
+            "instances": sum(int(each.get("count", 1)) for each in groups),
             "size": size,
             "max_batch": int(config.get("max_batch_size", 0)),
             "places": int(policy.get("max_queue_size", own)),
+            "contract": facts_of(told.get(CONTRACT_PARAMETER, "")),
         }
 
     def _engine(self, image_name: str, alpha_name: str, size: int) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from matting_client.errors import ModelError
 from matting_client.runtime.cpu import CpuModel
-from matting_client.runtime.cuda import CudaModel, has_cuda
+from matting_client.runtime.cuda import CudaModel
+from matting_client.runtime.gpus import has_cuda
 from matting_client.runtime.loader import Model
 from matting_client.runtime.precision import Precision, gated_int8
 from matting_client.system import usable_cores

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,27 +26,10 @@ import cv2
 import psutil
 from skimage import data
 
+from matting_bench.programs import ROOT, find, nginx
 from matting_bench.server_process import READY_SECONDS, free_ports
 
-ROOT = Path(__file__).resolve().parents[2]
-UNPACKED = ROOT / "cache" / "debian"
 ANSWER_SECONDS = 120.0
-NGINX = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log warn;
-{user}
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {site}
-}}
-"""
 
 
 class Replica:
@@ -100,24 +82,11 @@ class Tally:
     lost: list[str] = field(default_factory=list)
 
 
-def find_nginx() -> str:
-    """The machine's nginx, or the one that `./test.sh` unpacked; SystemExit where there is none."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:{UNPACKED}/usr/sbin")
-    if program is None:
-        raise SystemExit("got no nginx, expected it on the path; install it, or run ./test.sh, which unpacks one")
-    return program
-
-
-def start_nginx(folder: Path, replicas: list[Replica]) -> tuple[subprocess.Popen[bytes], int]:
-    """The balancer, with deploy/'s configuration for these replicas; returns it and its port."""
-    (port,) = free_ports(1)
+def site_of(replicas: list[Replica], port: int) -> str:
+    """deploy/'s configuration of the balancer, for these replicas and a port."""
     servers = "".join(f"server 127.0.0.1:{each.page} max_fails=1 fail_timeout=5s;\n" for each in replicas)
     site = (ROOT / "deploy" / "nginx-replicas.conf").read_text().replace("listen 80;", f"listen 127.0.0.1:{port};")
-    site = re.sub(r"( *server 10\.0\.0\.\d+:7860 [^\n]*\n)+", lambda _: servers, site)
-    user = "user root;" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user=user, site=site))
-    environment = {**os.environ, "LD_LIBRARY_PATH": f"{UNPACKED}/usr/lib/x86_64-linux-gnu"}
-    return subprocess.Popen([find_nginx(), "-p", str(folder), "-c", str(folder / "nginx.conf")], env=environment), port
+    return re.sub(r"( *server 10\.0\.0\.\d+:7860 [^\n]*\n)+", lambda _: servers, site)
 
 
 def call(port: int, photo: bytes, stop: threading.Event, tally: Tally) -> None:
@@ -149,10 +118,8 @@ def run(count: int, callers: int, seconds: float, pause: float) -> dict[str, Any
             opened.callback(replica.close)
         for replica in replicas:
             replica.wait()
-        nginx, port = start_nginx(Path(name), replicas)
-        opened.callback(nginx.wait)
-        opened.callback(nginx.terminate)
-        time.sleep(1.0)
+        (port,) = free_ports(1)
+        opened.enter_context(nginx(Path(name), site_of(replicas, port), port))
         threads = [threading.Thread(target=call, args=(port, photo, stop, tally)) for _ in range(callers)]
         for thread in threads:
             thread.start()
@@ -188,7 +155,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=180.0, help="of load (default: %(default)s)")
     parser.add_argument("--pause", type=float, default=20.0, help="seconds between kills (default: %(default)s)")
     given = parser.parse_args()
-    find_nginx()  # before the replicas are started
+    try:
+        find("nginx")  # before the replicas are started
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error}") from None
     result = run(given.replicas, given.callers, given.seconds, given.pause)
     print(json.dumps(result, indent=2))
     return 1 if result["lost"] else 0

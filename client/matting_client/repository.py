@@ -8,10 +8,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from matting_client.errors import ModelError, OptionError
 
@@ -20,6 +22,8 @@ DEFAULT_MODEL = "matting_512"
 MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.xml"
 CONTRACT_FILE = "contract.json"
+CONTRACT_PARAMETER = "contract"  # of a running model's configuration, by which a server tells the facts of its own
+FACTS = ("weights_sha256", "licence", "training_data")
 _DATA_PACKAGE = "matting_models"  # installed with the application
 _HERE = Path("model_repository")
 _MODEL = re.compile(r"(\w[\w.-]*)(?::([1-9]\d{0,8}))?", re.ASCII)
@@ -86,3 +90,26 @@ def model_file(model: str, repository: Path | None = None) -> Path:
     folder = model_repository(repository) / name
     found = [int(path.name) for path in folder.glob("[1-9]*") if path.name.isdecimal()]
     return folder / (version or str(max(found, default=1))) / MODEL_FILE
+
+
+def facts_of(text: str) -> dict[str, Any]:
+    """What people want to know of a model, from the text of its contract.
+
+    Returns "weights_sha256", "licence" and "training_data" as texts, and "scores" as numbers by data set and name; what
+    is missing or no such thing is left out.
+    """
+    try:
+        contract = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(contract, dict):
+        return {}
+    facts: dict[str, Any] = {name: contract[name] for name in FACTS if isinstance(contract.get(name), str)}
+    scores = contract.get("scores")
+    if isinstance(scores, dict):
+        facts["scores"] = {name: _numbers(each) for name, each in scores.items() if isinstance(each, dict)}
+    return facts
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}

@@ -30,20 +30,28 @@ exit code: 0 ended by Ctrl-C or a signal, 1 the server failed, 2 wrong usage (a 
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of `matting serve`."""
-    defaults = Settings()
     result = argparse.ArgumentParser(
         prog="matting serve",
         description="Start the embedded Triton server with the models of a repository, and keep it running.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = result.add_argument
-    add("--host", default=defaults.host, help="address Triton listens on (default: %(default)s, this machine only)")
-    add("--grpc-port", type=_port, default=defaults.grpc_port, metavar="PORT", help="default: %(default)s")
+    _add_addresses(result)
+    _add_models(result)
+    _add_process(result)
+    _add_page(result)
+    return result
+
+
+def _add_addresses(parser: argparse.ArgumentParser) -> None:
+    """Where it listens, and for whom."""
+    add = parser.add_argument
+    add("--host", default=Settings.host, help="address Triton listens on (default: %(default)s, this machine only)")
+    add("--grpc-port", type=_port, default=Settings.grpc_port, metavar="PORT", help="default: %(default)s")
     add("--triton-http", action="store_true", help="also let KServe clients in over HTTP (default: gRPC only)")
-    add("--http-port", type=_port, default=defaults.http_port, metavar="PORT", help="default: %(default)s")
+    add("--http-port", type=_port, default=Settings.http_port, metavar="PORT", help="default: %(default)s")
     add("--triton-metrics", action="store_true", help="also show Triton's own metrics (default: the page's only)")
-    add("--metrics-port", type=_port, default=defaults.metrics_port, metavar="PORT", help="default: %(default)s")
+    add("--metrics-port", type=_port, default=Settings.metrics_port, metavar="PORT", help="default: %(default)s")
     add(
         "--allowed-hosts",
         type=_names,
@@ -52,14 +60,37 @@ def parser() -> argparse.ArgumentParser:
         help="further names under which page and HTTP may be reached, such as photos.example.com or *.example.com; "
         "commas or spaces between them (default: localhost and addresses)",
     )
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    """What it serves, and on what."""
+    add = parser.add_argument
     add(
         "--model-repository",
         type=Path,
         metavar="DIR",
         help="default: $MATTING_MODEL_REPOSITORY, else the installed models",
     )
-    add("--threads", type=_count, default=0, metavar="N", help="threads for each model (default: one per core)")
+    add(
+        "--instances",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="processes of each model, each on a GPU of its own where there are several (default: one for each GPU)",
+    )
+    add(
+        "--threads",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="threads for each process (default: its share of the cores)",
+    )
     add("--precision", choices=("auto", "int8", "bf16", "f32"), default="auto", help="default: %(default)s")
+
+
+def _add_process(parser: argparse.ArgumentParser) -> None:
+    """What it tells, and to whom."""
+    add = parser.add_argument
     add(
         "--trace",
         type=_receiver,
@@ -70,15 +101,19 @@ def parser() -> argparse.ArgumentParser:
     add("--log-verbose", type=_count, default=0, metavar="N", help="show Triton's own log, at this level")
     add("--log-format", choices=LOG_FORMATS, default="text", help="one line an event (default: %(default)s)")
     add("--ready-file", type=Path, metavar="FILE", help="written when all is ready, removed at the end")
+
+
+def _add_page(parser: argparse.ArgumentParser) -> None:
+    """The page beside it."""
+    add = parser.add_argument
     add("--page", action="store_true", help="also run the web page and the REST API (matting ui)")
-    add("--page-host", default=defaults.page_host, metavar="HOST", help="default: %(default)s, this machine only")
-    add("--page-port", type=_port, default=defaults.page_port, metavar="PORT", help="default: %(default)s")
+    add("--page-host", default=Settings.page_host, metavar="HOST", help="default: %(default)s, this machine only")
+    add("--page-port", type=_port, default=Settings.page_port, metavar="PORT", help="default: %(default)s")
     add(
         "--model",
-        default=defaults.model,
+        default=Settings.model,
         help="that the page and the API ask: matting_512, or matting_1024 for finer hair (default: %(default)s)",
     )
-    return result
 
 
 def main(argv: list[str]) -> int:

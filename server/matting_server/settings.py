@@ -27,7 +27,8 @@ class Settings:
     metrics_port: int = 8002
     allowed_hosts: tuple[str, ...] = ()  # further names under which page and gateway may be reached
     repository: Path | None = None  # None: $MATTING_MODEL_REPOSITORY, else the installed models
-    threads: int = 0  # of the CPU engine; 0: one per core
+    instances: int = 0  # of each model; 0: one on each GPU, one without any
+    threads: int = 0  # of the CPU engine of an instance; 0: its share of the cores
     precision: str = "auto"  # auto, int8, bf16 or f32
     trace: str = ""  # URL of an OTLP receiver that is told of requests; none is told
     log_verbose: int = 0  # Triton's own verbosity; above 0 its whole log is shown

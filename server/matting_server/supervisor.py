@@ -189,7 +189,7 @@ def serve(settings: Settings) -> None:
         workspace = create_workspace()
         try:
             fill_backends(workspace, runtime.python_backend, runtime.stub)
-            models = fill_models(workspace, settings.model_repository)
+            models = fill_models(workspace, settings.model_repository, tritonserver.instances_of(settings))
             workspace.publish_token(settings.grpc_port)
             Supervisor(settings, runtime, workspace, models, sockets).run(signals)
         finally:

@@ -11,7 +11,9 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from matting_client.runtime.gpus import has_cuda, visible_gpus
 from matting_client.serving import trace_endpoint
+from matting_client.system import usable_cores
 
 from matting_server.errors import SetupError
 from matting_server.orphans import OWNER_VARIABLE
@@ -99,17 +101,28 @@ def environment(runtime: Runtime, settings: Settings, workspace: Workspace) -> d
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", os.defpath)))
     libraries = [sysconfig.get_config_var("LIBDIR"), str(runtime.libraries), env.get("LD_LIBRARY_PATH")]
     env["LD_LIBRARY_PATH"] = os.pathsep.join(path for path in libraries if path)
-    # For Triton a GPU would mean an instance on each; the processes of the models may see them again.
-    if "CUDA_VISIBLE_DEVICES" in env:
-        env["MATTING_CUDA_DEVICES"] = env["CUDA_VISIBLE_DEVICES"]
+    # Triton has none of its own on a GPU; the processes of the models may see theirs.
+    env["MATTING_CUDA_DEVICES"] = ",".join(visible_gpus())
     env["CUDA_VISIBLE_DEVICES"] = ""
     env["MALLOC_ARENA_MAX"] = "2"  # the server's threads would each keep freed request buffers for themselves
     env[OWNER_VARIABLE] = str(workspace.root)
     env["MATTING_METRICS_SOCKET"] = str(workspace.metrics_socket)
     env["MATTING_LIFE"] = str(workspace.life)
-    env["MATTING_THREADS"] = str(settings.threads)
+    env["MATTING_THREADS"] = str(settings.threads or threads_of(instances_of(settings)))
     env["MATTING_PRECISION"] = settings.precision
     return env
+
+
+def instances_of(settings: Settings) -> int:
+    """How many processes each model gets: as many as were asked for, else one for each GPU that is used."""
+    if settings.instances:
+        return settings.instances
+    return max(1, len(visible_gpus())) if settings.precision == "auto" and has_cuda() else 1
+
+
+def threads_of(instances: int) -> int:
+    """Threads of each of several processes, which share the cores; 0, which leaves it to the engine, of one alone."""
+    return max(1, usable_cores() // instances) if instances > 1 else 0
 
 
 def command_line(runtime: Runtime, settings: Settings, workspace: Workspace) -> list[str]:

@@ -14,6 +14,8 @@ The user's repository is only ever read, and may be read-only.
 from __future__ import annotations
 
 import fcntl
+import json
+import logging
 import os
 import re
 import secrets
@@ -24,7 +26,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_client.repository import MODEL_FILE
+from matting_client.repository import CONTRACT_FILE, CONTRACT_PARAMETER, MODEL_FILE, facts_of
 
 from matting_server.errors import SetupError
 from matting_server.orphans import (
@@ -41,6 +43,9 @@ from matting_server.orphans import (
 
 MOST_SOCKET_BYTES = 107  # of a socket file's path, on Linux
 _BACKEND_SOURCE = Path(__file__).parent / "backend" / "onnxruntime"
+INSTANCE_GROUP = "device_"  # and a number, by which an instance finds its device
+_ONE_INSTANCE = re.compile(r"instance_group\s*\[\s*\{\s*count:\s*1\s*\}\s*\]")
+log = logging.getLogger("matting")
 
 
 @dataclass(frozen=True)
@@ -177,8 +182,12 @@ def fill_backends(workspace: Workspace, python_backend: Path, stub: Path) -> Non
             shutil.copy(source, target)
 
 
-def fill_models(workspace: Workspace, repository: Path) -> list[str]:
+def fill_models(workspace: Workspace, repository: Path, instances: int = 1) -> list[str]:
     """Mirror ``repository`` into the workspace; returns the names of its models.
+
+    Parameters
+    ----------
+    instances : processes of each model, unless its configuration says more than that there is one.
 
     Raises
     ------
@@ -191,11 +200,11 @@ def fill_models(workspace: Workspace, repository: Path) -> list[str]:
     if not sources:
         raise SetupError(f"{repository}: no model in it, expected <model>/config.pbtxt and <model>/1/{MODEL_FILE}")
     for source in sources:
-        _mirror(source, workspace.models / source.name)
+        _mirror(source, workspace.models / source.name, instances)
     return [source.name for source in sources]
 
 
-def _mirror(source: Path, target: Path) -> None:
+def _mirror(source: Path, target: Path, instances: int) -> None:
     versions = _versions(source)
     if not versions:
         raise SetupError(f"{source / '1' / MODEL_FILE} is missing: matting export publish writes it")
@@ -206,9 +215,33 @@ def _mirror(source: Path, target: Path) -> None:
         (target / version.name).mkdir(parents=True)
         for file in version.iterdir():
             (target / version.name / file.name).symlink_to(file.resolve())
-    (target / "config.pbtxt").write_text(without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8")))
+    config = without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8"))
+    (target / "config.pbtxt").write_text(with_instances(config, instances) + told_contract(source))
     if (source / "configs").is_dir():
         shutil.copytree(source / "configs", target / "configs")
+
+
+def with_instances(config: str, count: int) -> str:
+    """A config.pbtxt with one instance group for each of several devices, in place of one for all."""
+    groups = "".join(f'  {{ name: "{INSTANCE_GROUP}{number}" count: 1 }},\n' for number in range(count))
+    return _ONE_INSTANCE.sub(f"instance_group [\n{groups.rstrip().rstrip(',')}\n]", config) if count > 1 else config
+
+
+def told_contract(model: Path) -> str:
+    """A parameter for the config.pbtxt of a model's folder, by which whoever asks the server learns what it serves."""
+    contract = model / CONTRACT_FILE
+    if not contract.exists():  # of a model that was not published by us
+        return ""
+    try:
+        facts = facts_of(contract.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        facts = {}
+    if not facts:
+        log.warning("%s: got no facts about the model, so that the page shows none; publish it again", contract)
+        return ""
+    # JSON of a text that is JSON in ASCII is also a text as Protocol Buffers write it.
+    value = json.dumps(json.dumps(facts))
+    return f'parameters {{ key: "{CONTRACT_PARAMETER}" value {{ string_value: {value} }} }}\n'
 
 
 def without_queue_policy(config: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ import matting_client
 import numpy as np
 import psutil
 import pytest
+from gradio_client import Client, handle_file
 from matting_api.triton_probe import TritonProbe
 
 from tests.protocol.serving import ROOT, Served, free_ports
@@ -19,10 +22,16 @@ from tests.protocol.test_documents import blocks
 from tests.support.otlp import Receiver, receiver
 from tests.support.programs import nginx
 from tests.unit.api.conftest import SIDE, encode, pixels, write_model
+from tests.unit.api.test_jobs import packed
 
 MODEL = "matting_512"
 WHITE = encode(np.full((SIDE, SIDE, 3), 255, np.uint8))
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+CONTRACT = {  # of the repository that is served, while the page has our own at hand
+    "weights_sha256": "5e1f" * 16,
+    "licence": 'Licence "of \\ this" test, §7 — 许可证',
+    "scores": {"val_london": {"SAD": 41.75, "MAD": "none"}, "val_other": 7},
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ def two_versions(repository: Path) -> None:
     write_model(repository, 2, inverted=True)
     config = (ROOT / "model_repository" / MODEL / "config.pbtxt").read_text()
     config = config.replace("dims: [ 512, 512,", f"dims: [ {SIDE}, {SIDE},")
+    contract = json.loads((ROOT / "model_repository" / MODEL / "contract.json").read_text())
+    (repository / MODEL / "contract.json").write_text(json.dumps({**contract, **CONTRACT}))
     (repository / MODEL / "config.pbtxt").write_text(config + "version_policy { specific { versions: [ 1, 2 ] } }\n")
 
 
@@ -125,6 +136,37 @@ def test_a_trace_goes_from_the_caller_into_triton(house: House) -> None:
     model, compute = spans[MODEL], spans["compute"]
     assert (model.parent, compute.parent) == (triton.id, model.id)
     assert (model.attributes["triton.model_name"], model.attributes["triton.model_version"]) == (MODEL, 1)
+
+
+def test_the_page_shows_what_the_running_server_says_of_its_model(house: House) -> None:
+    told = httpx.get(f"{house.page}/v2/health", trust_env=False).json()["run"]["contract"]
+    assert (told["licence"], told["scores"]) == (CONTRACT["licence"], {"val_london": {"SAD": 41.75}})
+    about = unescape(str(Client(house.page, verbose=False).predict(api_name="/about")))
+    ours = json.loads((ROOT / "model_repository" / MODEL / "contract.json").read_text())
+    for fact in ("5e1f5e1f5e1f", "41.75", "许可证"):
+        assert fact in about
+    assert ours["weights_sha256"][:12] not in about and f"{ours['scores']['val_natural']['SAD']:.2f}" not in about
+
+
+def test_photos_of_jobs_and_of_the_page_are_traced_into_triton(house: House, tmp_path: Path) -> None:
+    sent = {"archive": ("photos.zip", packed({"white.png": WHITE, "note.txt": b"no photo"}))}
+    place = httpx.post(f"{house.page}/v1/jobs", files=sent, timeout=60, trust_env=False).headers["Location"]
+    (tmp_path / "white.png").write_bytes(WHITE)
+    page = Client(house.page, verbose=False)
+    page.predict(photo=handle_file(str(tmp_path / "white.png")), api_name="/cutout")
+    order = house.collector.wait_for_name("POST /v1/jobs", 1)[0]
+    told = order.attributes["http.response.header.location"].values
+    assert [each.string_value for each in told] == [place]
+    of_job = house.collector.wait_for_name("job photo", 2)
+    assert {span.attributes["matting.job"] for span in of_job} == {place.rpartition("/")[2]}
+    (bad,) = [span for span in of_job if "error.type" in span.attributes]
+    (good,) = [span for span in of_job if span is not bad]
+    (of_page,) = house.collector.wait_for_name("page photo", 1)
+    assert "note.txt" not in str(bad)
+    for span in (good, of_page):
+        assert (span.parent, span.service) == ("", "unet-matting") and span.attributes["matting.infer_ms"] > 0
+        names = {each.name: each for each in house.collector.wait_for(span.trace, 4)}
+        assert names["InferRequest"].parent == span.id and names[MODEL].parent == names["InferRequest"].id
 
 
 def test_each_version_is_revived(house: House) -> None:

@@ -7,7 +7,7 @@ import gzip
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,8 +49,15 @@ class Receiver:
 
     def wait_for(self, trace: str, count: int) -> list[Seen]:
         """The spans of a trace, once there are so many."""
+        return self._wait(lambda span: span.trace == trace, count)
+
+    def wait_for_name(self, name: str, count: int) -> list[Seen]:
+        """The spans of a name, once there are so many."""
+        return self._wait(lambda span: span.name == name, count)
+
+    def _wait(self, wanted: Callable[[Seen], bool], count: int) -> list[Seen]:
         deadline = time.monotonic() + WAIT_SECONDS
-        while len(found := [span for span in self.spans if span.trace == trace]) < count:
+        while len(found := [span for span in self.spans if wanted(span)]) < count:
             assert time.monotonic() < deadline, self.spans
             time.sleep(0.05)
         return found

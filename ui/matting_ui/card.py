@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from importlib.metadata import distribution, metadata
 from typing import Any
 
 import matting_client
 from matting_client import MattingError
-from matting_client.repository import CONTRACT_FILE, model_repository
+from matting_client.repository import CONTRACT_FILE, facts_of, model_repository, split_model
 
 SCORES = ("SAD", "MAD", "MSE", "Grad")
 COMMIT_DIGITS = 12
 
 
-def contract_of(model: str) -> dict[str, Any]:
-    """What was written beside the model when it was exported; empty where the page has no repository at hand."""
+def contract_of(model: str, status: dict[str, Any] | None) -> dict[str, Any]:
+    """What is known of the model's making: from the server that runs it, or from the disk where this process does."""
+    if status is None:
+        return {}
+    if status["run"] is not None:
+        return dict(status["run"]["contract"])
     try:
-        text = (model_repository() / model / CONTRACT_FILE).read_text(encoding="utf-8")
-        return dict(json.loads(text))
+        folder = model_repository() / split_model(model)[0]
+        return facts_of((folder / CONTRACT_FILE).read_text(encoding="utf-8"))
     except (MattingError, OSError, ValueError):
         return {}
 
 
-def model_card(model: str, words: dict[str, str]) -> str:
-    """Model, version, data, scores and licences."""
-    contract = contract_of(model)
+def model_card(model: str, status: dict[str, Any] | None, words: dict[str, str]) -> str:
+    """Model, version, data, scores and licences; of a server that tells none of them, that it does not."""
+    contract = contract_of(model, status)
     about = metadata("unet-matting")
     facts = {words["about_version"]: matting_client.__version__, words["about_model"]: model}
     facts[words["about_author"]] = about["Author"] or about["Author-email"] or words["about_authors"]
     facts[words["about_support"]] = words["about_support_text"]
-    if contract:
-        facts[words["about_weights"]] = str(contract["weights_sha256"])[:COMMIT_DIGITS]
-        facts[words["about_licence"]] = str(contract["licence"])
+    facts[words["about_weights"]] = contract.get("weights_sha256", "")[:COMMIT_DIGITS] or words["about_unknown"]
+    facts[words["about_licence"]] = contract.get("licence") or words["about_unknown"]
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     inside = f"<p>{escape(words['about_text'])}</p><dl>{rows}</dl><p>{escape(words['about_privacy'])}</p>"
     data = contract.get("training_data", "")
-    trained = _folded(words["about_data"], f"<p>{escape(str(data))}</p>") if data else ""
+    trained = _folded(words["about_data"], f"<p>{escape(data)}</p>") if data else ""
     return _panel(words["about_model"], inside) + _scores(contract, words) + trained + _licences(words)
 
 

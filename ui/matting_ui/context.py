@@ -55,7 +55,7 @@ class Studio:
     keep_output : told of every result: its bytes, its photo's stem and the ending of its name.
     editor : corrects kept cutouts.
     status : asks the server how it does: "server" with its version, "batches" with its figures and "run" with its
-        engine, device and queue, all None when the model runs in this process; raises EngineError.
+        engine, device, queue and contract, all None when the model runs in this process; raises EngineError.
     keep_sample : keeps a photo that went wrong for the server's owner: its bytes, its name, and the right alpha as a
         PNG where there is one; raises NoRoom. None where the server keeps none.
     """

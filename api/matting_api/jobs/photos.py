@@ -1,40 +1,33 @@
-"""Many photos as one job: from a ZIP or from addresses, to a ZIP of results with a list of what came of each."""
+"""Many photos as one job: each is read, cut out and kept, and what came of it is told."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import json
-import logging
 import shutil
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
 
-from matting_client import OutputError, ServerBusy, ServerUnavailable
-from matting_client.imaging.encode import SUFFIX_OF_FORMAT, write
+from matting_client import ServerBusy, ServerUnavailable
+from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 from matting_ui.filenames import portable, unique
 
-from matting_api.errors import ApiError, as_reason, bad_request, of_storage
+from matting_api.errors import ApiError, as_reason, bad_request
+from matting_api.jobs.buckets import BucketUnavailable, TargetFailed
 from matting_api.jobs.job import Cancelled, Job
-from matting_api.request.fetch import Fetcher
+from matting_api.jobs.results import RESULTS, Target, finished, keep_failure, open_target, outcomes, told_of
+from matting_api.jobs.sources import SOURCE, Elsewhere, Read, open_source, stem_of
 from matting_api.request.parameters import Asked, read_cutout
 
 MOST_JOBS = 20
 MOST_PHOTOS = 10_000
 MOST_ARCHIVE_BYTES = 2**30
 KEPT_SECONDS = 24 * 3600.0
-SOURCE, RESULTS, BEGUN, ARCHIVE = "source.zip", "results", "begun", "results.zip"
+BEGUN = "begun"
 MOST_BEGINS = 3  # of a photo that ends the process again and again; fewer than a job's
-TRIES, PAUSE_SECONDS = 30, 5.0  # for a model that does not answer, beyond the client's own patience
-Read = Callable[[str], bytes]
-log = logging.getLogger("jobs")
+TRIES, PAUSE_SECONDS = 30, 5.0  # for a model or a bucket that does not answer, beyond the clients' own patience
+Got = TypeVar("Got")
 
 
 class Make(Protocol):
@@ -43,91 +36,101 @@ class Make(Protocol):
     def __call__(self, photo: bytes, name: str, asked: Asked) -> bytes: ...
 
 
-def list_archive(path: Path, most_bytes: int) -> list[str]:
-    """Names of the photos of a ZIP.
-
-    Raises
-    ------
-    ApiError
-        It is none, or holds too much.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [each for each in archive.infolist() if _is_photo(each)]
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
-        raise bad_request("invalid_archive", "Invalid archive", "archive: got no readable ZIP; pack it again") from None
-    for each in entries:
-        if each.file_size > most_bytes:
-            name = each.filename[:100]
-            raise ApiError(413, "file_too_large", "Image too large", f"{name}: expected at most {most_bytes} bytes")
-    return [each.filename for each in entries]
-
-
 def check_count(count: int) -> None:
     """Refuse jobs of no photos or of too many."""
     if not 1 <= count <= MOST_PHOTOS:
         raise bad_request("invalid_parameter", "Number of photos", f"got {count} photos, expected 1 to {MOST_PHOTOS}")
 
 
-def work(job: Job, make: Make, fetcher: Fetcher | None, most_bytes: int, workers: int) -> None:
-    """Do what of a job has no outcome yet, and pack all outcomes.
+def work(job: Job, make: Make, elsewhere: Elsewhere, most_bytes: int, workers: int) -> None:
+    """Do what of a job has no outcome yet, and tell of all.
 
-    Every photo's outcome is a file that appears when it is whole, named by the photo's number: after a kill what is
-    there stays, and only what is missing is done.
+    After a kill what is there stays, and only what is missing is done.
 
     Parameters
     ----------
     make : makes a photo's result.
-    fetcher : fetches photos by their address.
+    elsewhere : what photos may come from and results may go to.
     most_bytes : of a photo.
     workers : photos at once.
 
     Raises
     ------
-    Cancelled
+    Cancelled, ApiError
     """
     names: list[str] = job.order["names"]
-    if (job.folder / ARCHIVE).exists():  # the process was killed between the last two steps
+    if finished(job).exists():  # the process was killed between the last two steps
         job.done = len(names)
         return
     asked = read_cutout(job.order["fields"], False)
+    ending = f"-cutout{SUFFIX_OF_FORMAT[asked.options.format]}"
+    files = unique(portable(stem_of(job, name), ending) for name in names)
     (job.folder / RESULTS).mkdir(exist_ok=True)
     (job.folder / BEGUN).mkdir(exist_ok=True)
-    found = outcomes(job)
-    job.resume(len(found))
-    missing = [number for number in range(len(names)) if number not in found]
-    with _source(job, fetcher, most_bytes) as read, ThreadPoolExecutor(workers, "photos") as pool:
-        one = partial(_one, job, read, partial(make, asked=asked), SUFFIX_OF_FORMAT[asked.options.format])
-        for future in as_completed([pool.submit(one, number) for number in missing]):
-            job.done += future.result()
+    target = open_target(job, elsewhere)
+    with open_source(job, elsewhere, most_bytes) as read:
+        _do_missing(_Bench(job, asked, files, read, make, target), workers)
     if job.stop.is_set():
         raise Cancelled
-    pack(job, names)
-    (job.folder / SOURCE).unlink(missing_ok=True)
-    shutil.rmtree(job.folder / BEGUN)
-    for path in (job.folder / RESULTS).iterdir():
-        if path.suffix != ".json":  # of failures, which are counted
-            path.unlink()
+    told = told_of(job, files)
+    _patiently(job, lambda: target.finish(told))
+    _clear(job.folder)
 
 
-def _one(job: Job, read: Read, make: Callable[[bytes, str], bytes], suffix: str, number: int) -> bool:
-    """Bring about the outcome of a photo; False when the end was asked for before."""
-    begun = job.folder / BEGUN / f"{number:06}"
-    name = job.order["names"][number]
-    try:
-        if job.stop.is_set():
+@dataclass(frozen=True)
+class _Bench:
+    """A job's photos in work: where they come from, what is done with them, and where results go."""
+
+    job: Job
+    asked: Asked
+    files: list[str]
+    read: Read
+    make: Make
+    target: Target
+
+    def make_one(self, number: int) -> bool:
+        """Bring about the outcome of a photo; False when the end was asked for before.
+
+        Raises
+        ------
+        TargetFailed
+            No other result can be kept either.
+        """
+        begun = self.job.folder / BEGUN / f"{number:06}"
+        try:
+            if self.job.stop.is_set():
+                return False
+            _note_begin(begun, self.job.order["names"][number])
+            self._cut_out(number)
+        except Cancelled:
+            begun.unlink(missing_ok=True)  # it did not end the process
             return False
-        _note_begin(begun, name)
-        photo = read(name)
-        _keep(job.folder / RESULTS / f"{number:06}{suffix}", _patiently(job, lambda: make(photo, name)))
-    except Cancelled:
-        begun.unlink(missing_ok=True)  # it did not end the process
-        return False
-    except Exception as error:  # one photo stops nothing
-        reason = json.dumps(as_reason(error)).encode()
-        write(job.folder / RESULTS / f"{number:06}.json", reason)
-    begun.unlink(missing_ok=True)
-    return True
+        except TargetFailed:
+            begun.unlink(missing_ok=True)
+            raise
+        except Exception as error:  # one photo stops nothing
+            keep_failure(self.job, number, as_reason(error))
+        begun.unlink(missing_ok=True)
+        return True
+
+    def _cut_out(self, number: int) -> None:
+        name = self.job.order["names"][number]
+        photo = _patiently(self.job, lambda: self.read(name))
+        result = _patiently(self.job, lambda: self.make(photo, name, asked=self.asked))
+        _patiently(self.job, lambda: self.target.keep(number, self.files[number], result))
+
+
+def _do_missing(bench: _Bench, workers: int) -> None:
+    found = outcomes(bench.job)
+    bench.job.resume(len(found))
+    missing = [number for number in range(len(bench.files)) if number not in found]
+    with ThreadPoolExecutor(workers, "photos") as pool:
+        try:
+            for future in as_completed([pool.submit(bench.make_one, number) for number in missing]):
+                bench.job.done += future.result()
+        except TargetFailed:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _note_begin(begun: Path, name: str) -> None:
@@ -145,27 +148,19 @@ def _note_begin(begun: Path, name: str) -> None:
         file.write(b".")
 
 
-def _keep(path: Path, data: bytes) -> None:
-    try:
-        write(path, data)
-    except OutputError as error:
-        log.error("%s", error)
-        raise of_storage(OSError(errno.ENOSPC, "")) from None
-
-
-def _patiently(job: Job, make: Callable[[], bytes]) -> bytes:
-    """Make a result, and wait for a model that does not answer.
+def _patiently(job: Job, step: Callable[[], Got]) -> Got:
+    """Do a step, and wait for a model or a bucket that does not answer.
 
     Raises
     ------
     Cancelled
     MattingError, ApiError
-        As of `make`.
+        As of `step`.
     """
     for left in range(TRIES, -1, -1):
         try:
-            return make()
-        except (ServerBusy, ServerUnavailable):
+            return step()
+        except (ServerBusy, ServerUnavailable, BucketUnavailable):
             if left == 0:
                 raise
         if job.stop.wait(PAUSE_SECONDS):
@@ -173,75 +168,10 @@ def _patiently(job: Job, make: Callable[[], bytes]) -> bytes:
     raise AssertionError
 
 
-@contextmanager
-def _source(job: Job, fetcher: Fetcher | None, most_bytes: int) -> Iterator[Read]:
-    """Open what a job's photos come from; yields what reads one by its name, from several threads at once."""
-    if not job.order["by_address"]:
-        with zipfile.ZipFile(job.folder / SOURCE) as archive:
-            yield partial(_unpacked, archive, most_bytes)
-        return
-
-    def fetch(address: str) -> bytes:
-        if fetcher is None:
-            raise bad_request(
-                "image_url_not_supported", "Addresses are not supported", "the server was started without --urls"
-            )
-        return asyncio.run(_fetched(fetcher, address))
-
-    yield fetch
-
-
-def _unpacked(archive: zipfile.ZipFile, most_bytes: int, name: str) -> bytes:
-    try:
-        with archive.open(name) as file:
-            data = file.read(most_bytes + 1)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError):
-        raise bad_request(
-            "invalid_archive", "Invalid archive", f"{name[:100]}: cannot be unpacked; pack it again"
-        ) from None
-    if len(data) > most_bytes:  # whatever the archive's list says
-        raise ApiError(413, "file_too_large", "Image too large", f"{name[:100]}: expected at most {most_bytes} bytes")
-    return data
-
-
-def outcomes(job: Job) -> dict[int, Path]:
-    """What came of each photo so far, by its number: a result, or the JSON of an error."""
-    return {int(path.stem): path for path in (job.folder / RESULTS).iterdir() if path.stem.isdecimal()}
-
-
-def failures(job: Job) -> int:
-    """How many photos have failed so far."""
-    return sum(1 for _ in (job.folder / RESULTS).glob("*.json"))
-
-
-def pack(job: Job, names: list[str]) -> None:
-    """Write the archive of results, which appears when it is whole."""
-    by_number = outcomes(job)
-    found = [by_number[number] for number in range(len(names))]
-    stems = [PurePosixPath(urlsplit(name).path if job.order["by_address"] else name).stem for name in names]
-    files = unique(portable(stem, f"-cutout{path.suffix}") for stem, path in zip(stems, found, strict=True))
-    told: list[dict[str, Any]] = []
-    part = job.folder / "results.part"
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-        for name, path, file in zip(names, found, files, strict=True):
-            if path.suffix == ".json":
-                told.append({"photo": name, "error": json.loads(path.read_bytes())})
-            else:
-                archive.write(path, file)
-                told.append({"photo": name, "file": file})
-        archive.writestr("results.json", json.dumps(told, ensure_ascii=False, indent=1))
-    part.replace(job.folder / ARCHIVE)
-
-
-def _is_photo(entry: zipfile.ZipInfo) -> bool:
-    """Whether an entry is a file that somebody means, and not one that a Mac adds."""
-    path = PurePosixPath(entry.filename)
-    return not entry.is_dir() and "__MACOSX" not in path.parts and not path.name.startswith(".")
-
-
-async def _fetched(fetcher: Fetcher, address: str) -> bytes:
-    file = await fetcher.fetch(address, "image_url")
-    try:
-        return await file.read()
-    finally:
-        await file.close()
+def _clear(folder: Path) -> None:
+    """Remove what nobody fetches; failures stay, which are counted."""
+    (folder / SOURCE).unlink(missing_ok=True)
+    shutil.rmtree(folder / BEGUN)
+    for path in (folder / RESULTS).iterdir():
+        if path.suffix != ".json":
+            path.unlink()

@@ -6,23 +6,28 @@ from dataclasses import dataclass
 from functools import partial
 
 from matting_api.jobs import clips, photos
+from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
+from matting_api.jobs.sources import Elsewhere
 from matting_api.jobs.store import JobStore
 from matting_api.jobs.webhooks import Webhooks
 from matting_api.model_client import Service
 from matting_api.request.fetch import Fetcher
 from matting_api.request.parameters import Asked
 from matting_api.routes.answer import Beside, produce
-from matting_api.routes.jobs import described
+from matting_api.routes.jobs import PHOTOS
 from matting_api.settings import Settings
+
+JOB = "matting.job"  # attribute of spans
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """The stores of each kind, and who tells of photo jobs that are over."""
+    """The stores of each kind, what photo jobs may use, and who tells of those that are over."""
 
     clips: JobStore
     photos: JobStore
+    elsewhere: Elsewhere
     webhooks: Webhooks | None
 
 
@@ -35,34 +40,48 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         The folder cannot be used.
     """
     folder = settings.jobs_folder
+    elsewhere = Elsewhere(fetcher, Buckets(settings.jobs_buckets) if settings.jobs_buckets else None)
     webhooks = None
     if folder is not None and fetcher is not None and settings.webhook_secret:
         webhooks = Webhooks(folder / "webhooks", settings.webhook_secret, fetcher)
         service.close_with(webhooks.close)
 
-    def make(photo: bytes, name: str, asked: Asked) -> bytes:
-        return produce(service, (photo, name), Beside(), asked)[1].data
+    def make(photo: bytes, name: str, asked: Asked, job: str) -> bytes:
+        with service.traced("job photo", **{JOB: job}) as note:
+            result = produce(service, (photo, name), Beside(), asked)[1]
+            note(result.timings)
+        return result.data
+
+    def work_on_photos(job: Job) -> None:
+        photos.work(
+            job,
+            partial(make, job=job.name),
+            elsewhere,
+            settings.limits.max_bytes,
+            workers=max(1, settings.workers // 2),  # whoever waits for an answer goes first
+        )
+
+    def work_on_clip(job: Job) -> None:
+        with service.traced("job clip", **{JOB: job.name}):
+            clips.work(job, service.make_clip)
 
     def tell(job: Job) -> None:
         if webhooks is not None and job.order["webhook"]:
-            webhooks.send(job.order["webhook"], job.name, described(job))
+            webhooks.send(job.order["webhook"], job.name, PHOTOS.described(job))
 
-    work = partial(
-        photos.work,
-        make=make,
-        fetcher=fetcher,
-        most_bytes=settings.limits.max_bytes,
-        workers=max(1, settings.workers // 2),  # whoever waits for an answer goes first
-    )
     photo_jobs = JobStore(
-        folder and folder / "photos", most=photos.MOST_JOBS, kept_seconds=photos.KEPT_SECONDS, work=work, over=tell
+        folder and folder / "photos",
+        most=photos.MOST_JOBS,
+        kept_seconds=photos.KEPT_SECONDS,
+        work=work_on_photos,
+        over=tell,
     )
     service.close_with(photo_jobs.close)
     clip_jobs = JobStore(
         folder and folder / "clips",
         most=clips.MOST_JOBS,
         kept_seconds=clips.KEPT_SECONDS,
-        work=partial(clips.work, convert=service.make_clip),
+        work=work_on_clip,
     )
     service.close_with(clip_jobs.close)
-    return Jobs(clip_jobs, photo_jobs, webhooks)
+    return Jobs(clip_jobs, photo_jobs, elsewhere, webhooks)

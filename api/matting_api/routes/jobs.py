@@ -1,4 +1,4 @@
-"""`/v1/jobs`: many photos as one job, its state, its result."""
+"""`/v1/jobs`: many photos as one job."""
 
 from __future__ import annotations
 
@@ -9,76 +9,80 @@ from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Security
-from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.security import APIKeyHeader
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
 from matting_api import openapi_jobs
-from matting_api.errors import ApiError, bad_request
+from matting_api.errors import bad_request
 from matting_api.jobs import photos
-from matting_api.jobs.job import DONE, Job
+from matting_api.jobs.job import Job
+from matting_api.jobs.results import failures, finished
+from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, need_buckets
 from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
 from matting_api.request.body import content_type
 from matting_api.request.fetch import check_address
 from matting_api.request.parameters import CUTOUT_FIELDS, read_cutout
+from matting_api.routes.background import Kind, job_router
 from matting_api.routes.uploads import store_upload
 
 KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
-TEXTS = (*CUTOUT_FIELDS, "webhook")
+OF_JOBS = ("webhook", "target")  # what is said of a job beside the fields of a photo
+TEXTS = (*CUTOUT_FIELDS, *OF_JOBS)
 
 
-def router(jobs: JobStore, most_bytes: int, *, with_keys: bool, with_urls: bool, with_webhooks: bool) -> APIRouter:
+def _failed_and_target(job: Job) -> dict[str, Any]:
+    target = job.order.get("target")
+    return {"failed": failures(job), **({"target": target} if target else {})}
+
+
+PHOTOS = Kind(
+    path=JOBS,
+    noun="job",
+    count="photos",
+    more=_failed_and_target,
+    result_of=finished,
+    media={".zip": "application/zip", ".json": "application/json"},
+    state=openapi_jobs.JOBS_STATE,
+    result=openapi_jobs.JOBS_RESULT,
+    delete=openapi_jobs.JOBS_DELETE,
+)
+
+
+def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: bool, with_webhooks: bool) -> APIRouter:
     """The endpoints.
 
     Parameters
     ----------
     jobs : does them.
+    elsewhere : what photos may come from and results may go to.
     most_bytes : of a photo.
     with_keys : as of the photos' router.
-    with_urls : photos may be named by their addresses.
     with_webhooks : somebody may be told of the end.
     """
-    needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
-    routes = APIRouter(default_response_class=Response, dependencies=needs)
+    routes = job_router(jobs, PHOTOS, with_keys=with_keys)
 
     @routes.post(JOBS, openapi_extra=openapi_jobs.JOBS, status_code=202, summary="Cut the subjects out of many photos")
     async def start(request: Request) -> Response:
         mark = _mark(request)
         if known := jobs.find(mark):
-            return _accepted(known)
+            return PHOTOS.accepted(known)
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
-                order = _read_json(await request.body(), with_urls)
+                order = _read_json(await request.body())
             else:
                 order = await _read_form(request, folder, most_bytes)
             _check_webhook(order["webhook"], with_webhooks)
             read_cutout(order["fields"], False)
+            await _check_places(order, elsewhere, most_bytes)
             photos.check_count(len(order["names"]))
             job = await to_thread.run_sync(jobs.add, folder, order, len(order["names"]), mark)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return _accepted(job)
-
-    @routes.get(JOBS + "/{job_id}", openapi_extra=openapi_jobs.JOBS_STATE, summary="How far a job is")
-    async def state(job_id: str) -> Response:
-        job = await to_thread.run_sync(jobs.get, job_id)
-        return JSONResponse(await to_thread.run_sync(described, job))
-
-    @routes.get(JOBS + "/{job_id}/result", openapi_extra=openapi_jobs.JOBS_RESULT, summary="A job's results")
-    async def result(job_id: str) -> Response:
-        job = await to_thread.run_sync(jobs.get, job_id)
-        if job.state != DONE:
-            raise ApiError(409, "not_ready", "Not done", f"got a job that is {job.state}, expected done; ask again")
-        return FileResponse(job.folder / photos.ARCHIVE, media_type="application/zip", filename=photos.ARCHIVE)
-
-    @routes.delete(JOBS + "/{job_id}", openapi_extra=openapi_jobs.JOBS_DELETE, status_code=204, summary="Forget a job")
-    async def remove(job_id: str) -> Response:
-        await to_thread.run_sync(jobs.remove, job_id)
-        return Response(status_code=204)
+        return PHOTOS.accepted(job)
 
     return routes
 
@@ -92,10 +96,6 @@ def _mark(request: Request) -> str:
     return sha256(f"{request.state.caller.name}\n{given}".encode()).hexdigest() if given else ""
 
 
-def _accepted(job: Job) -> Response:
-    return JSONResponse(described(job), 202, {"Location": f"{JOBS}/{job.name}"})
-
-
 async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[str, Any]:
     async with request.form(max_files=1, max_fields=len(TEXTS)) as form:
         archive = form.get("archive")
@@ -104,31 +104,53 @@ async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[st
                 "missing_source", "No photos given", "expected a ZIP of photos as the file archive of a form"
             )
         fields = {key: str(value) for key, value in form.multi_items() if key != "archive"}
-        await store_upload(archive, folder / photos.SOURCE)
-    names = await to_thread.run_sync(photos.list_archive, folder / photos.SOURCE, most_bytes)
-    return {"names": names, "by_address": False, "webhook": fields.pop("webhook", ""), "fields": fields}
+        await store_upload(archive, folder / SOURCE)
+    names = await to_thread.run_sync(list_archive, folder / SOURCE, most_bytes)
+    return _order(names, fields)
 
 
-def _read_json(body: bytes, with_urls: bool) -> dict[str, Any]:
+def _read_json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         raise bad_request("invalid_json", "Invalid JSON", "got a body that is no JSON, expected an object") from None
-    urls = found.pop("urls", None) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or ("urls" in found) == ("bucket" in found):
+        detail = "expected an object with urls, a list of addresses, or with bucket, such as s3://photos/2026"
+        raise bad_request("missing_source", "No photos given", detail)
+    urls = found.pop("urls", [])
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise bad_request("missing_source", "No photos given", "expected an object with urls, a list of addresses")
-    if not with_urls:
-        detail = "urls: this server fetches nothing from other hosts; send a ZIP as the file archive of a form"
-        raise bad_request("image_url_not_supported", "urls is not supported", detail)
-    for url in urls:
-        check_address(url, "image_url")
+        raise bad_request("missing_source", "No photos given", "urls: expected a list of addresses")
     for name, value in found.items():
         if not isinstance(value, str | int | float):
             raise bad_request(
                 "invalid_parameter", "Invalid parameter", f"{name[:50]}: expected a text, a number or a truth"
             )
     fields = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in found.items()}
-    return {"names": urls, "by_address": True, "webhook": fields.pop("webhook", ""), "fields": fields}
+    if "bucket" in fields:
+        return _order([], fields, bucket=fields.pop("bucket"))
+    return _order(urls, fields, by_address=True)
+
+
+def _order(names: list[str], fields: dict[str, str], *, by_address: bool = False, bucket: str = "") -> dict[str, Any]:
+    """What a job's note keeps: `names` of photos, and where those are."""
+    of_job = {name: fields.pop(name, "") for name in OF_JOBS}
+    return {"names": names, "by_address": by_address, "bucket": bucket, **of_job, "fields": fields}
+
+
+async def _check_places(order: dict[str, Any], elsewhere: Elsewhere, most_bytes: int) -> None:
+    """Refuse what the server may not use; list the photos of a bucket."""
+    if order["target"]:
+        need_buckets(elsewhere, "target").check(order["target"], "target", writes=True)
+    if order["by_address"]:
+        if elsewhere.fetcher is None:
+            detail = "urls: this server fetches nothing from other hosts; send a ZIP as the file archive of a form"
+            raise bad_request("image_url_not_supported", "urls is not supported", detail)
+        for url in order["names"]:
+            check_address(url, "image_url")
+    elif order["bucket"]:
+        buckets = need_buckets(elsewhere, "bucket")
+        place = buckets.check(order["bucket"], "bucket")
+        order["names"] = await buckets.list_photos(place, photos.MOST_PHOTOS, most_bytes)
 
 
 def _check_webhook(address: str, with_webhooks: bool) -> None:
@@ -137,18 +159,3 @@ def _check_webhook(address: str, with_webhooks: bool) -> None:
         raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
     if address:
         check_address(address, "webhook")
-
-
-def described(job: Job) -> dict[str, Any]:
-    """A job as JSON."""
-    left = job.seconds_left
-    return {
-        "id": job.name,
-        "status": job.state,
-        "photos": job.total,
-        "done": job.done,
-        "failed": photos.failures(job),
-        "seconds_left": None if left is None else round(left, 1),
-        "result": f"{JOBS}/{job.name}/result" if job.state == DONE else None,
-        **({"error": job.error} if job.error else {}),
-    }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,15 +25,6 @@ PROVIDER = "CUDAExecutionProvider"
 # The default tries every algorithm at first use; with channels last photos are a tenth faster on an H200.
 OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "prefer_nhwc": "1"}
 BATCH, LARGE_BATCH, BATCH_SIDE = 8, 2, 512  # photos of a run at most; above this side activations take much more memory
-LIBRARY = "capi/libonnxruntime_providers_cuda.so"  # in the package onnxruntime-gpu alone
-DEVICES = Path("/proc/driver/nvidia/gpus")
-
-
-def has_cuda(devices: Path = DEVICES) -> bool:
-    """Whether ONNX Runtime's CUDA provider is installed and the driver knows a device; loads neither."""
-    spec = find_spec("onnxruntime")
-    package = Path(spec.origin).parent if spec and spec.origin else None
-    return bool(package and (package / LIBRARY).exists() and devices.is_dir() and any(devices.iterdir()))
 
 
 def portions(count: int, largest: int) -> list[int]:

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from matting_client.errors import ModelError
 from matting_client.runtime.cpu import CpuModel
-from matting_client.runtime.cuda import CudaModel, has_cuda
+from matting_client.runtime.cuda import CudaModel
+from matting_client.runtime.gpus import has_cuda
 from matting_client.runtime.precision import Precision
 from matting_client.types import Batch
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from matting_api.jobs import photos, store
+from matting_api.jobs import photos, results, store
+from matting_api.jobs.sources import SOURCE, Elsewhere
 from matting_api.jobs.store import Cancelled, Job, JobStore
 from matting_client import ServerUnavailable
 
@@ -27,18 +28,18 @@ def make_same(photo: bytes, name: str, asked: object) -> bytes:
 
 def new_job(folder: Path, names: list[str]) -> Job:
     folder.mkdir(exist_ok=True)
-    with zipfile.ZipFile(folder / photos.SOURCE, "w") as archive:
+    with zipfile.ZipFile(folder / SOURCE, "w") as archive:
         for name in names:
             archive.writestr(name, name)
     return Job(folder.name, folder, {"names": names, "by_address": False, "webhook": "", "fields": {}}, len(names))
 
 
 def work(job: Job, make: Make) -> None:
-    photos.work(job, make, None, 1000, workers=2)
+    photos.work(job, make, Elsewhere(), 1000, workers=2)
 
 
 def outcomes(job: Job) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    with zipfile.ZipFile(job.folder / photos.ARCHIVE) as archive:
+    with zipfile.ZipFile(job.folder / results.ARCHIVE) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     return files, json.loads(files.pop("results.json"))
 
@@ -81,7 +82,7 @@ def test_an_end_while_the_model_is_gone_fails_no_photo(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         work(job, gone)
     ending.join()
-    assert list((tmp_path / photos.RESULTS).iterdir()) == list((tmp_path / photos.BEGUN).iterdir()) == []
+    assert list((tmp_path / results.RESULTS).iterdir()) == list((tmp_path / photos.BEGUN).iterdir()) == []
     job.stop.clear()
     work(job, make_same)
     assert len(outcomes(job)[0]) == 2
@@ -92,8 +93,8 @@ def test_a_job_that_gets_on_is_not_given_up(tmp_path: Path) -> None:
     job = new_job(tmp_path / "job", ["a.png", "b.png", "c.png"])
     job.starts = store.MOST_STARTS - 1
     job.save()
-    (job.folder / photos.RESULTS).mkdir()
-    (job.folder / photos.RESULTS / "000000.png").write_bytes(b"done before")
+    (job.folder / results.RESULTS).mkdir()
+    (job.folder / results.RESULTS / "000000.png").write_bytes(b"done before")
     starts = []
 
     def work_once(job: Job) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import cv2
@@ -61,3 +63,17 @@ def file_of(picture: Image.Image | U8, format: str, **options: Any) -> bytes:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     image.save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def difference(a: U8, b: U8) -> float:
+    return float(np.abs(a.astype(float) - b).mean())
+
+
+def chunk(name: bytes, data: bytes, check: int | None = None) -> bytes:
+    crc = zlib.crc32(name + data) if check is None else check
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc)
+
+
+def after_header(png: bytes, *chunks: bytes) -> bytes:
+    """A PNG with more chunks behind its IHDR."""
+    return png[:33] + b"".join(chunks) + png[33:]

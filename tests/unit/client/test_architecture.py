@@ -21,7 +21,6 @@ LONG_FILES = {
     "tests/unit/api/test_fetch.py": "one table of addresses, and what each does",
     "tests/unit/api/test_removebg.py": "every parameter of remove.bg",
     "tests/unit/client/test_cpu_engine.py": "one engine beside two others",
-    "tests/unit/client/test_inputs.py": "every kind of picture that people bring",
 }
 LONG_FUNCTIONS = {
     "ui/matting_ui/app.py:mount_page": "one call of Gradio for each part of the page, in the order of the page"
@@ -71,7 +70,7 @@ def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
     allowed = (
         "matting_client.errors.",
         "matting_client.repository.",
-        *(f"matting_client.runtime.{module}." for module in ("cpu", "loader", "precision")),
+        *(f"matting_client.runtime.{module}." for module in ("cpu", "gpus", "loader", "precision")),
         "matting_client.serving.",
         "matting_client.system.",
     )

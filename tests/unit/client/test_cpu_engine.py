@@ -19,7 +19,8 @@ from matting_client.engines import Engine, LocalEngine
 from matting_client.errors import ModelError
 from matting_client.repository import model_repository
 from matting_client.runtime.cpu import CpuModel, openvino_core
-from matting_client.runtime.cuda import CudaModel, has_cuda, portions
+from matting_client.runtime.cuda import CudaModel, portions
+from matting_client.runtime.gpus import has_cuda, visible_gpus
 from matting_client.runtime.loader import open_model
 from matting_client.runtime.precision import best_precision, cpu_flags, gated_int8, int8_digest, int8_kind
 
@@ -251,6 +252,17 @@ def test_without_a_gpu_the_cpu_is_chosen(file: Path, tmp_path: Path) -> None:
     assert isinstance(open_model(file), CpuModel)
     with pytest.raises(ModelError, match=r"no CUDA device that ONNX Runtime can use|no usable ONNX model"):
         CudaModel(file)
+
+
+def test_which_gpus_are_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_gpus(tmp_path / "none") == []
+    for bus in ("0000:1b:00.0", "0000:9d:00.0"):
+        (tmp_path / bus).mkdir()
+    assert visible_gpus(tmp_path) == ["0", "1"]
+    for listed, expected in (("", []), ("3", ["3"]), ("GPU-8f, 1", ["GPU-8f", "1"])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+        assert visible_gpus(tmp_path) == expected
 
 
 def test_photos_in_portions() -> None:

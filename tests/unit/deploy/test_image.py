@@ -43,9 +43,9 @@ def test_it_holds_every_package() -> None:
         *project["project"]["license-files"],
     } <= copied
     extras = project["project"]["optional-dependencies"]
-    groups = [group for text in steps("RUN") for group in re.findall(r"\.\[([a-z,]+)\]", text)]
+    groups = [group for text in steps("RUN") for group in re.findall(r"\.\[([a-z0-9,]+)\]", text)]
     wanted = {extra for group in groups for extra in group.split(",")}
-    assert wanted == {"serve", "ui", "trace", "container", "gpu"} and wanted <= set(extras)
+    assert wanted == {"serve", "ui", "trace", "s3", "container", "gpu"} and wanted <= set(extras)
     assert "/opt/venv/bin" in image.environment(DOCKERFILE)["PATH"]
 
 

@@ -72,6 +72,27 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert env["MATTING_METRICS_SOCKET"] == str(workspace.metrics_socket)
 
 
+@pytest.mark.parametrize(
+    ("settings", "gpus", "expected"),
+    [
+        (Settings(), [], (1, 0)),
+        (Settings(), ["0"], (1, 0)),
+        (Settings(), ["0", "1", "2"], (3, 2)),
+        (Settings(precision="bf16"), ["0", "1"], (1, 0)),
+        (Settings(instances=2), ["0"], (2, 4)),
+        (Settings(instances=20), [], (20, 1)),
+    ],
+)
+def test_instances_and_their_threads(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, gpus: list[str], expected: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(tritonserver, "visible_gpus", lambda: gpus)
+    monkeypatch.setattr(tritonserver, "has_cuda", lambda: bool(gpus))
+    monkeypatch.setattr(tritonserver, "usable_cores", lambda: 8)
+    instances = tritonserver.instances_of(settings)
+    assert (instances, tritonserver.threads_of(instances)) == expected
+
+
 def test_command_line_listens_where_it_was_told(tmp_path: Path) -> None:
     workspace = create_workspace(tmp_path)
     settings = Settings(host="127.0.0.1", grpc_port=2)

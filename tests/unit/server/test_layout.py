@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
+from matting_client.repository import CONTRACT_PARAMETER, facts_of
 from matting_server.errors import SetupError
 from matting_server.orphans import SHM
-from matting_server.workspace import create_workspace, fill_backends, fill_models, without_queue_policy
+from matting_server.workspace import create_workspace, fill_backends, fill_models, with_instances, without_queue_policy
 from tritonclient.grpc import model_config_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -116,6 +117,43 @@ def test_the_limit_of_the_queue_moves_to_our_backend(name: str) -> None:
     del new.parameters["max_queue_size"]
     old.dynamic_batching.ClearField("default_queue_policy")
     assert new == old
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "[1]", "{", '{"licence": 7}', '{"licence": "Lizenz \\"ä\\"\\n§", "size": 512}']
+)
+def test_the_server_tells_what_the_contract_says(
+    tmp_path: Path, text: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a form that Triton reads, whatever it holds; of a contract that says nothing, the log says so."""
+    repository = _repository(tmp_path / "repository")
+    contract = repository / "matting_512" / "contract.json"
+    if text is not None:
+        contract.write_text(text)
+    workspace = create_workspace(tmp_path)
+    fill_models(workspace, repository)
+    written = (workspace.models / "matting_512" / "config.pbtxt").read_text()
+    parameters = text_format.Parse(written, model_config_pb2.ModelConfig()).parameters
+    if text and "Lizenz" in text:
+        assert facts_of(parameters[CONTRACT_PARAMETER].string_value) == {"licence": 'Lizenz "ä"\n§'}
+    else:
+        assert not parameters
+        assert (str(contract) in caplog.text) == (text is not None)
+    workspace.close()
+
+
+@pytest.mark.parametrize("name", ["matting_512", "matting_1024"])
+def test_each_device_gets_an_instance_group(name: str) -> None:
+    before = (ROOT / "model_repository" / name / "config.pbtxt").read_text()
+    assert with_instances(before, 1) == before
+    found = text_format.Parse(with_instances(before, 3), model_config_pb2.ModelConfig())
+    assert [(group.name, group.count) for group in found.instance_group] == [(f"device_{n}", 1) for n in range(3)]
+    old = text_format.Parse(before, model_config_pb2.ModelConfig())
+    for config in (old, found):
+        config.ClearField("instance_group")
+    assert found == old
+    own = "instance_group [ { count: 3 kind: KIND_CPU } ]"
+    assert with_instances(own, 2) == own
 
 
 @pytest.mark.parametrize("text", ["", 'name: "x"\n', "dynamic_batching { }\n"])

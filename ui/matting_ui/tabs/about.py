@@ -26,7 +26,7 @@ class Handlers:
             status = self.studio.status()
         except EngineError:
             status = None
-        return server_card(status, words), model_card(self.studio.model, words)
+        return server_card(status, words), model_card(self.studio.model, status, words)
 
 
 def build(studio: Studio, tab: Any, i18n: gr.I18n) -> None:

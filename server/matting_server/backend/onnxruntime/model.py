@@ -45,7 +45,7 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model named by ``args``; the engine chosen is logged."""
-        _show_devices()
+        device = _show_device(args["model_instance_name"])
         _hide_shared_memory()
         config = json.loads(args["model_config"])
         file = config.get("default_model_filename") or DEFAULT_FILE
@@ -61,7 +61,7 @@ class TritonPythonModel:
         name, version = args["model_name"], args["model_version"]
         self._owed = _sign_of_life(name, f"{args['model_instance_name']}_v{version}")
         self._queue = Queue(name, version, config)
-        pb_utils.Logger.log_info(f"engine of {name}: {self.engine.description}")
+        pb_utils.Logger.log_info(f"engine of {name}{device}: {self.engine.description}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer every request: (n, S, S, 3) uint8 in, (n, S, S, 1) uint8 out; the engine gets all of them at once.
@@ -212,13 +212,19 @@ def _broken(error: Exception) -> Future[NDArray[np.uint8]]:
     return future
 
 
-def _show_devices() -> None:
-    """Let this process see the GPUs that the server was told to leave alone."""
-    devices = os.environ.get("MATTING_CUDA_DEVICES")
-    if devices is None:
-        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-    else:
+def _show_device(instance: str) -> str:
+    """Let this process see its own of the GPUs that the server leaves alone; returns which, as the log tells it.
+
+    `workspace.with_instances` numbers their groups where there are several; more of them than GPUs share those.
+    """
+    devices = os.environ.get("MATTING_CUDA_DEVICES", "")
+    number = re.fullmatch(r"device_(\d+)_0", instance)
+    if number is None or not devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = devices
+        return f" as {instance}" if number else ""
+    listed = devices.split(",")
+    os.environ["CUDA_VISIBLE_DEVICES"] = listed[int(number[1]) % len(listed)]
+    return f" on GPU {os.environ['CUDA_VISIBLE_DEVICES']}"
 
 
 def _threads(config: dict[str, Any]) -> int:

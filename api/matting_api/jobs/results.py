@@ -1,0 +1,135 @@
+"""Where the results of a job go: into a ZIP, or into a bucket, with a list of what came of each photo.
+
+Every photo's outcome is a file that appears when it is whole, named by the photo's number: a result, the JSON of an
+error, or nothing but a mark where the result itself lies in a bucket.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from matting_client import OutputError
+from matting_client.imaging.encode import write
+
+from matting_api.errors import of_storage
+from matting_api.jobs.buckets import Buckets, Place
+from matting_api.jobs.job import Job
+from matting_api.jobs.sources import Elsewhere, need_buckets
+
+RESULTS, ARCHIVE, LIST = "results", "results.zip", "results.json"
+IN_BUCKET = ".put"  # ending of the mark
+log = logging.getLogger("jobs")
+
+
+class Target(Protocol):
+    """Takes the results of one job."""
+
+    def keep(self, number: int, file: str, data: bytes) -> None:
+        """Keep a photo's result, which is called `file` in the end; several threads do so at once."""
+
+    def finish(self, told: list[dict[str, Any]]) -> None:
+        """Write down what came of each photo, as the last of all."""
+
+
+def open_target(job: Job, elsewhere: Elsewhere) -> Target:
+    """Where a job's results go.
+
+    Raises
+    ------
+    ApiError
+        To a place that the server may not use any more.
+    """
+    if place := job.order.get("target"):
+        buckets = need_buckets(elsewhere, "target")
+        return ToBucket(job, buckets, buckets.check(place, "target", writes=True))
+    return ToArchive(job)
+
+
+def finished(job: Job) -> Path:
+    """What a caller gets of a job that is done."""
+    return job.folder / (LIST if job.order.get("target") else ARCHIVE)
+
+
+def outcomes(job: Job) -> dict[int, Path]:
+    """What came of each photo so far, by its number."""
+    return {int(path.stem): path for path in (job.folder / RESULTS).iterdir() if path.stem.isdecimal()}
+
+
+def failures(job: Job) -> int:
+    """How many photos have failed so far."""
+    return sum(1 for _ in (job.folder / RESULTS).glob("*.json"))
+
+
+def keep_failure(job: Job, number: int, reason: dict[str, str]) -> None:
+    """Write down why there is no result of a photo."""
+    write(job.folder / RESULTS / f"{number:06}.json", json.dumps(reason).encode())
+
+
+def told_of(job: Job, files: list[str]) -> list[dict[str, Any]]:
+    """What came of each photo, in their order: the name among `files`, or an error."""
+    found = outcomes(job)
+    told: list[dict[str, Any]] = []
+    for number, (photo, file) in enumerate(zip(job.order["names"], files, strict=True)):
+        path = found[number]
+        if path.suffix == ".json":
+            told.append({"photo": photo, "error": json.loads(path.read_bytes())})
+        else:
+            told.append({"photo": photo, "file": file})
+    return told
+
+
+@dataclass(frozen=True)
+class ToArchive:
+    """Results that are fetched as one ZIP."""
+
+    job: Job
+
+    def keep(self, number: int, file: str, data: bytes) -> None:
+        _write(self.job.folder / RESULTS / f"{number:06}{Path(file).suffix}", data)
+
+    def finish(self, told: list[dict[str, Any]]) -> None:
+        """Write the archive, which appears when it is whole."""
+        found = outcomes(self.job)
+        part = self.job.folder / "results.part"
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+            for number, each in enumerate(told):
+                if "file" in each:
+                    archive.write(found[number], each["file"])
+            archive.writestr(LIST, _as_json(told))
+        part.replace(self.job.folder / ARCHIVE)
+
+
+@dataclass(frozen=True)
+class ToBucket:
+    """Results that appear in a bucket one by one; one that a kill came upon is put there again, under the same name."""
+
+    job: Job
+    buckets: Buckets
+    place: Place
+
+    def keep(self, number: int, file: str, data: bytes) -> None:
+        self.buckets.write(self.place, file, data)
+        _write(self.job.folder / RESULTS / f"{number:06}{IN_BUCKET}", b"")
+
+    def finish(self, told: list[dict[str, Any]]) -> None:
+        data = _as_json(told).encode()
+        self.buckets.write(self.place, LIST, data)
+        _write(self.job.folder / LIST, data)
+
+
+def _as_json(told: list[dict[str, Any]]) -> str:
+    return json.dumps(told, ensure_ascii=False, indent=1)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        write(path, data)
+    except OutputError as error:
+        log.error("%s", error)
+        raise of_storage(OSError(errno.ENOSPC, "")) from None

@@ -1,0 +1,115 @@
+"""Where the photos of a job come from: a ZIP, addresses, a bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from matting_api.errors import ApiError, bad_request
+from matting_api.jobs.buckets import Buckets
+from matting_api.jobs.job import Job
+from matting_api.request.fetch import Fetcher
+
+SOURCE = "source.zip"
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What a server may use beside its own disk.
+
+    Attributes
+    ----------
+    fetcher : fetches photos by their address; None where that is not allowed.
+    buckets : those that jobs may name; None for none.
+    """
+
+    fetcher: Fetcher | None = None
+    buckets: Buckets | None = None
+
+
+def list_archive(path: Path, most_bytes: int) -> list[str]:
+    """Names of the photos of a ZIP.
+
+    Raises
+    ------
+    ApiError
+        It is none, or holds too much.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [each for each in archive.infolist() if _is_photo(each)]
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        raise bad_request("invalid_archive", "Invalid archive", "archive: got no readable ZIP; pack it again") from None
+    for each in entries:
+        if each.file_size > most_bytes:
+            name = each.filename[:100]
+            raise ApiError(413, "file_too_large", "Image too large", f"{name}: expected at most {most_bytes} bytes")
+    return [each.filename for each in entries]
+
+
+@contextmanager
+def open_source(job: Job, elsewhere: Elsewhere, most_bytes: int) -> Iterator[Read]:
+    """Open what a job's photos come from; yields what reads one by its name, from several threads at once."""
+    if place := job.order.get("bucket"):
+        buckets = need_buckets(elsewhere, "bucket")
+        yield partial(buckets.read, buckets.check(place, "bucket"), most_bytes=most_bytes)
+    elif job.order["by_address"]:
+        yield partial(_fetched, elsewhere.fetcher)
+    else:
+        with zipfile.ZipFile(job.folder / SOURCE) as archive:
+            yield partial(_unpacked, archive, most_bytes)
+
+
+def need_buckets(elsewhere: Elsewhere, field: str) -> Buckets:
+    """The buckets that a server may use. Raises ApiError, which names `field`, where it may use none."""
+    if elsewhere.buckets is None:
+        detail = f"{field}: this server uses no buckets; it has to be started with --jobs-buckets"
+        raise bad_request(f"{field}_not_supported", f"{field} is not supported", detail)
+    return elsewhere.buckets
+
+
+def stem_of(job: Job, name: str) -> str:
+    """The name of a photo's file without its folders and ending."""
+    return PurePosixPath(urlsplit(name).path if job.order["by_address"] else name).stem
+
+
+def _fetched(fetcher: Fetcher | None, address: str) -> bytes:
+    if fetcher is None:
+        detail = "the server was started without --urls"
+        raise bad_request("image_url_not_supported", "Addresses are not supported", detail)
+
+    async def fetch() -> bytes:
+        file = await fetcher.fetch(address, "image_url")
+        try:
+            return await file.read()
+        finally:
+            await file.close()
+
+    return asyncio.run(fetch())
+
+
+def _unpacked(archive: zipfile.ZipFile, most_bytes: int, name: str) -> bytes:
+    try:
+        with archive.open(name) as file:
+            data = file.read(most_bytes + 1)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError):
+        raise bad_request(
+            "invalid_archive", "Invalid archive", f"{name[:100]}: cannot be unpacked; pack it again"
+        ) from None
+    if len(data) > most_bytes:  # whatever the archive's list says
+        raise ApiError(413, "file_too_large", "Image too large", f"{name[:100]}: expected at most {most_bytes} bytes")
+    return data
+
+
+def _is_photo(entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry is a file that somebody means, and not one that a Mac adds."""
+    path = PurePosixPath(entry.filename)
+    return not entry.is_dir() and "__MACOSX" not in path.parts and not path.name.startswith(".")

@@ -1,0 +1,143 @@
+"""What small files may cost, and the processes that decode them."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from matting_client import InputError
+from matting_client.imaging import jpeg, pool
+from matting_client.imaging.decode import Limits, decode
+from matting_client.imaging.limits import Unusable
+from matting_client.imaging.pool import DecoderPool
+from PIL import Image
+
+from tests.unit.client.pictures import astronaut, chunk, file_of
+
+
+def png(width: int, height: int, depth: int, colour_type: int, row_bytes: int) -> bytes:
+    packer = zlib.compressobj(9)
+    rows = [packer.compress((b"\0" + bytes(row_bytes)) * 100) for _ in range(-(-height // 100))]
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    pixels = b"".join(rows) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def with_scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan comes many times."""
+    data = file_of(astronaut(300, 400), "JPEG", progressive=True, quality=20)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * count + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: png(60_000_000, 1, 1, 0, 7_500_000), "no side above 32768"),
+        (lambda: png(1, 60_000_000, 1, 0, 1)[:5000], "no side above 32768"),
+        (lambda: with_scans(6000), "more than 100 scans"),
+    ],
+    ids=["one row", "one column", "scans"],
+)
+def test_what_costs_too_much_is_refused_before_it_is_decoded(make: Callable[[], bytes], message: str) -> None:
+    data, start = make(), time.thread_time()
+    with pytest.raises(InputError, match=message):
+        decode(data)
+    assert time.thread_time() - start < 0.3
+
+
+def test_scans_behind_the_end_and_in_thumbnails_do_not_count() -> None:
+    data = file_of(astronaut(30, 40), "JPEG")
+    assert jpeg.count_scans(data, 50) == 1
+    assert jpeg.count_scans(data + b"\xff\xda" * 99, 50) == 1
+    assert jpeg.count_scans(with_scans(20), 50) == jpeg.count_scans(with_scans(0), 50) + 20
+    assert jpeg.count_scans(with_scans(20), 5) == 5
+
+
+def test_many_scans_within_the_limit_have_the_same_pixels() -> None:
+    data = with_scans(40)
+    with Image.open(io.BytesIO(data)) as picture:
+        assert np.array_equal(decode(data), np.asarray(picture))
+
+
+@pytest.fixture
+def decoders() -> Any:
+    made = DecoderPool(1)
+    yield made
+    made.close()
+
+
+def peak_of(process: psutil.Process, done: threading.Event) -> int:
+    peak = 0
+    while not done.wait(0.01):
+        peak = max(peak, sum(child.memory_info().rss for child in process.children()))
+    return peak
+
+
+def test_large_sixteen_bit_pictures_take_turns_in_bounded_memory(decoders: DecoderPool) -> None:
+    data, done, me = png(10_000, 6_000, 16, 2, 60_000), threading.Event(), psutil.Process()
+    known = {child.pid for child in me.children()}
+    with ThreadPoolExecutor(2) as threads:
+        others = sum(child.memory_info().rss for child in me.children() if child.pid in known)
+        peak = threads.submit(peak_of, me, done)
+        shape = decoders.decode(data, Limits()).pixels.shape
+        done.set()
+        assert shape == (6_000, 10_000, 3)
+        assert peak.result() - others < 400e6
+
+
+def test_cpu_time_is_bounded(decoders: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SECONDS", 0.05)
+    data = png(8_000, 6_000, 8, 2, 24_000)
+    with pytest.raises(Unusable, match="takes too long to decode"):
+        decoders.decode(data, Limits())
+    monkeypatch.setattr(pool, "SECONDS", 1.5)
+    assert decoders.decode(file_of(astronaut(9, 8), "PNG"), Limits()).pixels.shape == (9, 8, 3)
+
+
+def test_memory_is_bounded(decoders: DecoderPool) -> None:
+    data = file_of(Image.new("RGB", (10_000, 5_900)), "AVIF", speed=10)
+    with pytest.raises(Unusable, match=r"memory|damaged"):
+        decoders.decode(data, Limits())
+
+
+def test_a_decoder_that_dies_is_replaced(decoders: DecoderPool) -> None:
+    data = file_of(astronaut(9, 8), "PNG")
+    decoders.warm()
+    decoders.decode(data, Limits())
+    (idle,) = decoders._idle
+    os.kill(idle._process.pid, signal.SIGSEGV)
+    idle._process.wait()
+    assert decoders.decode(data, Limits()).pixels.shape == (9, 8, 3)
+
+
+def test_a_decoder_that_only_waits_is_ended(decoders: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file_of(astronaut(9, 8), "PNG")
+    decoders.decode(data, Limits())
+    (idle,) = decoders._idle
+    os.kill(idle._process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(pool, "PATIENCE", 0.2)
+    with pytest.raises(Unusable, match="takes too long"):
+        decoders.decode(data, Limits())
+
+
+def test_a_decoder_loads_little(decoders: DecoderPool) -> None:
+    """It starts in a moment, and has nothing that a stranger's file could reach."""
+    decoders.decode(file_of(astronaut(9, 8), "PNG"), Limits())
+    (idle,) = decoders._idle
+    maps = Path(f"/proc/{idle._process.pid}/maps").read_text()
+    for name in ("torch", "triton", "cv2", "openvino", "onnxruntime", "grpc"):
+        assert name not in maps
+    assert psutil.Process(idle._process.pid).memory_info().rss < 100e6
