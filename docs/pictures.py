@@ -1,6 +1,6 @@
 """Make the pictures of README.md by the published model: `python docs/pictures.py [PHOTOS]`.
 
-`result.png` comes from the astronaut that scikit-image ships; `gallery.webp` also needs the folder PHOTOS with wild
+`result.webp` comes from the astronaut that scikit-image ships; `gallery.webp` also needs the folder PHOTOS with wild
 photos of `docs/results/wild-manifest.csv`, each under its stem, whose licences allow showing them. Kind and verdict of
 each are those of the manifest and of the blind judgement.
 """
@@ -21,7 +21,7 @@ from skimage import data
 Array = NDArray[np.uint8]
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"
-SIDE = 420  # pixels of each picture of `result.png`
+SIDE = 420  # pixels of each picture of `result.webp`
 TILE = (200, 150)  # of the gallery's, width and height
 BAR = 20  # height of a cell's caption
 COLOURS = ("#7c5cff", "#2f80ed", "#1fa97a", "#f2994a")
@@ -81,10 +81,10 @@ def gallery(client: MattingClient, folder: Path) -> Array:
 
 
 def main() -> None:
-    """Write `result.png`, and with a folder of photos `gallery.webp`."""
+    """Write `result.webp`, and with a folder of photos `gallery.webp`."""
     with connect("local") as client:
         row = squares(parts(client, data.astronaut(), COLOURS[0]), SIDE)
-        cv2.imwrite(str(IMAGES / "result.png"), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+        cv2.imwrite(str(IMAGES / "result.webp"), cv2.cvtColor(row, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, 90])
         if len(sys.argv) > 1:
             drawn = cv2.cvtColor(gallery(client, Path(sys.argv[1])), cv2.COLOR_RGB2BGR)
             cv2.imwrite(str(IMAGES / "gallery.webp"), drawn, [cv2.IMWRITE_WEBP_QUALITY, 80])

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 
+from matting_client.repository import REPOSITORY_VARIABLE
 from matting_client.serving import LOG_VARIABLE
 
 from matting_server.managed_process import Program
@@ -55,7 +56,11 @@ def page_program(settings: Settings, workspace: Workspace, sockets: Sockets) -> 
     return Program(
         PAGE,
         [*_python("matting_api.main"), *arguments],
-        {**_environment(workspace), "TMPDIR": str(workspace.page)},
+        {
+            **_environment(workspace),
+            "TMPDIR": str(workspace.page),
+            REPOSITORY_VARIABLE: str(settings.model_repository),  # browsers get the model from there
+        },
         lambda: answers(f"http://{settings.local_page_host}:{port}/livez"),
         sockets=(sockets["--page-port"],),
     )

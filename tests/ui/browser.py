@@ -200,6 +200,17 @@ def download(page: Page, button: str, folder: Path) -> Path:
     return target
 
 
+def serious(page: Page, axe: str) -> list[Any]:
+    """What `axe`, the accessibility checker, finds serious or worse."""
+    page.evaluate(axe)
+    found: list[Any] = page.evaluate(
+        """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+          .filter((each) => ["serious", "critical"].includes(each.impact))
+          .map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 120)).join(" ")}`)"""
+    )
+    return found
+
+
 def write_photos(folder: Path) -> None:
     """`astronaut.jpg`, `rocket.jpg`, twenty different ones in `many/` of which two are broken, and no photo at all."""
     astronaut = Image.fromarray(data.astronaut())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.ui.browser import ARGUMENTS, Site, Visit, chromium, start_site, write_photos
+
+AXE = Path(__file__).with_name("axe")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,3 +62,14 @@ def visit(site: Site, browser: Browser) -> Iterator[Visit]:
 def page(visit: Visit) -> Page:
     """The page in English on a screen of 1440 x 1000 px."""
     return visit()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The accessibility checker of axe-core."""
+    script = AXE / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        npm = shutil.which("npm")
+        assert npm, "got no npm; install the package of that name, as ./test.sh does"
+        subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=AXE, check=True, timeout=300)
+    return script.read_text(encoding="utf-8")

@@ -38,6 +38,12 @@ def single(page: Page, photos: Path) -> None:
     page.wait_for_timeout(SETTLE_MS)
 
 
+def device(page: Page, photos: Path) -> None:
+    page.locator(f"#{ids.DEVICE} .device-switch input").check()
+    page.locator(".device-photo input").set_input_files(str(photos / "astronaut.jpg"))
+    expect(page.locator(".device-download")).to_be_visible()
+
+
 def empty(page: Page, photos: Path) -> None:
     expect(page.locator("[data-sample]").first).to_be_visible()
 
@@ -80,6 +86,7 @@ def about(page: Page, photos: Path) -> None:
 PICTURES: dict[str, tuple[Callable[[Page, Path], None], tuple[int, int], str]] = {
     "empty": (empty, SCREEN, "en-US"),
     "single": (single, SCREEN, "en-US"),
+    "device": (device, SCREEN, "en-US"),
     "idphoto": (id_photo, SCREEN, "zh-CN"),
     "batch": (batch, LARGE, "en-US"),
     "background": (background, SCREEN, "en-US"),

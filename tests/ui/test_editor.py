@@ -244,6 +244,24 @@ def test_two_fingers_zoom_and_one_or_a_pen_paints(visit: Visit, photos: Path) ->
     editor.wait()
     assert page.evaluate("window.kind") == "pen"
     assert page.evaluate("document.querySelector('dialog.editor').editor.changes") == made + 1
+
+    editor.button("Box").tap()
+    bar = editor.dialog.locator(".editor-bar").bounding_box()
+    assert bar and bar["width"] <= 390 and bar["height"] <= 3 * 44  # two lines
+    before = page.evaluate("document.querySelector('dialog.editor').editor.picture.zoom")
+    touch("touchStart", (x - 30, y))
+    touch("touchStart", (x - 30, y), (x + 30, y))
+    touch("touchMove", (x - 10, y), (x + 10, y))
+    touch("touchEnd")
+    assert page.evaluate("document.querySelector('dialog.editor').editor.picture.zoom") < 0.5 * before
+    assert page.evaluate("document.querySelector('dialog.editor').editor.changes") == made + 1  # two fingers draw none
+    touch("touchStart", (x - 40, y - 40))
+    touch("touchMove", (x, y))
+    touch("touchMove", (x + 40, y + 40))
+    assert page.evaluate("document.querySelector('dialog.editor').editor.picture.boxes.length") == 1
+    touch("touchEnd")
+    editor.wait()
+    assert page.evaluate("document.querySelector('dialog.editor').editor.changes") == made + 2
     editor.done()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,8 @@ from matting_ui.i18n import CODES, EN, ZH
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.ui.browser import MODEL, Site, Visit, choose, download, notice, open_tab, pick, shown, unfold
+from tests.ui.browser import MODEL, Site, Visit, choose, download, notice, open_tab, pick, serious, shown, unfold
 
-AXE = Path(__file__).with_name("axe")
 LAPTOP, DESKTOP, PHONE = (1366, 657), (1440, 900), (390, 844)
 TABS = (ids.TAB_SINGLE, ids.TAB_IDPHOTO, ids.TAB_BATCH, ids.TAB_SCENE, ids.TAB_VIDEO, ids.TAB_ABOUT)
 FINGER = 43.5  # pixels: 44, less what rounding takes
@@ -198,27 +195,11 @@ def test_a_phone_has_all_in_reach(visit: Visit, locale: str) -> None:
             state(page, tab, "done")
         assert page.evaluate("document.documentElement.scrollHeight / innerHeight") <= 3, tab
         assert smallest(page) == [], tab
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The accessibility checker of axe-core."""
-    script = AXE / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        assert npm, "got no npm; install the package of that name, as ./test.sh does"
-        subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=AXE, check=True, timeout=300)
-    return script.read_text(encoding="utf-8")
-
-
-def serious(page: Page, axe: str) -> list[Any]:
-    page.evaluate(axe)
-    found: list[Any] = page.evaluate(
-        """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
-          .filter((each) => ["serious", "critical"].includes(each.impact))
-          .map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 120)).join(" ")}`)"""
-    )
-    return found
+    open_tab(page, ids.TAB_SINGLE)
+    page.locator(f"#{ids.DEVICE} .device-switch label").click()
+    expect(page.locator(".device-photo")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollHeight / innerHeight") <= 1.5
+    assert smallest(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -239,4 +220,8 @@ def test_nothing_serious_stands_in_the_way(visit: Visit, photos: Path, axe: str,
             state(page, tab, "done")
         page.wait_for_timeout(300)  # colours fade in
         assert serious(page, axe) == [], tab
+    open_tab(page, ids.TAB_SINGLE)
+    page.locator(f"#{ids.DEVICE} .device-switch input").check()
+    page.wait_for_timeout(300)
+    assert serious(page, axe) == []
     assert page.locator("h1").count() == 1

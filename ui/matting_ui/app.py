@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from matting_ui.context import Convert, Cut, Keep, KeepSample, Studio
+from matting_ui.device import device_model, offer_files
 from matting_ui.early import EarlyScript
 from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
@@ -76,7 +77,10 @@ def mount_page(
     store = Store(STORE_BYTES, KEPT_SECONDS)
     visitors = Visitors(folder)
     editor = Editor(store, visitors, workers)
-    studio = Studio(cut, store, folder, model, workers, limits, status, convert, keep_output, editor, keep_sample)
+    in_browser = device_model(model)
+    studio = Studio(
+        cut, store, folder, model, workers, limits, status, convert, keep_output, editor, keep_sample, in_browser
+    )
     page = build_page(studio, visitors)
 
     @asynccontextmanager
@@ -91,6 +95,8 @@ def mount_page(
     parent.add_middleware(CORSMiddleware, allow_origins=[])
     take_uploads(parent, visitors, limits.max_bytes)
     parent.mount(SAMPLES_PATH, StaticFiles(directory=STATIC / "samples"))
+    if in_browser:
+        offer_files(parent, in_browser)
     answer_editors(parent, editor)
     # Of tools that need a state: they are not offered.
     warnings.filterwarnings("ignore", "This MCP server includes a tool that has a gr.State", UserWarning)

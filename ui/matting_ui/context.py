@@ -58,6 +58,7 @@ class Studio:
         engine, device, queue and contract, all None when the model runs in this process; raises EngineError.
     keep_sample : keeps a photo that went wrong for the server's owner: its bytes, its name, and the right alpha as a
         PNG where there is one; raises NoRoom. None where the server keeps none.
+    in_browser : the ONNX file that browsers get to cut photos out themselves; None where there is none.
     """
 
     cut: Cut
@@ -71,6 +72,7 @@ class Studio:
     keep_output: Keep
     editor: Editor
     keep_sample: KeepSample | None = None
+    in_browser: Path | None = None
 
     @property
     def work(self) -> dict[str, Any]:

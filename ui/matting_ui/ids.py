@@ -32,7 +32,7 @@ FINE, FINE_MODEL = "finest-hair", "matting_1024"
 DOWNLOAD, DOWNLOAD_ALPHA, OUTPUT = "download", "download-alpha", "output"
 ADVANCED, DETAILS = "advanced", "details"
 NOTICE = "notice-{tab}"  # where a tab tells what went wrong
-CORRECT, REPORT = "correct", "report"
+CORRECT, REPORT, DEVICE = "correct", "report", "device"
 
 # Names of the functions, for gradio_client.
 API_CUTOUT, API_RECOMPOSE, API_FILE, API_ALPHA, API_PRESET = "cutout", "recompose", "file", "alpha", "preset"

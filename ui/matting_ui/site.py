@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from matting_ui.device import PATH as DEVICE
 from matting_ui.editor import PATH as EDITOR
 from matting_ui.refusal import refusal
 from matting_ui.stage import SAMPLES_PATH
@@ -37,13 +38,23 @@ _EXACT = {
 _GIVES_COOKIE = {"/", "/config"}  # what browsers and Gradio's Python client ask for first
 LOGIN = {"/login", "/logout"}
 MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
-_BELOW = ("/assets/", "/static/", f"{SAMPLES_PATH}/", "/gradio_api/call/", "/gradio_api/heartbeat/", EDITOR)
+_BELOW = (
+    "/assets/",
+    "/static/",
+    f"{SAMPLES_PATH}/",
+    f"{DEVICE}/",
+    "/gradio_api/call/",
+    "/gradio_api/heartbeat/",
+    EDITOR,
+)
 # Scripts, fonts and connections of this host only.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
     "connect-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
+# Of the worker that has a photo which is to stay in the browser: it may run its own scripts and connect to nothing.
+DEVICE_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
 FILE_POLICY = "default-src 'none'; sandbox"  # of visitors' files, should one be opened as a page
 log = logging.getLogger("page")
 _HEARTBEAT = "/gradio_api/heartbeat/"
@@ -107,10 +118,15 @@ class Site:
 
     def _add_headers(self, request: HTTPConnection, headers: MutableHeaders) -> None:
         path = request.scope["path"]
-        headers["Content-Security-Policy"] = FILE_POLICY if path.startswith(self._files) else POLICY
+        headers["Content-Security-Policy"] = self._policy(path)
         cookie = self._visitors.new_cookie(request) if path in _GIVES_COOKIE else None
         if cookie:
             headers.append("Set-Cookie", cookie)
+
+    def _policy(self, path: str) -> str:
+        if path.startswith(self._files):
+            return FILE_POLICY
+        return DEVICE_POLICY if path.startswith(f"{DEVICE}/") else POLICY
 
     def _is_page(self, path: str) -> bool:
         return path in self._exact or path.startswith((*_BELOW, self._files))

@@ -8,6 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from matting_client.repository import REPOSITORY_VARIABLE
 from matting_server.main import main, parser
 from matting_server.programs import answers, page_program
 from matting_server.settings import Settings
@@ -66,7 +67,9 @@ def test_the_page_asks_the_model_that_was_chosen(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "", "", 0)
     sockets = {"--page-port": socket.socket()}
     for given, expected in ((Settings(page=True), "matting_512"), (Settings(model="matting_1024"), "matting_1024")):
-        command = page_program(given, workspace, sockets).command
+        program = page_program(given, workspace, sockets)
+        command = program.command
+        assert Path(program.env[REPOSITORY_VARIABLE]).samefile(given.model_repository)
         assert command[command.index("--model") + 1] == expected
         workspace.page.rmdir()
     sockets["--page-port"].close()

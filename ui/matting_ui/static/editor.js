@@ -81,10 +81,16 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
     const done = this.button("done", "Escape", () => this.close());
     const bar = this.make("div", "editor-bar");
     bar.append(
-      this.group(words.mode, this.keepButton, this.removeButton),
-      this.group(words.tool, this.brushButton, this.wholeButton, this.boxButton, this.size, this.box.element),
-      this.group(words.steps, this.undoButton, this.redoButton, reset),
-      this.group(words.zoom, smaller, larger, fit),
+      this.line(
+        this.group(words.mode, this.keepButton, this.removeButton),
+        this.group(words.tool, this.brushButton, this.wholeButton, this.boxButton),
+      ),
+      this.line(
+        this.size,
+        this.box.element,
+        this.group(words.steps, this.undoButton, this.redoButton, reset),
+        this.group(words.zoom, smaller, larger, fit),
+      ),
       done,
     );
     bar.addEventListener("click", (event) => !this.picture && event.target !== done && event.stopPropagation(), true);

@@ -18,6 +18,13 @@ globalThis.MattingEditorParts = class {
     return made;
   }
 
+  // What stays in one line on a phone.
+  line(...parts) {
+    const made = this.make("div", "editor-line");
+    made.append(...parts);
+    return made;
+  }
+
   group(label, ...parts) {
     const made = this.make("div", "editor-group");
     made.setAttribute("role", "group");

@@ -48,7 +48,11 @@ window.matting = (() => {
     return failure ? failure.text.split("\n")[0] : word("internal_error");
   };
 
-  const inputOf = (tab) => panelOf(tab)?.querySelector(".takes-photo input[type=file], .takes-files input[type=file]");
+  const inputOf = (tab) => {
+    const panel = panelOf(tab);
+    const fields = panel?.dataset.device ? ".device-photo input" : ".takes-photo input[type=file], .takes-files input[type=file]";
+    return panel?.querySelector(fields);
+  };
 
   const put = (input, files) => {
     const list = new DataTransfer();
@@ -65,15 +69,16 @@ window.matting = (() => {
 
   const ofMachine = (input) => {
     const tab = input.closest('[role="tabpanel"]')?.id.replace(/^tab-/, "");
-    return tab && input.closest(".machine") && inputOf(tab) === input ? tab : null;
+    return tab && input.closest(".machine, .device") && inputOf(tab) === input ? tab : null;
   };
 
   document.addEventListener("change", (event) => {
     if (!event.target.matches?.("input[type=file]") || !event.target.files.length) return;
     const tab = ofMachine(event.target);
     if (!tab) return;
-    current = event.target.files[0];
-    sent.set(tab, current);
+    const [file] = event.target.files;
+    if (!event.target.closest(".device")) current = file; // what stays on this device goes to no other tab
+    sent.set(tab, file);
   }, true);
 
   const waitFor = async (find, tries = 100) => {
@@ -112,7 +117,7 @@ window.matting = (() => {
   const carry = async (tab) => {
     const file = current;
     if (!file || sent.get(tab) === file) return;
-    const input = await waitFor(() => panelOf(tab)?.querySelector(".machine .takes-photo input[type=file]"), 40);
+    const input = await waitFor(() => panelOf(tab)?.querySelector(".machine .takes-photo") && inputOf(tab), 40);
     if (input && openTab() === tab && current === file && sent.get(tab) !== file) put(input, [file]);
   };
 
@@ -148,6 +153,12 @@ window.matting = (() => {
     state,
     fail,
     busy,
+    calm: hide,
+    // Where another part of a tab takes the photos from now on: Retry must not hand it one of the other's.
+    forget: (panel) => {
+      hide(panel);
+      sent.delete(panel.id.replace(/^tab-/, ""));
+    },
     failed: (code, text) => tell({ code, text: text || word(code), at: performance.now() }),
     // A call that was not even taken: Gradio starts nothing that was to follow it, a failure's own steps among them.
     refused: (code, text) => {

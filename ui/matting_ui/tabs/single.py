@@ -12,7 +12,7 @@ from matting_client.files import Encoded
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT
 from matting_client.timing import Timings
 
-from matting_ui import controls, correct, download, ids, report
+from matting_ui import controls, correct, device, download, ids, report
 from matting_ui.context import Studio, code_of, shown, size_text, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import Made, Preview
@@ -195,6 +195,8 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             with gr.Accordion(i18n("details"), open=False, elem_id=ids.DETAILS):
                 alpha, alpha_button = _details(i18n)
             report.offer(studio, photo, key, i18n)
+    if studio.in_browser:
+        device.build(studio.in_browser)
     parts = [result, alpha, status]
     stage.follow(
         [photo.input, fine.input],

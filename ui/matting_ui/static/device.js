@@ -1,0 +1,95 @@
+// The switch "on this device": photos are cut out by a worker of this page and never sent. Runs as the script of its part of
+// the page; static/machine.js hands it what is dropped, pasted or chosen while the switch is on. The state is the panel's
+// data-device, which is not there while the switch is off.
+const words = props.words[window.mattingLanguage];
+const at = (selector) => element.querySelector(selector);
+const panel = element.closest('[role="tabpanel"]');
+const KEPT = "matting-on-device"; // in the browser's storage
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+const say = (line) => { at(".device-status").textContent = line; };
+const ask = window.mattingDevice(props.path, props.bytes, (share) => say(fill(words.device_loading, { share: Math.round(100 * share) })));
+let state = "empty";
+let newest = 0; // number of the photo that was chosen last
+let cutout = null; // what is known of its cutout
+let name = "photo";
+
+for (const each of element.querySelectorAll("[data-word]")) each.textContent = words[each.dataset.word];
+for (const each of element.querySelectorAll("[data-label]")) each.setAttribute("aria-label", words[each.dataset.label]);
+at(".device-after").alt = words.result;
+
+const enter = (next) => {
+  state = next;
+  if (at(".device-switch input").checked) panel.dataset.device = state;
+};
+
+const show = (image, blob) => {
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(blob);
+};
+
+const fail = (error) => {
+  const code = window.matting.word(error.code) ? error.code : "model_error";
+  enter("failed");
+  say(window.matting.word(code));
+  window.matting.failed(code);
+};
+
+// The file of the cutout; what is shown is what is downloaded.
+const finish = async () => {
+  const [photo, { width, height, isEmpty }] = [newest, cutout];
+  const chosen = new FormData(at("form"));
+  const format = chosen.get("format");
+  const background = chosen.get("background") === "custom" ? chosen.get("colour") : chosen.get("background");
+  const { blob } = await ask("file", { background, format });
+  if (photo !== newest) return;
+  show(at(".device-after"), blob);
+  const link = at(".device-download");
+  link.href = at(".device-after").src;
+  link.download = `${name}-cutout.${format === "jpeg" ? "jpg" : format}`;
+  const size = blob.size >= 1e6 ? `${(blob.size / 1e6).toFixed(1)} MB` : `${Math.max(1, Math.round(blob.size / 1e3))} kB`;
+  const facts = [fill(words.pixels, { width, height }), format.toUpperCase(), size, words.device_stayed];
+  say((isEmpty ? [words.nothing_found, ...facts] : facts).join(" · "));
+  enter("done");
+};
+
+const take = async (file) => {
+  const photo = ++newest;
+  cutout = null;
+  name = file.name.replace(/\.[^.]*$/, "") || "photo";
+  window.matting.calm(panel);
+  show(at(".device-before"), file);
+  say(words.working);
+  enter("working");
+  try {
+    const made = await ask("cut", { file });
+    if (photo !== newest) return;
+    cutout = made;
+    await finish();
+  } catch (error) {
+    if (photo === newest) fail(error);
+  }
+};
+
+const turn = (on) => {
+  at(".device-switch input").checked = on;
+  if (on) panel.dataset.device = state;
+  else delete panel.dataset.device;
+  window.matting.forget(panel);
+};
+
+at(".device-photo input").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  event.target.value = "";
+  if (file) take(file);
+});
+at("form").addEventListener("change", () => cutout && finish().catch(fail));
+at(".device-split").addEventListener("input", (event) => at(".device-view").style.setProperty("--split", `${event.target.value}%`));
+at(".device-switch input").addEventListener("change", (event) => {
+  localStorage.setItem(KEPT, event.target.checked ? "on" : "off");
+  turn(event.target.checked);
+});
+
+const able = typeof OffscreenCanvas !== "undefined" && typeof WebAssembly !== "undefined";
+at(".device-switch input").disabled = !able;
+if (!able) at(".device-info").textContent = words.device_unable;
+else if (localStorage.getItem(KEPT) === "on") turn(true);
