@@ -84,11 +84,11 @@ class TritonProbe:
         told = {name: each.get("string_value", "") for name, each in config.get("parameters", {}).items()}
         own = told.get("max_queue_size", 0)  # where we queue ourselves
         size = int(config["input"][0]["dims"][0])
+        said = self._ask_backend(config["input"][0]["name"], config["output"][0]["name"], size)
+        on_gpu = any("GPU" in str(each.get("kind", "")) and each.get("gpus") for each in groups)
         return {
-            "engine": self._engine(config["input"][0]["name"], config["output"][0]["name"], size),
-            "device": "GPU"
-            if any("GPU" in str(each.get("kind", "")) and each.get("gpus") for each in groups)
-            else "CPU",
+            "engine": str(said.get("engine", "")),
+            "device": str(said.get("device", "GPU" if on_gpu else "CPU")),
             "instances": sum(int(each.get("count", 1)) for each in groups),
             "size": size,
             "max_batch": int(config.get("max_batch_size", 0)),
@@ -96,16 +96,17 @@ class TritonProbe:
             "contract": facts_of(told.get(CONTRACT_PARAMETER, "")),
         }
 
-    def _engine(self, image_name: str, alpha_name: str, size: int) -> str:
-        """What the backend of this project says of itself when it is asked with its probe; see its `model.py`."""
+    def _ask_backend(self, image_name: str, alpha_name: str, size: int) -> dict[str, Any]:
+        """What the backend of this project says when it is asked with its probe, see its `model.py`; else nothing."""
         image = self._library.InferInput(image_name, [1, size, size, 3], "UINT8")
         image.set_data_from_numpy(np.zeros((1, size, size, 3), np.uint8))
         answer = self._ask("infer", self._which[0], [image], self._which[1], parameters={PROBE: True})
         said = answer.as_numpy(alpha_name).tobytes().partition(b"\0")[0]
         try:
-            return str(json.loads(said)["engine"])
-        except (ValueError, KeyError, TypeError):
-            return ""
+            told = json.loads(said)
+        except ValueError:  # another backend, which has answered with an alpha
+            return {}
+        return told if isinstance(told, dict) else {}
 
     def _ask_json(self, question: str, *arguments: str) -> dict[str, Any]:
         extra = {"as_json": True} if self._protocol == "grpc" else {}

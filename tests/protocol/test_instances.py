@@ -59,7 +59,9 @@ def test_each_device_has_a_process_and_all_of_them_work(server: Served) -> None:
     woken = [each.num_ctx_switches().voluntary - count for each, count in before.items()]
     assert min(woken) > PHOTOS / 20, woken  # each batch wakes the process that gets it
     with TritonProbe(server.grpc, MODEL) as probe:
-        assert probe.model()["instances"] == len(DEVICES)
+        told = probe.model()
+    assert (told["instances"], told["device"]) == (len(DEVICES), "CPU")
+    assert told["engine"].startswith("OpenVINO")
 
 
 def test_a_device_whose_process_dies_comes_back_and_no_photo_is_lost(server: Served) -> None:

@@ -44,12 +44,15 @@ class CpuModel:
     ----------
     size : side S of the input in pixels.
     description : engine, version, precision and threads, for logs.
+    device : what it runs on.
 
     Raises
     ------
     ModelError
         The file is missing or is not such a model, or no engine is installed.
     """
+
+    device = "CPU"
 
     def __init__(self, path: Path, *, precision: Precision = "auto", threads: int = 0) -> None:
         if not path.is_file():

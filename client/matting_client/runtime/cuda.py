@@ -48,6 +48,8 @@ class CudaModel:
         The file is no such model, or the provider finds no device that it can use.
     """
 
+    device = "GPU"
+
     def __init__(self, path: Path) -> None:
         import onnxruntime as ort
 

@@ -20,6 +20,7 @@ class Model(Protocol):
 
     size: int
     description: str
+    device: str  # CPU or GPU
 
     def warm_up(self) -> None:
         """Do now what the first photos would wait for."""

@@ -249,7 +249,8 @@ assert noted
 def test_without_a_gpu_the_cpu_is_chosen(file: Path, tmp_path: Path) -> None:
     assert has_cuda(tmp_path / "none") is False
     assert has_cuda(tmp_path) is False  # a driver without a device
-    assert isinstance(open_model(file), CpuModel)
+    chosen = open_model(file)
+    assert isinstance(chosen, CpuModel) and chosen.device == "CPU"
     with pytest.raises(ModelError, match=r"no CUDA device that ONNX Runtime can use|no usable ONNX model"):
         CudaModel(file)
 

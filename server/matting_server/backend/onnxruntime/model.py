@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from matting_client.runtime.loader import open_model
+from matting_client.runtime.loader import Model, open_model
 from matting_client.runtime.precision import Precision
 from numpy.typing import NDArray
 
@@ -77,7 +77,7 @@ class TritonPythonModel:
         for i, request in enumerate(requests):
             image = pb_utils.get_input_tensor_by_name(request, INPUT).as_numpy()  # a view of shared memory
             if _is_probe(request):
-                answers[i] = _answered(_described(self.engine.description, image.shape))
+                answers[i] = _answered(_described(self.engine, image.shape))
             elif busy and request.is_cancelled():  # asked under load only: it costs a question to Triton
                 answers[i] = _failed("cancelled by the client", pb_utils.TritonError.CANCELLED)
             else:
@@ -240,10 +240,10 @@ def _is_probe(request: HasParameters) -> bool:
     return bool(parameters) and PROBE in json.loads(parameters)
 
 
-def _described(engine: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """An empty alpha for images of a shape (n, S, S, 3) that begins with the engine's description."""
+def _described(engine: Model, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """An empty alpha for images of a shape (n, S, S, 3) that begins with the engine's description and device."""
     alpha = np.zeros((*shape[:3], 1), np.uint8)
-    text = np.frombuffer(json.dumps({"engine": engine}).encode(), np.uint8)
+    text = np.frombuffer(json.dumps({"engine": engine.description, "device": engine.device}).encode(), np.uint8)
     alpha.reshape(-1)[: len(text)] = text
     return alpha
 
