@@ -55,7 +55,12 @@ CODECS = {
         "prores_ks", "yuv444p10le", "yuva444p10le", {"profile": "4444"}, ("aac", "mp3", "alac", "pcm_s16le", "ac3")
     ),
     ".mp4": Codec(
-        "libx264", "yuv420p", None, {"preset": "veryfast", "crf": "18", "bf": "0"}, ("aac", "mp3", "ac3"), even=True
+        "libx264",
+        "yuv420p",
+        None,
+        {"preset": "veryfast", "crf": "18", "bf": "0", "rc-lookahead": "4"},
+        ("aac", "mp3", "ac3"),
+        even=True,
     ),
 }
 ANIMATED = (".gif", ".webp")
@@ -130,7 +135,9 @@ class Encoded:
             if self._codec.even:
                 bottom, right = (side % 2 for side in picture.shape[:2])
                 picture = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE).astype(np.uint8)
-            frame = self._av.VideoFrame.from_ndarray(picture, format="rgba" if picture.shape[2] == 4 else "rgb24")
+            picture = np.ascontiguousarray(picture)
+            kind = "rgba" if picture.shape[2] == 4 else "rgb24"
+            frame = self._av.VideoFrame.from_numpy_buffer(picture, format=kind)
             frame = frame.reformat(
                 format=self._stream.pix_fmt, dst_colorspace=BT709, dst_color_range=LIMITED, threads=1
             )
