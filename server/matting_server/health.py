@@ -19,11 +19,12 @@ from typing import Any
 
 from matting_server.pulse import Pulse
 from matting_server.triton_control import Control, Progress, TritonRefused
-from matting_server.workspace import Workspace
+from matting_server.workspace import Life, Workspace
 
 CANARY_SECONDS = 1.0  # one probe costs about 2 ms
 PROBE_SECONDS = 3.0  # a dead process is reported after 1 s; requests before ours in the queue take 1 s a batch
 LOAD_SECONDS = 60.0
+END_SECONDS = 2.0  # for processes that are killed
 UNLOAD_PAUSE_SECONDS = 2.5  # Triton needs it to end the processes of an unloaded model
 
 
@@ -72,6 +73,7 @@ class Health:
         self._end_connections = end_connections
         self._inputs: list[dict[str, Any]] = []
         self._last: dict[str, Progress] = {}  # by version; empty while nothing is known
+        self._lives: dict[int, Life] = {}  # by process, as of the last look
         self._pulses: dict[int, Pulse] = {}  # of its processes, since it last answered
 
     def watch(self, ended: threading.Event, broken: Callable[[str], None]) -> None:
@@ -94,10 +96,15 @@ class Health:
             to let go.
         """
         verdict = self._judge()
-        if verdict is Verdict.SILENT:
-            self._end_hanging()
-        else:
-            self._pulses = {pid: Pulse(pid) for pid in self._workspace.processes(self._model)}
+        before, self._lives = self._lives, {life.pid: life for life in self._workspace.processes(self._model)}
+        for pid, life in self._lives.items():
+            # Of several processes one may answer for another that hangs.
+            alone_silent = len(self._lives) > 1 and pid in before and life.stands_still(before[pid])
+            if verdict is Verdict.SILENT or alone_silent:
+                self._end_if_hanging(pid)
+            else:
+                self._pulses[pid] = Pulse(pid)
+        self._pulses = {pid: pulse for pid, pulse in self._pulses.items() if pid in self._lives}
         if verdict is Verdict.DEAD:
             self._revive()
 
@@ -138,16 +145,16 @@ class Health:
         for version in self._progress() or [""]:
             self._probe(version)
 
-    def _end_hanging(self) -> None:
-        for pid in self._workspace.processes(self._model):
-            pulse = self._pulses.get(pid)
-            if pulse is not None and pulse.is_dead():
-                self._say(f"{self._model}: its process has not answered for {pulse.silence:.0f} s and is killed")
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+    def _end_if_hanging(self, pid: int) -> None:
+        pulse = self._pulses.get(pid)
+        if pulse is not None and pulse.is_dead():
+            self._say(f"{self._model}: its process has not answered for {pulse.silence:.0f} s and is killed")
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _revive(self) -> None:
         started = time.monotonic()
+        self._end_others()
         owed = self._workspace.lost(self._model)
         self._last = {}
         try:
@@ -160,6 +167,15 @@ class Health:
             raise ServerBroken(f"the process of {self._model} died in the middle of photos")
         asked = ", and the callers of its last photos were made to ask again" if owed else ""
         self._say(f"{self._model}: its process had died; revived in {time.monotonic() - started:.1f} s{asked}")
+
+    def _end_others(self) -> None:
+        """End what is left of a model that is loaded anew; Triton, which cannot unload it in order, would leave it."""
+        deadline = time.monotonic() + END_SECONDS
+        while (left := self._workspace.processes(self._model)) and time.monotonic() < deadline:
+            for life in left:
+                with suppress(ProcessLookupError):
+                    os.kill(life.pid, signal.SIGKILL)
+            time.sleep(0.01)
 
     def _reload(self) -> None:
         try:

@@ -4,7 +4,7 @@
         backends/onnxruntime/             copies: Triton refuses links out of its backend directory
         models/<name>/config.pbtxt, configs/     copies
         models/<name>/<version>/...       links to the real files, plus `revived`, whose time says "load me again"
-        life/<name>/<instance>            locked as long as its process lives; holds its id and how many photos it owes
+        life/<name>/<instance>            locked as long as its process lives; holds its `Life`
         page/                             temporary files of the web page
         http, metrics                     sockets on which Triton listens
 
@@ -46,6 +46,29 @@ _BACKEND_SOURCE = Path(__file__).parent / "backend" / "onnxruntime"
 INSTANCE_GROUP = "device_"  # and a number, by which an instance finds its device
 _ONE_INSTANCE = re.compile(r"instance_group\s*\[\s*\{\s*count:\s*1\s*\}\s*\]")
 log = logging.getLogger("matting")
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a model's process shows of itself; the backend's `model.py` writes it.
+
+    Attributes
+    ----------
+    owed : photos that it has taken to answer later.
+    pid : its id.
+    beats : grows as long as it runs.
+    taken, answered : requests so far.
+    """
+
+    owed: int
+    pid: int
+    beats: int
+    taken: int
+    answered: int
+
+    def stands_still(self, before: Life) -> bool:
+        """Whether nothing shows since an earlier look that it runs, or that it gets on with what it has taken."""
+        return self.beats == before.beats or self.taken > self.answered == before.answered
 
 
 @dataclass(frozen=True)
@@ -100,12 +123,11 @@ class Workspace:
     def lost(self, model: str) -> int | None:
         """How many photos the processes of ``model`` that have ended owed; None while all live that ever showed it."""
         dead = [file for file in (self.life / model).glob("*") if _is_free(file)]
-        return sum(_numbers(file)[0] for file in dead) if dead else None
+        return sum(_read_life(file).owed for file in dead) if dead else None
 
-    def processes(self, model: str) -> list[int]:
-        """Process ids of ``model`` that live."""
-        living = [file for file in (self.life / model).glob("*") if not _is_free(file)]
-        return [_numbers(file)[1] for file in living]
+    def processes(self, model: str) -> list[Life]:
+        """What the processes of ``model`` that live show of themselves."""
+        return [_read_life(file) for file in (self.life / model).glob("*") if not _is_free(file)]
 
     def publish_token(self, grpc_port: int) -> None:
         """Show this user's programs the token that shared memory needs: in a file of mode 0600 beside that memory."""
@@ -258,10 +280,8 @@ def without_queue_policy(config: str) -> str:
     return config.replace(policy[0], "").rstrip("\n") + "\n" + parameter
 
 
-def _numbers(file: Path) -> tuple[int, int]:
-    """What a model's process shows of itself: photos that it owes, and its id."""
-    owed, pid = struct.unpack("=qq", file.read_bytes())
-    return owed, pid
+def _read_life(file: Path) -> Life:
+    return Life(*struct.unpack("=5q", file.read_bytes()))
 
 
 def _is_free(path: Path) -> bool:

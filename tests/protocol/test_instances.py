@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,14 @@ def cut_out_many(server: Served) -> list[NDArray[np.uint8]]:
         return list(callers.map(one, range(PHOTOS)))
 
 
+def wait_for(server: Served, *told: str) -> None:
+    """Until the log says all of it and each device has its one process."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not all(text in server.log for text in told) or len(stubs(server)) != len(DEVICES):
+        assert time.monotonic() < deadline, server.log
+        time.sleep(0.05)
+
+
 def test_each_device_has_a_process_and_all_of_them_work(server: Served) -> None:
     for device in DEVICES:
         assert f"engine of {MODEL} on GPU {device}: " in server.log
@@ -70,8 +79,13 @@ def test_a_device_whose_process_dies_comes_back_and_no_photo_is_lost(server: Ser
         stubs(server)[1].kill()
         alphas = many.result()
     assert all((alpha == number % 256).all() for number, alpha in enumerate(alphas))
-    deadline = time.monotonic() + READY_SECONDS
-    while f"{MODEL}: its process had died; revived" not in server.log or len(stubs(server)) < len(DEVICES):
-        assert time.monotonic() < deadline, server.log
-        time.sleep(0.05)
+    wait_for(server, f"{MODEL}: its process had died; revived")
+    assert len(cut_out_many(server)) == PHOTOS
+
+
+def test_a_device_that_hangs_is_found_out_while_the_others_work(server: Served) -> None:
+    stubs(server)[0].send_signal(signal.SIGSTOP)
+    alphas = cut_out_many(server)
+    assert all((alpha == number % 256).all() for number, alpha in enumerate(alphas))
+    wait_for(server, f"{MODEL}: its process has not answered for", f"{MODEL}: its process had died; revived")
     assert len(cut_out_many(server)) == PHOTOS

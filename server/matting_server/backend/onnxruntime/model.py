@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ QUEUE_LIMIT = "max_queue_size"
 # with a description of the engine, as JSON, and a zero.
 PROBE = "unet_matting_probe"
 METRICS_SECONDS = 1.0
+BEAT_SECONDS = 0.5
+OWED, PID, BEATS, TAKEN, ANSWERED = range(NUMBERS := 5)  # as `workspace.Life` has them
 
 
 class HasParameters(Protocol):
@@ -59,7 +62,8 @@ class TritonPythonModel:
         # the time, with a model that takes each of them 35 ms a photo.
         self._sender = ThreadPoolExecutor(1)
         name, version = args["model_name"], args["model_version"]
-        self._owed = _sign_of_life(name, f"{args['model_instance_name']}_v{version}")
+        self._life = _sign_of_life(name, f"{args['model_instance_name']}_v{version}")
+        threading.Thread(target=self._beat, name="life", daemon=True).start()
         self._queue = Queue(name, version, config)
         pb_utils.Logger.log_info(f"engine of {name}{device}: {self.engine.description}")
 
@@ -72,6 +76,7 @@ class TritonPythonModel:
         failed when this process dies.
         """
         answers: list[Any] = [None] * len(requests)
+        self._life[TAKEN] += len(requests)
         busy = len(requests) > 1 or self._unanswered > 0
         waiting = []
         for i, request in enumerate(requests):
@@ -90,6 +95,7 @@ class TritonPythonModel:
             answers[i] = self._run_alone(image)
         elif waiting:
             self._run([(requests[i], image) for i, image in waiting])
+        self._count_answered(sum(answer is not None for answer in answers))
         return answers
 
     def finalize(self) -> None:
@@ -98,6 +104,16 @@ class TritonPythonModel:
             self._changed.wait_for(lambda: not self._computing)
         self._sender.shutdown()
         del self.engine
+
+    def _beat(self) -> None:
+        """Show that this process runs; one that is stopped, or stuck in a call that holds the interpreter, does not."""
+        while True:
+            self._life[BEATS] += 1
+            time.sleep(BEAT_SECONDS)
+
+    def _count_answered(self, requests: int) -> None:
+        with self._changed:
+            self._life[ANSWERED] += requests
 
     def _run_alone(self, image: NDArray[np.uint8]) -> object:
         try:
@@ -119,7 +135,7 @@ class TritonPythonModel:
             future.add_done_callback(partial(self._computed, request, len(image)))
         with self._changed:
             self._changed.wait_for(lambda: self._computing < self._full)
-            self._owed[0] = self._unanswered
+            self._life[OWED] = self._unanswered
 
     def _computed(self, request: Any, photos: int, future: Future[NDArray[np.uint8]]) -> None:
         with self._changed:
@@ -132,9 +148,10 @@ class TritonPythonModel:
         error = future.exception()
         response = _answered(future.result()) if error is None else _failed_inference(error)
         request.get_response_sender().send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        self._count_answered(1)
         with self._changed:
             self._unanswered -= photos
-            self._owed[0] = min(self._owed[0], self._unanswered)
+            self._life[OWED] = min(self._life[OWED], self._unanswered)
 
 
 class Queue:
@@ -188,22 +205,23 @@ def _hide_shared_memory() -> None:
 
 
 def _sign_of_life(model: str, instance: str) -> NDArray[np.int64]:
-    """A file that is locked as long as this process lives, and that tells the supervisor two numbers.
+    """A file that is locked as long as this process lives, and that tells the supervisor some numbers.
 
-    The second is this process's id. The first is how many photos `execute` has left to be answered later: Triton fails
-    those that `execute` is at when the process dies, but for these it waits for ever.
+    OWED is how many photos `execute` has left to be answered later: Triton fails those that `execute` is at when the
+    process dies, but for these it waits for ever. PID is this process's id, BEATS grows as long as it runs, TAKEN and
+    ANSWERED count requests.
     """
     folder = os.environ.get("MATTING_LIFE")
     if folder is None:
-        return np.zeros(2, np.int64)
+        return np.zeros(NUMBERS, np.int64)
     home = Path(folder, model)
     home.mkdir(parents=True, exist_ok=True)
     unborn = home.with_name(f"{instance}.{os.getpid()}")
-    owed = np.memmap(unborn, np.int64, "w+", shape=(2,))
-    owed[1] = os.getpid()
+    life = np.memmap(unborn, np.int64, "w+", shape=(NUMBERS,))
+    life[PID] = os.getpid()
     fcntl.flock(os.open(unborn, os.O_RDONLY), fcntl.LOCK_EX)  # never closed
     unborn.rename(home / instance)
-    return owed
+    return life
 
 
 def _broken(error: Exception) -> Future[NDArray[np.uint8]]:
