@@ -41,20 +41,24 @@ def open_engine(
     shared_memory: bool | None = None,
     lb_policy: LbPolicy = "pick_first",
     retry: Retry | None = None,
+    for_video: bool = False,
 ) -> Engine:
     """An engine by name: "triton" at a URL, or "local".
 
     Parameters
     ----------
+    for_video : the frames of a clip come, not photos: several together, and none that has to be decoded first, so that
+        neither a second form of the model nor the process that decodes photos takes memory.
     shared_memory, lb_policy, retry : of a server's engine, as of `GrpcEngine`.
 
     Raises
     ------
     OptionError, EngineError
     """
-    decode.warm_up()  # while the model is loaded, or the server asked
+    if not for_video:
+        decode.warm_up()  # while the model is loaded, or the server asked
     if kind == "local":
-        return LocalEngine(model)
+        return LocalEngine(model, together=for_video)
     if kind != "triton":
         raise OptionError("engine", repr(kind), "triton or local")
     protocol, address = split_url(url)
@@ -77,9 +81,11 @@ def connect(
     *,
     shared_memory: bool | None = None,
     lb_policy: LbPolicy = "pick_first",
+    for_video: bool = False,
 ) -> MattingClient:
     """A client by engine name and URL; parameters and errors as of `open_engine`."""
-    return MattingClient(open_engine(engine, url, model, shared_memory=shared_memory, lb_policy=lb_policy), limits)
+    opened = open_engine(engine, url, model, shared_memory=shared_memory, lb_policy=lb_policy, for_video=for_video)
+    return MattingClient(opened, limits)
 
 
 def connect_async(

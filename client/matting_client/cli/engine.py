@@ -19,7 +19,11 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def open_client(
-    given: argparse.Namespace, *, shared_memory: bool | None = None, lb_policy: LbPolicy = "pick_first"
+    given: argparse.Namespace,
+    *,
+    shared_memory: bool | None = None,
+    lb_policy: LbPolicy = "pick_first",
+    for_video: bool = False,
 ) -> MattingClient:
     """A client for what `add_engine` read; other arguments as of `connect`.
 
@@ -29,6 +33,13 @@ def open_client(
         As of `connect`; of a server that is not there it says that none is needed.
     """
     try:
-        return connect(given.engine, given.url, given.model, shared_memory=shared_memory, lb_policy=lb_policy)
+        return connect(
+            given.engine,
+            given.url,
+            given.model,
+            shared_memory=shared_memory,
+            lb_policy=lb_policy,
+            for_video=for_video,
+        )
     except ServerUnavailable as error:
         raise error.replace(remedy=f"{error.remedy}, or use --engine local") from None

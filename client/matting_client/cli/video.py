@@ -19,12 +19,13 @@ from matting_client.cli.progress import FrameProgress
 from matting_client.client import MattingClient
 from matting_client.errors import MattingError, OptionError
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
-from matting_client.system import tune_for_many_photos
+from matting_client.system import tune_for_many_photos, usable_cores
 from matting_client.video import job
 from matting_client.video.background import open_background
 from matting_client.video.pipeline import Plan, render
 from matting_client.video.source import Raw, Source, open_source
 from matting_client.video.still import Still
+from matting_client.video.stream import IN_FLIGHT
 from matting_client.video.writer import ANIMATED, CODECS, AnimatedPicture, Pictures, RawPixels, Writer, check_encoder
 
 STANDARD = "-"
@@ -76,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
         help="the subject's own colours at the edge (default: on)",
     )
     add_engine(p)
-    add("--jobs", type=int, default=4, metavar="N", help="frames at once (default: %(default)s)")
+    add("--jobs", type=int, metavar="N", help=f"frames at once (default: {IN_FLIGHT}, or what the cores can use)")
     return p
 
 
@@ -184,7 +185,7 @@ def convert(
     """
     resumable = not isinstance(plan.source, Raw) and (result.kind in CODECS or result.kind == "%")
     if not resumable:
-        _convert_at_once(client, plan, result, interruption)
+        _convert_at_once(client, plan, result, given.jobs, interruption)
         return
     key = _key(given, plan.source)
     done = job.frames_done(result.path, key)
@@ -213,7 +214,7 @@ def convert(
         progress.end()
 
 
-def _convert_at_once(client: MattingClient, plan: Plan, result: Result, interruption: Interruption) -> None:
+def _convert_at_once(client: MattingClient, plan: Plan, result: Result, jobs: int, interruption: Interruption) -> None:
     """Without a way to go on: a pipe has no beginning to go back to, and an animated picture is short."""
     clip = plan.source.clip
     part = result.path.with_name(f".{result.path.name[:200]}.part")
@@ -228,7 +229,7 @@ def _convert_at_once(client: MattingClient, plan: Plan, result: Result, interrup
         writer = job.begin_encoded(result.path, clip)(part, 0)
     progress = FrameProgress(clip.count, 0)
     try:
-        for picture, tick, _ in render(client.engine, plan, first=0, still=Still(), in_flight=4):
+        for picture, tick, _ in render(client.engine, plan, first=0, still=Still(), in_flight=jobs):
             interruption.check()
             writer.write(picture, tick)
             progress.step()
@@ -249,6 +250,9 @@ def main(argv: list[str]) -> int:
         Nothing was begun: wrong usage, or no server.
     """
     given = parser().parse_args(argv)
+    if given.jobs is None:
+        # In this process: a frame for each core, and one that is ready when the first of them is done.
+        given.jobs = IN_FLIGHT if given.engine == "triton" else min(IN_FLIGHT, usable_cores() + 1)
     if not 1 <= given.jobs <= 64:
         raise OptionError("--jobs", given.jobs, "1 to 64")
     transparent = given.background is None and not given.alpha_only
@@ -267,7 +271,7 @@ def main(argv: list[str]) -> int:
     source = _source(given)
     if result.kind not in (STANDARD, "%") and result.path.resolve() == Path(given.source).resolve():
         raise OptionError(f"-o {given.output}", problem="would replace the clip itself", remedy="choose another name")
-    client = open_client(given)
+    client = open_client(given, for_video=True)
     tune_for_many_photos()
     with Interruption("matting video") as interruption, client:
         try:

@@ -39,6 +39,8 @@ class CpuModel:
     path : the .onnx file. For int8, `model.int8.xml` beside it is taken.
     precision : "int8", "bf16" or "f32" force one; "auto" follows the CPU.
     threads : 0 takes all cores this process may use.
+    together : photos come several at a time: there are the streams alone, and no second form of the model for a photo
+        that comes alone, which would take as much memory again.
 
     Attributes
     ----------
@@ -54,7 +56,7 @@ class CpuModel:
 
     device = "CPU"
 
-    def __init__(self, path: Path, *, precision: Precision = "auto", threads: int = 0) -> None:
+    def __init__(self, path: Path, *, precision: Precision = "auto", threads: int = 0, together: bool = False) -> None:
         if not path.is_file():
             raise ModelError(path, "no such file", "an ONNX model", "check the model repository")
         if precision not in get_args(Precision):
@@ -68,10 +70,12 @@ class CpuModel:
             )
         try:
             file = int8 if int8 and wanted == "int8" else path
-            compile_model = _openvino(file, "bf16" if wanted == "bf16" else "f32", threads)
-            self._alone, self.size, engine = compile_model(1)
-            self._compile = compile_model
-            self._streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1
+            compile_model, self.size, engine = _openvino(file, "bf16" if wanted == "bf16" else "f32", threads)
+            self._streams = streams = min(threads, STREAMS) if self.size <= STREAMS_SIDE else 1
+            alone = self._alone = compile_model(streams if together else 1)
+            # The first of the two keeps nothing of what the model was made from.
+            in_company = (lambda: alone) if together else functools.cache(lambda: compile_model(streams))
+            self._company: Callable[[], RunOne] = in_company
         except ImportError:
             if precision in ("int8", "bf16"):
                 raise ModelError(
@@ -80,7 +84,6 @@ class CpuModel:
             wanted, self._streams = "f32", 1
             self._alone, self.size, engine = _onnxruntime(path, threads)
         self._lock, self._running = threading.Lock(), 0
-        self._together: RunOne | None = None
         self._pool = ThreadPoolExecutor(self._streams)
         self.description = f"{engine} {wanted}, {threads} threads"
 
@@ -133,8 +136,7 @@ class CpuModel:
             self._running += 1
             run = self._alone
             if (in_company or self._running > 1) and self._streams > 1:
-                self._together = self._together or self._compile(self._streams)[0]
-                run = self._together
+                run = self._company()
         try:
             run(image if image.flags.writeable else image.copy(), alpha)  # OpenVINO shares no read-only memory
         finally:
@@ -160,7 +162,7 @@ def openvino_core() -> ov.Core:
     return ov.Core()
 
 
-def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple[RunOne, int, str]]:
+def _openvino(path: Path, precision: str, threads: int) -> tuple[Callable[[int], RunOne], int, str]:
     """What compiles the model for a number of streams: that many photos at once, each with its share of the threads."""
     import openvino as ov
 
@@ -175,7 +177,7 @@ def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple
     if precision == "bf16":
         pack_last_layers(model)
 
-    def compile_model(streams: int) -> tuple[RunOne, int, str]:
+    def compile_model(streams: int) -> RunOne:
         config = {
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,
@@ -200,9 +202,9 @@ def _openvino(path: Path, precision: str, threads: int) -> Callable[[int], tuple
             finally:
                 pool.append(request)
 
-        return run_one, size, f"OpenVINO {ov.__version__.split('-')[0]}"
+        return run_one
 
-    return compile_model
+    return compile_model, size, f"OpenVINO {ov.__version__.split('-')[0]}"
 
 
 def _onnxruntime(path: Path, threads: int) -> tuple[RunOne, int, str]:

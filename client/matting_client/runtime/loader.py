@@ -38,7 +38,7 @@ class Model(Protocol):
         ...
 
 
-def open_model(path: Path, *, precision: Precision = "auto", threads: int = 0) -> Model:
+def open_model(path: Path, *, precision: Precision = "auto", threads: int = 0, together: bool = False) -> Model:
     """A GPU where ONNX Runtime can use one and no precision is forced, else the CPU; arguments as of `CpuModel`.
 
     Raises
@@ -49,7 +49,7 @@ def open_model(path: Path, *, precision: Precision = "auto", threads: int = 0) -
         try:
             return CudaModel(path)
         except ModelError as error:
-            cpu = CpuModel(path, threads=threads)
+            cpu = CpuModel(path, threads=threads, together=together)
             cpu.description += f" (not the GPU: {error})"
             return cpu
-    return CpuModel(path, precision=precision, threads=threads)
+    return CpuModel(path, precision=precision, threads=threads, together=together)

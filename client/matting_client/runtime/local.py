@@ -16,7 +16,13 @@ from matting_client.runtime.precision import Precision
 
 
 class LocalEngine:
-    """Runs `<repository>/<model>/1/model.onnx` on this machine; needs the `local` extra."""
+    """Runs `<repository>/<model>/1/model.onnx` on this machine; needs the `local` extra.
+
+    Parameters
+    ----------
+    model, repository : which file.
+    threads, precision, together : as of `CpuModel`.
+    """
 
     def __init__(
         self,
@@ -25,8 +31,10 @@ class LocalEngine:
         *,
         threads: int = 0,
         precision: Precision = "auto",
+        together: bool = False,
     ) -> None:
-        self._loaded = open_model(model_file(model, repository), precision=precision, threads=threads)
+        file = model_file(model, repository)
+        self._loaded = open_model(file, precision=precision, threads=threads, together=together)
         self.model, self.size, self.description = model, self._loaded.size, self._loaded.description
 
     def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

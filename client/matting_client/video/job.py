@@ -66,6 +66,7 @@ def _write_segment(
     ticks: list[int] = []
     for picture, tick, behind in pictures:
         writer.write(picture, tick)
+        del picture  # or it would be kept while the next one is made
         ticks.append(tick)
         still = behind
         if len(ticks) == SEGMENT:
@@ -109,10 +110,12 @@ def make_pictures(
 
 
 def _rendering(engine: Engine, plan: Plan, in_flight: int, on_frame: Callable[[], None]) -> Render:
+    def noted(made: tuple[Picture, int, Still]) -> tuple[Picture, int, Still]:
+        on_frame()
+        return made
+
     def pictures(first: int, still: Still) -> Rendered:
-        for each in render(engine, plan, first=first, still=still, in_flight=in_flight):
-            on_frame()
-            yield each
+        return map(noted, render(engine, plan, first=first, still=still, in_flight=in_flight))
 
     return pictures
 

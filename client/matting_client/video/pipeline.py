@@ -74,14 +74,12 @@ def render(
         cutout, behind, tick, state = made
         return cutout.render(behind), tick, state
 
-    def placed() -> Iterator[tuple[Cutout, Picture | None, int, Still]]:
-        made = cutouts(engine, frames(), plan.options, smooth=plan.smooth, still=still, skip=skip, in_flight=in_flight)
-        with closing(made):
-            for cutout, state in made:
-                tick = ticks.popleft()
-                behind = plan.background.behind(cutout, Fraction(tick) * plan.source.clip.time_base)
-                yield cutout, behind, tick, state
+    def place(made: tuple[Cutout, Still]) -> tuple[Cutout, Picture | None, int, Still]:
+        cutout, state = made
+        tick = ticks.popleft()
+        return cutout, plan.background.behind(cutout, Fraction(tick) * plan.source.clip.time_base), tick, state
 
+    made = cutouts(engine, frames(), plan.options, smooth=plan.smooth, still=still, skip=skip, in_flight=in_flight)
     workers = pixel_workers(in_flight)
-    with ThreadPoolExecutor(workers) as pool:
-        yield from in_order(pool, draw, placed(), workers)
+    with closing(made), ThreadPoolExecutor(workers) as pool:
+        yield from in_order(pool, draw, map(place, made), workers)

@@ -135,6 +135,26 @@ def _smoothed(frames: Iterable[Frame]) -> Iterator[Frame]:
     yield from smoother.rest()
 
 
+class Steady:
+    """Makes cutouts of a clip's frames, in order; where the picture stands still, so does the alpha.
+
+    Attributes
+    ----------
+    state : behind the last frame.
+    """
+
+    def __init__(self, options: Options, state: Still, *, smooth: bool) -> None:
+        self.state = state
+        self._options, self._smooth = options, smooth
+
+    def cutout(self, frame: Frame, pha: Image) -> Cutout:
+        """The next frame's, from its alpha (H, W)."""
+        if self._smooth:
+            self.state = self.state.after(inner(frame.square, frame.box), pha)
+            pha = self.state.shown if self.state.shown is not None else pha
+        return Cutout(frame.rgb, pha, self._options)
+
+
 def cutouts(
     engine: Engine,
     frames: Iterable[Image],
@@ -164,7 +184,7 @@ def cutouts(
     EngineError
     """
     checked = Frames()
-    state = still or Still()
+    steady = Steady(options, still or Still(), smooth=smooth)
 
     def ask(rgb: Image) -> Frame:
         square, box = processing.letterbox(rgb, engine.size)
@@ -173,15 +193,15 @@ def cutouts(
     def finish(frame: Frame) -> tuple[Frame, Image]:
         return frame, frame.full_alpha(options.refine)
 
+    def show(finished: tuple[Frame, Image]) -> tuple[Cutout, Still]:
+        return steady.cutout(*finished), steady.state
+
     with ThreadPoolExecutor(in_flight) as pool:
         answered = in_order(pool, ask, map(checked.check, frames), in_flight)
         averaged = _smoothed(answered) if smooth else answered
         wanted = (frame for number, frame in enumerate(averaged) if number >= skip)
-        for frame, pha in in_order(pool, finish, wanted, pixel_workers(in_flight)):
-            if smooth:
-                state = state.after(inner(frame.square, frame.box), pha)
-                pha = state.shown if state.shown is not None else pha
-            yield Cutout(frame.rgb, pha, options), state
+        # Not a loop, whose variables would keep a frame while the next one is made.
+        yield from map(show, in_order(pool, finish, wanted, pixel_workers(in_flight)))
 
 
 async def cutouts_async(
@@ -197,19 +217,14 @@ async def cutouts_async(
         await engine.connect()
     checked = Frames()
     smoother = Smoother()
-    state = Still()
+    steady = Steady(options, Still(), smooth=smooth)
 
     async def ask(rgb: Image) -> Frame:
         square, box = await asyncio.to_thread(processing.letterbox, rgb, engine.size)
         return Frame(rgb, square, box, (await engine.infer(square[None]))[0, ..., 0])
 
     def finish(frame: Frame) -> Cutout:
-        nonlocal state
-        pha = frame.full_alpha(options.refine)
-        if smooth:
-            state = state.after(inner(frame.square, frame.box), pha)
-            pha = state.shown if state.shown is not None else pha
-        return Cutout(frame.rgb, pha, options)
+        return steady.cutout(frame, frame.full_alpha(options.refine))
 
     waiting: deque[asyncio.Task[Frame]] = deque()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -16,6 +17,7 @@ from matting_client.errors import OptionError, OutputError
 from matting_client.imaging.encode import encode, write
 from matting_client.types import Picture
 from matting_client.video.reader import import_av, reason_of
+from matting_client.video.tokens import tokens_handed_back
 
 THREADS = 2  # of an encoder, always: with another number the bytes would differ
 BT709 = 1  # ISO/IEC 23091-2
@@ -55,7 +57,12 @@ CODECS = {
         "prores_ks", "yuv444p10le", "yuva444p10le", {"profile": "4444"}, ("aac", "mp3", "alac", "pcm_s16le", "ac3")
     ),
     ".mp4": Codec(
-        "libx264", "yuv420p", None, {"preset": "veryfast", "crf": "18", "bf": "0"}, ("aac", "mp3", "ac3"), even=True
+        "libx264",
+        "yuv420p",
+        None,
+        {"preset": "veryfast", "crf": "18", "bf": "0", "rc-lookahead": "4"},
+        ("aac", "mp3", "ac3"),
+        even=True,
     ),
 }
 ANIMATED = (".gif", ".webp")
@@ -113,6 +120,9 @@ class Encoded:
         context.time_base = self._time_base
         context.thread_count = THREADS
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = BT709, 1, 1, LIMITED
+        # The alpha's encoder is opened along with the colours'.
+        with tokens_handed_back(stream.width, stream.height) if self._suffix == ".webm" else nullcontext():
+            self._container.start_encoding()
         self._stream = stream
 
     def write(self, picture: Picture, tick: int) -> None:
@@ -130,7 +140,9 @@ class Encoded:
             if self._codec.even:
                 bottom, right = (side % 2 for side in picture.shape[:2])
                 picture = cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE).astype(np.uint8)
-            frame = self._av.VideoFrame.from_ndarray(picture, format="rgba" if picture.shape[2] == 4 else "rgb24")
+            picture = np.ascontiguousarray(picture)
+            kind = "rgba" if picture.shape[2] == 4 else "rgb24"
+            frame = self._av.VideoFrame.from_numpy_buffer(picture, format=kind)
             frame = frame.reformat(
                 format=self._stream.pix_fmt, dst_colorspace=BT709, dst_color_range=LIMITED, threads=1
             )
