@@ -25,7 +25,7 @@ HD_HEIGHT = 720  # lines from which on a file that does not say so means BT.709
 BT601, BT709, UNSPECIFIED = 5, 1, 2  # ISO/IEC 23091-2
 DEFAULT_FPS = Fraction(30)
 MAX_VIDEO_PIXELS = 4096 * 4096
-DECODER_THREADS = 2  # far faster than any model; each holds frames of its own, and FFmpeg takes one for every core
+DECODER_THREADS = 1  # far faster than any model as it is; FFmpeg would take one for every core, with frames of its own
 
 
 @dataclass(frozen=True, eq=False, repr=False)
