@@ -188,9 +188,16 @@ globalThis.MattingEditorCanvas = class {
   }
 
   // Sizes of the screen are in its own pixels, of which a point of the page may have several.
+  // Whoever has zoomed in keeps their place, as when a longer hint leaves the photo less room.
   resize(width, height) {
+    const { zoom, x, y } = this;
+    const isFitted = zoom === this.smallest;
+    const [moreX, moreY] = [width - this.element.width, height - this.element.height];
     Object.assign(this.element, { width, height });
     this.fit();
+    if (isFitted) return;
+    Object.assign(this, { zoom, x, y });
+    this.moveBy(moreX / 2, moreY / 2);
   }
 
   fit() {
