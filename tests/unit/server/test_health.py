@@ -161,9 +161,9 @@ def test_dead_stub_is_revived(triton: Triton, health: Health, said: list[str]) -
     assert said[0].startswith("matting_512: its process had died; revived in ")
 
 
-def shown(owed: int, pid: int = 0, beats: int = 0, taken: int = 0, answered: int = 0) -> bytes:
+def shown(owed: int, pid: int = 0) -> bytes:
     """What a model's process shows of itself."""
-    return struct.pack("=5q", owed, pid, beats, taken, answered)
+    return struct.pack("=5q", owed, pid, 0, 0, 0)
 
 
 @contextmanager
@@ -212,36 +212,6 @@ def test_only_what_the_dead_owe_counts(triton: Triton, health: Health, life: Pat
         health.check()
     assert triton.asked == ["load", "infer"]
     assert "ask again" not in said[0]
-
-
-@pytest.mark.parametrize(
-    ("beats", "taken", "answered", "hangs"),
-    [(0, 0, 0, True), (1, 3, 0, True), (1, 0, 0, False), (1, 3, 1, False)],
-    ids=["stopped", "stuck at a photo", "idle", "at work"],
-)
-def test_one_of_several_processes_hangs_while_the_others_answer(
-    health: Health,
-    life: Path,
-    said: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    beats: int,
-    taken: int,
-    answered: int,
-    hangs: bool,
-) -> None:
-    monkeypatch.setattr(pulse, "HANG_SECONDS", 0.3)
-    with living(life) as one, living(life.with_name("matting_512_1_0")) as other:
-        for look in range(3):
-            for file, process, moves in ((life, one, True), (life.with_name("matting_512_1_0"), other, False)):
-                grown = look if moves else beats * look
-                counts = (grown, look, look) if moves else (grown, taken, answered * look)
-                with file.open("r+b") as opened:
-                    opened.write(shown(0, process.pid, *counts))
-            health.check()
-            time.sleep(0.4)
-        assert one.poll() is None
-        assert (other.poll() is not None) == hangs
-    assert bool(said) == hangs
 
 
 @pytest.mark.parametrize("stopped", [False, True])

@@ -15,7 +15,14 @@ from google.protobuf import text_format
 from matting_client.repository import CONTRACT_PARAMETER, facts_of
 from matting_server.errors import SetupError
 from matting_server.orphans import SHM
-from matting_server.workspace import create_workspace, fill_backends, fill_models, with_instances, without_queue_policy
+from matting_server.workspace import (
+    Life,
+    create_workspace,
+    fill_backends,
+    fill_models,
+    with_instances,
+    without_queue_policy,
+)
 from tritonclient.grpc import model_config_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -154,6 +161,16 @@ def test_each_device_gets_an_instance_group(name: str) -> None:
     assert found == old
     own = "instance_group [ { count: 3 kind: KIND_CPU } ]"
     assert with_instances(own, 2) == own
+
+
+@pytest.mark.parametrize(
+    ("now", "stands_still"),
+    [((1, 3, 3), True), ((2, 3, 3), False), ((2, 5, 3), True), ((2, 5, 4), False), ((1, 5, 4), True)],
+    ids=["stopped", "idle", "stuck at a photo", "at work", "stopped after an answer"],
+)
+def test_a_process_that_stands_still(now: tuple[int, int, int], stands_still: bool) -> None:
+    """Beats, requests taken and answered, after a look at which they were 1, 3 and 3."""
+    assert Life(0, 7, *now).stands_still(Life(0, 7, 1, 3, 3)) is stands_still
 
 
 @pytest.mark.parametrize("text", ["", 'name: "x"\n', "dynamic_batching { }\n"])
