@@ -74,3 +74,16 @@ class Limits:
             raise BeyondLimits(size, f"at most {self.millions} million", "make it smaller")
         if max(width, height) > self.max_side:
             raise BeyondLimits(size, f"no side above {self.max_side}", "cut it into parts or make it smaller")
+
+    def check_deep(self, width: int, height: int) -> None:
+        """Refuse a picture of four samples of 16 bits a pixel, which takes a third longer than any other of its size.
+
+        Raises
+        ------
+        Unusable
+            Too large.
+        """
+        most = self.max_pixels * 3 // 4
+        if width * height > most:
+            got = f"{width}x{height} pixels of 16 bits with transparency"
+            raise BeyondLimits(got, f"at most {most / 1e6:.3g} million", "save it with 8 bits or make it smaller")

@@ -149,7 +149,15 @@ def _header(data: bytes, limits: Limits, notes: list[str]) -> Image.Image:
         # WebP's decoder makes its canvas before it tells a size, and does not say that memory was missing.
         raise _damaged(error, f"or too large {name}" if name == formats.WEBP else name) from None
     limits.check_size(*picture.size)
+    if _is_deep_and_transparent(picture):
+        limits.check_deep(*picture.size)
     return picture
+
+
+def _is_deep_and_transparent(picture: Image.Image) -> bool:
+    """Whether a picture's file holds four samples of 16 bits for each pixel."""
+    kinds = [given if isinstance(given, str) else str(given[0]) for *_, given in picture.tile if given]
+    return picture.mode == "RGBA" and any(";16" in kind for kind in kinds)
 
 
 def _open(data: bytes, name: str, limits: Limits, notes: list[str]) -> Image.Image:

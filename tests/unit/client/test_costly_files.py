@@ -48,14 +48,26 @@ def with_scans(count: int) -> bytes:
         (lambda: png(60_000_000, 1, 1, 0, 7_500_000), "no side above 32768"),
         (lambda: png(1, 60_000_000, 1, 0, 1)[:5000], "no side above 32768"),
         (lambda: with_scans(6000), "more than 100 scans"),
+        (
+            lambda: png(10_000, 6_000, 16, 6, 8),
+            "of 16 bits with transparency, expected at most 45 million",
+        ),
     ],
-    ids=["one row", "one column", "scans"],
+    ids=["one row", "one column", "scans", "deep"],
 )
 def test_what_costs_too_much_is_refused_before_it_is_decoded(make: Callable[[], bytes], message: str) -> None:
     data, start = make(), time.thread_time()
     with pytest.raises(InputError, match=message):
         decode(data)
     assert time.thread_time() - start < 0.3
+
+
+def test_sixteen_bits_with_transparency_count_for_a_third_more() -> None:
+    limits = Limits(max_pixels=1_000)
+    assert decode(png(30, 25, 16, 6, 240), limits=limits).shape == (25, 30, 3)
+    assert decode(png(40, 25, 16, 2, 240), limits=limits).shape == (25, 40, 3)
+    with pytest.raises(InputError, match="of 16 bits with transparency"):
+        decode(png(31, 25, 16, 6, 248), limits=limits)
 
 
 def test_scans_behind_the_end_and_in_thumbnails_do_not_count() -> None:
