@@ -67,7 +67,8 @@ def test_regions_that_the_next_server_does_not_know(served: Served, replica: Ser
         ThreadPoolExecutor(1) as pool,
         pytest.raises(ModelError, match="does not know our shared memory"),
     ):
-        pool.submit(insists.infer, photo).result(SECONDS)
+        for _ in range(20):  # until it is connected to both
+            pool.submit(insists.infer, photo).result(SECONDS)
 
 
 def test_the_asynchronous_client_does_the_same(served: Served, replica: Served, portraits: Photos) -> None:
