@@ -18,7 +18,7 @@ from matting_server.pulse import Pulse
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 DEATH_WINDOW_SECONDS = 60.0  # deaths within it make the pause longer
-STARTING_SECONDS = 0.1  # between questions to one that starts
+STARTING_SECONDS = 0.1  # between questions to one that starts, or that has not answered the last one
 ASKING_SECONDS = 1.0  # between questions to one that runs
 
 
@@ -145,11 +145,13 @@ class Service:
         """Return why a running child is to be started again, once it is."""
         pulse = Pulse(child.pid)
         hidden = not self.program.secret
-        while (code := child.wait(ASKING_SECONDS if self.is_ready else STARTING_SECONDS)) is None:
+        answers = False
+        while (code := child.wait(ASKING_SECONDS if answers else STARTING_SECONDS)) is None:
             if not hidden and child.tail:  # its first line comes after it has read its arguments
                 self._hide_secret(child)
                 hidden = True
-            if self.program.ready():
+            answers = self.program.ready()
+            if answers:
                 pulse.answered()
                 if not self.is_ready:
                     self.is_ready = self._was_ready = True

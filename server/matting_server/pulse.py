@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-HANG_SECONDS = 5.0  # without an answer and without a sign of life
+HANG_SECONDS = 4.0  # without an answer and without a sign of life
 HOPELESS_SECONDS = 600.0  # without an answer, whatever it does: an endless loop
 MOVED_SECONDS = 0.02  # of CPU since the last look count as a sign of life
 _TICKS = os.sysconf("SC_CLK_TCK")
