@@ -156,8 +156,10 @@ def _header(data: bytes, limits: Limits, notes: list[str]) -> Image.Image:
 
 def _is_deep_and_transparent(picture: Image.Image) -> bool:
     """Whether a picture's file holds four samples of 16 bits for each pixel."""
+    if picture.mode != "RGBA" or not isinstance(picture, ImageFile.ImageFile):
+        return False
     kinds = [given if isinstance(given, str) else str(given[0]) for *_, given in picture.tile if given]
-    return picture.mode == "RGBA" and any(";16" in kind for kind in kinds)
+    return any(";16" in kind for kind in kinds)
 
 
 def _open(data: bytes, name: str, limits: Limits, notes: list[str]) -> Image.Image:
