@@ -66,5 +66,6 @@ wait
 .venv/bin/mypy
 wait
 # Three at once, since some wait: for servers that start, pages that draw, clocks. One thread each, or they would wait
-# for each other's. A dead one ends the run.
-OMP_NUM_THREADS=1 exec .venv/bin/python -m pytest -n 3 --dist loadfile --max-worker-restart 0
+# for each other's. In this order, long files first, so that all three end together. A dead one ends the run.
+OMP_NUM_THREADS=1 exec .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
+  tests/protocol tests/ui tests/attack tests/unit
