@@ -118,7 +118,7 @@ def test_a_version_that_is_not_there_is_refused_at_once(house: House) -> None:
         answer = house.post("/v1/alpha", **{"X-Matting-Model": asked})
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "invalid_parameter"), answer.text
         assert answer.elapsed.total_seconds() < 10
-    told = httpx.get(f"{house.page}/v2/health", trust_env=False).json()
+    told = httpx.get(f"{house.page}/v2/health", timeout=60, trust_env=False).json()
     assert told["model"] == f"{MODEL}:1" and told["run"]["size"] == SIDE
     for version in ("1", "2"):
         with TritonProbe(house.server.grpc, f"{MODEL}:{version}") as probe:
@@ -139,7 +139,7 @@ def test_a_trace_goes_from_the_caller_into_triton(house: House) -> None:
 
 
 def test_the_page_shows_what_the_running_server_says_of_its_model(house: House) -> None:
-    told = httpx.get(f"{house.page}/v2/health", trust_env=False).json()["run"]["contract"]
+    told = httpx.get(f"{house.page}/v2/health", timeout=60, trust_env=False).json()["run"]["contract"]
     assert (told["licence"], told["scores"]) == (CONTRACT["licence"], {"val_london": {"SAD": 41.75}})
     about = unescape(str(Client(house.page, verbose=False).predict(api_name="/about")))
     ours = json.loads((ROOT / "model_repository" / MODEL / "contract.json").read_text())

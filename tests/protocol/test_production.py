@@ -47,7 +47,7 @@ class Replica:
 
     def answers(self) -> float:
         """Photos that its API has answered."""
-        lines = httpx.get(f"http://127.0.0.1:{self.page}/metrics", trust_env=False).text.splitlines()
+        lines = httpx.get(f"http://127.0.0.1:{self.page}/metrics", timeout=60, trust_env=False).text.splitlines()
         return next((float(line.split()[1]) for line in lines if line.startswith("matting_photos_total")), 0.0)
 
 
@@ -128,7 +128,7 @@ def watch(replicas: list[Replica], tmp_path_factory: pytest.TempPathFactory) -> 
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
     with (
         program(command, port, folder / "log"),
-        httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", trust_env=False) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=60, trust_env=False) as client,
     ):
         yield client
 

@@ -221,12 +221,12 @@ def test_the_files_are_kept_by_the_browser(site: Site) -> None:
     """And are what they say; the runtime is unpacked for browsers that cannot, which is all of them on plain http."""
     for name, size in ((MODEL_NAME, model_file(DEFAULT_MODEL).stat().st_size), (RUNTIME_NAME, RUNTIME_BYTES)):
         for encoding in ("br, gzip", "gzip"):
-            answer = httpx.get(f"{site.url}{PATH}/{name}", headers={"Accept-Encoding": encoding})
+            answer = httpx.get(f"{site.url}{PATH}/{name}", headers={"Accept-Encoding": encoding}, timeout=60)
             assert len(answer.content) == size
-        again = httpx.get(f"{site.url}{PATH}/{name}", headers={"If-None-Match": answer.headers["etag"]})
+        again = httpx.get(f"{site.url}{PATH}/{name}", headers={"If-None-Match": answer.headers["etag"]}, timeout=60)
         assert (again.status_code, again.content) == (304, b"")
     assert answer.headers["content-type"] == "application/wasm"
-    assert httpx.get(f"{site.url}{PATH}/../../texts.json").status_code == 404
+    assert httpx.get(f"{site.url}{PATH}/../../texts.json", timeout=60).status_code == 404
 
 
 def test_the_runtime_is_the_published_one() -> None:

@@ -380,7 +380,7 @@ def test_nobody_else_reaches_a_drawing(page: Page, editor: Editor, site: Site) -
     stranger = Visitor(site.url, "a-stranger")
     base = alpha.removesuffix("alpha")
     stroke: dict[str, Any] = {"keep": True, "radius": 5, "points": [[10, 10]]}
-    with httpx.Client(cookies=cookies) as own, closing(stranger.http):
+    with httpx.Client(cookies=cookies, timeout=60) as own, closing(stranger.http):
         assert own.get(alpha).status_code == 200
         assert stranger.http.get(alpha).status_code == 404
         assert stranger.http.get(base + "photo").status_code == 404

@@ -38,7 +38,7 @@ def cut_out(page: Page, photos: Path) -> None:
 def loaded(page: Page, element: str, index: int = -1) -> np.ndarray:
     """The pixels of a picture that is shown."""
     address = shown(page, element, index)
-    return np.asarray(Image.open(io.BytesIO(httpx.get(address).raise_for_status().content)))
+    return np.asarray(Image.open(io.BytesIO(httpx.get(address, timeout=60).raise_for_status().content)))
 
 
 def test_cut_out_look_and_download(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:

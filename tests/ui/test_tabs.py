@@ -35,7 +35,7 @@ SLIDERS = {"x": ids.SCENE_X, "y": ids.SCENE_Y, "scale": ids.SCENE_SCALE}
 
 
 def size_of(address: str) -> tuple[int, int]:
-    with Image.open(io.BytesIO(httpx.get(address).raise_for_status().content)) as picture:
+    with Image.open(io.BytesIO(httpx.get(address, timeout=60).raise_for_status().content)) as picture:
         return picture.size
 
 
@@ -146,7 +146,9 @@ def test_backgrounds_of_ours_and_hands_in_the_picture(page: Page, site: Site, ph
 
 
 def test_the_page_travels_compressed(site: Site) -> None:
-    zipped, plain = (httpx.get(site.url, headers={"Accept-Encoding": coding}) for coding in ("br, gzip", "identity"))
+    zipped, plain = (
+        httpx.get(site.url, headers={"Accept-Encoding": coding}, timeout=60) for coding in ("br, gzip", "identity")
+    )
     assert zipped.headers["Content-Encoding"] == "gzip" and "Content-Encoding" not in plain.headers
     assert "Accept-Encoding" in zipped.headers["Vary"]
     for page in (zipped.text, plain.text):  # what About says of the server may differ between the two
@@ -271,4 +273,4 @@ def test_another_visitor_sees_nothing(visit: Visit, photos: Path, site: Site) ->
     folder = site.folder()
     assert folder.stat().st_mode & 0o777 == 0o700
     for path in (folder, f"{folder}/", f"{folder}/nothing.png"):
-        assert httpx.get(f"{site.url}/gradio_api/file={path}").status_code in (403, 404)
+        assert httpx.get(f"{site.url}/gradio_api/file={path}", timeout=60).status_code in (403, 404)

@@ -94,7 +94,7 @@ def test_below_a_path_over_tls(client: httpx.Client, portrait: bytes) -> None:
 
 def test_plain_http_is_sent_to_tls(client: httpx.Client) -> None:
     plain = client.headers["X-Plain"]
-    moved = httpx.get(f"http://127.0.0.1:{plain}/matting/", headers={"Host": NAME}, trust_env=False)
+    moved = httpx.get(f"http://127.0.0.1:{plain}/matting/", headers={"Host": NAME}, timeout=60, trust_env=False)
     assert moved.status_code in (301, 308) and moved.headers["location"].startswith(f"https://{NAME}")
 
 
