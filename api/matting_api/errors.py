@@ -41,6 +41,11 @@ class ApiError(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def too_large(name: str, most_bytes: int) -> ApiError:
+    """413: the photo `name` of a job has more bytes than a photo may have."""
+    return ApiError(413, "file_too_large", "Image too large", f"{name[:100]}: expected at most {most_bytes} bytes")
+
+
 def bad_request(code: str, title: str, detail: str) -> ApiError:
     """An error of the request's own making: 400."""
     return ApiError(400, code, title, detail)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import anyio
 from matting_client import OptionError
 
-from matting_api.errors import GONE_SECONDS, ApiError, bad_request
+from matting_api.errors import GONE_SECONDS, ApiError, bad_request, too_large
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -137,7 +137,7 @@ class Buckets:
         photos = [key for key, size in found.items() if _is_photo(key, size)]
         for key in photos:
             if found[key] > most_bytes:
-                raise _too_large(key, most_bytes)
+                raise too_large(key, most_bytes)
         return sorted(photos)
 
     def read(self, place: Place, key: str, most_bytes: int) -> bytes:
@@ -152,12 +152,12 @@ class Buckets:
         with _told("bucket", key):
             answer = self._store(place.bucket).get(key)
             if answer.meta["size"] > most_bytes:  # before any of it is read
-                raise _too_large(key, most_bytes)
+                raise too_large(key, most_bytes)
             data = bytearray()
             for chunk in answer.stream():
                 data += chunk
                 if len(data) > most_bytes:
-                    raise _too_large(key, most_bytes)
+                    raise too_large(key, most_bytes)
         return bytes(data)
 
     def write(self, place: Place, name: str, data: bytes) -> None:
@@ -231,7 +231,3 @@ def _is_photo(key: str, size: int) -> bool:
     """Whether an object is a file that somebody means, and none that some programs add to show a folder."""
     path = PurePosixPath(key)
     return not path.name.startswith(".") and (size > 0 or bool(path.suffix))
-
-
-def _too_large(name: str, most_bytes: int) -> ApiError:
-    return ApiError(413, "file_too_large", "Image too large", f"{name[:100]}: expected at most {most_bytes} bytes")

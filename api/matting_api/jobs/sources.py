@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from matting_api.errors import ApiError, bad_request
+from matting_api.errors import bad_request, too_large
 from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
 from matting_api.request.fetch import Fetcher
@@ -50,8 +50,7 @@ def list_archive(path: Path, most_bytes: int) -> list[str]:
         raise bad_request("invalid_archive", "Invalid archive", "archive: got no readable ZIP; pack it again") from None
     for each in entries:
         if each.file_size > most_bytes:
-            name = each.filename[:100]
-            raise ApiError(413, "file_too_large", "Image too large", f"{name}: expected at most {most_bytes} bytes")
+            raise too_large(each.filename, most_bytes)
     return [each.filename for each in entries]
 
 
@@ -105,7 +104,7 @@ def _unpacked(archive: zipfile.ZipFile, most_bytes: int, name: str) -> bytes:
             "invalid_archive", "Invalid archive", f"{name[:100]}: cannot be unpacked; pack it again"
         ) from None
     if len(data) > most_bytes:  # whatever the archive's list says
-        raise ApiError(413, "file_too_large", "Image too large", f"{name[:100]}: expected at most {most_bytes} bytes")
+        raise too_large(name, most_bytes)
     return data
 
 
