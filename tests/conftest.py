@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+from multiprocessing.util import Finalize
 
 # Each test process has a folder of its own: what its servers leave behind is told from what runs beside them. Those of
 # pytest stay where they were, as names of sockets in them must not be long.
@@ -20,7 +21,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-
-def pytest_unconfigure() -> None:
-    """Remove the folder of this process, with all that tests have written."""
-    shutil.rmtree(_OWN, ignore_errors=True)
+# At the end of this process it goes, with all that tests have written: after multiprocessing's own folder in it, which
+# goes at -100, and in this process alone, not in those that it forks.
+Finalize(None, shutil.rmtree, args=(_OWN,), kwargs={"ignore_errors": True}, exitpriority=-200)
