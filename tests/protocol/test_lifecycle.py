@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.protocol.serving import ROOT, SIZES, Served, free_ports, left_since, leftovers
+from tests.support.processes import still_running
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_ends_without_a_trace(start: Callable[..., Served], with_signal: signal.
     family = psutil.Process(server.process.pid).children(recursive=True)
     assert len(family) == 4  # Triton, two models, the gateway
     assert server.stop(with_signal) == 0
-    assert [each for each in family if each.is_running()] == []
+    assert still_running(family, 0) == []
     assert left_since(before) == set()
 
 
@@ -84,8 +85,7 @@ def test_killed_supervisor_takes_its_server_along(start: Callable[..., Served]) 
     family = server.processes()
     server.process.kill()
     server.process.wait()
-    _, alive = psutil.wait_procs(family, timeout=30)
-    assert alive == []
+    assert still_running(family) == []
     # What only the supervisor could remove is removed by the next one.
     assert start().wait_ready().stop() == 0
     assert left_since(before) == set()
@@ -103,8 +103,7 @@ def test_start_at_once_after_a_kill_of_everything(start: Callable[..., Served]) 
     triton.kill()
     server.process.wait()
     again = start(ports=server.ports).wait_ready()
-    _, alive = psutil.wait_procs(stubs, timeout=10)
-    assert alive == []
+    assert still_running(stubs) == []
     assert again.stop() == 0
     assert left_since(before) == set()
 

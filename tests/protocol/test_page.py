@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.protocol.serving import Served, free_ports, left_since, leftovers
+from tests.support.processes import still_running
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def page() -> Iterator[tuple[Served, int]]:
     if server.process.poll() is None:
         family += psutil.Process(server.process.pid).children(recursive=True)
     assert server.stop() == 0, server.log
-    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert still_running(family) == []
     assert left_since(before) == set()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -19,6 +18,8 @@ from matting_server import managed_process, pulse
 from matting_server.errors import ServeError
 from matting_server.managed_process import Listeners, Program, Service
 from matting_server.process import Child
+
+from tests.support.processes import still_running
 
 
 @dataclass
@@ -165,9 +166,7 @@ def test_burying_takes_the_whole_group() -> None:
         time.sleep(0.01)
     (grandchild,) = psutil.Process(child.pid).children()
     child.bury()
-    with contextlib.suppress(psutil.NoSuchProcess):
-        grandchild.wait(5)
-    assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
+    assert still_running([grandchild]) == []
 
 
 def test_burying_collects_what_the_child_left() -> None:
@@ -208,6 +207,8 @@ def test_child_dies_with_its_parent(tmp_path: Path) -> None:
     code = """
 import os, sys, time
 from matting_server.process import Child
+
+from tests.support.processes import still_running
 child = Child(["/bin/sleep", "60"], dict(os.environ), print)
 print(child.pid, flush=True)
 time.sleep(60)
@@ -221,9 +222,7 @@ time.sleep(60)
             assert time.monotonic() < deadline
             time.sleep(0.01)
         parent.kill()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            sleeper.wait(10)
-        assert not sleeper.is_running() or sleeper.status() == psutil.STATUS_ZOMBIE
+        assert still_running([sleeper]) == []
 
 
 def test_launcher_restores_signals_and_raises_the_stack() -> None:

@@ -3,25 +3,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 
-# A parent with a worker under a fork server; it says the worker's number and hangs.
+from tests.support.processes import still_running
+
+# A parent with a worker under a fork server; the worker says its number once it watches its parent, and both hang.
 PROGRAM = """
-import multiprocessing, sys, time
+import multiprocessing, os, time
 from matting_training.process import start_worker
 
 def work():
     start_worker(0)
-    time.sleep(60)
+    print(os.getpid(), flush=True)
+    time.sleep(600)
 
 if __name__ == "__main__":
-    worker = multiprocessing.get_context("forkserver").Process(target=work)
-    worker.start()
-    print(worker.pid, flush=True)
-    time.sleep(60)
+    multiprocessing.get_context("forkserver").Process(target=work).start()
+    time.sleep(600)
 """
 
 
@@ -34,15 +34,6 @@ def test_a_worker_ends_with_a_training_that_was_killed(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         worker = psutil.Process(int(parent.stdout.readline()))
-        time.sleep(3)  # it imports torch before it watches
-        assert worker.is_running()
+        assert still_running([worker], 0) == [worker]
         parent.kill()
-    end = time.monotonic() + 30
-    while not ended(worker) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert ended(worker)
-
-
-def ended(process: psutil.Process) -> bool:
-    """Whether it runs no longer; where nothing collects orphans, as in many a container, its entry stays."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    assert still_running([worker]) == []
