@@ -1,4 +1,4 @@
-"""`matting cutout` in a process of its own, with a real model and without a server."""
+"""`matting cutout` with a real model and without a server."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def opened(source: Path | bytes) -> tuple[str | None, str, U8]:
         return image.format, image.mode, np.array(image)
 
 
-def test_one_photo_is_what_the_client_gives(matting: RunCommand, photo: Path, tmp_path: Path, local: Path) -> None:
-    done = matting("cutout", photo, "-o", "out.png", *LOCAL)
+def test_one_photo_is_what_the_client_gives(
+    matting_process: RunCommand, photo: Path, tmp_path: Path, local: Path
+) -> None:
+    done = matting_process("cutout", photo, "-o", "out.png", *LOCAL)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     with connect("local") as client:
         assert (tmp_path / "out.png").read_bytes() == client.cutout(photo).to_bytes()
@@ -72,18 +74,18 @@ def test_alpha_only_is_the_alpha(matting: RunCommand, photo: Path, tmp_path: Pat
         assert np.array_equal(opened(tmp_path / "alpha.png")[2], client.alpha(photo))
 
 
-def test_standard_input_and_output(matting: RunCommand, photo: Path) -> None:
+def test_standard_input_and_output(matting_process: RunCommand, photo: Path) -> None:
     data = photo.read_bytes()
     results = [
-        matting("cutout", "-", *LOCAL, input=data),
-        matting("cutout", "-", "-o", "-", *LOCAL, input=data),
-        matting("cutout", photo, "-o", "-", *LOCAL),
+        matting_process("cutout", "-", *LOCAL, input=data),
+        matting_process("cutout", "-", "-o", "-", *LOCAL, input=data),
+        matting_process("cutout", photo, "-o", "-", *LOCAL),
     ]
     for done in results:
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout == results[0].stdout
     assert opened(results[0].stdout)[:2] == ("PNG", "RGBA")
-    jpeg = matting("cutout", "-", "--format", "jpeg", "--background", "blue", *LOCAL, input=data)
+    jpeg = matting_process("cutout", "-", "--format", "jpeg", "--background", "blue", *LOCAL, input=data)
     assert opened(jpeg.stdout)[:2] == ("JPEG", "RGB")
 
 

@@ -73,8 +73,8 @@ def test_wrong_usage(matting: RunCommand, photo: Path, tmp_path: Path, arguments
 
 
 @pytest.mark.parametrize("arguments", [[], ["paint"], ["--nothing"], ["cutout"]], ids=str)
-def test_wrong_commands(matting: RunCommand, arguments: list[str]) -> None:
-    done = matting(*arguments)
+def test_wrong_commands(matting_process: RunCommand, arguments: list[str]) -> None:
+    done = matting_process(*arguments)
     assert done.returncode == 2
     assert one_line(done.stderr).startswith("matting")
 
