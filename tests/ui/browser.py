@@ -200,13 +200,16 @@ def download(page: Page, button: str, folder: Path) -> Path:
     return target
 
 
-def serious(page: Page, axe: str) -> list[Any]:
-    """What `axe`, the accessibility checker, finds serious or worse."""
+def serious(page: Page, axe: str, rule: str | None = None) -> list[Any]:
+    """What `axe`, the accessibility checker, finds serious or worse, by all of its rules or by one."""
     page.evaluate(axe)
     found: list[Any] = page.evaluate(
-        """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+        """async (rule) => (await axe.run(document, {
+            resultTypes: ["violations"], ...(rule && { runOnly: { type: "rule", values: [rule] } }),
+          })).violations
           .filter((each) => ["serious", "critical"].includes(each.impact))
-          .map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 120)).join(" ")}`)"""
+          .map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 120)).join(" ")}`)""",
+        rule,
     )
     return found
 
