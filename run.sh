@@ -49,13 +49,14 @@ install() {
   fi
   echo "Installing into .venv, once; this takes a minute or two ..." >&2
   rm -f .venv/installed
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    ${constraints[@]+"${constraints[@]}"} -e './client[local]' -e '.[serve,ui]' ||
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check ${extras:+--no-compile} \
+    ${constraints[@]+"${constraints[@]}"} -e './client[local]' -e ".[serve,ui$extras]" ||
     die "the installation failed: see above, and start ./run.sh again"
   wanted >.venv/installed.new
   mv .venv/installed.new .venv/installed
 }
 
+extras="${MATTING_EXTRAS:+,$MATTING_EXTRAS}" # more of them, as ./test.sh asks for
 constraints=()
 [ ! -f constraints.txt ] || constraints=(-c constraints.txt)
 if [ "$(cat .venv/installed 2>/dev/null)" != "$(wanted)" ] || ! suitable .venv/bin/python; then

@@ -49,13 +49,13 @@ debian() { # balancers and Prometheus, only unpacked: installed, they would star
 }
 
 { browser; node; debian; } & # at the same time as the packages
-./run.sh --setup-only
 if [ "$(cat .venv/installed-dev 2>/dev/null)" != "$(wanted)" ] || ! .venv/bin/python -m pytest --version >/dev/null 2>&1; then
-  echo "Installing what the tests need, once; torch and TensorRT take a few minutes ..." >&2
-  .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt \
-    -e './client[local]' -e '.[dev]'
+  echo "What the tests need is installed along; torch and TensorRT take a few minutes." >&2
+  rm -f .venv/installed
+  MATTING_EXTRAS=dev ./run.sh --setup-only
   wanted >.venv/installed-dev
 fi
+./run.sh --setup-only # where the folder has moved
 wait
 
 [ $# = 0 ] || exec .venv/bin/python -m pytest "$@"

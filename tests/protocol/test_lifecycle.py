@@ -56,9 +56,9 @@ def test_ends_without_a_trace(start: Callable[..., Served], with_signal: signal.
     assert left_since(before) == set()
 
 
-def test_nohup_is_obeyed() -> None:
+def test_nohup_is_obeyed(one_model: list[str]) -> None:
     with Ignoring(signal.SIGHUP):
-        server = Served().wait_ready()
+        server = Served(one_model).wait_ready()
     try:
         server.process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
@@ -79,15 +79,15 @@ def test_stops_at_once_while_starting(start: Callable[..., Served]) -> None:
     assert left_since(before) == set()
 
 
-def test_killed_supervisor_takes_its_server_along(start: Callable[..., Served]) -> None:
+def test_killed_supervisor_takes_its_server_along(start: Callable[..., Served], one_model: list[str]) -> None:
     before = leftovers()
-    server = start().wait_ready()
+    server = start(*one_model).wait_ready()
     family = server.processes()
     server.process.kill()
     server.process.wait()
     assert still_running(family) == []
     # What only the supervisor could remove is removed by the next one.
-    assert start().wait_ready().stop() == 0
+    assert start(*one_model).wait_ready().stop() == 0
     assert left_since(before) == set()
 
 
@@ -108,9 +108,9 @@ def test_start_at_once_after_a_kill_of_everything(start: Callable[..., Served]) 
     assert left_since(before) == set()
 
 
-def test_two_servers_live_side_by_side(served: Served, start: Callable[..., Served]) -> None:
+def test_two_servers_live_side_by_side(served: Served, start: Callable[..., Served], one_model: list[str]) -> None:
     before = leftovers()
-    other = start().wait_ready()
+    other = start(*one_model).wait_ready()
     assert other.is_ready()
     assert other.stop() == 0
     assert left_since(before) == set()
@@ -156,8 +156,8 @@ def test_a_read_only_repository_is_enough(start: Callable[..., Served], tmp_path
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*")} == before
 
 
-def test_other_machines_are_warned_about(start: Callable[..., Served]) -> None:
-    server = start("--host", "0.0.0.0").wait_ready()
+def test_other_machines_are_warned_about(start: Callable[..., Served], one_model: list[str]) -> None:
+    server = start("--host", "0.0.0.0", *one_model).wait_ready()
     assert "warning supervisor: 0.0.0.0 opens Triton to other machines." in server.log.splitlines()[0]
     assert server.is_ready()
 

@@ -18,10 +18,10 @@ from tests.support.processes import still_running
 
 
 @pytest.fixture
-def page() -> Iterator[tuple[Served, int]]:
+def page(one_model: list[str]) -> Iterator[tuple[Served, int]]:
     before = leftovers()
     (port,) = free_ports(1)
-    server = Served(["--page", "--page-port", str(port)]).wait_ready()
+    server = Served(["--page", "--page-port", str(port), *one_model]).wait_ready()
     family = psutil.Process(server.process.pid).children(recursive=True)
     yield server, port
     if server.process.poll() is None:
