@@ -202,7 +202,8 @@ def download(page: Page, button: str, folder: Path) -> Path:
 
 def serious(page: Page, axe: str, rule: str | None = None) -> list[Any]:
     """What `axe`, the accessibility checker, finds serious or worse, by all of its rules or by one."""
-    page.evaluate(axe)
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(axe)
     found: list[Any] = page.evaluate(
         """async (rule) => (await axe.run(document, {
             resultTypes: ["violations"], ...(rule && { runOnly: { type: "rule", values: [rule] } }),

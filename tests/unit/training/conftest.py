@@ -5,6 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from matting_training.checkpoint import save_weights
+from matting_training.model.unet import MattingUNet
 from skimage import data
 
 
@@ -18,6 +20,15 @@ def write_set(root: Path, names: list[str], size: int = 96) -> None:
     for turn, name in enumerate(names):
         cv2.imwrite(str(root / "images" / f"{name}.png"), np.rot90(photo[..., ::-1], turn))
         cv2.imwrite(str(root / "alpha" / f"{name}.png"), np.rot90(disc, turn))
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights to go on from: an ImageNet encoder with a decoder that has learnt nothing."""
+    path = tmp_path_factory.mktemp("start") / "start.safetensors"
+    model = MattingUNet()
+    save_weights(path, model.state_dict(), model.config, {"seen": 0, "scores": {}})
+    return path
 
 
 @pytest.fixture

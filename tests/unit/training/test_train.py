@@ -70,11 +70,9 @@ def test_bad_data_is_refused_before_training_with_the_file_named(
     assert not (tmp_path / "r" / "last.pt").exists()
 
 
-def test_sizes_take_turns_and_statistics_stay_when_told(dataset: Path, tmp_path: Path) -> None:
-    run(config(dataset, tmp_path / "first", samples=8))
-    start = tmp_path / "first" / "best.safetensors"
-    run(config(dataset, tmp_path / "second", start=start, size=(64, 96), samples=8, statistics=False))
-    before, after = (load_model(path).state_dict() for path in (start, tmp_path / "second" / "best.safetensors"))
+def test_sizes_take_turns_and_statistics_stay_when_told(dataset: Path, tmp_path: Path, start: Path) -> None:
+    run(config(dataset, tmp_path / "run", start=start, size=(64, 96), samples=8, statistics=False))
+    before, after = (load_model(path).state_dict() for path in (start, tmp_path / "run" / "best.safetensors"))
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert not {name for name in changed if "running_" in name}
     assert {"encoder", "stages", "head"} <= {name.split(".")[0] for name in changed}

@@ -58,11 +58,9 @@ def test_inside_its_margin_a_window_gets_what_the_whole_picture_gives_there(size
     assert window.inner(part).shape[-1] == 128 - 2 * MARGIN
 
 
-def test_only_the_fine_levels_learn_on_windows(dataset: Path, tmp_path: Path) -> None:
-    run(config(dataset, tmp_path / "first", samples=8))
-    start = tmp_path / "first" / "best.safetensors"
-    run(config(dataset, tmp_path / "second", start=start, size=(192,), window=128, samples=8, statistics=False))
-    before, after = (load_model(path).state_dict() for path in (start, tmp_path / "second" / "best.safetensors"))
+def test_only_the_fine_levels_learn_on_windows(dataset: Path, tmp_path: Path, start: Path) -> None:
+    run(config(dataset, tmp_path / "run", start=start, size=(192,), window=128, samples=8, statistics=False))
+    before, after = (load_model(path).state_dict() for path in (start, tmp_path / "run" / "best.safetensors"))
     changed = {".".join(n.split(".")[:2]) for n, value in after.items() if not torch.equal(value, before[n])}
     assert {"stages.2", "stages.3", "reduce.0", "detail.0", "fuse.0", "head.weight", "side_heads.3"} <= changed
     assert not {name for name in changed if name.startswith(("encoder", "neck", "context", "stages.0", "stages.1"))}
