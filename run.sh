@@ -52,6 +52,9 @@ install() {
   .venv/bin/python -m pip install --quiet --disable-pip-version-check ${extras:+--no-compile} \
     ${constraints[@]+"${constraints[@]}"} -e './client[local]' -e ".[serve,ui$extras]" ||
     die "the installation failed: see above, and start ./run.sh again"
+  # Our own modules, too: a service that may not write here would compile them at every start.
+  .venv/bin/python -m compileall -q api benchmarks client export server training ui ||
+    die "a module could not be compiled: see above, and get the files again"
   wanted >.venv/installed.new
   mv .venv/installed.new .venv/installed
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import cache
 from pathlib import Path
 
 import brotli
@@ -11,6 +12,7 @@ import gradio as gr
 from fastapi import FastAPI
 from matting_client import ModelError
 from matting_client.repository import DEFAULT_MODEL, model_file
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -132,4 +134,11 @@ class _Files(StaticFiles):
             response.headers.update({"Content-Encoding": "br", "Vary": "Accept-Encoding"})
             return response
         headers = {"Cache-Control": _CACHE, "Vary": "Accept-Encoding", "ETag": response.headers["etag"]}
-        return Response(brotli.decompress(PACKED_RUNTIME.read_bytes()), 200, headers, "application/wasm")
+        return Response(await run_in_threadpool(_unpacked_runtime), 200, headers, "application/wasm")
+
+
+@cache
+def _unpacked_runtime() -> bytes:
+    """For plain http, over which browsers take no brotli: unpacked once, not for each of them."""
+    unpacked: bytes = brotli.decompress(PACKED_RUNTIME.read_bytes())
+    return unpacked
