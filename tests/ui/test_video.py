@@ -19,11 +19,16 @@ def tab(page: Page) -> Page:
 
 
 def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
+    later = [tab.locator(f"#{each}") for each in (ids.VIDEO_START, ids.VIDEO_FRAME, ids.VIDEO_FORMAT)]
+    for each in later:  # one thing at a time: first where to put a clip
+        expect(each).to_be_hidden()
     write_clip(tmp_path / "clip.mp4")
     choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.mp4")
     status = tab.locator(f"#{ids.VIDEO_STATUS}")
     expect(status).to_contain_text(f"128 × 96 px · {FRAMES} frames")
     assert shown(tab, ids.VIDEO_FRAME)
+    for each in later:
+        expect(each).to_be_visible()
     pick(tab, ids.VIDEO_FORMAT, "mov")
     tab.locator(f"#{ids.VIDEO_START}").click()
     expect(status).to_contain_text("Done")

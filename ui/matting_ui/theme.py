@@ -17,7 +17,7 @@ def _read(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-CSS = "\n".join(_read(f"{name}.css") for name in ("style", "machine", "device", "batch", "about", "editor"))
+CSS = "\n".join(_read(f"{name}.css") for name in ("style", "machine", "device", "batch", "video", "about", "editor"))
 PHONE_CSS = _read("phone.css")
 EARLY = _read("language.js")
 SCRIPT = "\n".join(
