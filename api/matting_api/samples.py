@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 import time
@@ -93,8 +94,17 @@ class SampleBox:
             raise bad_request("invalid_image", "Image cannot be used", f"{detail}; correct it at the photo's own size")
 
     def _check_room(self, size: int) -> None:
-        samples = sum(1 for _ in self._folder.glob("*/photo"))
-        held = sum(path.stat().st_size for path in self._folder.glob("*/*"))
+        # Not `Path.glob`, which fails when a sample is taken away meanwhile.
+        files = [Path(name) for name in glob.iglob("*/*", root_dir=self._folder, include_hidden=True)]  # noqa: PTH207
+        samples = sum(file.name == "photo" for file in files)
+        held = sum(_size(self._folder / file) for file in files)
         if samples >= MOST_SAMPLES or held + size > MOST_BYTES:
             detail = f"got the {samples + 1}th sample, and the box of samples is full; empty it"
             raise ApiError(507, "insufficient_storage", "Insufficient storage", detail)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # taken away meanwhile
+        return 0

@@ -6,6 +6,7 @@ has been stopped, and uses no time at all.
 
 from __future__ import annotations
 
+import glob
 import os
 import time
 from pathlib import Path
@@ -58,7 +59,8 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _wants_to_run(pid: int) -> bool:
-    threads = (_PROCESSES / str(pid) / "task").glob("*/stat")
+    # Not `Path.glob`, which fails when the process ends meanwhile.
+    threads = map(Path, glob.iglob(f"{_PROCESSES}/{pid}/task/*/stat"))  # noqa: PTH207
     return any(fields[0] in _WORKING for fields in map(_fields, threads) if fields)
 
 

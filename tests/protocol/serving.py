@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import http.client
 import os
 import re
@@ -217,7 +218,12 @@ def _scratch_folders(temporary: Path) -> set[str]:
 def _servers_beside(temporary: Path) -> list[Path]:
     """The folders of servers that others have started: those that live, and those of other test processes."""
     above = temporary.parent
-    found = {path for pattern in ("", "*/") for path in above.glob(f"{pattern}{FOLDER_PREFIX}*")}
+    # Not `Path.glob`, which fails when a folder that it is about to look into has just gone.
+    found = {
+        Path(path)
+        for inner in ("", "*/")
+        for path in glob.iglob(f"{glob.escape(str(above))}/{inner}{FOLDER_PREFIX}*")  # noqa: PTH207
+    }
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has just ended, or is another user's
             found.add(Path(process.environ().get(OWNER_VARIABLE, temporary)))

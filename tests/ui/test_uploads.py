@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,3 +79,24 @@ def test_an_upload_that_fails_leaves_nothing(visitors: Visitors) -> None:
         raise RuntimeError
     assert list(visitors.folder("a").iterdir()) == []
     put(shelf, ("1", "a"), 900)
+
+
+def test_folders_that_are_removed_meanwhile_hold_nobody_up(visitors: Visitors) -> None:
+    shelf = Shelf(visitors, BOUNDS)
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            (visitors.uploads / "b" / "upload" / "digest").mkdir(parents=True)
+            shutil.rmtree(visitors.uploads / "b")
+
+    visitors.uploads.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(come_and_go)
+        try:
+            for _ in range(2000):
+                with shelf.place(("1", "a"), 0) as folder:
+                    shutil.rmtree(folder)
+        finally:
+            ended.set()
+        other.result()

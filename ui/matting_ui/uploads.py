@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import logging
 import secrets
 import shutil
@@ -79,10 +80,11 @@ class Shelf:
 
     def _check(self, address: str, visitor: str, size: int) -> None:
         bounds, files, taken = self._bounds, Counter[str](), Counter(self._coming)
-        for path in self._visitors.uploads.glob("*/*/*/*"):  # visitor, upload, digest, file
-            owner = path.parts[-4]
+        # Visitor, upload, digest, file. Not `Path.glob`, which fails when a folder is removed meanwhile.
+        for name in glob.iglob("*/*/*/*", root_dir=self._visitors.uploads, include_hidden=True):  # noqa: PTH207
+            owner = Path(name).parts[0]
             files[owner] += 1
-            taken[owner] += _size(path)
+            taken[owner] += _size(self._visitors.uploads / name)
         near = [name for name in set(files) | set(taken) if self._addresses.get(name) == address]
         most = f"{bounds.files} files, {_text(bounds.bytes)}"
         if files[visitor] >= bounds.files or taken[visitor] + size > bounds.bytes:
