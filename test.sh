@@ -53,10 +53,9 @@ debian() { # balancers and Prometheus, only unpacked: installed, they would star
 if [ "$(cat .venv/installed-dev 2>/dev/null)" != "$(wanted)" ] || ! .venv/bin/python -m pytest --version >/dev/null 2>&1; then
   echo "What the tests need is installed along; torch and TensorRT take a few minutes." >&2
   rm -f .venv/installed
-  MATTING_EXTRAS=dev ./run.sh --setup-only
-  wanted >.venv/installed-dev
 fi
-./run.sh --setup-only # where the folder has moved
+MATTING_EXTRAS=dev ./run.sh --setup-only
+wanted >.venv/installed-dev
 wait
 
 [ $# = 0 ] || exec .venv/bin/python -m pytest "$@"

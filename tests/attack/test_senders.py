@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -42,7 +42,8 @@ def slow_senders(api: httpx.Client, count: int, size: int = MB) -> Iterator[list
         def trickle() -> None:
             while not end.wait(0.2):
                 for link in links:
-                    link.sendall(bytes(1000))
+                    with suppress(OSError):  # one that the server has closed must not end the others
+                        link.sendall(bytes(1000))
 
         thread = threading.Thread(target=trickle)
         thread.start()
@@ -96,7 +97,7 @@ def test_when_there_are_too_many_the_slowest_gives_way(
         parts = (multipart(portrait)[start : start + 50_000] for start in range(0, len(multipart(portrait)), 50_000))
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
         assert api.post(PATH, content=parts, headers=headers).status_code == 200
-        wait_until(lambda: receiving(api) <= 3)  # where this process is starved, others fall below the least speed, too
+        wait_until(lambda: receiving(api) == 3)
     # Too young to give way to each other.
     monkeypatch.setattr(incoming, "YOUNG_SECONDS", 60.0)
     with slow_senders(api, 4):

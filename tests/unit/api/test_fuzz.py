@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.unit.api.conftest import Serve
 
 ROOT = Path(__file__).resolve().parents[3]
-CASES = int(os.environ.get("MATTING_FUZZ_CASES", "120"))
+CASES = int(os.environ.get("MATTING_FUZZ_CASES", "200"))
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 PHOTO_ENDPOINTS = 3  # the others have nothing to make up
 SYSTEMATIC = 1000 if CASES >= 2000 else 0  # about as many cases has schemathesis' systematic part, for long runs only

@@ -207,8 +207,6 @@ def test_child_dies_with_its_parent(tmp_path: Path) -> None:
     code = """
 import os, sys, time
 from matting_server.process import Child
-
-from tests.support.processes import still_running
 child = Child(["/bin/sleep", "60"], dict(os.environ), print)
 print(child.pid, flush=True)
 time.sleep(60)
