@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import shutil
 import time
@@ -10,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_client import Limits
+from matting_client import Limits, shared_folders
 from matting_client.imaging.decode import decode
 
 from matting_api.errors import ApiError, bad_request, of_storage
@@ -94,17 +93,9 @@ class SampleBox:
             raise bad_request("invalid_image", "Image cannot be used", f"{detail}; correct it at the photo's own size")
 
     def _check_room(self, size: int) -> None:
-        # Not `Path.glob`, which fails when a sample is taken away meanwhile.
-        files = [Path(name) for name in glob.iglob("*/*", root_dir=self._folder, include_hidden=True)]  # noqa: PTH207
+        files = list(shared_folders.found(self._folder, "*/*"))
         samples = sum(file.name == "photo" for file in files)
-        held = sum(_size(self._folder / file) for file in files)
+        held = sum(map(shared_folders.size, files))
         if samples >= MOST_SAMPLES or held + size > MOST_BYTES:
             detail = f"got the {samples + 1}th sample, and the box of samples is full; empty it"
             raise ApiError(507, "insufficient_storage", "Insufficient storage", detail)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # taken away meanwhile
-        return 0

@@ -6,10 +6,11 @@ has been stopped, and uses no time at all.
 
 from __future__ import annotations
 
-import glob
 import os
 import time
 from pathlib import Path
+
+from matting_client.shared_folders import found
 
 HANG_SECONDS = 4.0  # without an answer and without a sign of life
 HOPELESS_SECONDS = 600.0  # without an answer, whatever it does: an endless loop
@@ -59,8 +60,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _wants_to_run(pid: int) -> bool:
-    # Not `Path.glob`, which fails when the process ends meanwhile.
-    threads = map(Path, glob.iglob(f"{_PROCESSES}/{pid}/task/*/stat"))  # noqa: PTH207
+    threads = found(_PROCESSES / str(pid), "task/*/stat")
     return any(fields[0] in _WORKING for fields in map(_fields, threads) if fields)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import http.client
 import os
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import psutil
 import tritonclient.grpc as grpcclient
+from matting_client import shared_folders
 from matting_client.triton import shm
 from matting_server.orphans import FOLDER_PREFIX, OWNER_VARIABLE, SHM, SHM_PREFIX
 
@@ -218,12 +218,7 @@ def _scratch_folders(temporary: Path) -> set[str]:
 def _servers_beside(temporary: Path) -> list[Path]:
     """The folders of servers that others have started: those that live, and those of other test processes."""
     above = temporary.parent
-    # Not `Path.glob`, which fails when a folder that it is about to look into has just gone.
-    found = {
-        Path(path)
-        for inner in ("", "*/")
-        for path in glob.iglob(f"{glob.escape(str(above))}/{inner}{FOLDER_PREFIX}*")  # noqa: PTH207
-    }
+    found = {path for inner in ("", "*/") for path in shared_folders.found(above, f"{inner}{FOLDER_PREFIX}*")}
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has just ended, or is another user's
             found.add(Path(process.environ().get(OWNER_VARIABLE, temporary)))

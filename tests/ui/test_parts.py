@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import time
 import weakref
@@ -27,7 +26,6 @@ from matting_ui.i18n import EN, ZH, language
 from matting_ui.page import translations
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
-from matting_ui.sweep import Broom
 from matting_ui.tabs import single
 from matting_ui.visitors import Visitors
 from PIL import Image
@@ -172,35 +170,6 @@ def test_archive_names_are_unique_and_no_formulas(tmp_path: Path) -> None:
     assert archive is not None and b"=1+1-cutout-2.png" in archive
     assert manifest(batch.listed(), {}).count("'=1+1.jpg") == 2
     assert Batch().zipped() is None
-
-
-def test_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the time that has passed, whatever the machine's date says meanwhile."""
-    old, new = tmp_path / "old" / "a.png", tmp_path / "new" / "b.png"
-    old.parent.mkdir()
-    old.write_bytes(b"x")
-    clock, started = [time.monotonic()], time.time()
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    broom = Broom(tmp_path, 3600)
-    broom.sweep()
-    for jump in (7200, -90_000):  # an hour ahead and more, and back over midnight
-        monkeypatch.setattr(time, "time", lambda jump=jump: started + jump)
-        os.utime(old.parent, (started + jump, started + jump))
-        broom.sweep()
-        assert old.exists()
-    clock[0] += 3000
-    new.parent.mkdir()
-    new.write_bytes(b"x")
-    broom.sweep()
-    clock[0] += 700
-    broom.sweep()
-    assert new.exists() and not old.exists()
-    clock[0] += 3600
-    for _ in range(2):  # a folder is changed when it is emptied
-        broom.sweep()
-        clock[0] += 3600
-    broom.sweep()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_store_forgets_the_oldest() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,7 +45,7 @@ class Broom:
         """Look at all files, and remove those past their time."""
         now = time.monotonic()
         seen: dict[Path, tuple[int, float]] = {}
-        for path in sorted(self._folder.rglob("*"), reverse=True):  # what a folder holds comes before it
+        for path in _below(self._folder):
             with suppress(OSError):  # gone already, or a folder that is not empty
                 changed = path.lstat().st_mtime_ns
                 before = self._seen.get(path)
@@ -52,3 +54,9 @@ class Broom:
                 if now - since >= self._seconds:
                     path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         self._seen = seen
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All that a folder holds, what is in a folder before the folder itself; others may remove things meanwhile."""
+    for where, folders, files in os.walk(folder, topdown=False):
+        yield from (Path(where, name) for name in (*files, *folders))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import glob
 import logging
 import secrets
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from matting_client import shared_folders
 
 from matting_ui.gradio_patches import UploadError, receive_files
 from matting_ui.i18n import language_of, texts
@@ -80,11 +80,10 @@ class Shelf:
 
     def _check(self, address: str, visitor: str, size: int) -> None:
         bounds, files, taken = self._bounds, Counter[str](), Counter(self._coming)
-        # Visitor, upload, digest, file. Not `Path.glob`, which fails when a folder is removed meanwhile.
-        for name in glob.iglob("*/*/*/*", root_dir=self._visitors.uploads, include_hidden=True):  # noqa: PTH207
-            owner = Path(name).parts[0]
+        for file in shared_folders.found(self._visitors.uploads, "*/*/*/*"):  # visitor, upload, digest, file
+            owner = file.relative_to(self._visitors.uploads).parts[0]
             files[owner] += 1
-            taken[owner] += _size(self._visitors.uploads / name)
+            taken[owner] += shared_folders.size(file)
         near = [name for name in set(files) | set(taken) if self._addresses.get(name) == address]
         most = f"{bounds.files} files, {_text(bounds.bytes)}"
         if files[visitor] >= bounds.files or taken[visitor] + size > bounds.bytes:
@@ -140,13 +139,6 @@ _CODES = {
     503: "storage_unavailable",
     507: "insufficient_storage",
 }
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0  # removed meanwhile
 
 
 def _text(size: int) -> str:

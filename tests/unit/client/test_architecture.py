@@ -72,6 +72,7 @@ def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
         "matting_client.repository.",
         *(f"matting_client.runtime.{module}." for module in ("cpu", "gpus", "loader", "precision")),
         "matting_client.serving.",
+        "matting_client.shared_folders.",
         "matting_client.system.",
     )
     assert all(name.startswith(allowed) for name in names)

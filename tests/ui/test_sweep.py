@@ -1,0 +1,60 @@
+"""What visitors left behind goes, when its time has come."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from matting_ui.sweep import Broom
+
+
+def test_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the time that has passed, whatever the machine's date says meanwhile."""
+    old, new = tmp_path / "old" / "a.png", tmp_path / "new" / "b.png"
+    old.parent.mkdir()
+    old.write_bytes(b"x")
+    clock, started = [time.monotonic()], time.time()
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    broom = Broom(tmp_path, 3600)
+    broom.sweep()
+    for jump in (7200, -90_000):  # an hour ahead and more, and back over midnight
+        monkeypatch.setattr(time, "time", lambda jump=jump: started + jump)
+        os.utime(old.parent, (started + jump, started + jump))
+        broom.sweep()
+        assert old.exists()
+    clock[0] += 3000
+    new.parent.mkdir()
+    new.write_bytes(b"x")
+    broom.sweep()
+    clock[0] += 700
+    broom.sweep()
+    assert new.exists() and not old.exists()
+    clock[0] += 3600
+    for _ in range(2):  # a folder is changed when it is emptied
+        broom.sweep()
+        clock[0] += 3600
+    broom.sweep()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_others_remove_hold_no_sweep_up(tmp_path: Path) -> None:
+    broom, ended = Broom(tmp_path, 3600), threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            (tmp_path / "b" / "c" / "d").mkdir(parents=True)
+            shutil.rmtree(tmp_path / "b")
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(come_and_go)
+        try:
+            for _ in range(3000):
+                broom.sweep()
+        finally:
+            ended.set()
+        other.result()
