@@ -29,9 +29,16 @@ def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
     assert shown(tab, ids.VIDEO_FRAME)
     for each in later:
         expect(each).to_be_visible()
+    cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
+    expect(cancel).to_be_disabled()
+    pick(tab, ids.VIDEO_FORMAT, "mp4")
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(tab.get_by_text("mp4 cannot be transparent").first).to_be_visible()
+    expect(cancel).to_be_disabled()
     pick(tab, ids.VIDEO_FORMAT, "mov")
     tab.locator(f"#{ids.VIDEO_START}").click()
     expect(status).to_contain_text("Done")
+    expect(cancel).to_be_disabled()
     with tab.expect_download() as waiting:
         tab.locator(f"#{ids.VIDEO_RESULT} a[download]").first.click()
     assert waiting.value.suggested_filename == "clip-cutout.mov"
@@ -47,7 +54,9 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
     expect(status).to_contain_text("600 frames")
     tab.locator(f"#{ids.VIDEO_START}").click()
     expect(status).to_contain_text("of 600 frames")
-    tab.locator(f"#{ids.VIDEO_CANCEL}").click()
+    cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
+    cancel.click()
     expect(status).to_contain_text("Cancelled")
+    expect(cancel).to_be_disabled()
     tab.wait_for_timeout(1000)
     assert not list(site.folder().rglob("long-cutout*"))

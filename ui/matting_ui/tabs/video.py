@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ class Handlers:
             raise shown(error, request) from None
         yield words["video_done"].format(size=f"{target.stat().st_size / 2**20:.1f} MB"), str(target)
 
-    def cancelled(self, request: gr.Request) -> tuple[str, None]:
-        """What is shown once `run` was left."""
-        return words_of(request)["video_cancelled"], None
+    def cancelled(self, request: gr.Request) -> tuple[str, None, Any]:
+        """What is shown once `run` was left: the line, no file, and nothing to cancel."""
+        return words_of(request)["video_cancelled"], None, _enable(False)
 
     def _work(self, plan: Plan, target: Path, words: dict[str, str]) -> Iterator[str]:
         done = 0
@@ -145,7 +146,9 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 start = gr.Button(
                     i18n("video_start"), variant="primary", elem_id=ids.VIDEO_START, scale=3, interactive=False
                 )
-                cancel = gr.Button(i18n("video_cancel"), elem_id=ids.VIDEO_CANCEL, scale=1, min_width=90)
+                cancel = gr.Button(
+                    i18n("video_cancel"), elem_id=ids.VIDEO_CANCEL, scale=1, min_width=90, interactive=False
+                )
             status = gr.Markdown(i18n("video_waiting"), elem_id=ids.VIDEO_STATUS, elem_classes="status")
             frame = gr.Image(
                 label=i18n("video_frame"), interactive=False, type="filepath", format="webp", elem_id=ids.VIDEO_FRAME
@@ -155,7 +158,8 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     look = [clip.change, background.input, colour.input, second.change]
     settings: dict[str, Any] = {"inputs_kwargs": values, "api_name": ids.API_VIDEO_FRAME, **studio.work}
     gr.on(look, do.preview, [clip, second], [frame, status], **settings)
-    running = start.click(
+    light: dict[str, Any] = {**studio.light, "api_visibility": "private"}
+    running = start.click(partial(_enable, True), None, cancel, **light).then(
         do.run,
         clip,
         [status, result],
@@ -165,14 +169,19 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
         concurrency_id="video",
         show_progress="hidden",
     )
-    light: dict[str, Any] = {**studio.light, "api_visibility": "private"}
-    cancel.click(do.cancelled, None, [status, result], cancels=running, **light)
+    for over in (running.success, running.failure):
+        over(partial(_enable, False), None, cancel, **light)
+    cancel.click(do.cancelled, None, [status, result, cancel], cancels=running, **light)
     clip.change(_enable_for, clip, start, **light)
     background.input(_show_for, background, colour, **light)
 
 
+def _enable(can: bool) -> Any:
+    return gr.update(interactive=can)
+
+
 def _enable_for(clip: str | None) -> Any:
-    return gr.update(interactive=clip is not None)
+    return _enable(clip is not None)
 
 
 def _show_for(background: str) -> Any:
