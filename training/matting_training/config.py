@@ -34,6 +34,7 @@ class TrainConfig:
     quick: bool = False  # estimate foregrounds as the client does, not in levels: a tenth of a second a photo
     size: tuple[int, ...] = (320,)  # sides of the training squares; batches take turns
     window: int = 0  # of larger squares only the fine levels learn, on a window of this side; 0: everything learns
+    deep: int = 0  # of every 1 + `deep` batches all but the last teach the deep levels alone, in a third of the time
     samples: int = 40_000  # length of the run; 0: `minutes` alone decides
     epoch: int = 4_000  # samples between validations; 0: only at the end
     batch: int = 8

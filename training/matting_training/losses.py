@@ -130,6 +130,22 @@ def side_loss(sides: list[Tensor], pha: Tensor) -> Tensor:
     return torch.stack([(side - target).abs().mean() for side, target in zip(sides, small, strict=True)]).sum()
 
 
+def deep_loss(sides: list[Tensor], pha: Tensor) -> dict[str, Tensor]:
+    """Loss of the side alphas alone: absolute error and half the cross entropy, summed over the levels, as `total`.
+
+    Cross entropy pulls hardest where a side alpha is surely wrong; the slope of the absolute error vanishes there.
+
+    Parameters
+    ----------
+    sides : as from `MattingUNet.deep`, in 0..1.
+    pha : (B, 1, H, W) in 0..1; averaged down to each.
+    """
+    small = [F.adaptive_avg_pool2d(pha, (side.shape[2], side.shape[3])).clamp(0, 1) for side in sides]
+    entropy = sum(F.binary_cross_entropy(side, target) for side, target in zip(sides, small, strict=True))
+    total = side_loss(sides, pha) + 0.5 * entropy
+    return {"deep": total, "total": total}
+
+
 def matting_loss(pred: Tensor, sides: list[Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """All losses of a step by name, with the weighted `total`. `batch` as from `training.augment.finish`."""
     pha = batch["pha"]

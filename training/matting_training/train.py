@@ -10,6 +10,7 @@ import contextlib
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -107,14 +108,15 @@ def timed(loader: DataLoader[dict[str, Tensor]], waited: list[float]) -> Generat
 def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tqdm[Any]) -> dict[str, float]:
     """Train to the end of the epoch or of the run; mean losses, images/s and the share of time waiting for data."""
     sums: dict[str, Tensor] = {}
+    counts = Counter[str]()
     waited, first = [0.0], trainer.seen
     start = last = saved = time.perf_counter()
     with contextlib.closing(timed(loader, waited)) as stream:
         for count, raw in enumerate(stream, 1):
             losses = trainer.step(raw)
-            sums = {
-                name: sums.get(name, torch.zeros((), device=value.device)) + value for name, value in losses.items()
-            }
+            for name, value in losses.items():  # not every step has every loss
+                sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
+            counts.update(losses.keys())
             now = time.perf_counter()
             trainer.spent, last = trainer.spent + now - last, now
             bar.update(trainer.config.batch)
@@ -130,7 +132,7 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
             if trainer.over():
                 break
     spent = time.perf_counter() - start
-    means = {name: float(value) / count for name, value in sums.items()}
+    means = {name: float(value) / counts[name] for name, value in sums.items()}
     return {**means, "images_per_second": (trainer.seen - first) / spent, "waiting": waited[0] / spent}
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from matting_training.checkpoint import load_state, load_weights, save_state
 from matting_training.config import TrainConfig
 from matting_training.data.augment import finish
-from matting_training.losses import matting_loss
+from matting_training.losses import deep_loss, matting_loss
 from matting_training.model.crops import Window, choose
 from matting_training.model.unet import MattingUNet
 from matting_training.process import autocast
@@ -105,6 +105,22 @@ class Trainer:
         }
         save_state(self.last, state)
 
+    def _deep_alone(self) -> bool:
+        """Whether this step teaches the deep levels alone."""
+        return self.seen // self.config.batch % (1 + self.config.deep) != self.config.deep
+
+    def _deep_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Losses by name of the deep levels alone; the encoder's fine levels stay."""
+        for parameter in self.model.early():
+            parameter.requires_grad_(False)
+        try:
+            with autocast(self.device):
+                sides = self.model.deep(batch["src"].contiguous(memory_format=torch.channels_last))
+        finally:
+            for parameter in self.model.early():
+                parameter.requires_grad_(True)
+        return deep_loss(sides, batch["pha"])
+
     def _losses(self, batch: dict[str, Tensor], window: Window | None) -> dict[str, Tensor]:
         """Losses by name, with their `total`."""
         with autocast(self.device):
@@ -148,7 +164,7 @@ class Trainer:
         """One update; returns the losses as device scalars."""
         on_device = {k: v.to(self.device, non_blocking=True) if k != "index" else v for k, v in raw.items()}
         batch = finish(on_device, self.config.seed)
-        losses = self._losses(batch, self._window(batch["pha"]))
+        losses = self._deep_losses(batch) if self._deep_alone() else self._losses(batch, self._window(batch["pha"]))
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["total"])
         nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], self.config.clip)

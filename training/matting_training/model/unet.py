@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from matting_training.model.blocks import ConvBnAct, DecoderStage, Residual, TransformerBlock, upsample2
 from matting_training.model.crops import Window
-from matting_training.model.encoder import CHANNELS, EfficientNetLite0
+from matting_training.model.encoder import CHANNELS, TAPS, EfficientNetLite0
 
 MEAN, STD = 127.0, 128.0  # what the encoder's ImageNet weights were trained with, on 0..255
 WHOLE_SIDE = 512  # largest photo that all levels see at its own size
@@ -97,6 +97,23 @@ class MattingUNet(nn.Module):
             y = self.fine[1](y)
         pha = torch.sigmoid(self.head(y).float())
         return (pha, sides) if supervised else pha
+
+    def deep(self, src: Tensor) -> list[Tensor]:
+        """Side alphas at 1/16, 1/8 and 1/4, as of training, and nothing finer: what is the subject, not its strands.
+
+        Parameters
+        ----------
+        src : as of `forward`; above 512 pixels the first two are at 1/32 and 1/16.
+        """
+        y, skips, sides = self._deep((src - MEAN) / STD, src.shape[-1] > WHOLE_SIDE, True)
+        y = self.stages[-FINE_LEVELS](y, skips[FINE_LEVELS - 1])
+        return [*sides, torch.sigmoid(self.side_heads[-FINE_LEVELS](y).float())]
+
+    def early(self) -> list[nn.Parameter]:
+        """Parameters of the encoder's fine levels, which cost much and know little of what a subject is."""
+        encoder = self.encoder
+        parts = (encoder.conv_stem, encoder.bn0, *encoder.blocks[: TAPS[FINE_LEVELS - 1]])
+        return [parameter for part in parts for parameter in part.parameters()]
 
     def _deep(self, x: Tensor, large: bool, supervised: bool) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """What the fine levels start from, at 1/8; the fine skips, finest first; the side alphas of the deep levels."""
