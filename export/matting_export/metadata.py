@@ -19,6 +19,8 @@ TRAINING_DATA = (
     "clothing-dataset-small (CC0); Face Research Lab London Set and Canada set (CC BY 4.0, DeBruine and Jones); "
     "goods and animals: saleor (BSD-3), TailwindTraders, eShop, bagisto, trashnet, raccoon_dataset, GFM samples (MIT), "
     "microservices-demo (Apache-2.0), spree (CC BY 4.0), roweb3 (CC BY), vendure and codec-corpus (Unsplash); "
+    "YCB renders (CC BY 4.0), Fluent Emoji and GroceryStoreDataset (MIT); vehicles, food, plants and small subjects "
+    "from some 50 repositories of free licence (training/manifest.csv); "
     "backgrounds: us-states (MIT), Poly Haven HDRIs (CC0), Debian, elementary and budgie wallpapers"
 )
 
