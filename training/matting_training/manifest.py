@@ -17,7 +17,7 @@ from pathlib import Path
 from matting_training.data.pairs import DataError, find_pairs
 
 MANIFEST = Path(__file__).resolve().parents[1] / "manifest.csv"
-ALLOWED = ("CC0", "CC BY", "MIT", "Apache-2.0", "BSD", "Unsplash", "public domain")  # beginnings
+ALLOWED = ("CC0", "CC BY", "MIT", "Apache-2.0", "BSD", "Unsplash", "public domain", "unrestricted")  # beginnings
 FIELDS = ("set", "stem", "kind", "how", "licence", "source")
 EXAMPLES = """examples:
   python -m matting_training.manifest ~/matting-data portraits mixed goods_exact
