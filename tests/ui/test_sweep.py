@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from matting_ui.sweep import Broom
+
+from tests.support.folders import coming_and_going
 
 
 def test_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,18 +42,7 @@ def test_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_folders_that_others_remove_hold_no_sweep_up(tmp_path: Path) -> None:
-    broom, ended = Broom(tmp_path, 3600), threading.Event()
-
-    def come_and_go() -> None:
-        while not ended.is_set():
-            (tmp_path / "b" / "c" / "d").mkdir(parents=True)
-            shutil.rmtree(tmp_path / "b")
-
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(come_and_go)
-        try:
-            for _ in range(3000):
-                broom.sweep()
-        finally:
-            ended.set()
-        other.result()
+    broom = Broom(tmp_path, 3600)
+    with coming_and_going(tmp_path / "b"):
+        for _ in range(3000):
+            broom.sweep()

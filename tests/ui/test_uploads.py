@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from matting_ui.gradio_patches import UploadError
 from matting_ui.uploads import Bounds, Shelf
 from matting_ui.visitors import Visitors
+
+from tests.support.folders import coming_and_going
 
 BOUNDS = Bounds(files=3, bytes=1000, all_files=8, all_bytes=3000, free_bytes=0)
 
@@ -83,20 +83,8 @@ def test_an_upload_that_fails_leaves_nothing(visitors: Visitors) -> None:
 
 def test_folders_that_are_removed_meanwhile_hold_nobody_up(visitors: Visitors) -> None:
     shelf = Shelf(visitors, BOUNDS)
-    ended = threading.Event()
-
-    def come_and_go() -> None:
-        while not ended.is_set():
-            (visitors.uploads / "b" / "upload" / "digest").mkdir(parents=True)
-            shutil.rmtree(visitors.uploads / "b")
-
     visitors.uploads.mkdir(exist_ok=True)
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(come_and_go)
-        try:
-            for _ in range(2000):
-                with shelf.place(("1", "a"), 0) as folder:
-                    shutil.rmtree(folder)
-        finally:
-            ended.set()
-        other.result()
+    with coming_and_going(visitors.uploads / "b"):
+        for _ in range(2000):
+            with shelf.place(("1", "a"), 0) as folder:
+                shutil.rmtree(folder)

@@ -111,13 +111,14 @@ class Trainer:
 
     def _deep_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Losses by name of the deep levels alone; the encoder's fine levels stay."""
-        for parameter in self.model.early():
+        early = self.model.early()
+        for parameter in early:
             parameter.requires_grad_(False)
         try:
             with autocast(self.device):
                 sides = self.model.deep(batch["src"].contiguous(memory_format=torch.channels_last))
         finally:
-            for parameter in self.model.early():
+            for parameter in early:
                 parameter.requires_grad_(True)
         return deep_loss(sides, batch["pha"])
 

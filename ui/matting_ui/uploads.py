@@ -81,7 +81,7 @@ class Shelf:
     def _check(self, address: str, visitor: str, size: int) -> None:
         bounds, files, taken = self._bounds, Counter[str](), Counter(self._coming)
         for file in shared_folders.found(self._visitors.uploads, "*/*/*/*"):  # visitor, upload, digest, file
-            owner = file.relative_to(self._visitors.uploads).parts[0]
+            owner = file.parts[-4]
             files[owner] += 1
             taken[owner] += shared_folders.size(file)
         near = [name for name in set(files) | set(taken) if self._addresses.get(name) == address]
