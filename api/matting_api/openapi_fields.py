@@ -125,10 +125,9 @@ OF_OURS: Json = {
         "description": "2: a subject that is small in its photo is seen again, up close.",
     },
     "orientation": choice_field(
-        "auto: ask about the photo in all four orientations and believe the most certain answer, for photos that lie "
-        "on their side.",
+        "auto: a photo that lies on its side or head is turned upright for the model; the result lies as it does.",
         ORIENTATIONS,
-        default="given",
+        default="auto",
     ),
     **FRAMING,
     "size": text_field(

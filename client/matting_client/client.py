@@ -16,7 +16,7 @@ import PIL.Image
 from matting_client import processing
 from matting_client.cutout import Cutout
 from matting_client.engine import AsyncEngine, Engine
-from matting_client.errors import InputError
+from matting_client.errors import InputError, OptionError
 from matting_client.files import Origin
 from matting_client.imaging import decode
 from matting_client.imaging.decode import GREY, Limits
@@ -92,7 +92,15 @@ def prepare(photo: Photo, size: int, limits: Limits | None = None, name: str = "
 
 
 def begin(prepared: Prepared, options: Options, watch: Stopwatch) -> Passes:
-    """What to ask the model about a photo."""
+    """What to ask the model about a photo.
+
+    Raises
+    ------
+    OptionError
+        `options` are none.
+    """
+    if not isinstance(options, Options):
+        raise OptionError("options", repr(options), "Options", "use Options(...) or Options.from_preset(name)")
     return Passes(prepared.seen, prepared.square, prepared.box, options, watch)
 
 
@@ -130,7 +138,7 @@ class MattingClient:
         watch = Stopwatch()
         with watch.step("decode"):
             prepared = prepare(photo, self.engine.size, self.limits, name)
-        passes = begin(prepared, options or Options(), watch)
+            passes = begin(prepared, options or Options(), watch)
         while passes.squares is not None:
             passes.answer(self.engine.infer(passes.squares))
         return finish(prepared, passes, options or Options(), watch)
@@ -184,7 +192,7 @@ class AsyncMattingClient:
         watch = Stopwatch()
         with watch.step("decode"):
             prepared = await asyncio.to_thread(prepare, photo, self.engine.size, self.limits, name)
-        passes = begin(prepared, options or Options(), watch)
+            passes = await asyncio.to_thread(begin, prepared, options or Options(), watch)
         while passes.squares is not None:
             await asyncio.to_thread(passes.answer, await self.engine.infer(passes.squares))
         return finish(prepared, passes, options or Options(), watch)

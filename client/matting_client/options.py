@@ -21,7 +21,7 @@ from matting_client.processing import BACKDROPS, SHADOWS
 
 FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 MAX_THRESHOLD, MAX_ERODE = 50, 5
-ORIENTATIONS = ("given", "auto")
+ORIENTATIONS = ("auto", "given")
 _MEASURES: dict[str, Callable[[str], object]] = {
     "roi": parse_region,
     "crop_margin": parse_margins,
@@ -53,8 +53,8 @@ class Options:
     foreground : give the edge the subject's own colours, without the old background's.
     refine : follow the photo's own edges when it is larger than the model's input.
     passes : 2 looks at a subject that is small in its photo a second time, up close; 1 asks the model once.
-    orientation : "auto" asks the model about the photo in all four orientations and believes the most certain answer,
-        for photos that lie on their side and do not say so; "given" takes it as it is.
+    orientation : "auto" turns a photo that lies on its side or head, and does not say so, upright for the model; the
+        result lies as the photo does. "given" takes the photo as it is.
     roi : "left top right bottom" in px or %: only what of the subject lies in this part of the photo counts.
     crop : cut the result to the subject.
     crop_margin : room around a cropped subject: one, two (top and bottom, left and right) or four (top, right, bottom,
@@ -88,7 +88,7 @@ class Options:
     foreground: bool = True
     refine: bool = True
     passes: int = 2
-    orientation: str = "given"
+    orientation: str = "auto"
     roi: str | None = None
     crop: bool = False
     crop_margin: str = "0"

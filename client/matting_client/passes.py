@@ -1,4 +1,4 @@
-"""How the model is asked about a photo: once, in four orientations at once, and once more up close.
+"""How the model is asked about a photo: once, upright, and once more up close.
 
 The questions are the same for every transport and for both twins of the client, so they are a generator's: it hands out
 batches of squares and is given their alphas.
@@ -17,7 +17,6 @@ from matting_client.timing import Stopwatch
 from matting_client.types import Alpha, Image
 
 Questions = Generator[Image, Alpha, Alpha]  # batches of both
-QUARTERS = 4
 
 
 class Passes:
@@ -65,18 +64,18 @@ class Passes:
         self._watch.add("refine", self._asked - start)
 
     def _ask(self) -> Questions:
-        quarters = range(QUARTERS if self._options.orientation == "auto" else 1)
-        answers = yield np.stack([np.rot90(self._square, quarter) for quarter in quarters])
-        alphas = [np.ascontiguousarray(np.rot90(pha, -quarter)) for quarter, pha in zip(quarters, answers, strict=True)]
-        turned = processing.most_certain(alphas) if len(alphas) > 1 else 0
-        first = alphas[turned]
+        turned = 0
+        if self._options.orientation == "auto":
+            turned = processing.quarters_turned(processing.inner(self._square, self._box))
+        answer = yield _turned(self._square, -turned)[None]
+        first = _turned(answer[0], turned)
         part = processing.locate(first, self._box) if self._options.passes > 1 else None
         if part is None:
             return self._enlarged(self._rgb, self._square, first, self._box)
         close = np.ascontiguousarray(self._rgb[part.top : part.bottom, part.left : part.right])
         square, box = processing.letterbox(close, self._square.shape[0])
-        answer = yield np.ascontiguousarray(np.rot90(square, turned))[None]
-        second = self._enlarged(close, square, np.ascontiguousarray(np.rot90(answer[0], -turned)), box)
+        answer = yield _turned(square, -turned)[None]
+        second = self._enlarged(close, square, _turned(answer[0], turned), box)
         around = processing.beyond(first, self._box, part)
         if around is None:
             whole = np.zeros(self._rgb.shape[:2], np.uint8)
@@ -90,3 +89,8 @@ class Passes:
         if self._options.refine:
             return processing.refine(rgb, square, pha, box)
         return processing.unletterbox(pha, box)
+
+
+def _turned(picture: Image, quarters: int) -> Image:
+    """The picture turned counterclockwise."""
+    return np.ascontiguousarray(np.rot90(picture, quarters))

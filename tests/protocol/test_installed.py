@@ -103,6 +103,7 @@ def test_the_wheels_hold_all_that_is_read(wheels: tuple[Path, Path]) -> None:
         "matting_models/matting_512/1/model.int8.bin",
         "matting_client/presets.json",
         "matting_client/weights/face_detection_short_range.tflite",
+        "matting_client/weights/orientation.onnx",
     } <= wanted
     assert wanted <= packed, sorted(wanted - packed)
     assert any(name.endswith(".dist-info/licenses/THIRD_PARTY.md") for name in packed)

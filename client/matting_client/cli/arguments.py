@@ -43,6 +43,13 @@ exit code: 0 all done; 1 some photos failed, each named, the others written; 2 w
 def parser() -> argparse.ArgumentParser:
     """The options of `matting cutout`."""
     result = shared_parser("matting cutout", "Cut the subject out of photos.", EXAMPLES)
+    _add_files(result)
+    result.add_argument(
+        "--skip-existing",
+        action="store_true",
+        default=False,
+        help="leave results that exist; goes on after an interruption",
+    )
     result.add_argument(
         "--wait",
         type=float,
@@ -70,7 +77,9 @@ def shared_parser(prog: str, description: str, epilog: str) -> argparse.Argument
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
-    _add_files(result)
+    result.add_argument(
+        "-r", "--recursive", action="store_true", default=False, help="subfolders, too; their results keep the tree"
+    )
     _add_look(result)
     _add_matting(result)
     _add_placing(result)
@@ -85,7 +94,6 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="photo, folder, glob, or - for standard input")
     add("-o", "--output", default=None, metavar="OUT", help="file, folder, or - (default: outputs/)")
-    add("-r", "--recursive", action="store_true", default=False, help="subfolders, too; their results keep the tree")
 
 
 def _add_look(parser: argparse.ArgumentParser) -> None:
@@ -119,8 +127,8 @@ def _add_matting(parser: argparse.ArgumentParser) -> None:
     add("--passes", type=int, metavar="1|2", help="2: a small subject is seen again, up close (default: 2)")
     add(
         "--orientation",
-        metavar="given|auto",
-        help="auto: ask in all four orientations, for photos that lie on their side (default: given)",
+        metavar="auto|given",
+        help="auto: a photo that lies on its side or head is turned upright for the model (default: auto)",
     )
     add("--roi", metavar="'X1 Y1 X2 Y2'", help="only this part of the photo counts, in px or %%: '0%% 0%% 50%% 100%%'")
 
@@ -164,12 +172,6 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         metavar="U",
         help="name the results whose uncertainty is larger, the worst first; 0.03 is a good start",
     )
-    add(
-        "--skip-existing",
-        action="store_true",
-        default=False,
-        help="leave results that exist; goes on after an interruption",
-    )
 
 
 def read_options(given: argparse.Namespace) -> Options:
@@ -190,6 +192,9 @@ def read_options(given: argparse.Namespace) -> Options:
     if hasattr(given, "background"):
         changes["background"] = _background(given.background)
     if changes.get("alpha_only"):
+        for name in ("background", "shadow", "template"):
+            if changes.get(name) or getattr(given, name, None):
+                raise OptionError("--alpha-only", f"--{name} beside it", "an alpha alone, without any colours")
         changes.setdefault("format", "png")
     if given.template and given.preset:
         raise OptionError("--template", "--preset beside it", "one of them", "leave one out")

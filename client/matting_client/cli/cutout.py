@@ -5,19 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
+from pathlib import Path
 
 from matting_client.cli.arguments import parser, read_options
 from matting_client.cli.engine import open_client
-from matting_client.cli.inputs import Job, find_photos, plan
+from matting_client.cli.inputs import STANDARD, Job, find_photos, plan
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.marks import read_correction
 from matting_client.cli.outage import Outage
+from matting_client.cli.overwriting import check_target
 from matting_client.cli.progress import PhotoProgress
 from matting_client.cli.review import Review
 from matting_client.cli.work import Done, Work
 from matting_client.client import MattingClient
 from matting_client.correction import Correction
-from matting_client.errors import MattingError, OptionError
+from matting_client.errors import MattingError, OptionError, OutputError
+from matting_client.imaging import formats
 from matting_client.manifest import DONE, FAILED, Entry, Manifest
 from matting_client.options import Options
 from matting_client.shop import Template, template
@@ -63,7 +66,11 @@ def run_all(
         for job, done in work.through(todo, workers):
             failed += _report(done, job, progress, review)
             if manifest is not None and (done.exception() or done.result()):
-                manifest.add(_entry(done, job))
+                try:
+                    manifest.add(_entry(done, job))
+                except OutputError as error:  # the photos are worth more than their list
+                    progress.say(f"matting cutout: {error}")
+                    manifest, failed = None, failed + 1
     finally:
         progress.end()
     for line in review.lines():
@@ -94,6 +101,19 @@ def _entry(future: Done, job: Job) -> Entry:
     return Entry(job.name, DONE, file, *outcome.size, outcome.seconds, not outcome.is_empty, outcome.uncertainty)
 
 
+def check_manifest(path: Path, jobs: Iterable[Job], reads: Iterable[Path]) -> None:
+    """Refuse a list that would take the place of a picture.
+
+    Raises
+    ------
+    OptionError
+    """
+    if str(path) == STANDARD or path.suffix.lower() in formats.SUFFIXES:
+        raise OptionError(f"--manifest {path}", "no name for a list", "one such as manifest.csv")
+    files = [file for job in jobs for file in (job.source, job.target)]
+    check_target("--manifest", path, [*files, *reads])
+
+
 def main(argv: list[str]) -> int:
     """Run `matting cutout`; returns its exit code.
 
@@ -110,8 +130,11 @@ def main(argv: list[str]) -> int:
     try:
         options = read_options(given)
         found = find_photos(given.files, given.recursive, given.output)
-        jobs = plan(found, given.output, options.format)
+        reads = [path for path in (options.background, given.mask) if isinstance(path, Path)]
+        jobs = plan(found, given.output, options.format, reads)
         correction = read_correction(given, len(found.photos))
+        if given.manifest:
+            check_manifest(given.manifest, jobs, reads)
     except OSError as error:  # a name that is too long, a folder that may not be read
         raise OptionError(
             error.filename, problem=f"cannot be used ({error.strerror})", remedy="check the path"

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from matting_client.cli.engine import add_engine, open_client
+from matting_client.cli.inputs import read_named
+from matting_client.cli.overwriting import check_target
 from matting_client.cli.parser import Parser
 from matting_client.errors import InputError, OptionError
 from matting_client.idphoto import PAPERS, IdAsked
 from matting_client.idsizes import sizes
-from matting_client.imaging.decode import read_bytes
 from matting_client.imaging.encode import write
 from matting_client.options import Options, parse_colour
 
@@ -34,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("photo", nargs="?", metavar="FILE", help="a photo of one person who faces the camera")
+    p.add_argument(
+        "photo", nargs="?", metavar="FILE", help="a photo of one person who faces the camera, or - for standard input"
+    )
     p.add_argument("-o", "--output", metavar="OUT", default="idphoto.jpg", help=".jpg, or .pdf for a sheet")
     p.add_argument("--kind", metavar="NAME", default=next(iter(sizes())), help="see --kinds (default: %(default)s)")
     p.add_argument("--background", metavar="COLOUR", help="instead of the office's own")
@@ -65,7 +68,8 @@ def main(argv: list[str]) -> int:
     if given.photo is None:
         raise OptionError("FILE", "no photo", "one", "or --kinds")
     asked = _asked(given)
-    data = read_bytes(Path(given.photo))
+    check_target("-o", given.output, [given.photo])
+    data = read_named(given.photo)
     with open_client(given) as client:
         cutout = client.cutout(data, Options.from_preset("id-photo"), given.photo)
     try:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import glob
 import itertools
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client.cli.folders import list_folder
+from matting_client.cli.overwriting import identity
 from matting_client.errors import OptionError
+from matting_client.imaging.decode import Limits, read_bytes
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, SUFFIX_OF_FORMAT
 
 DEFAULT_FOLDER = Path("outputs")
@@ -104,11 +109,16 @@ def _is_folder(out: str) -> bool:
     return out.endswith("/") or Path(out).is_dir()
 
 
-def plan(found: Found, out: str | None, format: str) -> list[Job]:
+def plan(found: Found, out: str | None, format: str, reads: Iterable[Path] = ()) -> list[Job]:
     """Pair every photo with its result.
 
-    Of photos that would get the same name the later ones keep their suffix in it. Results that would replace a photo or
-    another result become jobs with a `clash`.
+    Photos of one folder whose results would have the same name all keep their suffix in it, whichever came first: a
+    photo that is added later takes no other's result. Results that would replace a photo, another file that is read,
+    or another result become jobs with a `clash`.
+
+    Parameters
+    ----------
+    reads : what is read beside the photos.
 
     Raises
     ------
@@ -125,38 +135,59 @@ def plan(found: Found, out: str | None, format: str) -> list[Job]:
             raise OptionError(
                 f"-o {out}", f"the suffix {Path(out).suffix}", ".png, .jpg or .webp", "end a folder's name with /"
             )
-        return _checked([(photos[0].path, Path(out))])
+        return _checked([(photos[0].path, Path(out))], reads)
     if out is not None and Path(out).suffix.lower() in FORMAT_OF_SUFFIX and not _is_folder(out):
         raise OptionError(f"-o {out}", f"one file for {len(photos)} photos", "a folder", "name one")
     folder = Path(out) if out is not None else DEFAULT_FOLDER
     if folder.exists() and not folder.is_dir():
         raise OptionError(f"-o {folder}", "a file", f"a folder for {len(photos)} photos")
-    return _checked(_targets(photos, folder, SUFFIX_OF_FORMAT[format]))
+    return _checked(_targets(photos, folder, SUFFIX_OF_FORMAT[format]), reads)
 
 
 def _targets(photos: list[Photo], folder: Path, suffix: str) -> list[tuple[Path | None, Path]]:
-    pairs: list[tuple[Path | None, Path]] = []
-    taken: dict[str, Path | None] = {}  # case does not tell files apart everywhere
+    alike: dict[tuple[Path, Path, str], set[str]] = defaultdict(set)
     for photo in photos:
-        target = folder / photo.under / ((photo.path.stem if photo.path else "stdin") + suffix)
-        other = taken.get(str(target).lower())
-        if photo.path and other and other.parent == photo.path.parent and other != photo.path:
-            target = target.with_name(photo.path.name + suffix)
-        taken.setdefault(str(target).lower(), photo.path)
-        pairs.append((photo.path, target))
+        if photo.path:
+            alike[_stem(photo.path, photo.under)].add(photo.path.name)
+    pairs: list[tuple[Path | None, Path]] = []
+    for photo in photos:
+        name = "stdin"
+        if photo.path:
+            is_alone = len(alike[_stem(photo.path, photo.under)]) == 1
+            name = photo.path.stem if is_alone else photo.path.name
+        pairs.append((photo.path, folder / photo.under / (name + suffix)))
     return pairs
 
 
-def _checked(pairs: list[tuple[Path | None, Path]]) -> list[Job]:
-    sources = {p.resolve() for p, _ in pairs if p}
+def _stem(path: Path, under: Path) -> tuple[Path, Path, str]:
+    """The same for photos whose results would have the same name; case does not tell files apart everywhere."""
+    return path.parent, under, path.stem.lower()
+
+
+def _checked(pairs: list[tuple[Path | None, Path]], reads: Iterable[Path]) -> list[Job]:
+    photos = {identity(photo) for photo, _ in pairs if photo}
+    others = {identity(path) for path in reads}
     taken: dict[Path, Path | None] = {}
     jobs = []
     for source, target in pairs:
-        clash = None
-        if target.resolve() in sources:
+        clash, here = None, identity(target)
+        if here in photos:
             clash = f"the result would replace the photo {target}; choose another -o"
+        elif here in others:
+            clash = f"the result would replace {target}, which is read; choose another -o"
         elif target in taken:
             clash = f"{target} is the result of {taken[target]} already; rename one of the photos"
         taken.setdefault(target, source)
         jobs.append(Job(source, target, clash))
     return jobs
+
+
+def read_named(name: str) -> bytes:
+    """The bytes of a file, or of standard input for "-".
+
+    Raises
+    ------
+    InputError
+        As of `read_bytes`.
+    """
+    return sys.stdin.buffer.read(Limits().max_bytes + 1) if name == STANDARD else read_bytes(Path(name))

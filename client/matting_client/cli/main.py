@@ -79,6 +79,12 @@ def main(argv: list[str] | None = None) -> int:
     except MattingError as error:
         print(f"matting {given.command}: {error}", file=sys.stderr)
         return USAGE
+    except OSError as error:
+        if error.filename is None:  # no path that was given
+            raise
+        said = f"{error.filename}: cannot be used ({error.strerror}); check the path"
+        print(f"matting {given.command}: {said}", file=sys.stderr)
+        return USAGE
     except KeyboardInterrupt:
         print(f"matting {given.command}: interrupted", file=sys.stderr)
         return EXIT_CODE
@@ -100,7 +106,7 @@ def _command(name: str, plugins: dict[str, EntryPoint], parser: argparse.Argumen
         return loaded
     if name in APPLICATION:
         parser.error(f"{name} comes with the application: run ./run.sh --setup-only in its folder")
-    return parser.error(f"got the command {name!r}, expected one of {', '.join(['cutout', *sorted(plugins)])}")
+    return parser.error(f"got the command {name!r}, expected one of {', '.join([*COMMANDS, *sorted(plugins)])}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ def add_marks(p: argparse.ArgumentParser) -> None:
     """Add the options."""
     p.add_argument(
         "--mask",
+        type=Path,
         default=None,
         metavar="FILE",
         help="correct the result: white keeps, black removes, grey and transparent leave it; of the photo's shape",
@@ -61,7 +62,7 @@ def read_correction(given: argparse.Namespace, photos: int) -> Correction:
         raise OptionError("--mask, --keep, --remove", f"{photos} photos", "one, which they belong to", "name it")
     mask = None
     if given.mask is not None:
-        mask = cv2.cvtColor(read_photo(Path(given.mask)).on(GREY), cv2.COLOR_RGB2GRAY)
+        mask = cv2.cvtColor(read_photo(given.mask).on(GREY), cv2.COLOR_RGB2GRAY)
     return Correction(mask, tuple(picks), tuple(strokes))
 
 

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 from matting_client.cli.engine import add_engine, open_client
+from matting_client.cli.inputs import read_named
+from matting_client.cli.overwriting import check_target
 from matting_client.cli.parser import Parser
 from matting_client.errors import InputError, OptionError
-from matting_client.imaging.decode import read, read_bytes
+from matting_client.imaging.decode import read
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, encode, write
 from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, limited
 
@@ -31,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
-    add("photo", metavar="FILE", help="a photo")
+    add("photo", metavar="FILE", help="a photo, or - for standard input")
     add("--behind", required=True, type=Path, metavar="FILE", help="a picture of the scene")
     add("-o", "--output", type=Path, default=Path("scene.jpg"), metavar="OUT", help="default: %(default)s")
     add("--x", type=float, default=Scene.x, metavar="0..1", help="where the subject's middle is (default: %(default)s)")
@@ -57,8 +59,9 @@ def main(argv: list[str]) -> int:
     format = FORMAT_OF_SUFFIX.get(given.output.suffix.lower())
     if format is None:
         raise OptionError("-o", given.output, f"a name that ends with {', '.join(FORMAT_OF_SUFFIX)}", option="output")
+    check_target("-o", given.output, [given.photo, given.behind])
     behind = limited(read(given.behind))
-    data = read_bytes(Path(given.photo))
+    data = read_named(given.photo)
     with open_client(given) as client:
         cutout = client.cutout(data, name=given.photo)
     if cutout.is_empty:

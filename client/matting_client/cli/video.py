@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.parser import Parser
 from matting_client.cli.progress import FrameProgress
+from matting_client.cli.video_result import STANDARD, Result, check_output
 from matting_client.client import MattingClient
 from matting_client.errors import MattingError, OptionError
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
@@ -26,10 +27,8 @@ from matting_client.video.pipeline import Plan, render
 from matting_client.video.source import Raw, Source, open_source
 from matting_client.video.still import Still
 from matting_client.video.stream import IN_FLIGHT
-from matting_client.video.writer import ANIMATED, CODECS, AnimatedPicture, Pictures, RawPixels, Writer, check_encoder
+from matting_client.video.writer import ANIMATED, CODECS, AnimatedPicture, Pictures, RawPixels, Writer
 
-STANDARD = "-"
-PATTERN = re.compile(r"[^%]*%0?\d*d[^%]*\.png", re.IGNORECASE)
 EXAMPLES = """examples:
   matting video clip.mp4 -o clip.webm                       VP9 with alpha
   matting video clip.mp4 -o clip.mov                        ProRes 4444, for editing
@@ -106,30 +105,6 @@ def _rate(text: str) -> Fraction:
     return rate
 
 
-def check_output(out: str, *, transparent: bool) -> str:
-    """The kind of result: a container's suffix, "%" for numbered pictures, or "-".
-
-    Raises
-    ------
-    OptionError
-        None of them, or one that cannot be transparent.
-    """
-    suffix = Path(out).suffix.lower()
-    if out == STANDARD:
-        return STANDARD
-    if PATTERN.fullmatch(out):
-        return "%"
-    if suffix not in (*CODECS, *ANIMATED):
-        raise OptionError(f"-o {out}", suffix or "no suffix", ".webm, .mov, .mp4, .gif, .webp, %05d.png, -")
-    if suffix in CODECS:
-        check_encoder(suffix)
-        if transparent and CODECS[suffix].transparent is None:
-            raise OptionError(
-                f"-o {out}", problem=f"{suffix} cannot be transparent", remedy="add --background, or use .webm or .mov"
-            )
-    return suffix
-
-
 def _source(given: argparse.Namespace) -> Source:
     if given.end is not None and given.end <= given.start:
         raise OptionError("--end", f"{float(given.end):g} s", "more than --start")
@@ -145,19 +120,6 @@ def _source(given: argparse.Namespace) -> Source:
     if given.start or given.end is not None:
         raise OptionError("--start, --end", "standard input", "a video file", "cut it first")
     return Raw(sys.stdin.buffer, given.size, given.fps)
-
-
-@dataclass(frozen=True)
-class Result:
-    """Where the frames go: a file, a pattern of names, or standard output."""
-
-    kind: str
-    out: str
-
-    @property
-    def path(self) -> Path:
-        """The file; of a pattern, what its job is called after."""
-        return job.named_after(self.out) if self.kind == "%" else Path(self.out)
 
 
 def _key(given: argparse.Namespace, source: Source) -> dict[str, Any]:
@@ -269,8 +231,7 @@ def main(argv: list[str]) -> int:
         foreground=given.foreground,
     )
     source = _source(given)
-    if result.kind not in (STANDARD, "%") and result.path.resolve() == Path(given.source).resolve():
-        raise OptionError(f"-o {given.output}", problem="would replace the clip itself", remedy="choose another name")
+    result.check([text for text in (given.source, given.background) if text and Path(text).exists()])
     client = open_client(given, for_video=True)
     tune_for_many_photos()
     with Interruption("matting video") as interruption, client:

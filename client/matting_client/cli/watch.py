@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from matting_client.cli.arguments import read_options, shared_parser
-from matting_client.cli.folders import list_folder
-from matting_client.cli.inputs import Found, Job, Photo, plan
+from matting_client.cli.inbox import Inbox
+from matting_client.cli.inputs import DEFAULT_FOLDER, STANDARD, Job
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.outage import Outage
+from matting_client.cli.overwriting import identity
 from matting_client.cli.review import Review
 from matting_client.cli.work import Work
 from matting_client.client import MattingClient
 from matting_client.connection import connect
-from matting_client.errors import MattingError, OptionError, ServerBusy, ServerUnavailable
+from matting_client.errors import MattingError, OptionError, OutputError, ServerBusy, ServerUnavailable
 from matting_client.options import Options
 from matting_client.shop import Template, template
 from matting_client.system import tune_for_many_photos, usable_cores
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
-FAILED = "failed"  # folder within that of the results
-PARTIAL = (".part", ".partial", ".tmp", ".crdownload", ".download")  # names of files that are still being written
+FULL_SECONDS = 10.0  # the same while results cannot be written
 EXAMPLES = """examples:
   matting watch inbox/ -o cutouts/
   matting watch inbox/ -o cutouts/ --recursive --preset product
 
 A photo is taken once it has not changed for --settle seconds. One that fails is moved to OUT/failed/. A photo whose
-result is there, and newer, is not done again. Ctrl-C and SIGTERM end it with nothing half-written; exit code 0.
+result is there, and newer, is not done again. While the server or the folder is gone, or results cannot be written, it
+waits. Ctrl-C and SIGTERM end it with nothing half-written; exit code 0.
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Options of `matting cutout`, and those of watching."""
     result = shared_parser("matting watch", "Cut out every photo that arrives.", EXAMPLES)
+    result.add_argument("files", nargs=1, metavar="FOLDER", help="where photos arrive")
+    result.add_argument(
+        "-o", "--output", default=str(DEFAULT_FOLDER), metavar="OUT", help="folder of the results (default: outputs/)"
+    )
     result.add_argument(
         "--settle", type=float, default=2.0, metavar="SECONDS", help="how long a file must be unchanged"
     )
@@ -45,70 +48,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 @dataclass
-class Inbox:
-    """A folder whose photos are waited for.
+class Troubles:
+    """What keeps photos waiting; each is said once, until it is over."""
 
-    Parameters
-    ----------
-    folder, out : where photos come and results go.
-    settle : seconds that a file must not have changed.
-    """
+    now: set[str] = field(default_factory=set)
 
-    folder: Path
-    out: Path
-    format: str
-    recursive: bool
-    settle: float
-    _seen: dict[Path, tuple[tuple[int, int], float]] = field(default_factory=dict)
-
-    def due(self) -> list[Job]:
-        """Whole photos without a result.
-
-        Raises
-        ------
-        OSError
-            The folder cannot be read.
-        """
-        listing = list_folder(self.folder, self.recursive, self.out)
-        paths = [path for path in listing.photos if path.suffix.lower() not in PARTIAL]
-        self._seen = {path: seen for path, seen in self._seen.items() if path in paths}
-        photos = [Photo(path, path.parent.relative_to(self.folder)) for path in paths]
-        if not photos:
-            return []
-        jobs = plan(Found(photos, single=False, left_out=[]), f"{self.out}/", self.format)
-        return [job for job in jobs if self._is_settled(job.source) and not _is_done(job)]
-
-    def put_aside(self, job: Job) -> Path | None:
-        """Move a photo that failed out of the way; None when it has changed since, and so gets another chance."""
-        assert job.source is not None
-        if not self._is_settled(job.source):
-            return None
-        place = self.out / FAILED / job.source.relative_to(self.folder)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(job.source, place)
-        return place
-
-    def _is_settled(self, path: Path | None) -> bool:
-        """Whether a file has been the same for long enough; by this process's clock, not by the file's."""
-        assert path is not None
-        try:
-            found = path.stat()
-        except OSError:
-            return False
-        state = (found.st_size, found.st_mtime_ns)
-        known = self._seen.get(path)
-        if known is None or known[0] != state:
-            self._seen[path] = state, time.monotonic()
-            return False
-        return time.monotonic() - known[1] >= self.settle
+    def tell(self, kind: str, line: str | None) -> None:
+        """Take note that a kind of trouble is there, with what to say of it, or is over (None)."""
+        if line is None:
+            self.now.discard(kind)
+        elif kind not in self.now:
+            self.now.add(kind)
+            _say(f"{line}, waiting")
 
 
-def _is_done(job: Job) -> bool:
-    assert job.source is not None and job.target is not None
-    try:
-        return job.target.stat().st_mtime_ns >= job.source.stat().st_mtime_ns
-    except OSError:
-        return False
+SERVER, FOLDER, RESULTS = "server", "folder", "results"
 
 
 def work_once(
@@ -118,8 +72,17 @@ def work_once(
     workers: int,
     interruption: Interruption,
     shop: Template | None = None,
+    *,
+    review_above: float | None = None,
+    troubles: Troubles | None = None,
 ) -> bool:
     """Cut out what is due, `workers` photos at once; returns whether the server answered.
+
+    Parameters
+    ----------
+    shop : whose rules the results are held against.
+    review_above : results whose uncertainty is larger are named.
+    troubles : takes note of what photos wait for. While results cannot be written one photo alone is tried.
 
     Raises
     ------
@@ -127,27 +90,72 @@ def work_once(
         The end was asked for.
     """
     outage = Outage(0.0, _say, interruption)
+    troubles = troubles or Troubles()
     review = Review()
     work = Work(client, options, interruption, outage, shop=shop)
-    for job, done in work.through(inbox.due(), workers):
+    try:
+        due = inbox.due()
+    except OSError as error:
+        troubles.tell(FOLDER, f"{error.filename}: the folder cannot be read ({error.strerror})")
+        return True
+    troubles.tell(FOLDER, None)
+    for job, done in work.through(due[:1] if RESULTS in troubles.now else due, workers):
         try:
             outcome = done.result()
         except (ServerBusy, ServerUnavailable):
             continue  # the photo stays for later
+        except OutputError as error:
+            if job.clash:
+                _fail(inbox, job, error)
+            else:
+                troubles.tell(RESULTS, str(error))  # not the photo's fault
         except MattingError as error:
-            place = inbox.put_aside(job)
-            _say(f"{error}" + (f"; moved to {place}" if place else ""))
+            _fail(inbox, job, error)
         else:
             if outcome is None:
                 continue  # interrupted
+            troubles.tell(RESULTS, None)
             _say(f"{job.name}: {job.target}")
+            if review_above is not None and outcome.uncertainty > review_above:
+                _say(f"review {outcome.uncertainty:.4f} {job.name}")
             for note in review.add(job.name, outcome):
                 _say(note)
+    troubles.tell(SERVER, "the server is gone" if outage.is_given_up() else None)
     return not outage.is_given_up()
+
+
+def _fail(inbox: Inbox, job: Job, error: MattingError) -> None:
+    """Name a photo that failed, and move it out of the way."""
+    try:
+        place = inbox.put_aside(job)
+    except OSError as cause:
+        _say(f"{error}; it stays, as it cannot be moved ({cause.strerror})")
+    else:
+        _say(f"{error}" + (f"; moved to {place}" if place else ""))
 
 
 def _say(line: str) -> None:
     print(f"matting watch: {line}", file=sys.stderr, flush=True)
+
+
+def _results(text: str, inbox: Path) -> Path:
+    """The folder of the results, which is made.
+
+    Raises
+    ------
+    OptionError
+        It cannot be, or it is the inbox itself, whose results would arrive as photos.
+    """
+    out = Path(text)
+    if text == STANDARD or identity(out) == identity(inbox):
+        raise OptionError(f"-o {text}", "no folder of its own", "one for the results", "name another", option="output")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"-o {text}", problem=f"cannot be made ({error.strerror})", remedy="name another folder", option="output"
+        ) from None
+    return out
 
 
 def main(argv: list[str]) -> int:
@@ -165,20 +173,27 @@ def main(argv: list[str]) -> int:
         raise OptionError("--settle", given.settle, "0 or more")
     options = read_options(given)
     shop = template(given.template) if given.template else None
-    out = Path(given.output or "outputs")
+    out = _results(given.output, Path(given.files[0]))
     inbox = Inbox(Path(given.files[0]), out, options.format, given.recursive, given.settle)
     tune_for_many_photos()
     workers = given.jobs or min(8, usable_cores() + 2)
     client = connect(given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
-    answered = True
+    troubles = Troubles()
     try:
         with Interruption("matting watch") as interruption, client:
             _say(f"waiting for photos in {inbox.folder}")
             while True:
-                before, answered = answered, work_once(client, inbox, options, workers, interruption, shop)
-                if before and not answered:
-                    _say("the server is gone, waiting")
-                interruption.sleep(LOOK_SECONDS)
+                work_once(
+                    client,
+                    inbox,
+                    options,
+                    workers,
+                    interruption,
+                    shop,
+                    review_above=given.review_above,
+                    troubles=troubles,
+                )
+                interruption.sleep(FULL_SECONDS if RESULTS in troubles.now else LOOK_SECONDS)
                 interruption.check()
     except KeyboardInterrupt:
         return 0

@@ -14,13 +14,14 @@ from matting_client.processing.crop import (
     render_window,
     subject_box,
 )
-from matting_client.processing.doubt import is_empty, most_certain, uncertainty
+from matting_client.processing.doubt import is_empty, uncertainty
 from matting_client.processing.edge import edge_band, erode, feather, fill_inside, threshold
 from matting_client.processing.foreground import estimate_foreground
-from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox
+from matting_client.processing.letterbox import PAD_RGB, Letterbox, inner, letterbox, unletterbox
 from matting_client.processing.refine import refine
 from matting_client.processing.shadow import SHADOWS, lay_under, shadow_of
 from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
+from matting_client.processing.upright import quarters_turned
 
 __all__ = [
     "BACKDROPS",
@@ -44,17 +45,18 @@ __all__ = [
     "estimate_foreground",
     "feather",
     "fill_inside",
+    "inner",
     "is_empty",
     "keep_subjects",
     "lay_under",
     "letterbox",
     "list_subjects",
     "locate",
-    "most_certain",
     "paint_mask",
     "paint_stroke",
     "place_on_canvas",
     "place_window",
+    "quarters_turned",
     "refine",
     "remove_subject",
     "render_window",

@@ -1,12 +1,10 @@
-"""How sure an alpha is of itself, from the alpha alone: which results to look at first, and which way up a photo is.
+"""How sure an alpha is of itself, from the alpha alone: which results to look at first.
 
 An alpha of 0 or 1 is sure and one of 0.5 is not: 4a(1-a) says so for each pixel. Along the outline of hair that is as
 it should be; far from the outline, or in pieces beside the subject, it is a sign of something lost or something added.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -18,8 +16,6 @@ SIDE = 512  # alphas are judged at this longer side, whatever their own
 FAR = 9  # pixels from the outline, at that side
 WEIGHT = 10  # of what is undecided far from the outline, and of pieces beside the subject
 SUBJECT = 64  # alpha above it belongs to the subject for certain
-FLOOR = 1e-4  # keeps the product of two measures from being decided by one that is nearly zero
-SENSIBLE = 0.3  # of the largest subject found: an answer that lost more than the rest is no answer
 
 
 def _small(pha: Alpha) -> Alpha:
@@ -62,21 +58,3 @@ def uncertainty(pha: Alpha) -> float:
 def is_empty(pha: Alpha) -> bool:
     """Whether an alpha (H, W) shows nothing that could be a subject."""
     return not bool((_small(pha) > SUBJECT).any())
-
-
-def _softness(pha: Alpha) -> float:
-    """Undecided pixels for each pixel of outline."""
-    small = _small(pha)
-    return float(_undecided(small).sum()) / (1 + int(_outline(small, 1).sum()))
-
-
-def most_certain(alphas: Sequence[Alpha]) -> int:
-    """Which of several answers to one photo to believe; the first where nothing was found in any.
-
-    Parameters
-    ----------
-    alphas : (H, W) each, of one shape, turned back to how the photo lies.
-    """
-    areas = [float(each.mean()) for each in alphas]
-    sensible = [index for index, area in enumerate(areas) if area >= SENSIBLE * max(areas)]
-    return min(sensible, key=lambda n: (uncertainty(alphas[n]) + FLOOR) * (_softness(alphas[n]) + FLOOR))

@@ -170,7 +170,8 @@ def ground_shadow(pha: Float, bgr: Float, left: int, top: int) -> Float:
     height, width = bgr.shape[:2]
     tall, foot = pha.shape[0], top + pha.shape[0]
     grey = bgr.mean(2)
-    light = float(grey[:, width // 2 :].mean() - grey[:, : width // 2].mean())
+    half = (width + 1) // 2  # of a single column it is the whole: no side is brighter
+    light = float(grey[:, -half:].mean() - grey[:, :half].mean())
     lean = float(np.clip(-8 * light, -MOST_LEAN, MOST_LEAN)) * SHADOW_LENGTH
     # A point h above the foot falls at x + lean h and at SHADOW_LENGTH h behind the foot.
     matrix = np.array([[1, -lean, left + lean * tall], [0, SHADOW_LENGTH, foot - SHADOW_LENGTH * tall]], np.float32)

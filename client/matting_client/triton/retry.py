@@ -12,6 +12,7 @@ from tritonclient.utils import InferenceServerException
 from matting_client.errors import EngineError, ModelError, ServerBusy, ServerUnavailable
 
 BUSY = ("maximum queue size", "timeout expired")  # the batcher refuses, or waited too long
+UNKNOWN = "unknown model"
 RESTRICTED = "protocol is restricted"  # the server wants a token that this client does not have; comes as UNAVAILABLE
 LATE = ("Deadline Exceeded", "DEADLINE_EXCEEDED", "timed out")
 # A server that starts or stops, and a crashed model process that is about to be revived.
@@ -117,7 +118,12 @@ def translate(error: Exception, url: str, model: str) -> EngineError:
         )
         gone.answered = DEAD_STUB in text
         return gone
-    return ModelError(url, problem=f"{model} refused the request: {line}")
+    remedy = ""
+    if UNKNOWN in text:
+        remedy = "choose one that the server has, such as matting_512 or matting_1024"
+    elif "404" in status:
+        remedy = "give the address of Triton, not that of the page"
+    return ModelError(url, problem=f"{model} refused the request: {line}", remedy=remedy)
 
 
 def _temporary(text: str, status: str) -> bool:

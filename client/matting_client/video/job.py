@@ -86,7 +86,8 @@ def begin_encoded(target: Path, clip: Clip) -> Callable[[Path, int], Writer]:
 
 def frames_done(target: Path, key: dict[str, Any]) -> int:
     """Frames of a job that need not be made again."""
-    return sum(len(segment.read_ticks()) for segment in Workplace(target, key).complete())
+    with Workplace(target, key) as workplace:
+        return sum(len(segment.read_ticks()) for segment in workplace.complete())
 
 
 def named_after(pattern: str) -> Path:
@@ -104,9 +105,9 @@ def make_pictures(
     on_frame: Callable[[], None] = lambda: None,
 ) -> None:
     """Make numbered pictures, such as `frames/%05d.png`; parameters and errors as of `make_container`."""
-    workplace = Workplace(named_after(pattern), key)
-    run(workplace, _rendering(engine, plan, in_flight, on_frame), lambda _, first: Pictures(pattern, first))
-    workplace.remove()
+    with Workplace(named_after(pattern), key) as workplace:
+        run(workplace, _rendering(engine, plan, in_flight, on_frame), lambda _, first: Pictures(pattern, first))
+        workplace.remove()
 
 
 def _rendering(engine: Engine, plan: Plan, in_flight: int, on_frame: Callable[[], None]) -> Render:
@@ -146,9 +147,9 @@ def make_container(
     ------
     MattingError
     """
-    workplace = Workplace(target, key)
     clip = plan.source.clip
-    segments = run(workplace, _rendering(engine, plan, in_flight, on_frame), begin_encoded(target, clip))
-    heard = plan.source if sound and isinstance(plan.source, VideoFile) else None
-    assemble(segments, target, clip, heard, workplace.folder)
-    workplace.remove()
+    with Workplace(target, key) as workplace:
+        segments = run(workplace, _rendering(engine, plan, in_flight, on_frame), begin_encoded(target, clip))
+        heard = plan.source if sound and isinstance(plan.source, VideoFile) else None
+        assemble(segments, target, clip, heard, workplace.folder)
+        workplace.remove()

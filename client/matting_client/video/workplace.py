@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from matting_client.errors import OutputError
 
@@ -27,12 +30,17 @@ class Segment:
 
 
 class Workplace:
-    """The folder of a job's segments; another job's remains are removed.
+    """The folder of a job's segments; another job's remains are removed. A context manager, as only one may work there.
 
     Parameters
     ----------
     target : the result.
     key : everything that the bytes depend on.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written, or another process is at work on it.
     """
 
     def __init__(self, target: Path, key: dict[str, Any]) -> None:
@@ -41,14 +49,27 @@ class Workplace:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
         sign = self.folder / "job"
         try:
+            self._place = _locked(self.folder)
             if not sign.is_file() or sign.read_text(encoding="ascii") != digest:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder.mkdir(parents=True)
+                for path in self.folder.iterdir():
+                    path.unlink()
                 sign.write_text(digest, encoding="ascii")
+        except BlockingIOError:
+            raise OutputError(
+                target, problem="another command is at work on it", remedy="wait for it, or choose another -o"
+            ) from None
         except OSError as error:
             raise OutputError(
                 target, problem=f"cannot be written ({error.strerror})", remedy="choose another -o"
             ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._place)  # and with it the lock
 
     def segment(self, number: int) -> Segment:
         """The files of a segment."""
@@ -65,3 +86,27 @@ class Workplace:
     def remove(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _locked(folder: Path) -> int:
+    """The folder, opened and locked for as long as it is open; made where it is missing.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process has it.
+    OSError
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(place), folder.stat()):
+                return place
+        except FileNotFoundError:  # whoever had it has just removed it
+            pass
+        except BaseException:
+            os.close(place)
+            raise
+        os.close(place)

@@ -145,7 +145,7 @@ def test_a_folder_with_good_and_bad_files(matting: RunCommand, photo: Path, tmp_
     (folder / "notes.txt").write_bytes(b"no photo")
     done = matting("cutout", folder, "-o", "out", *LOCAL)
     assert done.returncode == 1
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "a.png.png", "b.png", "c.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg.png", "a.png.png", "b.png", "c.png"]
     first, *lines, last = done.stderr.decode().splitlines()
     assert first == f"matting cutout: {folder}: left out 1 file: notes.txt (no picture)"
     assert last == "matting cutout: 4 done, 2 failed"
@@ -170,7 +170,8 @@ def test_skip_existing_goes_on_where_it_ended(matting: RunCommand, photo: Path, 
     assert again.returncode == 0
     (folder / "1.png").write_bytes(photo.read_bytes())  # would have the result of 1.jpg, and so was never made
     assert matting("cutout", folder, "-o", "out", "--skip-existing", *LOCAL).returncode == 0
-    assert opened(tmp_path / "out" / "1.png.png")[1] == "RGBA"
+    for name in ("1.png.png", "1.jpg.png"):
+        assert opened(tmp_path / "out" / name)[1] == "RGBA"
 
 
 def test_globs_and_jobs(matting: RunCommand, photo: Path, tmp_path: Path) -> None:

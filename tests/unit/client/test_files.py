@@ -87,11 +87,11 @@ def test_standard_input_and_output() -> None:
 
 
 def test_results_with_the_same_name(shop: Path) -> None:
-    """Of one folder the later keeps its suffix; photos of different folders are to be told apart by who names them."""
+    """Of one folder all keep their suffix; photos of different folders are to be told apart by who names them."""
     for name in ("a.jpg", "A.gif"):
         (shop / name).write_bytes(b"x")
     assert targets(plan(["shop"], "out", "png")) == [
-        "out/A.png",
+        "out/A.gif.png",
         "out/a.jpg.png",
         "out/a.png.png",
         "out/b.png",

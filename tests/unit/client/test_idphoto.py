@@ -56,6 +56,14 @@ def test_faces_are_found() -> None:
         assert find_faces(picture) == []
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_photo_that_lies_is_put_upright(quarters: int) -> None:
+    lying = [np.ascontiguousarray(np.rot90(each, quarters)) for each in (data.astronaut(), lit_person()[1])]
+    got, wanted = (id_photo(each, sizes()["one-inch"]).picture for each in (cutout(*lying), cutout()))
+    assert got.shape == wanted.shape
+    assert np.abs(got.astype(int) - wanted).mean() < 2
+
+
 @pytest.mark.parametrize("tilt", [0.0, 9.0, -9.0])
 def test_the_head_is_found_and_levelled(tilt: float) -> None:
 

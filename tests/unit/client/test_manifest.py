@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
-from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, Entry
+import pytest
+from matting_client.errors import OutputError
+from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, Entry, Manifest
 
 from tests.unit.client.conftest import RunCommand
 from tests.unit.client.pictures import astronaut, file_of
@@ -33,7 +36,32 @@ def test_each_photo_has_a_row(matting: RunCommand, tmp_path: Path, local: Path) 
     assert bad["state"] == "failed" and "bad.jpg" in bad["reason"] and bad["file"] == bad["width"] == ""
     assert matting(*command, "--skip-existing").returncode == 1
     assert [row["photo"] for row in rows(tmp_path / "m.csv")].count("in/bad.jpg") == 2
-    assert matting(*command[:-3], "none/m.csv", *LOCAL).returncode == 2
+    assert matting(*command[:-3], "made/m.csv", *LOCAL).returncode == 1
+    assert len(rows(tmp_path / "made" / "m.csv")) == 2
+    assert matting(*command[:-3], "m.csv/no.csv", *LOCAL).returncode == 2
+
+
+def test_a_name_that_is_no_text_has_a_row_and_stops_nothing(matting: RunCommand, tmp_path: Path, local: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in (b"a\xff.jpg", b"b.jpg"):
+        (tmp_path / "in" / os.fsdecode(name)).write_bytes(file_of(astronaut(60, 80), "JPEG"))
+    assert matting("cutout", "in", "-o", "out/", "--manifest", "m.csv", *LOCAL).returncode == 0
+    assert sorted(row["photo"] for row in rows(tmp_path / "m.csv")) == ["in/a\\udcff.jpg", "in/b.jpg"]
+
+
+def test_a_list_that_cannot_be_written_stops_nothing(matting: RunCommand, tmp_path: Path, local: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        (tmp_path / "in" / f"{number}.jpg").write_bytes(file_of(astronaut(60, 80), "JPEG"))
+    done = matting("cutout", "in", "-o", "out/", "--manifest", "/dev/full", *LOCAL)
+    assert done.returncode == 2 and b"/dev/full: cannot be written" in done.stderr  # known before any photo
+    with Manifest(tmp_path / "m.csv") as manifest:
+        assert manifest._file is not None
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, manifest._file.fileno())  # as when the disk has become full
+        os.close(full)
+        with pytest.raises(OutputError, match="cannot be written"):
+            manifest.add(Entry("a.jpg", "done"))
 
 
 def test_no_cell_is_a_formula() -> None:

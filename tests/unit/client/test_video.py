@@ -21,6 +21,7 @@ from matting_client.client import AsyncMattingClient, MattingClient
 from matting_client.engine import Engine
 from matting_client.video import job
 from matting_client.video.reader import VideoFile
+from matting_client.video.workplace import Workplace
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -147,6 +148,17 @@ def test_a_stopped_job_goes_on_with_the_same_bytes(clip: Path, monkeypatch: pyte
     assert run(clip, "-o", "again.webm") == 0
     assert drawn == [0, 4]
     assert Path("again.webm").read_bytes() == Path("whole.webm").read_bytes()
+
+
+def test_two_commands_do_not_work_on_one_result(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second, of other options, would remove what the first has."""
+    with Workplace(Path("out.webm"), {"first": 1}) as first:
+        first.segment(0).video.write_bytes(b"x")
+        assert run(clip, "-o", "out.webm") == 1
+        assert "out.webm: another command is at work on it" in capsys.readouterr().err
+        assert first.segment(0).video.read_bytes() == b"x"
+    assert run(clip, "-o", "out.webm") == 0
+    assert [path.name for path in Path().iterdir()] == ["out.webm"]
 
 
 def test_a_killed_command_goes_on_with_the_same_bytes(environment: dict[str, str], tmp_path: Path) -> None:

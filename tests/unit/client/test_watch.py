@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +16,13 @@ from pathlib import Path
 import pytest
 from matting_client import MattingClient, OptionError, Options, ServerBusy
 from matting_client.cli import watch
+from matting_client.cli.inbox import Inbox
 from matting_client.cli.interruption import Interruption
-from matting_client.cli.watch import Inbox, work_once
+from matting_client.cli.watch import Troubles, work_once
+from matting_client.errors import OutputError
 from matting_client.runtime.local import LocalEngine
-from matting_client.types import Image
+from matting_client.types import Image as Pixels
+from PIL import Image
 
 from tests.unit.client.pictures import astronaut, file_of
 
@@ -82,7 +88,7 @@ def test_what_fails_is_moved_aside_and_named(
 class Full(LocalEngine):
     """As of a server whose queue is full."""
 
-    def infer(self, image: Image) -> Image:
+    def infer(self, image: Pixels) -> Pixels:
         raise ServerBusy("127.0.0.1:1", problem="its queue is full")
 
 
@@ -106,6 +112,101 @@ def test_after_a_restart_only_what_is_new_or_newer_is_done(inbox: Inbox, look: C
     os.utime(inbox.folder / "a.jpg", ns=(later, later))
     again.due()
     assert [job.name for job in again.due()] == [str(inbox.folder / "a.jpg")]
+
+
+def test_another_photo_of_the_same_name_replaces_none(inbox: Inbox, look: Callable[[], bool]) -> None:
+    for size in (100, 200):
+        (inbox.folder / "a.jpg").write_bytes(PHOTO[:size])
+        look()
+        look()
+    failed = inbox.out / "failed"
+    assert {path.name: path.stat().st_size for path in failed.iterdir()} == {"a.jpg": 100, "a-2.jpg": 200}
+
+
+def test_photos_of_one_stem_have_results_of_their_own(inbox: Inbox, look: Callable[[], bool]) -> None:
+    """Also one that is older than the result of the other, as copies from a card are."""
+    (inbox.folder / "a.png").write_bytes(file_of(astronaut(30, 30), "PNG"))
+    look()
+    look()
+    assert [path.name for path in inbox.out.iterdir()] == ["a.png"]
+    (inbox.folder / "a.jpg").write_bytes(PHOTO)
+    os.utime(inbox.folder / "a.jpg", ns=(10**18, 10**18))
+    look()
+    look()
+    assert {path.name for path in inbox.out.iterdir()} == {"a.png", "a.png.png", "a.jpg.png"}
+    with Image.open(inbox.out / "a.jpg.png") as picture:
+        assert picture.size == (60, 40)
+
+
+def test_while_results_cannot_be_written_photos_stay(
+    inbox: Inbox, look: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OutputError(path, problem="No space left on device")
+
+    for name in ("a.jpg", "b.jpg"):
+        (inbox.folder / name).write_bytes(PHOTO)
+    troubles = Troubles()
+    with MattingClient(LocalEngine()) as client:
+        monkeypatch.setattr("matting_client.cli.work.write", full)
+        for _ in range(3):
+            work_once(client, inbox, Options(), 2, Interruption(), troubles=troubles)
+        assert sorted(path.name for path in inbox.folder.iterdir()) == ["a.jpg", "b.jpg"] and not inbox.out.exists()
+        assert capsys.readouterr().err.count("waiting") == 1
+        monkeypatch.undo()
+        monkeypatch.setenv("MATTING_MODEL_REPOSITORY", "")
+        for _ in range(2):
+            work_once(client, inbox, Options(), 2, Interruption(), troubles=troubles)
+    assert sorted(path.name for path in inbox.out.iterdir()) == ["a.png", "b.png"]
+
+
+def test_a_photo_that_cannot_be_moved_stays_whole_and_is_not_tried_again(
+    inbox: Inbox, look: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(source: Path, target: Path) -> None:  # as a move to another disk that is full
+        Path(target).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(shutil, "move", breaks)
+    (inbox.folder / "a.jpg").write_bytes(PHOTO[:300])
+    for _ in range(4):
+        look()
+    assert (inbox.folder / "a.jpg").read_bytes() == PHOTO[:300]
+    assert not [path for path in inbox.out.rglob("*") if path.is_file()]
+    assert capsys.readouterr().err.count("it stays, as it cannot be moved (No space left on device)") == 1
+
+
+def test_a_folder_that_goes_away_is_waited_for(inbox: Inbox, local: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    troubles = Troubles()
+    away = inbox.folder.with_name("away")
+    inbox.folder.rename(away)
+    with MattingClient(LocalEngine()) as client:
+        for _ in range(3):
+            work_once(client, inbox, Options(), 2, Interruption(), troubles=troubles)
+        assert capsys.readouterr().err.count("the folder cannot be read") == 1
+        away.rename(inbox.folder)
+        (inbox.folder / "a.jpg").write_bytes(PHOTO)
+        for _ in range(2):
+            work_once(client, inbox, Options(), 2, Interruption(), troubles=troubles)
+    assert (inbox.out / "a.png").is_file()
+
+
+def test_doubtful_results_are_named(inbox: Inbox, local: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (inbox.folder / "a.jpg").write_bytes(PHOTO)
+    with MattingClient(LocalEngine()) as client:
+        for _ in range(2):
+            work_once(client, inbox, Options(), 2, Interruption(), review_above=0.0)
+    assert re.search(r"review \d\.\d{4} .*a\.jpg", capsys.readouterr().err)
+
+
+def test_results_need_a_folder_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "file").write_text("x")
+    for out in (tmp_path, tmp_path / "link", "-"):
+        with pytest.raises(OptionError, match="got no folder of its own"):
+            watch.main([str(tmp_path), "-o", str(out), "--engine", "local"])
+    with pytest.raises(OptionError, match="cannot be made"):
+        watch.main([str(tmp_path), "-o", str(tmp_path / "file" / "x"), "--engine", "local"])
 
 
 def test_wrong_usage(tmp_path: Path) -> None:

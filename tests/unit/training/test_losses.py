@@ -15,6 +15,7 @@ from matting_training.losses import (
     matting_loss,
     side_loss,
 )
+from matting_training.plots import loss_names
 
 ALL = torch.ones(1, 1, 1, 1, dtype=torch.bool)
 
@@ -117,3 +118,11 @@ def test_gradient_loss_is_of_exact_alphas_alone() -> None:
 
 def test_gradient_loss_without_an_edge_is_nothing() -> None:
     assert float(gradient_loss(torch.rand(1, 1, 32, 32), torch.zeros(1, 1, 32, 32), ALL)) == 0
+
+
+def test_every_loss_is_plotted() -> None:
+    pha = torch.rand(1, 1, 64, 64)
+    batch = {"pha": pha, "fgr": torch.rand(1, 3, 64, 64), "bgr": torch.rand(1, 3, 64, 64), "composite": ALL}
+    whole = matting_loss(pha, [pha], batch)
+    rows = [{"seen": 8, **whole, "waiting": 0.1, "val_a/MAD": 0.1}, {"seen": 16, **whole, "deep": 0.2}]
+    assert loss_names(rows) == [*whole, "deep"]

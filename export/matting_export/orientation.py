@@ -1,0 +1,63 @@
+"""The network that tells which way up a photo is, as ONNX: `python -m matting_export.orientation WEIGHTS`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matting_client
+import numpy as np
+import onnx
+import torch
+from matting_training.orientation import SIDE, OrientationNet, load
+from onnx import numpy_helper
+from torch import nn
+
+from matting_export.graph import store_weights_as_half, strip
+
+OPSET = 18  # the oldest that torch writes
+PUBLISHED = Path(matting_client.__file__).parent / "weights" / "orientation.onnx"
+
+
+def write(model: OrientationNet, path: Path) -> None:
+    """The network and a softmax, `photo` (1, 3, 128, 128) to `quarters` (1, 4), its weights rounded to fp16."""
+    program = torch.onnx.export(
+        nn.Sequential(model, nn.Softmax(1)).eval(),
+        (torch.zeros(1, 3, SIDE, SIDE),),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["photo"],
+        output_names=["quarters"],
+        verbose=False,
+    )
+    assert program is not None
+    proto: onnx.ModelProto = program.model_proto
+    round_weights(proto)
+    strip(proto)
+    part = path.with_suffix(".part")
+    onnx.save(proto, part)
+    part.replace(path)
+
+
+def round_weights(proto: onnx.ModelProto) -> None:
+    """Round weights, into which batch norms are folded by now, to fp16, and keep them as that, in place."""
+    for tensor in proto.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        rounded = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(rounded, tensor.name))
+    store_weights_as_half(proto)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser("python -m matting_export.orientation", description=__doc__)
+    parser.add_argument("weights", type=Path, help="orientation.safetensors of matting_training.orientation")
+    parser.add_argument("-o", "--output", type=Path, default=PUBLISHED, help="(default: the client's)")
+    given = parser.parse_args()
+    write(load(given.weights), given.output)
+    print(f"wrote {given.output}")
+
+
+if __name__ == "__main__":
+    main()
