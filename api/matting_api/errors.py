@@ -63,12 +63,12 @@ def response(request: Request, error: ApiError) -> JSONResponse:
     return JSONResponse(body(error.code, error.title, error.detail), error.status, error.headers)
 
 
-def of_storage(error: OSError) -> ApiError:
-    """The answer where a temporary file cannot be written."""
+def of_storage(error: OSError, place: str = "the server's temporary folder") -> ApiError:
+    """The answer where a file cannot be written at a `place` of the server's."""
     if error.errno in _FULL:
-        detail = "the server's temporary folder is full; try again later"
+        detail = f"{place} is full; try again later"
         return ApiError(507, "insufficient_storage", "Insufficient storage", detail, _LATER)
-    detail = "the server's temporary folder cannot be used; its log says why"
+    detail = f"{place} cannot be used; the server's log says why"
     return ApiError(503, "storage_unavailable", "Storage unavailable", detail, _LATER)
 
 

@@ -12,7 +12,7 @@ from matting_client.cli.parser import Parser
 from matting_client.imaging.decode import read_bytes
 
 from matting_api.errors import ApiError
-from matting_api.samples import Sample, SampleBox
+from matting_api.samples import BoxUnusable, Sample, SampleBox, unusable_folder
 
 VARIABLE = "MATTING_API_SAMPLES"  # the server's, whose box it is
 EXAMPLES = """\
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     Raises
     ------
     OptionError
-        Wrong usage.
+        Wrong usage; the folder of the box cannot be written to.
     InputError
         A result or a correction cannot be read.
     """
@@ -74,6 +74,9 @@ def main(argv: list[str]) -> int:
     for photo in given.photos:
         try:
             print(given.samples / box.keep(Sample(read_bytes(photo), photo.name, given.tag, **beside)))
+        except BoxUnusable as error:
+            reason = getattr(error.__cause__, "strerror", None) or "cannot be written to"
+            raise unusable_folder(given.samples, reason) from None
         except (MattingError, ApiError) as error:
             reason = f"{photo}: {error.detail}" if isinstance(error, ApiError) else error
             print(f"matting improve: {reason}", file=sys.stderr)

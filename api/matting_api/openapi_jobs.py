@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matting_api.openapi import ERRORS, PICTURE, error_answer, object_schema
 from matting_api.openapi_fields import FLAG, OF_OURS, TEXT, Json, choice_field, text_field
-from matting_api.request.parameters import CUTOUT_FIELDS
+from matting_api.request.jobs import FIELDS
 
 _CLIP: Json = {
     "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
@@ -69,6 +69,7 @@ _JOB: Json = {
     "photos": 40,
     "done": 12,
     "failed": 1,
+    "empty": 2,
     "seconds_left": 9.5,
     "result": None,
 }
@@ -76,11 +77,12 @@ _NO_JOB = error_answer("No such job, or its time is over.", "not_found", "got an
 
 
 def _job(about: str) -> Json:
+    about += " done counts the photos that are finished: failed ones, and empty ones in which nothing was found, too."
     return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _JOB}}}
 
 
 _JOB_FIELDS: Json = {
-    **{name: OF_OURS[name] for name in CUTOUT_FIELDS},
+    **{name: OF_OURS[name] for name in FIELDS},
     "target": text_field("Where results go, in a bucket that the server may use; else into a ZIP.", "s3://results/may"),
     "webhook": text_field("Told when the job is over, where the server allows it.", "https://example.com/done"),
 }
@@ -122,12 +124,23 @@ JOBS: Json = {
     },
 }
 JOBS_STATE: Json = {"responses": {"200": _job("How far it is."), "404": _NO_JOB, **_LIMITS}}
+_TOLD: Json = {
+    "photo": TEXT,
+    "file": {**TEXT, "description": "Its result; or there is an error."},
+    "found": {**FLAG, "description": "false: nothing was found, the result is empty."},
+    "uncertainty": {"type": "number", "description": "How doubtful the result is."},
+    "width": {"type": "integer"},
+    "height": {"type": "integer"},
+    "warnings": {"type": "array", "items": TEXT, "description": "As of X-Warning; left out where there are none."},
+    "error": {"type": "object", "description": "title, code and detail."},
+}
+_LIST: Json = {"type": "array", "items": object_schema(_TOLD, "photo")}
 JOBS_RESULT: Json = {
     "responses": {
         "200": {
             "description": "A ZIP of the results, and results.json, which says what came of each photo; where results "
             "went to a bucket, results.json alone.",
-            "content": {"application/zip": PICTURE, "application/json": {"schema": {"type": "array"}}},
+            "content": {"application/zip": PICTURE, "application/json": {"schema": _LIST}},
         },
         "404": _NO_JOB,
         "409": error_answer("It is not done.", "not_ready", "got a job that is working, expected done; ask again"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_client import Limits, shared_folders
+from matting_client import Limits, OptionError, shared_folders
 from matting_client.imaging.decode import decode
 
 from matting_api.errors import ApiError, bad_request, of_storage
@@ -17,6 +18,10 @@ from matting_api.errors import ApiError, bad_request, of_storage
 MOST_SAMPLES = 10_000
 MOST_BYTES = 20 * 2**30
 NOTE = "sample.json"
+
+
+class BoxUnusable(ApiError):
+    """The folder of the box cannot be written to; its cause is the OSError."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,10 +52,16 @@ class SampleBox:
     ----------
     folder : made when the first sample comes.
     limits : largest photo.
+
+    Raises
+    ------
+    OptionError
+        The folder cannot be made or written to.
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._folder, self._limits = folder, limits
+        _check(folder)
 
     def keep(self, sample: Sample) -> str:
         """Keep a sample; returns its id. Blocks.
@@ -60,7 +71,9 @@ class SampleBox:
         InputError
             A picture is none.
         ApiError
-            400: the correction has another size than the photo. 507: the box is full, or the disk is.
+            400: the correction has another size than the photo. 507: the box is full.
+        BoxUnusable
+            The disk is full, or the folder cannot be written to any more.
         """
         name = sample.name[:200]
         height, width = decode(sample.photo, name, self._limits).shape[:2]
@@ -83,7 +96,7 @@ class SampleBox:
             new.rename(self._folder / identity)  # when it is whole, so that there is never half a sample
         except OSError as error:
             shutil.rmtree(new, ignore_errors=True)
-            raise of_storage(error) from None
+            raise _unusable(error) from error
         return identity
 
     def _check_correction(self, correction: bytes, height: int, width: int) -> None:
@@ -99,3 +112,22 @@ class SampleBox:
         if samples >= MOST_SAMPLES or held + size > MOST_BYTES:
             detail = f"got the {samples + 1}th sample, and the box of samples is full; empty it"
             raise ApiError(507, "insufficient_storage", "Insufficient storage", detail)
+
+
+def unusable_folder(folder: Path, reason: str) -> OptionError:
+    """The error of a folder that no box can be, for `reason`."""
+    return OptionError("--samples", f"{folder} ({reason})", "a folder that can be written to", "name another")
+
+
+def _check(folder: Path) -> None:
+    """Raise an OptionError where a folder can hold nothing; one that is not there yet is made later."""
+    nearest = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        raise unusable_folder(folder, "no folder" if nearest == folder else f"{nearest} is no folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise unusable_folder(folder, f"{nearest} cannot be written to by user {os.getuid()}")
+
+
+def _unusable(error: OSError) -> BoxUnusable:
+    answer = of_storage(error, "the box of samples")
+    return BoxUnusable(answer.status, answer.code, answer.title, answer.detail, answer.headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,10 +19,11 @@ from matting_api.errors import ApiError
 from matting_api.middleware.guesses import Guesses
 from matting_api.middleware.logins import Logins
 from matting_api.model_client import Service
-from matting_api.samples import Sample, SampleBox
+from matting_api.samples import BoxUnusable, Sample, SampleBox
 from matting_api.settings import Settings
 
 TAG = "page"  # of samples that came from there
+log = logging.getLogger("page")
 
 
 def create_site(settings: Settings, folder: Path) -> ASGIApp:
@@ -70,6 +72,8 @@ def _sample_keeper(settings: Settings) -> KeepSample | None:
         try:
             box.keep(Sample(photo, name, TAG, correction=correction))
         except ApiError as error:
+            if isinstance(error, BoxUnusable):
+                log.error("box of samples: %s", error.__cause__)
             raise NoRoom("sample", problem=error.detail) from None
 
     return keep

@@ -16,9 +16,22 @@ from matting_ui.filenames import portable, unique
 from matting_api.errors import ApiError, as_reason, bad_request
 from matting_api.jobs.buckets import BucketUnavailable, TargetFailed
 from matting_api.jobs.job import Cancelled, Job
-from matting_api.jobs.results import RESULTS, Target, finished, keep_failure, open_target, outcomes, told_of
+from matting_api.jobs.results import (
+    EMPTY,
+    FACTS,
+    RESULTS,
+    Target,
+    drop_facts,
+    finished,
+    keep_facts,
+    keep_failure,
+    open_target,
+    outcomes,
+    told_of,
+)
 from matting_api.jobs.sources import SOURCE, Elsewhere, Read, open_source, stem_of
 from matting_api.request.parameters import Asked, read_cutout
+from matting_api.routes.answer import Facts
 
 MOST_JOBS = 20
 MOST_PHOTOS = 10_000
@@ -31,9 +44,9 @@ Got = TypeVar("Got")
 
 
 class Make(Protocol):
-    """Makes a result of a photo's bytes, its name and what was asked for."""
+    """Makes a result of a photo's bytes, its name and what was asked for, and tells of it."""
 
-    def __call__(self, photo: bytes, name: str, asked: Asked) -> bytes: ...
+    def __call__(self, photo: bytes, name: str, asked: Asked) -> tuple[bytes, Facts]: ...
 
 
 def check_count(count: int) -> None:
@@ -66,6 +79,7 @@ def work(job: Job, make: Make, elsewhere: Elsewhere, most_bytes: int, workers: i
     ending = f"-cutout{SUFFIX_OF_FORMAT[asked.options.format]}"
     files = unique(portable(stem_of(job, name), ending) for name in names)
     (job.folder / RESULTS).mkdir(exist_ok=True)
+    (job.folder / FACTS).mkdir(exist_ok=True)
     (job.folder / BEGUN).mkdir(exist_ok=True)
     target = open_target(job, elsewhere)
     with open_source(job, elsewhere, most_bytes) as read:
@@ -102,12 +116,12 @@ class _Bench:
                 return False
             _note_begin(begun, self.job.order["names"][number])
             self._cut_out(number)
-        except Cancelled:
+        except (Cancelled, TargetFailed) as error:
             begun.unlink(missing_ok=True)  # it did not end the process
+            drop_facts(self.job, number)
+            if isinstance(error, TargetFailed):
+                raise
             return False
-        except TargetFailed:
-            begun.unlink(missing_ok=True)
-            raise
         except Exception as error:  # one photo stops nothing
             keep_failure(self.job, number, as_reason(error))
         begun.unlink(missing_ok=True)
@@ -115,8 +129,9 @@ class _Bench:
 
     def _cut_out(self, number: int) -> None:
         name = self.job.order["names"][number]
-        photo = _patiently(self.job, lambda: self.read(name))
-        result = _patiently(self.job, lambda: self.make(photo, name, asked=self.asked))
+        photo = _patiently(self.job, lambda: self.read(number))
+        result, facts = _patiently(self.job, lambda: self.make(photo, name, asked=self.asked))
+        keep_facts(self.job, number, facts)
         _patiently(self.job, lambda: self.target.keep(number, self.files[number], result))
 
 
@@ -169,9 +184,12 @@ def _patiently(job: Job, step: Callable[[], Got]) -> Got:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what nobody fetches; failures stay, which are counted."""
+    """Remove what nobody fetches; failures and what tells of empty results stay, which are counted."""
     (folder / SOURCE).unlink(missing_ok=True)
     shutil.rmtree(folder / BEGUN)
     for path in (folder / RESULTS).iterdir():
         if path.suffix != ".json":
+            path.unlink()
+    for path in (folder / FACTS).iterdir():
+        if path.suffix != EMPTY:
             path.unlink()

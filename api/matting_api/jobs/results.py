@@ -1,7 +1,8 @@
 """Where the results of a job go: into a ZIP, or into a bucket, with a list of what came of each photo.
 
 Every photo's outcome is a file that appears when it is whole, named by the photo's number: a result, the JSON of an
-error, or nothing but a mark where the result itself lies in a bucket.
+error, or nothing but a mark where the result itself lies in a bucket. What is told of a result beside its file lies in
+a folder of its own, and is there before the outcome is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import json
 import logging
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,9 +22,12 @@ from matting_api.errors import of_storage
 from matting_api.jobs.buckets import Buckets, Place
 from matting_api.jobs.job import Job
 from matting_api.jobs.sources import Elsewhere, need_buckets
+from matting_api.routes.answer import Facts
 
 RESULTS, ARCHIVE, LIST = "results", "results.zip", "results.json"
 IN_BUCKET = ".put"  # ending of the mark
+FACTS = "facts"
+FOUND, EMPTY = ".found", ".empty"  # endings of what is told of a result; the empty ones are counted by it
 log = logging.getLogger("jobs")
 
 
@@ -66,13 +70,31 @@ def failures(job: Job) -> int:
     return sum(1 for _ in (job.folder / RESULTS).glob("*.json"))
 
 
+def empties(job: Job) -> int:
+    """In how many photos nothing was found so far."""
+    return sum(1 for _ in (job.folder / FACTS).glob(f"*{EMPTY}"))
+
+
+def keep_facts(job: Job, number: int, facts: Facts) -> None:
+    """Write down what is told of a photo's result, before the result itself."""
+    drop_facts(job, number)  # of an attempt that a kill ended
+    _write(_facts_file(job, number, FOUND if facts.found else EMPTY), json.dumps(asdict(facts)).encode())
+
+
+def drop_facts(job: Job, number: int) -> None:
+    """Forget what is told of a photo that has no result."""
+    for ending in (FOUND, EMPTY):
+        _facts_file(job, number, ending).unlink(missing_ok=True)
+
+
 def keep_failure(job: Job, number: int, reason: dict[str, str]) -> None:
     """Write down why there is no result of a photo."""
+    drop_facts(job, number)
     write(job.folder / RESULTS / f"{number:06}.json", json.dumps(reason).encode())
 
 
 def told_of(job: Job, files: list[str]) -> list[dict[str, Any]]:
-    """What came of each photo, in their order: the name among `files`, or an error."""
+    """What came of each photo, in their order: the name among `files` and the facts, or an error."""
     found = outcomes(job)
     told: list[dict[str, Any]] = []
     for number, (photo, file) in enumerate(zip(job.order["names"], files, strict=True)):
@@ -80,8 +102,22 @@ def told_of(job: Job, files: list[str]) -> list[dict[str, Any]]:
         if path.suffix == ".json":
             told.append({"photo": photo, "error": json.loads(path.read_bytes())})
         else:
-            told.append({"photo": photo, "file": file})
+            told.append({"photo": photo, "file": file, **_facts(job, number)})
     return told
+
+
+def _facts(job: Job, number: int) -> dict[str, Any]:
+    """What is told of a photo's result; nothing where an earlier version of this program made it."""
+    for ending in (FOUND, EMPTY):
+        path = _facts_file(job, number, ending)
+        if path.exists():
+            told: dict[str, Any] = json.loads(path.read_bytes())
+            return {name: value for name, value in told.items() if name != "warnings" or value}
+    return {}
+
+
+def _facts_file(job: Job, number: int, ending: str) -> Path:
+    return job.folder / FACTS / f"{number:06}{ending}"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from matting_api.jobs.webhooks import Webhooks
 from matting_api.model_client import Service
 from matting_api.request.fetch import Fetcher
 from matting_api.request.parameters import Asked
-from matting_api.routes.answer import Beside, produce
+from matting_api.routes.answer import Beside, Facts, facts_of, produce
 from matting_api.routes.jobs import PHOTOS
 from matting_api.settings import Settings
 
@@ -46,11 +46,11 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         webhooks = Webhooks(folder / "webhooks", settings.webhook_secret, fetcher)
         service.close_with(webhooks.close)
 
-    def make(photo: bytes, name: str, asked: Asked, job: str) -> bytes:
+    def make(photo: bytes, name: str, asked: Asked, job: str) -> tuple[bytes, Facts]:
         with service.traced("job photo", **{JOB: job}) as note:
-            result = produce(service, (photo, name), Beside(), asked)[1]
+            cutout, result = produce(service, (photo, name), Beside(), asked)
             note(result.timings)
-        return result.data
+            return result.data, facts_of(cutout, result, asked)
 
     def work_on_photos(job: Job) -> None:
         photos.work(

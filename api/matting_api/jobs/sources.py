@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ from matting_api.jobs.job import Job
 from matting_api.request.fetch import Fetcher
 
 SOURCE = "source.zip"
-Read = Callable[[str], bytes]
+Read = Callable[[int], bytes]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def list_archive(path: Path, most_bytes: int) -> list[str]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [each for each in archive.infolist() if _is_photo(each)]
+            entries = _photos(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         raise bad_request("invalid_archive", "Invalid archive", "archive: got no readable ZIP; pack it again") from None
     for each in entries:
@@ -56,15 +55,18 @@ def list_archive(path: Path, most_bytes: int) -> list[str]:
 
 @contextmanager
 def open_source(job: Job, elsewhere: Elsewhere, most_bytes: int) -> Iterator[Read]:
-    """Open what a job's photos come from; yields what reads one by its name, from several threads at once."""
+    """Open what a job's photos come from; yields what reads one by its number, from several threads at once."""
+    names: list[str] = job.order["names"]
     if place := job.order.get("bucket"):
         buckets = need_buckets(elsewhere, "bucket")
-        yield partial(buckets.read, buckets.check(place, "bucket"), most_bytes=most_bytes)
+        below = buckets.check(place, "bucket")
+        yield lambda number: buckets.read(below, names[number], most_bytes)
     elif job.order["by_address"]:
-        yield partial(_fetched, elsewhere.fetcher)
+        yield lambda number: _fetched(elsewhere.fetcher, names[number])
     else:
         with zipfile.ZipFile(job.folder / SOURCE) as archive:
-            yield partial(_unpacked, archive, most_bytes)
+            entries = _photos(archive)  # not by their names, which several may share
+            yield lambda number: _unpacked(archive, entries[number], most_bytes)
 
 
 def need_buckets(elsewhere: Elsewhere, field: str) -> Buckets:
@@ -95,9 +97,10 @@ def _fetched(fetcher: Fetcher | None, address: str) -> bytes:
     return asyncio.run(fetch())
 
 
-def _unpacked(archive: zipfile.ZipFile, most_bytes: int, name: str) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most_bytes: int) -> bytes:
+    name = entry.filename
     try:
-        with archive.open(name) as file:
+        with archive.open(entry) as file:
             data = file.read(most_bytes + 1)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError):
         raise bad_request(
@@ -106,6 +109,11 @@ def _unpacked(archive: zipfile.ZipFile, most_bytes: int, name: str) -> bytes:
     if len(data) > most_bytes:  # whatever the archive's list says
         raise too_large(name, most_bytes)
     return data
+
+
+def _photos(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The photos of a ZIP, in its order."""
+    return [each for each in archive.infolist() if _is_photo(each)]
 
 
 def _is_photo(entry: zipfile.ZipInfo) -> bool:

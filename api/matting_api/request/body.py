@@ -181,10 +181,15 @@ async def _from_part(part: Part) -> tuple[str, Source | str]:
     if is_file and name not in (*PHOTO, *BACKGROUND, *FILES):
         detail = f"{name[:50]}: got a file, expected {' and '.join(FILES)} as the only ones"
         raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
+    return name, await read_text(part)
+
+
+async def read_text(part: Part) -> str:
+    """The text of a part that is no file. Raises ApiError where it is too long."""
     if part.size > MAX_FIELD_BYTES:
-        detail = f"{name[:50]}: got {part.size} bytes, expected at most {MAX_FIELD_BYTES}"
+        detail = f"{part.name[:50]}: got {part.size} bytes, expected at most {MAX_FIELD_BYTES}"
         raise bad_request("invalid_parameter", "Parameter too long", detail)
-    return name, (await part.file.read()).decode("utf-8", "replace")
+    return (await part.file.read()).decode("utf-8", "replace")
 
 
 async def _from_body(stream: AsyncIterator[bytes], opened: AsyncExitStack) -> list[tuple[str, Source | str]]:
@@ -242,9 +247,7 @@ def _from_json(data: bytes) -> list[tuple[str, Source | str]]:
     except (ValueError, RecursionError):
         raise bad_request("invalid_json", "Invalid JSON", "got a body that is no JSON, expected an object") from None
     if not isinstance(found, dict):
-        raise bad_request(
-            "invalid_json", "Invalid JSON", f"got {type(found).__name__}, expected an object of parameters"
-        )
+        raise bad_request("invalid_json", "Invalid JSON", f"got {kind_of(found)}, expected an object of parameters")
     return [(key, _text(key, value)) for key, value in found.items() if value is not None]
 
 
@@ -253,9 +256,13 @@ def _text(key: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise bad_request(
-        "invalid_parameter", "Invalid parameter", f"{key[:50]}: got {type(value).__name__}, expected a text"
-    )
+    raise bad_request("invalid_parameter", "Invalid parameter", f"{key[:50]}: got {kind_of(value)}, expected a text")
+
+
+def kind_of(value: Any) -> str:
+    """What JSON calls a value of it."""
+    kinds = {type(None): "null", bool: "a truth", str: "a text", list: "an array", dict: "an object"}
+    return kinds.get(type(value), "a number")
 
 
 def _decode(data: bytes) -> bytes:

@@ -226,9 +226,12 @@ def _mark(point: Any) -> Pick | Stroke:
     """A subject to keep or remove, or with a radius a dab of a brush."""
     expected = "x, y, keep (true or false) and perhaps a radius, in pixels of the photo"
     if not isinstance(point, dict) or point.keys() - {"radius"} != {"x", "y", "keep"}:
-        raise invalid("points", f"points: got {str(point)[:100]!r}, expected {expected}")
+        raise invalid("points", f"points: got {json.dumps(point)[:100]}, expected {expected}")
     if not isinstance(point["keep"], bool):
-        raise invalid("points", f"points: got keep {str(point['keep'])[:50]!r}, expected true or false")
+        raise invalid("points", f"points: got keep {json.dumps(point['keep'])[:50]}, expected true or false")
+    for name in point.keys() - {"keep"}:
+        if isinstance(point[name], bool) or not isinstance(point[name], int | float):
+            raise invalid("points", f"points: got {name} {json.dumps(point[name])[:50]}, expected a number of pixels")
     try:
         if "radius" in point:
             return Stroke(point["keep"], ((point["x"], point["y"]),), point["radius"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from anyio import to_thread
@@ -14,8 +15,9 @@ from matting_api.errors import ApiError
 from matting_api.middleware.rate_limit import Allowance
 from matting_api.paths import ACCOUNT, IMPROVE
 from matting_api.request.body import CORRECTION, RESULT, read_form
-from matting_api.samples import Sample, SampleBox
+from matting_api.samples import BoxUnusable, Sample, SampleBox
 
+log = logging.getLogger("api")
 UNLIMITED = 1_000_000  # credits to show where there is no quota: programs refuse to start at 0
 
 
@@ -52,7 +54,11 @@ def router(quota: Allowance, box: SampleBox | None, body_limit: Callable[[str, H
                 result=read.get(RESULT),
                 correction=read.get(CORRECTION),
             )
-            kept = await to_thread.run_sync(box.keep, sample)
+            try:
+                kept = await to_thread.run_sync(box.keep, sample)
+            except BoxUnusable as error:
+                log.error("box of samples: %s", error.__cause__)
+                raise
         return JSONResponse({"id": kept})
 
     return routes

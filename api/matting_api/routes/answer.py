@@ -11,7 +11,9 @@ from pathlib import PurePath
 import cv2
 import numpy as np
 from fastapi.responses import JSONResponse, Response
+from matting_client import OptionError
 from matting_client.budget import room_for
+from matting_client.correction import Correction
 from matting_client.cutout import Cutout
 from matting_client.files import Encoded
 from matting_client.idphoto import IdAsked
@@ -26,6 +28,7 @@ from matting_client.types import Alpha, Image
 from matting_api.errors import bad_request
 from matting_api.model_client import Service
 from matting_api.request.accept import wants_json
+from matting_api.request.fields import invalid
 from matting_api.request.parameters import Asked
 
 SUFFIXES = {
@@ -44,6 +47,25 @@ class Result:
     pha: Alpha
     timings: Timings
     notes: tuple[str, ...] = ()  # what to be warned of
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is told of a result beside its file: in the headers of an answer, in the list of a job.
+
+    Attributes
+    ----------
+    found : False where there is no subject, and the result is empty.
+    uncertainty : how doubtful the result is, see `Cutout.uncertainty`; to four places.
+    width, height : of the result, in pixels.
+    warnings : what the caller should know, a sentence each.
+    """
+
+    found: bool
+    uncertainty: float
+    width: int
+    height: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,8 +91,7 @@ def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: A
     with room_for(*photo, limits):
         cutout = service.cutout(photo[0], asked.options, photo[1], asked.model)
         if mask is not None or asked.correction:
-            marks = asked.correction
-            cutout = cutout.corrected(mask, picks=marks.picks, strokes=marks.strokes)
+            cutout = _corrected(cutout, mask, asked.correction)
         if asked.must_find and cutout.is_empty:
             detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
             raise bad_request("unknown_foreground", "Could not identify foreground in image", detail)
@@ -78,6 +99,13 @@ def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: A
     service.metrics.spent(result.timings.since(cutout.seconds))
     service.keep(result.data, PurePath(photo[1]).stem, _ending(asked, result.media_type))
     return cutout, result
+
+
+def facts_of(cutout: Cutout, result: Result, asked: Asked) -> Facts:
+    """What is told of a result of `produce`."""
+    height, width = result.pha.shape
+    warnings = (*cutout.origin.notes, *result.notes, *_broken(cutout, result, asked))
+    return Facts(not cutout.is_empty, round(cutout.uncertainty, 4), width, height, warnings)
 
 
 def answer(
@@ -109,24 +137,32 @@ def answer(
     foreground = _foreground(result.pha)
     response = _with_body(result, foreground, accept)
     timing = (f"{step};dur={1000 * spent:.1f}" for step, spent in {"wait": waited, **result.timings}.items())
-    height, width = result.pha.shape
+    facts = facts_of(cutout, result, asked)
     response.headers.update(
         {
-            "X-Width": str(width),
-            "X-Height": str(height),
+            "X-Width": str(facts.width),
+            "X-Height": str(facts.height),
             **{f"X-Foreground-{name.title()}": str(value) for name, value in foreground.items()},
             "X-Type": asked.type,
             "X-Credits-Charged": "0",
-            "X-Matting-Found": "false" if cutout.is_empty else "true",
-            "X-Matting-Uncertainty": f"{cutout.uncertainty:.4f}",
+            "X-Matting-Found": "true" if facts.found else "false",
+            "X-Matting-Uncertainty": f"{facts.uncertainty:.4f}",
             "Server-Timing": ", ".join(timing),
             "Vary": "Accept",
         }
     )
-    warnings = [*cutout.origin.notes, *result.notes, *_broken(cutout, result, asked)]
-    if warnings:
-        response.headers["X-Warning"] = "; ".join(warnings)
+    if facts.warnings:
+        response.headers["X-Warning"] = "; ".join(facts.warnings)
     return response
+
+
+def _corrected(cutout: Cutout, mask: Alpha | None, marks: Correction) -> Cutout:
+    """The cutout with a request's corrections; errors name the field, and a remedy that its sender has."""
+    try:
+        return cutout.corrected(mask, picks=marks.picks, strokes=marks.strokes)
+    except OptionError as error:
+        remedy = "choose another point, or give it a radius" if marks.picks else "choose another point"
+        raise invalid("points", str(error.replace(subject="points", remedy=remedy))) from None
 
 
 def _with_body(result: Result, foreground: dict[str, int], accept: str) -> Response:

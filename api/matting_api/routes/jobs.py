@@ -11,37 +11,34 @@ from typing import Any
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.datastructures import UploadFile
 
 from matting_api import openapi_jobs
 from matting_api.errors import bad_request
 from matting_api.jobs import photos
 from matting_api.jobs.job import Job
-from matting_api.jobs.results import failures, finished
+from matting_api.jobs.results import empties, failures, finished
 from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, need_buckets
 from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
-from matting_api.request.body import content_type
+from matting_api.request.body import content_type, kind_of
 from matting_api.request.fetch import check_address
-from matting_api.request.parameters import CUTOUT_FIELDS, read_cutout
+from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
 from matting_api.routes.background import Kind, job_router
-from matting_api.routes.uploads import store_upload
+from matting_api.routes.uploads import read_upload, store_upload
 
 KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
-OF_JOBS = ("webhook", "target")  # what is said of a job beside the fields of a photo
-TEXTS = (*CUTOUT_FIELDS, *OF_JOBS)
 
 
-def _failed_and_target(job: Job) -> dict[str, Any]:
+def _counts_and_target(job: Job) -> dict[str, Any]:
     target = job.order.get("target")
-    return {"failed": failures(job), **({"target": target} if target else {})}
+    return {"failed": failures(job), "empty": empties(job), **({"target": target} if target else {})}
 
 
 PHOTOS = Kind(
     path=JOBS,
     noun="job",
     count="photos",
-    more=_failed_and_target,
+    more=_counts_and_target,
     result_of=finished,
     media={".zip": "application/zip", ".json": "application/json"},
     state=openapi_jobs.JOBS_STATE,
@@ -75,7 +72,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: 
             else:
                 order = await _read_form(request, folder, most_bytes)
             _check_webhook(order["webhook"], with_webhooks)
-            read_cutout(order["fields"], False)
+            order["fields"] = read_job(order["fields"])
             await _check_places(order, elsewhere, most_bytes)
             photos.check_count(len(order["names"]))
             job = await to_thread.run_sync(jobs.add, folder, order, len(order["names"]), mark)
@@ -97,13 +94,8 @@ def _mark(request: Request) -> str:
 
 
 async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[str, Any]:
-    async with request.form(max_files=1, max_fields=len(TEXTS)) as form:
-        archive = form.get("archive")
-        if not isinstance(archive, UploadFile):
-            raise bad_request(
-                "missing_source", "No photos given", "expected a ZIP of photos as the file archive of a form"
-            )
-        fields = {key: str(value) for key, value in form.multi_items() if key != "archive"}
+    async with read_upload(request, "archive", "No photos given", "a ZIP of photos") as (archive, fields):
+        refuse_of_one_photo(fields)  # before the archive is copied
         await store_upload(archive, folder / SOURCE)
     names = await to_thread.run_sync(list_archive, folder / SOURCE, most_bytes)
     return _order(names, fields)
@@ -117,14 +109,14 @@ def _read_json(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict) or ("urls" in found) == ("bucket" in found):
         detail = "expected an object with urls, a list of addresses, or with bucket, such as s3://photos/2026"
         raise bad_request("missing_source", "No photos given", detail)
+    refuse_of_one_photo(found)
     urls = found.pop("urls", [])
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         raise bad_request("missing_source", "No photos given", "urls: expected a list of addresses")
     for name, value in found.items():
         if not isinstance(value, str | int | float):
-            raise bad_request(
-                "invalid_parameter", "Invalid parameter", f"{name[:50]}: expected a text, a number or a truth"
-            )
+            detail = f"{name[:50]}: got {kind_of(value)}, expected a text, a number or a truth"
+            raise bad_request("invalid_parameter", "Invalid parameter", detail)
     fields = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in found.items()}
     if "bucket" in fields:
         return _order([], fields, bucket=fields.pop("bucket"))

@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from anyio import to_thread
+from fastapi import Request
 from starlette.datastructures import UploadFile
 
+from matting_api.errors import bad_request
+from matting_api.request.body import FORMS, content_type, read_text
+from matting_api.request.multipart import Part, read_parts
+
 CHUNK_BYTES = 1 << 20
+A_FILE = "a file"  # in place of a text
+
+
+@asynccontextmanager
+async def read_upload(
+    request: Request, field: str, title: str, what: str
+) -> AsyncIterator[tuple[UploadFile, dict[str, str]]]:
+    """The file `field` of a form, gone afterwards, and the texts beside it.
+
+    Any other file is among the texts, with one that is no field's: whoever knows them says what is wrong with it.
+
+    Parameters
+    ----------
+    title, what : of the error where the file is missing.
+
+    Raises
+    ------
+    ApiError
+        No form, no such file, or something given twice.
+    """
+    missing = bad_request("missing_source", title, f"expected {what} as the file {field} of a form")
+    if content_type(request.headers) != FORMS[0]:
+        raise missing
+    async with read_parts(request.stream(), request.headers["content-type"]) as parts:
+        found: UploadFile | None = None
+        texts: dict[str, str] = {}
+        for part in parts:
+            if part.name in texts or (found is not None and part.name == field):
+                detail = f"{part.name[:50]}: got it twice, expected it once"
+                raise bad_request("invalid_parameter", "Parameter given twice", detail)
+            if part.name == field and part.filename is not None:
+                found = part.file
+            else:
+                texts[part.name] = await _text(part)
+        if found is None or field in texts:
+            raise missing
+        yield found, texts
+
+
+async def _text(part: Part) -> str:
+    """A part's text, `A_FILE` of a file, nothing of one that was left empty in a form."""
+    if part.filename is None:
+        return await read_text(part)
+    return A_FILE if part.size or part.filename else ""
 
 
 async def store_upload(file: UploadFile, target: Path) -> None:

@@ -8,16 +8,14 @@ from typing import Any
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.datastructures import UploadFile
 
 from matting_api import openapi_jobs
-from matting_api.errors import bad_request
-from matting_api.jobs.clips import FIELDS, SOURCE, count_frames, read_order, result_of
+from matting_api.jobs.clips import SOURCE, count_frames, read_order, result_of
 from matting_api.jobs.job import Job
 from matting_api.jobs.store import JobStore
 from matting_api.paths import VIDEO
 from matting_api.routes.background import Kind, job_router
-from matting_api.routes.uploads import store_upload
+from matting_api.routes.uploads import read_upload, store_upload
 
 
 def _rate(job: Job) -> dict[str, Any]:
@@ -44,13 +42,7 @@ def router(jobs: JobStore, *, with_keys: bool) -> APIRouter:
 
     @routes.post(VIDEO, openapi_extra=openapi_jobs.VIDEO, status_code=202, summary="Cut a subject out of a clip")
     async def start(request: Request) -> Response:
-        async with request.form(max_files=1, max_fields=len(FIELDS)) as form:
-            file = form.get("video_file")
-            if not isinstance(file, UploadFile):
-                raise bad_request(
-                    "missing_source", "No clip given", "expected the clip as the file video_file of a form"
-                )
-            fields = {key: str(value) for key, value in form.multi_items() if key != "video_file"}
+        async with read_upload(request, "video_file", "No clip given", "the clip") as (file, fields):
             read_order(fields)
             folder = await to_thread.run_sync(jobs.new_folder)
             try:

@@ -82,6 +82,7 @@ def test_from_a_bucket_to_a_bucket(serve: Serve, bucket: Path) -> None:
     assert [each["error"]["code"] for each in told.json() if "error" in each] == ["invalid_image"]
     out = bucket.parent / "results" / "cut" / "out"
     made = [each["file"] for each in told.json() if "file" in each]
+    assert all((each["found"], each["width"]) == (True, 200) for each in told.json() if "file" in each)
     assert len(made) == 4 and files_of(out) == sorted([*made, "results.json"])
     assert json.loads((out / "results.json").read_bytes()) == told.json()
     assert all(pixels((out / name).read_bytes()).shape == (100, 200, 3) for name in made)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import gzip
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import matting_api
 import numpy as np
 import pytest
 from matting_api import samples
@@ -21,6 +24,7 @@ from tests.unit.api.test_gate import KEY
 from tests.unit.api.test_removebg import PATH, post
 
 ACCOUNT, IMPROVE = "/v1.0/account", "/v1.0/improve"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "rest-api.md"
 BLACK = encode(np.zeros((40, 50, 3), np.uint8))
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 AXIOS = "application/json, text/plain, */*"
@@ -272,7 +276,24 @@ def test_each_row_of_the_documents_table_has_its_test() -> None:
     """And each row is one: a test that is renamed or gone takes its claim along."""
     folder = Path(__file__).parent
     tests = set(re.findall(r"^def (test_\w+)", "".join(path.read_text() for path in folder.glob("*.py")), re.MULTILINE))
-    document = (folder.parents[2] / "docs" / "rest-api.md").read_text(encoding="utf-8")
+    document = DOCUMENT.read_text(encoding="utf-8")
     table = document.partition("| contract | here | test |")[2].partition("\n\n")[0]
     named = re.findall(r"\| `(test_\w+)` \|$", table, re.MULTILINE)
     assert len(named) == table.strip().count("\n") >= 20 and set(named) <= tests
+
+
+def codes() -> Iterator[str]:
+    """Every code of an error that our source spells out whole."""
+    for path in Path(matting_api.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+                place = {"bad_request": 0, "ApiError": 1}.get(call.func.id)
+                if place is not None and len(call.args) > place and isinstance(call.args[place], ast.Constant):
+                    yield call.args[place].value
+
+
+def test_every_code_is_documented() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    found = set(codes()) - {"invalid_request"}  # of parameters in paths, which take any text
+    assert len(found) >= 30
+    assert [code for code in sorted(found) if f"`{code}`" not in text] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import cv2
@@ -93,3 +94,16 @@ def test_a_mask_of_too_many_pixels(serve: Serve, portrait: bytes) -> None:
 def test_points_that_cannot_be(api: httpx.Client, portrait: bytes, points: str) -> None:
     answer = api.post(CUTOUT, files={"image_file": portrait}, data={"points": points})
     assert answer.status_code == 400 and error(answer)["code"] == "invalid_parameter"
+    detail = error(answer)["detail"]
+    assert detail.startswith("points: ")
+    # In words of the sender's, who has neither Python nor its library.
+    assert not re.search(
+        r"Cutout|Options|None|True|False|NoneType|\b(dict|list|str|int)\b", detail.replace("a list", "")
+    )
+
+
+@pytest.mark.parametrize("body", [[], "x", 7, None, True, {"points": [1]}, {"crop": {"x": None}}])
+def test_json_is_told_of_in_its_own_words(api: httpx.Client, body: Any) -> None:
+    answer = api.post(REMOVEBG, content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert not re.search(r"\b(None|NoneType|dict|list|str|int|bool|float)\b", error(answer)["detail"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matting_api.improve import main
 from matting_client import OptionError
+from matting_client.cli.main import main as matting
 from matting_export.box import Sample, read_sample
 
 from tests.unit.api.conftest import Serve, encode, error
@@ -61,3 +63,54 @@ def test_the_command_line_fills_the_same_box(
     assert main([photo, str(tmp_path / "text.txt")]) == 1
     assert "text.txt" in capsys.readouterr().err
     assert len(list(box.iterdir())) == 2
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "link", "/proc/box"])
+def test_a_box_that_no_folder_can_be_is_wrong_usage(
+    disc: bytes, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not a photo's fault, or a server's, which takes no part."""
+    (tmp_path / "photo.png").write_bytes(disc)
+    (tmp_path / "file").write_bytes(b"no folder")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert matting(["improve", str(tmp_path / "photo.png"), "--samples", str(tmp_path / place)]) == 2
+    said = capsys.readouterr().err
+    assert f"--samples: got {tmp_path / place} (" in said and "expected a folder" in said and "; name another" in said
+    assert "server" not in said and "photo.png" not in said
+
+
+def test_a_folder_that_others_own(disc: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photo.png").write_bytes(disc)
+    monkeypatch.setattr("os.access", lambda *_: False)  # as for users other than root, whom the tests may be
+    with pytest.raises(OptionError, match=r"--samples: got .* cannot be written to by user"):
+        main([str(tmp_path / "photo.png"), "--samples", str(tmp_path / "box")])
+
+
+def test_a_server_does_not_start_with_a_box_that_no_folder_can_be(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"no folder")
+    with pytest.raises(OptionError, match="--samples"):
+        serve(samples=tmp_path / "file")
+
+
+def test_a_box_that_is_lost_meanwhile(
+    serve: Serve, disc: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer names the box, its log says why."""
+    box = tmp_path / "box"
+    box.mkdir()
+    api = serve(samples=box)
+    box.rmdir()
+    box.write_bytes(b"no folder any more")
+    answer = api.post(IMPROVE, files={"image_file": disc})
+    assert (answer.status_code, error(answer)["code"]) == (503, "storage_unavailable")
+    assert "the box of samples" in error(answer)["detail"] and str(tmp_path) not in answer.text
+    assert str(box) in caplog.text
+    box.unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.rename", full)
+    answer = api.post(IMPROVE, files={"image_file": disc})
+    assert (answer.status_code, error(answer)["code"]) == (507, "insufficient_storage")
+    assert "the box of samples is full" in error(answer)["detail"] and list(box.iterdir()) == []

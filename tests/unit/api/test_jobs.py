@@ -234,7 +234,9 @@ def test_kills_lose_and_double_nothing(tmp_path: Path, repository: Path) -> None
             running.wait()
     assert kills == 3 and job["failed"] == 0
     (folder,) = [path for path in (jobs / "photos").iterdir() if path.is_dir()]
-    assert {path.name for path in folder.rglob("*")} == {store.NOTE, "results", "results.zip"}  # what can be fetched
+    left = {store.NOTE, "facts", "results", "results.zip"}
+    assert {path.name for path in folder.rglob("*")} == left  # what can be fetched, and nothing of the photos
+    assert all(each["found"] is not None and each["width"] == 900 for each in told)
     assert [each["photo"] for each in told] == list(sent)
     assert len(files) == KILLED_PHOTOS
     assert [pixels(files[each["file"]]).shape[:2] for each in told] == sizes

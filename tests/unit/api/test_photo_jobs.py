@@ -12,18 +12,21 @@ from typing import Any
 
 import pytest
 from matting_api.jobs import photos, results, store
+from matting_api.jobs.buckets import TargetFailed
 from matting_api.jobs.sources import SOURCE, Elsewhere
 from matting_api.jobs.store import Cancelled, Job, JobStore
+from matting_api.routes.answer import Facts
 from matting_client import ServerUnavailable
 
 from tests.unit.api.conftest import wait_until
 
 MANY = 2000
-Make = Callable[..., bytes]
+FACTS = Facts(True, 0.0123, 40, 30)
+Make = Callable[..., tuple[bytes, Facts]]
 
 
-def make_same(photo: bytes, name: str, asked: object) -> bytes:
-    return photo
+def make_same(photo: bytes, name: str, asked: object) -> tuple[bytes, Facts]:
+    return photo, FACTS
 
 
 def new_job(folder: Path, names: list[str]) -> Job:
@@ -56,10 +59,10 @@ def test_a_photo_that_ends_the_server_is_left_out(tmp_path: Path) -> None:
 
 
 def test_what_nobody_foresaw_fails_one_photo_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    def make(photo: bytes, name: str, asked: object) -> bytes:
+    def make(photo: bytes, name: str, asked: object) -> tuple[bytes, Facts]:
         if name == "b.png":
             raise IndexError
-        return photo
+        return photo, FACTS
 
     job = new_job(tmp_path, ["a.png", "b.png"])
     work(job, make)
@@ -72,7 +75,7 @@ def test_what_nobody_foresaw_fails_one_photo_alone(tmp_path: Path, caplog: pytes
 def test_an_end_while_the_model_is_gone_fails_no_photo(tmp_path: Path) -> None:
     asked_for = threading.Event()
 
-    def gone(photo: bytes, name: str, asked: object) -> bytes:
+    def gone(photo: bytes, name: str, asked: object) -> tuple[bytes, Facts]:
         asked_for.set()
         raise ServerUnavailable("127.0.0.1:1", problem="no answer")
 
@@ -106,6 +109,47 @@ def test_a_job_that_gets_on_is_not_given_up(tmp_path: Path) -> None:
     opened.close()
     assert opened.get(job.name).state == store.DONE and starts == [1]
     assert outcomes(job)[0]["a-cutout.png"] == b"done before"
+
+
+def test_what_is_told_of_results_outlives_the_process(tmp_path: Path) -> None:
+    """Also where some were made before an earlier version was replaced, or half a photo's outcome is there."""
+    job = new_job(tmp_path, ["old.png", "empty.png", "half.png", "lost.png", "new.png"])
+    (tmp_path / results.RESULTS).mkdir()
+    (tmp_path / results.RESULTS / "000000.png").write_bytes(b"of an earlier version, which told nothing")
+    empty = Facts(False, 0.5, 4, 3, ("first of 2 frames",))
+    results.keep_facts(job, 1, empty)
+    (tmp_path / results.RESULTS / "000001.png").write_bytes(b"empty")
+    for number in (2, 3):  # a kill came before their results
+        results.keep_facts(job, number, empty)
+
+    def make(photo: bytes, name: str, asked: object) -> tuple[bytes, Facts]:
+        if name == "lost.png":
+            raise IndexError
+        return photo, FACTS
+
+    work(job, make)
+    told = outcomes(job)[1]
+    facts = {"found": True, "uncertainty": 0.0123, "width": 40, "height": 30}
+    assert told[0] == {"photo": "old.png", "file": "old-cutout.png"}
+    assert told[1] == {
+        "photo": "empty.png", "file": "empty-cutout.png",
+        "found": False, "uncertainty": 0.5, "width": 4, "height": 3, "warnings": ["first of 2 frames"],
+    }  # fmt: skip
+    assert told[2] == {"photo": "half.png", "file": "half-cutout.png", **facts}
+    assert told[3].keys() == {"photo", "error"}
+    assert told[4] == {"photo": "new.png", "file": "new-cutout.png", **facts}
+    assert (results.failures(job), results.empties(job)) == (1, 1)  # also now that all else is removed
+
+
+def test_a_result_that_cannot_be_kept_is_not_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise TargetFailed(400, "target_refused", "target is refused", "target: the bucket refuses")
+
+    job = new_job(tmp_path, ["a.png"])
+    monkeypatch.setattr(results.ToArchive, "keep", fail)
+    with pytest.raises(TargetFailed):
+        work(job, lambda photo, name, asked: (photo, Facts(False, 0.5, 4, 3)))
+    assert results.empties(job) == 0
 
 
 def test_many_photos_are_no_more_work_each(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_bad_orders_are_refused_at_once(serve: Serve, clip: Path, tmp_path: Path
     client = serve()
     text = tmp_path / "text.mp4"
     text.write_bytes(b"#EXTM3U\nfile:///etc/hostname\n")
+    video = ("video_file", ("clip.mp4", clip.read_bytes()))
     for answer, code in (
         (send(client, clip, format="avi"), "invalid_parameter"),
         (send(client, clip, format="mp4"), "invalid_parameter"),
@@ -64,6 +65,9 @@ def test_bad_orders_are_refused_at_once(serve: Serve, clip: Path, tmp_path: Path
         (send(client, clip, colour="red"), "unsupported_parameter"),
         (send(client, text), "invalid_image"),
         (client.post("/v1/video", data={"format": "webm"}), "missing_source"),
+        (client.post("/v1/video", files=[video, ("mask_file", ("a.png", b"x"))]), "unsupported_parameter"),
+        (client.post("/v1/video", files=[video, video]), "invalid_parameter"),
+        (client.post("/v1/video", files=[video, *[("format", (None, b"mov"))] * 2]), "invalid_parameter"),
     ):
         assert answer.status_code == 400, answer.text
         assert answer.json()["errors"][0]["code"] == code

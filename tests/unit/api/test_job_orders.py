@@ -1,0 +1,105 @@
+"""What an order for many photos may say, and what is told of each of them."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zipfile
+
+import numpy as np
+from matting_api.request.jobs import FIELDS, OF_JOBS
+from PIL import Image
+
+from tests.unit.api.conftest import Serve, encode, error, pixels
+from tests.unit.api.test_contract import DOCUMENT
+from tests.unit.api.test_jobs import packed, results, send, wait
+
+
+def twins(photos: list[tuple[str, bytes]]) -> bytes:
+    """A ZIP in which several files may have one name."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in photos:
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_photos_of_one_name_in_a_zip(serve: Serve, portrait: bytes, disc: bytes) -> None:
+    client = serve()
+    sent = twins([("a.png", portrait), (".hidden", b"x"), ("a.png", disc), ("b/a.png", portrait)])
+    begun = client.post("/v1/jobs", files={"archive": ("photos.zip", sent)})
+    files, told = results(client, wait(client, begun.json(), "done", "failed"))
+    assert [each["photo"] for each in told] == ["a.png", "a.png", "b/a.png"]
+    shapes = [pixels(files[each["file"]]).shape[:2] for each in told]
+    assert shapes == [(400, 512), (100, 200), (400, 512)]
+    assert shapes == [(each["height"], each["width"]) for each in told]
+
+
+def test_each_result_is_told_of_as_of_one_photo(serve: Serve, portrait: bytes, disc: bytes) -> None:
+    """As the headers of `/v1/cutout` do it, what a shop would object to among it; and empty ones are counted."""
+    client = serve()
+    frames = io.BytesIO()
+    Image.fromarray(pixels(disc)).save(frames, "GIF", save_all=True, append_images=[Image.new("RGB", (200, 100))])
+    black = encode(np.zeros((100, 200, 3), np.uint8))
+    photos = {"black.png": black, "disc.png": disc, "frames.gif": frames.getvalue(), "portrait.png": portrait}
+    seen: list[str] = []
+    for fields in ({"crop": "true"}, {"template": "amazon"}):
+        begun = send(client, {**photos, "bad.png": b"x"}, **fields).json()
+        assert begun["empty"] == 0
+        done = wait(client, begun, "done", "failed")
+        assert (done["photos"], done["done"], done["failed"], done["empty"]) == (5, 5, 1, 1)
+        for told in results(client, done)[1][:-1]:
+            assert told.pop("file")
+            alone = client.post("/v1/cutout", files={"image_file": photos[told.pop("photo")]}, data=fields).headers
+            assert told.pop("found") == (alone["X-Matting-Found"] == "true")
+            assert f"{told.pop('uncertainty'):.4f}" == alone["X-Matting-Uncertainty"]
+            assert (str(told.pop("width")), str(told.pop("height"))) == (alone["X-Width"], alone["X-Height"])
+            warned = told.pop("warnings", [])
+            assert "; ".join(warned) == alone.get("X-Warning", "") and not told
+            seen.extend(warned)
+    assert any("frames" in each for each in seen) and any("enlarged" in each for each in seen)
+
+
+def test_fields_of_one_photo_are_refused_by_name(serve: Serve, disc: bytes) -> None:
+    """Not when the work has begun, and not in words of the form's reader or of the Python library."""
+    client = serve()
+    archive = ("archive", ("photos.zip", packed({"a.png": disc})))
+    files = ("bg_image_file", "mask_file", "image_file", "result_file", "correction_file")
+    texts = ("points", "bg_image_url", "image_url", "image_file_b64")
+    answers = {name: client.post("/v1/jobs", files=[archive, (name, ("x.png", disc))]) for name in files}
+    answers |= {name: client.post("/v1/jobs", files=[archive], data={name: "[]"}) for name in texts}
+    answers |= {f"{name} ": client.post("/v1/jobs", json={"urls": ["x"], name: [{"x": 1}]}) for name in texts}
+    for name, answer in answers.items():
+        told = error(answer)
+        assert (answer.status_code, told["code"]) == (400, "unsupported_parameter"), told
+        assert told["detail"].startswith(f"{name.strip()}: got") and "; " in told["detail"]
+    empty = client.post("/v1/jobs", files=[archive], data={"points": "", "bg_image_url": "", "format": ""})
+    assert wait(client, empty.json(), "done", "failed")["failed"] == 0
+
+
+def test_the_document_lists_the_fields_of_jobs() -> None:
+    table = DOCUMENT.read_text(encoding="utf-8").partition("| field of a job |")[2].partition("\n\n")[0]
+    listed = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(listed) == sorted([*FIELDS, *OF_JOBS, "archive", "urls", "bucket"])
+
+
+def test_forms_that_say_something_twice_or_too_much(serve: Serve, disc: bytes) -> None:
+    client = serve()
+    archive = ("archive", ("photos.zip", packed({"a.png": disc})))
+    for files, code, about in (
+        ([archive, archive], "invalid_parameter", "archive: got it twice"),
+        (
+            [archive, ("format", (None, b"png")), ("format", (None, b"webp"))],
+            "invalid_parameter",
+            "format: got it twice",
+        ),
+        ([archive, ("preset", ("product", disc))], "invalid_parameter", "got 'a file'"),
+        ([archive, ("wall", ("wall.png", disc))], "unknown_parameter", "wall: got"),
+        ([archive, ("format", (None, b"p" * 100_000))], "invalid_parameter", "format: got 100000 bytes"),
+        ([archive] * 50, "invalid_form", "got more than 42 parts"),
+        ([("archive", (None, b"a text"))], "missing_source", "expected a ZIP"),
+    ):
+        answer = client.post("/v1/jobs", files=files)
+        told = error(answer)
+        assert (answer.status_code, told["code"]) == (400, code) and about in told["detail"], told
