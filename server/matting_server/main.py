@@ -132,6 +132,10 @@ def main(argv: list[str]) -> int:
     except ServeError as error:
         print(f"matting serve: {error}", file=sys.stderr, flush=True)
         return error.exit_code
+    except OSError as error:  # no room, no memory, no permission
+        what = f"{error.filename}: " if error.filename else ""
+        print(f"matting serve: {what}{error.strerror}; free what is missing, and start it again", file=sys.stderr)
+        return 1
     return 0
 
 

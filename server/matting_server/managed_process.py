@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections import deque
@@ -103,8 +104,9 @@ class Service:
         """Let it end what it has begun; it is not started again."""
         with self._lock:
             self._stopping.set()
-        if self._child is not None:
-            self._child.terminate()
+        child = self._child  # the other thread may forget it meanwhile
+        if child is not None:
+            child.terminate()
 
     def stop(self, seconds: float) -> None:
         """End it for good, within ``seconds``."""
@@ -118,17 +120,35 @@ class Service:
 
     def _run(self) -> None:
         try:
-            while child := self._start_child():
-                reason = self._watch(child)
+            while not self._stopping.is_set():
+                reason, child = self._live()
                 self.is_ready = False
                 if self._stopping.is_set():
                     return  # `stop` waits for the process and collects it
                 self._child = None
-                child.bury()
-                self._tell.died()
+                if child is not None:
+                    self._collect(child)
                 self._stopping.wait(self._pause(f"{self.program.name} {reason}", child))
         except Exception as error:  # whatever it is, the main thread has to hear of it
             self.failure = error
+
+    def _live(self) -> tuple[str, Child | None]:
+        """From a start to what ended it; without a child when there was no process to be had, as without memory."""
+        try:
+            child = self._start_child()
+        except OSError as error:
+            if not self._was_ready:
+                raise
+            return f"could not be started ({error.strerror})", None
+        return (self._watch(child), child) if child is not None else ("", None)
+
+    def _collect(self, child: Child) -> None:
+        """Collect what is left of a dead child; what cannot be collected must not keep the next one from starting."""
+        try:
+            child.bury()
+            self._tell.died()
+        except (OSError, subprocess.TimeoutExpired) as error:
+            self._tell.say(f"{self.program.name}: what it left is not collected ({error})")
 
     def _start_child(self) -> Child | None:
         with self._lock:
@@ -167,10 +187,10 @@ class Service:
         if not command_line.hide(child.pid, self.program.secret) and child.wait(0) is None:
             self._tell.say(f"{self.program.name}: other users can read its token for shared memory with `ps`")
 
-    def _pause(self, what: str, child: Child) -> float:
+    def _pause(self, what: str, child: Child | None) -> float:
         """How long to wait before the next start: it doubles with each death of the last minute."""
         if not self._was_ready:
-            raise ServeError(f"{what} before it was ready{_last_words(child)}")
+            raise ServeError(f"{what} before it was ready{_last_words(child) if child is not None else ''}")
         now = time.monotonic()
         self._deaths.append(now)
         while now - self._deaths[0] > DEATH_WINDOW_SECONDS:

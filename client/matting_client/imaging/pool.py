@@ -27,7 +27,7 @@ PIPE_BYTES = 1 << 20
 # CPU time of one picture: what a small file may cost, and more for a large one.
 SECONDS, SECONDS_PER_MEGABYTE = 1.5, 0.5
 PATIENCE = 20  # times the CPU time, in real time, until a process that only waits is ended
-LIMIT_SIGNALS = (signal.SIGPROF, signal.SIGXCPU, signal.SIGKILL)
+LIMIT_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)  # of its own clock, and of the kernel's
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +49,16 @@ class Decoded:
 
 
 class _Died(Exception):
-    """The process ended before its answer was complete."""
+    """The process ended before its answer was complete.
+
+    Parameters
+    ----------
+    at_limit : it took too long; otherwise somebody else may have ended it, as the kernel does without memory.
+    """
+
+    def __init__(self, at_limit: bool = False) -> None:
+        super().__init__()
+        self.at_limit = at_limit
 
 
 class _Decoder:
@@ -72,6 +81,7 @@ class _Decoder:
                 "", f"no process for a decoder ({error.strerror})", remedy="free memory or processes"
             ) from None
         assert self._process.stdin is not None and self._process.stdout is not None
+        self._is_overdue = False
         self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout
         _widen(self._out.fileno())
@@ -85,7 +95,7 @@ class _Decoder:
         """
         seconds = SECONDS + SECONDS_PER_MEGABYTE * len(data) / 2**20
         request = {"command": command, "length": len(data), "seconds": seconds, "limits": astuple(limits)}
-        self._watchdog = threading.Timer(PATIENCE * seconds, self._process.kill)
+        self._watchdog = threading.Timer(PATIENCE * seconds, self._give_up)
         self._watchdog.daemon = True
         self._watchdog.start()
         try:
@@ -130,6 +140,10 @@ class _Decoder:
                 raise _Died
             view = view[count:]
 
+    def _give_up(self) -> None:
+        self._is_overdue = True
+        self._process.kill()
+
     def rest(self) -> None:
         """The answer is read: it has no hurry any more."""
         self._watchdog.cancel()
@@ -143,12 +157,17 @@ class _Decoder:
                 pipe.close()
         return code
 
-    def code(self) -> int:
-        """How it ended, once it did; kills it when it did not."""
+    def has_ended(self) -> bool:
+        """Whether it ended by itself, or somebody else ended it."""
+        return self._process.poll() is not None
+
+    def was_at_limit(self) -> bool:
+        """Whether it ended because it took too long; kills it when it did not end."""
         try:
-            return self._process.wait(1.0)
+            code = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
-            return self.end()
+            code = self.end()
+        return self._is_overdue or code in [-number for number in LIMIT_SIGNALS]
 
 
 def _widen(pipe: int) -> None:
@@ -209,14 +228,14 @@ class DecoderPool:
             try:
                 return self._once(command, data, limits)
             except _Died as death:
-                code = death.args[0]
-            if code not in [-number for number in LIMIT_SIGNALS]:
+                at_limit = death.at_limit
+            if not at_limit:
                 try:  # perhaps it was not this picture's fault
                     return self._once(command, data, limits)
                 except _Died as death:
-                    code = death.args[0]
+                    at_limit = death.at_limit
         self.warm()  # for the next picture
-        if code in [-number for number in LIMIT_SIGNALS]:
+        if at_limit:
             raise Unusable("a picture that takes too long to decode", "one that was saved as usual", "save it anew")
         raise Unusable("a picture that its decoder does not survive", "one that was saved as usual", "save it anew")
 
@@ -231,9 +250,9 @@ class DecoderPool:
             raise
         except _Died:
             decoder.rest()
-            code = decoder.code()
+            at_limit = decoder.was_at_limit()
             decoder.end()
-            raise _Died(code) from None
+            raise _Died(at_limit) from None
         except BaseException:  # the answer is not read to its end
             decoder.rest()
             decoder.end()
@@ -246,8 +265,11 @@ class DecoderPool:
 
     def _take(self) -> _Decoder:
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                decoder = self._idle.pop()
+                if not decoder.has_ended():
+                    return decoder
+                decoder.end()
         return _Decoder()
 
     def _give_back(self, decoder: _Decoder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import logging
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from matting_client.errors import OutputError
-from matting_client.video.reader import Clip, VideoFile, import_av, reason_of
+from matting_client.video.reader import Clip, VideoFile, failures, import_av, reason_of
 from matting_client.video.workplace import Segment
 from matting_client.video.writer import CODECS
+
+log = logging.getLogger("video")
 
 
 def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile | None, folder: Path) -> None:
@@ -46,11 +49,11 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
             sources = [_video_packets(av, segments, stream, clip)]
             if sound is not None:
                 heard = _sound_packets(av, sound, out, CODECS[suffix].sound, stack)
-                sources += [heard] if heard else []
+                sources += [_until_damaged(heard, sound.name)] if heard else []
             for _, _, packet in heapq.merge(*sources, key=lambda each: each[:2]):
                 out.mux_one(packet)
         part.replace(target)
-    except (OSError, ValueError) as error:
+    except failures() as error:
         reason = reason_of(error)
         raise OutputError(
             target, problem=f"cannot be written ({reason})", remedy="free space or choose another -o"
@@ -82,6 +85,9 @@ def _sound_packets(
     if not container.streams.audio:
         return None
     heard = container.streams.audio[0]
+    if heard.codec_context is None:  # FFmpeg does not know the codec
+        log.warning("%s: left without sound, whose codec FFmpeg does not know", source.name)
+        return None
     copied = heard.codec_context.codec.canonical_name in kinds
     origin = Fraction(container.streams.video[0].start_time or 0) * container.streams.video[0].time_base
     first, last = origin + source.start, None if source.end is None else origin + source.end
@@ -93,6 +99,14 @@ def _sound_packets(
     stream = out.add_stream({"opus": "libopus"}.get(kinds[0], kinds[0]), rate=48000)
     stream.codec_context.layout = "stereo" if heard.codec_context.layout.nb_channels > 1 else "mono"
     return _recoded_sound(av, container, heard, stream, first, last)
+
+
+def _until_damaged(packets: Iterator[tuple[Fraction, int, Any]], name: str) -> Iterator[tuple[Fraction, int, Any]]:
+    """Sound up to where it is damaged: the frames are worth more than what is missing."""
+    try:
+        yield from packets
+    except failures() as error:
+        log.warning("%s: the sound ends early, where it is damaged (%s)", name, reason_of(error))
 
 
 def _copied_sound(

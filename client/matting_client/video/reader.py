@@ -69,6 +69,17 @@ def import_av() -> Any:
     return av
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What reading and writing clips may raise; not all errors of FFmpeg are an OSError or a ValueError.
+
+    Raises
+    ------
+    OptionError
+        As of `import_av`.
+    """
+    return (import_av().error.FFmpegError, OSError, ValueError)
+
+
 def reason_of(error: Exception) -> str:
     """What FFmpeg or the system says, in few words."""
     return getattr(error, "strerror", None) or str(error)
@@ -119,17 +130,22 @@ class VideoFile:
                 file = stack.enter_context(self.path.open("rb"))
                 allowed = {"format_whitelist": DEMUXERS, "protocol_whitelist": ""}
                 container = stack.enter_context(av.open(file, options=allowed))
-            except (OSError, ValueError) as error:
+            except failures() as error:
                 raise InputError(
                     self.name, f"no readable video ({reason_of(error)})", remedy="choose another file"
                 ) from None
             if not container.streams.video:
                 raise InputError(self.name, "no video stream", "one", "choose another file")
             stream = container.streams.video[0]
-            width, height = stream.width or 0, stream.height or 0
-            if not 0 < width * height <= MAX_VIDEO_PIXELS:
-                raise InputError(self.name, f"{width}x{height} pixels", f"1 to {MAX_VIDEO_PIXELS}", "make it smaller")
+            if stream.codec_context is None:
+                raise InputError(self.name, "a codec that FFmpeg does not know", "a video", "choose another file")
+            stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}
+            self._check_size(stream.width or 0, stream.height or 0)
             yield container
+
+    def _check_size(self, width: int, height: int) -> None:
+        if not 0 < width * height <= MAX_VIDEO_PIXELS:
+            raise InputError(self.name, f"{width}x{height} pixels", f"1 to {MAX_VIDEO_PIXELS}", "make it smaller")
 
     def frames(self) -> Iterator[Timed]:
         """The frames, upright.
@@ -150,18 +166,18 @@ class VideoFile:
                 container.seek(first, stream=stream)  # to the key frame before
             step = max(1, round(1 / self.clip.fps / base))
             last = -1
-            empty = True
             for frame in self._decoded(container, stream):
-                empty = False
                 tick = frame.pts - first if frame.pts is not None else last + step
                 if tick < 0:
                     continue
                 if self.end is not None and tick * base >= self.end - self.start:
-                    return
+                    break
+                self._check_size(frame.width, frame.height)  # a later frame may be larger than the first
                 last = max(tick, last + 1)
                 yield Timed(upright_rgb(frame), last)
-            if empty:
-                raise InputError(self.name, "no frames", "a video", "choose another file")
+            if last < 0:
+                within = " between --start and --end" if self.start or self.end is not None else ""
+                raise InputError(self.name, f"no frames{within}", "some", "choose another file, or another part of it")
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         number = 0
@@ -169,7 +185,7 @@ class VideoFile:
             for frame in container.decode(stream):
                 number += 1
                 yield frame
-        except (OSError, ValueError) as error:
+        except failures() as error:
             raise InputError(
                 self.name,
                 problem=f"damaged after frame {number} ({reason_of(error)})",

@@ -15,7 +15,7 @@ from PIL import Image
 from matting_client.errors import OptionError, OutputError
 from matting_client.imaging.encode import encode, write
 from matting_client.types import Picture
-from matting_client.video.reader import import_av, reason_of
+from matting_client.video.reader import failures, import_av, reason_of
 
 THREADS = 2  # of an encoder, always: with another number the bytes would differ
 BT709 = 1  # ISO/IEC 23091-2
@@ -143,7 +143,7 @@ class Encoded:
             )
             frame.pts, frame.time_base = tick, self._time_base
             self._container.mux(self._stream.encode(frame))
-        except (OSError, ValueError) as error:
+        except failures() as error:
             raise _unwritable(self._path, error) from None
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class Encoded:
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
-        except (OSError, ValueError) as error:
+        except failures() as error:
             raise _unwritable(self._path, error) from None
 
 
@@ -269,5 +269,5 @@ class AnimatedPicture:
         extra: dict[str, Any] = {"disposal": 2} if kind == "GIF" else {"quality": 80, "method": 3}
         try:
             first.save(self._path, kind, save_all=True, append_images=others, duration=durations, loop=0, **extra)
-        except (OSError, ValueError) as error:
+        except failures() as error:
             raise _unwritable(self._path, error) from None

@@ -135,6 +135,18 @@ def test_a_decoder_that_dies_is_replaced(decoders: DecoderPool) -> None:
     assert decoders.decode(data, Limits()).pixels.shape == (9, 8, 3)
 
 
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_whoever_kills_idle_decoders_does_no_photo_harm(decoders: DecoderPool, number: signal.Signals) -> None:
+    """The kernel ends processes when memory runs out."""
+    data = file_of(astronaut(9, 8), "PNG")
+    for _ in range(3):
+        decoders.warm()
+        for idle in decoders._idle:
+            os.kill(idle._process.pid, number)
+            idle._process.wait()
+        assert decoders.decode(data, Limits()).pixels.shape == (9, 8, 3)
+
+
 def test_a_decoder_that_only_waits_is_ended(decoders: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     data = file_of(astronaut(9, 8), "PNG")
     decoders.decode(data, Limits())

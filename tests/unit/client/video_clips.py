@@ -41,6 +41,18 @@ def write_clip(path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRA
             _tone(container, heard, float(tick * TICK))
 
 
+def write_pictures(path: Path, jpegs: list[bytes]) -> None:
+    """An AVI whose frames are these JPEG files, whatever is in them."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
+        for number, data in enumerate(jpegs):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, Fraction(1, 10)
+            packet.pts = packet.dts = number
+            container.mux(packet)
+
+
 def _tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
     wave = (8000 * np.sin(np.arange(int(48000 * seconds)) * 2 * np.pi * 440 / 48000)).astype(np.int16)
     for start in range(0, len(wave) - 1024, 1024):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -63,6 +65,44 @@ def test_restarts_what_died(make: Callable[..., Kept], monkeypatch: pytest.Monke
     os.kill(kept.service.pid, signal.SIGKILL)
     kept.until(lambda: kept.service.starts == 2 and kept.service.is_ready)
     assert kept.said == ["the program was killed by signal 9; starting it again in 0.05 s"]
+
+
+def test_a_start_that_fails_once_is_tried_again(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a limit of processes or memory is reached just after a death."""
+    monkeypatch.setattr(managed_process, "FIRST_PAUSE_SECONDS", 0.05)
+    kept = make(SLEEP)
+    kept.until(lambda: kept.service.is_ready)
+    failures = [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")]
+
+    def start(*given: Any) -> Child:
+        if failures:
+            raise failures.pop()
+        return Child(*given)
+
+    monkeypatch.setattr(managed_process, "Child", start)
+    kept.service.fail("is stopped for the test")
+    kept.until(lambda: kept.service.starts == 2 and kept.service.is_ready)
+    assert kept.said[1] == (
+        "the program could not be started (Resource temporarily unavailable); starting it again in 0.1 s"
+    )
+    assert kept.service.failure is None
+
+
+def test_what_cannot_be_collected_keeps_nobody_from_starting(
+    make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(managed_process, "FIRST_PAUSE_SECONDS", 0.05)
+    kept = make(SLEEP)
+    kept.until(lambda: kept.service.is_ready)
+
+    def stuck(child: Child) -> None:
+        monkeypatch.undo()
+        raise subprocess.TimeoutExpired("the program", 5)
+
+    monkeypatch.setattr(Child, "bury", stuck)
+    kept.service.fail("is stopped for the test")
+    kept.until(lambda: kept.service.starts == 2 and kept.service.is_ready)
+    assert "what it left is not collected" in kept.said[0]
 
 
 def test_it_is_started_again_without_end(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:

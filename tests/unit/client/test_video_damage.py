@@ -1,0 +1,72 @@
+"""Clips that are not what their header says, or of which something is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from matting_client import InputError
+from matting_client.video.reader import VideoFile
+
+from tests.unit.client.pictures import file_of
+from tests.unit.client.test_video import run
+from tests.unit.client.video_clips import FRAMES, picture, read_clip, write_clip, write_pictures
+
+
+@pytest.fixture(autouse=True)
+def _here(local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def damaged_jpeg() -> bytes:
+    """A JPEG of a subsampling that FFmpeg has not learnt yet."""
+    data = bytearray(file_of(picture(0), "JPEG", subsampling="4:2:0"))
+    data[data.index(b"\xff\xc0") + 11] = 0x13
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("later", "message"),
+    [
+        (lambda: file_of(np.zeros((5000, 5000, 3), np.uint8), "JPEG"), "damaged after frame 2"),
+        (damaged_jpeg, "damaged after frame 2 .*patches welcome"),
+    ],
+    ids=["larger than the header says", "not in FFmpeg"],
+)
+def test_a_later_frame_that_cannot_be_taken_is_told_in_a_line(later: Callable[[], bytes], message: str) -> None:
+    good = file_of(picture(0), "JPEG")
+    write_pictures(Path("clip.avi"), [good, good, later(), good])
+    with pytest.raises(InputError, match=message):
+        list(VideoFile(Path("clip.avi")).frames())
+    assert run("clip.avi", "-o", "out.webm") == 1
+
+
+def test_a_codec_that_nobody_knows_is_told_in_a_line() -> None:
+    write_pictures(Path("clip.avi"), [file_of(picture(0), "JPEG")] * 2)
+    Path("clip.avi").write_bytes(Path("clip.avi").read_bytes().replace(b"MJPG", b"ZZZZ"))
+    with pytest.raises(InputError, match="got a codec that FFmpeg does not know"):
+        VideoFile(Path("clip.avi"))
+
+
+def test_a_part_without_frames_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    write_clip(Path("slow.mp4"), steps=(12800,), frames=2, sound=None)
+    for out in ("out.webm", "out.gif"):
+        assert run("slow.mp4", "-o", out, "--start", "1.02") == 1
+        assert "got no frames between --start and --end" in capsys.readouterr().err
+
+
+def test_damaged_sound_costs_no_frame(caplog: pytest.LogCaptureFixture) -> None:
+    write_clip(Path("clip.mkv"), sound="flac")
+    data = bytearray(Path("clip.mkv").read_bytes())
+    with av.open("clip.mkv") as container:
+        places = [packet.pos for packet in container.demux(audio=0) if packet.size]
+    for place in places[2:]:  # each packet's first bytes
+        data[place + 8 : place + 40] = bytes(32)
+    Path("clip.mkv").write_bytes(bytes(data))
+    assert run("clip.mkv", "-o", "out.webm") == 0
+    frames, _, _ = read_clip(Path("out.webm"))
+    assert len(frames) == FRAMES
+    assert "the sound ends early, where it is damaged" in caplog.text
