@@ -23,8 +23,10 @@ PAPERS: dict[str, tuple[float, float]] = {"4x6": (101.6, 152.4), "5x7": (127.0, 
 MARGIN_MM, GAP_MM = 4.0, 1.0
 LEAST_TILT = 2.0  # degrees from which a head is levelled; less is within the detector's error
 LYING = 45.0  # degrees from which another quarter turn is nearer to upright
+ENLARGED = 2.5  # from which the photo was too small: of the 300 dpi of a print, 120 are the photo's own
 CUT_GREY = 170  # of the lines to cut along
 INCOMPLETE = "the photo does not reach the lower edge or a side of the ID photo; take one that shows more"
+SOFT = "the photo was enlarged {times:.1f} times, so that it is soft; take a larger one, or from nearer"
 UNEDITED = "this office refuses photos whose background was changed; take one before a plain wall"
 
 
@@ -37,11 +39,13 @@ class IdPhoto:
     picture : (h, w, 3) of the size's pixels.
     size : what it is.
     complete : whether the body reaches the lower edge and nothing of it is cut off; if not, background fills the rest.
+    enlarged : how many times as large as in the photo a side of the person is drawn.
     """
 
     picture: Picture
     size: Size
     complete: bool
+    enlarged: float = 1.0
 
     def __repr__(self) -> str:
         height, width = self.picture.shape[:2]
@@ -50,8 +54,17 @@ class IdPhoto:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before it is handed in."""
-        incomplete = () if self.complete else (INCOMPLETE,)
-        return (*incomplete, UNEDITED) if self.size.unedited else incomplete
+        told = {
+            INCOMPLETE: not self.complete,
+            SOFT.format(times=self.enlarged): self.is_soft,
+            UNEDITED: self.size.unedited,
+        }
+        return tuple(warning for warning, applies in told.items() if applies)
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether the photo had too few pixels for the size."""
+        return self.enlarged >= ENLARGED
 
     def to_image(self) -> Image.Image:
         """The photo as a picture of Pillow's."""
@@ -122,7 +135,8 @@ def id_photo(
     ground = parse_colour(colour)
     person = _upright(plain, ground)
     frame = frame_for(person.head, size, zoom, shift)
-    return IdPhoto(_window(person.picture, frame, size.px, ground), size, _is_complete(person, frame))
+    picture = _window(person.picture, frame, size.px, ground)
+    return IdPhoto(picture, size, _is_complete(person, frame), size.px[1] / (frame.bottom - frame.top))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,8 +174,8 @@ def _upright(plain: Cutout, colour: tuple[int, int, int]) -> _Person:
 def _stood_up(rgb: Picture, pha: Alpha) -> tuple[int, Head]:
     """By how many quarters counterclockwise a photo lies turned, and the head in it once it is turned back.
 
-    The detector finds a face that lies in two of five photos, with much tilt, and one upside down never: of 83 validation
-    portraits in all orientations, the upright one was the only one with a face of little tilt.
+    The detector finds a face that lies in two of five photos, with much tilt, and one upside down never: each of 83
+    validation portraits has a face of little tilt in the upright orientation alone.
     """
     standing: dict[int, Head] = {}
     for quarters in range(4):
@@ -174,7 +188,7 @@ def _stood_up(rgb: Picture, pha: Alpha) -> tuple[int, Head]:
         if 0 in standing:
             break
     if not standing:
-        raise NoFace("", "a photo in which no upright face was found", "one person who faces the camera")
+        raise NoFace("", "a photo in which no face was found", "one person who faces the camera")
     return min(standing.items(), key=lambda each: abs(each[1].tilt))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import time
@@ -147,6 +148,23 @@ def open_tab(page: Page, name: str) -> None:
 def choose(page: Page, element: str, *files: Path) -> None:
     """Choose files as with the file dialogue."""
     page.locator(f"#{element} input[type=file]").set_input_files([str(file) for file in files])
+
+
+def drop(page: Page, target: str, *files: tuple[Path, str]) -> None:
+    """Let files, each with the type that the system gives it, fall on an element."""
+    carried = [(path.name, kind, base64.b64encode(path.read_bytes()).decode()) for path, kind in files]
+    handle = page.evaluate_handle(
+        """async (carried) => {
+          const files = new DataTransfer();
+          for (const [name, type, data] of carried) {
+            const bytes = await (await fetch(`data:;base64,${data}`)).arrayBuffer();
+            files.items.add(new File([bytes], name, { type }));
+          }
+          return files;
+        }""",
+        carried,
+    )
+    page.locator(target).first.dispatch_event("drop", {"dataTransfer": handle})
 
 
 def pick(page: Page, element: str, value: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from matting_client.manifest import COLUMNS
 from matting_ui import ids
 from matting_ui.batch_state import MOST
+from matting_ui.i18n import EN
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
@@ -98,6 +99,39 @@ def test_one_photo_is_retried_or_discarded_without_starting_the_others(page: Pag
     card(page, "notes.png").get_by_text("Retry").click()
     expect(status).to_contain_text("2 photos: 1 waiting, 0 running, 1 done, 0 failed")
     assert site.photos() == counted + 1
+
+
+def test_results_of_other_settings_are_told(page: Page, photos: Path, tmp_path: Path) -> None:
+    """Start is the next step exactly when it has something to do, whatever control was moved."""
+    start, archive = page.locator(f"#{ids.BATCH_START}"), page.locator(f"#{ids.BATCH_ZIP}")
+    status, tab = page.locator(f"#{ids.BATCH_STATUS}"), page.locator(f"#tab-{ids.TAB_BATCH}")
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, photos / "rocket.jpg", photos / "notes.png")
+    start.click()
+    expect(status).to_contain_text("1 done, 1 failed")
+    expect(start).to_be_disabled()
+    expect(tab).to_have_attribute("data-state", "done")
+    for change, back in (
+        (lambda: pick(page, ids.BATCH_BACKGROUND, "white"), lambda: pick(page, ids.BATCH_BACKGROUND, "transparent")),
+        (lambda: pick(page, "batch-preset", "product"), lambda: pick(page, "batch-preset", "none")),
+        (page.locator(f"#{ids.BATCH_ALPHA} input").check, page.locator(f"#{ids.BATCH_ALPHA} input").uncheck),
+    ):
+        change()
+        expect(status).to_contain_text(EN["batch_other"])
+        expect(start).to_be_enabled()
+        expect(tab).to_have_attribute("data-state", "chosen")  # whose next step is Start
+        back()
+        expect(status).not_to_contain_text(EN["batch_other"])
+        expect(start).to_be_disabled()
+        expect(tab).to_have_attribute("data-state", "done")
+    pick(page, ids.BATCH_FORMAT, "webp")
+    start.click()
+    expect(tab).to_have_attribute("data-state", "done")
+    expect(start).to_be_disabled()
+    expect(status).not_to_contain_text(EN["batch_other"])
+    with zipfile.ZipFile(download(page, ids.BATCH_ZIP, tmp_path)) as made:
+        assert "rocket-cutout.webp" in made.namelist()
+    expect(archive).to_be_enabled()
 
 
 def test_the_51st_is_refused(page: Page, photos: Path, tmp_path: Path) -> None:

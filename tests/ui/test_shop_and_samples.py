@@ -37,7 +37,7 @@ def test_a_picture_for_a_shop(page: Page, photos: Path, tmp_path: Path) -> None:
     pick(page, ids.BACKGROUND, "blue")
     expect(line).to_contain_text("⚠ Taobao white picture: got a background that is not pure white")
     choose_shop(page, ids.SHOP, "None")
-    expect(line).to_contain_text("1024 × 1024 px · JPEG")
+    expect(line).to_contain_text("1024 × 1024 px · PNG")
     expect(line).not_to_contain_text("Taobao")
 
     open_tab(page, ids.TAB_BATCH)

@@ -21,13 +21,17 @@ from tests.ui.browser import (
     changed,
     choose,
     download,
+    drop,
     notice,
+    open_tab,
     pick,
     picture,
     set_slider,
     shown,
     unfold,
 )
+
+HEIC = Path(__file__).parents[1] / "data" / "iphone.heic"
 
 
 def cut_out(page: Page, photos: Path) -> None:
@@ -73,7 +77,7 @@ def test_finest_hair_asks_the_larger_model(page: Page, photos: Path) -> None:
 def test_nothing_found_is_said(page: Page, tmp_path: Path) -> None:
     Image.new("RGB", (320, 240), (90, 120, 150)).save(tmp_path / "sky.jpg")
     choose(page, ids.PHOTO, tmp_path / "sky.jpg")
-    expect(page.locator(f"#{ids.STATUS}")).to_contain_text("Nothing found")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(EN["nothing_found"])
 
 
 def test_settings_need_no_inference(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
@@ -160,22 +164,79 @@ def test_paste(visit: Visit, site: Site, far: bool) -> None:
 
 
 def test_drop(page: Page, photos: Path) -> None:
-    handle = page.evaluate_handle(
-        """async (url) => {
-          const files = new DataTransfer();
-          files.items.add(new File([await (await fetch(url)).blob()], "dropped.jpg", { type: "image/jpeg" }));
-          return files;
-        }""",
-        _data_url(photos / "astronaut.jpg"),
-    )
-    page.locator(f"#{ids.PHOTO} button:has(input[type=file])").first.dispatch_event("drop", {"dataTransfer": handle})
+    drop(page, f"#{ids.PHOTO} button:has(input[type=file])", (photos / "astronaut.jpg", "image/jpeg"))
     expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
 
 
-def _data_url(path: Path) -> str:
-    import base64
+def test_the_file_decides_not_its_type(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    """What is no picture is refused by name and goes to no other tab; a photo of no known type is taken."""
+    box = notice(page, ids.TAB_SINGLE)
+    (tmp_path / "letter.txt").write_text("Dear Sir")
+    drop(page, "#hero", (tmp_path / "letter.txt", "text/plain"))
+    expect(box).to_have_attribute("data-code", "invalid_image")
+    expect(box).to_contain_text(EN["error_invalid_image"])
+    expect(box).to_contain_text("letter.txt")
+    choose(page, ids.PHOTO, tmp_path / "letter.txt")  # with the file dialogue, too
+    expect(box).to_contain_text(EN["error_invalid_image"])
+    drop(page, "#hero", (photos / "notes.png", ""))  # only the server can tell
+    expect(box).to_contain_text("notes.png: got no known picture format")
+    before = site.photos()
+    open_tab(page, ids.TAB_SCENE)
+    page.wait_for_timeout(1500)
+    expect(notice(page, ids.TAB_SCENE)).to_be_hidden()
+    expect(page.locator(f"#tab-{ids.TAB_SCENE}[data-state]")).to_have_count(0)
+    assert site.photos() == before
+    open_tab(page, ids.TAB_SINGLE)
+    for kind in ("", "application/octet-stream"):
+        drop(page, "#hero", (HEIC, kind))
+        expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "working")
+        expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "done")
+        expect(page.locator(f"#{ids.STATUS}")).to_contain_text("320 × 320")
 
-    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+def test_many_photos_go_to_the_batch(page: Page, photos: Path) -> None:
+    files = [(file, "image/jpeg") for file in sorted((photos / "many").glob("photo-0*.jpg"))]
+    drop(page, "#hero", *files)
+    expect(page.locator(f"#tab-{ids.TAB_BATCH}")).to_be_visible()
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text(f"{len(files)} photos: {len(files)} waiting")
+    open_tab(page, ids.TAB_IDPHOTO)
+    drop(page, "#hero", *files)
+    expect(notice(page, ids.TAB_IDPHOTO)).to_contain_text(EN["one_only"])
+    expect(page.locator(f"#tab-{ids.TAB_IDPHOTO}[data-state]")).to_have_count(0)
+
+
+def test_quick_choices_end_with_the_last(page: Page, photos: Path, tmp_path: Path) -> None:
+    """Of purposes, backgrounds and photos: none that comes while another is in work is left out."""
+    with Image.open(photos / "rocket.jpg") as photo:
+        photo.resize((5000, 4000)).save(tmp_path / "large.jpg")  # takes a while
+    choose(page, ids.PHOTO, tmp_path / "large.jpg")
+    expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "working")
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text("1024 × 1024")
+    for tab, preset, format, background in (
+        (ids.TAB_SINGLE, ids.PRESET, ids.FORMAT, ids.BACKGROUND),
+        (ids.TAB_BATCH, "batch-preset", ids.BATCH_FORMAT, ids.BATCH_BACKGROUND),
+    ):
+        open_tab(page, tab)
+        if tab == ids.TAB_BATCH:
+            choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
+        page.locator(f"#{preset}").wait_for()
+        for last, kind, ground in (("id-photo", "jpeg", "white"), ("none", "png", ids.TRANSPARENT)):
+            names = ("product", "none", "id-photo", "product", last)
+            page.locator(f"#{preset}").evaluate(
+                """async (box, names) => {
+                  for (const name of names) {
+                    box.querySelector(`input[value='${name}']`).click();
+                    await new Promise((done) => setTimeout(done, 20)); // Gradio takes the last of those made at once
+                  }
+                }""",
+                names,
+            )
+            expect(page.locator(f"#{format} input[value={kind}]")).to_be_checked()
+            expect(page.locator(f"#{background} input[value={ground}]")).to_be_checked()
+            page.wait_for_timeout(500)
+            expect(page.locator(f"#{preset} input[value={last}]")).to_be_checked()
+            expect(page.locator(f"#{format} input[value={kind}]")).to_be_checked()
 
 
 def test_webcam(visit: Visit) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from matting_ui import ids
+from matting_ui.i18n import EN
+from matting_ui.tabs.video import progress
 from playwright.sync_api import Page, expect
 
-from tests.ui.browser import Site, choose, open_tab, pick, shown
+from tests.ui.browser import Site, choose, drop, notice, open_tab, pick, shown
 from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
 
 
@@ -30,10 +32,6 @@ def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
     for each in later:
         expect(each).to_be_visible()
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
-    expect(cancel).to_be_disabled()
-    pick(tab, ids.VIDEO_FORMAT, "mp4")
-    tab.locator(f"#{ids.VIDEO_START}").click()
-    expect(tab.get_by_text("mp4 cannot be transparent").first).to_be_visible()
     expect(cancel).to_be_disabled()
     pick(tab, ids.VIDEO_FORMAT, "mov")
     tab.locator(f"#{ids.VIDEO_START}").click()
@@ -60,3 +58,70 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
     expect(cancel).to_be_disabled()
     tab.wait_for_timeout(1000)
     assert not list(site.folder().rglob("long-cutout*"))
+
+
+def test_a_clip_is_dropped_on_its_box_or_the_window(tab: Page, tmp_path: Path) -> None:
+    """In place of another one, too; what is no clip is refused by name and takes nothing away."""
+    status, name = tab.locator(f"#{ids.VIDEO_STATUS}"), tab.locator(f"#{ids.VIDEO_CLIP} .filename")
+    for count, target in ((10, f"#{ids.VIDEO_CLIP}"), (12, "#hero"), (14, f"#{ids.VIDEO_CLIP}")):
+        write_clip(tmp_path / f"clip-{count}.mp4", frames=count, sound=None)
+        drop(tab, target, (tmp_path / f"clip-{count}.mp4", "video/mp4"))
+        expect(status).to_contain_text(f"{count} frames")
+    (tmp_path / "letter.txt").write_text("Dear Sir")
+    box = notice(tab, ids.TAB_VIDEO)
+    drop(tab, "#hero", (tmp_path / "letter.txt", "text/plain"))
+    expect(box).to_contain_text(EN["no_clip"])
+    expect(box).to_contain_text("letter.txt")
+    clips = [(tmp_path / f"clip-{count}.mp4", "video/mp4") for count in (10, 12)]
+    drop(tab, "#hero", *clips)
+    expect(box).to_contain_text(EN["one_only"])
+    expect(name).to_have_attribute("aria-label", "clip-14.mp4")
+    drop(tab, "#hero", clips[0])
+    expect(status).to_contain_text("10 frames")
+    expect(box).to_be_hidden()
+
+
+def test_a_result_is_of_its_clip_and_settings(tab: Page, tmp_path: Path) -> None:
+    """With other settings it says so; with another clip or none it goes. What MP4 cannot hold cannot be chosen."""
+    for name in ("one.mp4", "two.mp4"):
+        write_clip(tmp_path / name, sound=None)
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "one.mp4")
+    status, result = tab.locator(f"#{ids.VIDEO_STATUS}"), tab.locator(f"#{ids.VIDEO_RESULT}")
+    expect(status).to_contain_text(f"{FRAMES} frames")
+    expect(tab.get_by_role("button", name="Share")).to_have_count(0)
+    pick(tab, ids.VIDEO_FORMAT, "mp4")
+    expect(tab.locator(f"#{ids.VIDEO_BACKGROUND} input[value=white]")).to_be_checked()
+    pick(tab, ids.VIDEO_BACKGROUND, "transparent")
+    expect(tab.locator(f"#{ids.VIDEO_FORMAT} input[value=webm]")).to_be_checked()
+    pick(tab, ids.VIDEO_FORMAT, "mp4")
+    drop(tab, "#hero", (tmp_path / "one.mp4", "video/mp4"), (tmp_path / "two.mp4", "video/mp4"))
+    expect(notice(tab, ids.TAB_VIDEO)).to_be_visible()
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(notice(tab, ids.TAB_VIDEO)).to_be_hidden()
+    expect(status).to_contain_text("Done")
+    expect(result).to_contain_text("one-cutout")
+    expect(result).not_to_contain_text(EN["video_earlier"])
+    pick(tab, ids.VIDEO_BACKGROUND, "blue")
+    expect(result).to_contain_text(EN["video_earlier"])
+    pick(tab, ids.VIDEO_BACKGROUND, "white")
+    expect(result).not_to_contain_text(EN["video_earlier"])
+    pick(tab, ids.VIDEO_FORMAT, "webm")
+    expect(result).to_contain_text(EN["video_earlier"])
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(result).to_be_hidden()
+    expect(result).to_be_visible()
+    expect(result).not_to_contain_text(EN["video_earlier"])
+    drop(tab, "#hero", (tmp_path / "two.mp4", "video/mp4"))
+    expect(result).to_be_hidden()
+    expect(tab.locator(f"#{ids.VIDEO_CLIP} .filename")).to_have_attribute("aria-label", "two.mp4")
+    expect(status).to_contain_text(f"{FRAMES} frames")
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(result).to_contain_text("two-cutout")
+    tab.locator(f"#{ids.VIDEO_CLIP} .icon-button-wrapper button").click()
+    expect(result).to_be_hidden()
+
+
+def test_progress_tells_what_is_known() -> None:
+    assert progress(EN, 0, 60, 0.5) == "0 of 60 frames"
+    assert progress(EN, 6, 60, 3.0) == "6 of 60 frames · 2.0 a second · 27 s left"
+    assert progress(EN, 6, None, 3.0) == "6 of ? frames · 2.0 a second"

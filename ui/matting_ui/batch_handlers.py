@@ -56,6 +56,11 @@ class Handlers:
         self._start(batch, batch.claim(options, bool(values.get("alpha"))), options, request, _shop(values))
         yield from self.watch(batch, request)
 
+    def choose(self, batch: Batch | None, request: gr.Request, **values: Any) -> None:
+        """Know the settings as they are now, to tell which results are of other ones."""
+        if batch is not None:
+            batch.wanted = self._options(request, values), bool(values.get("alpha"))
+
     def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
         """Try a photo again, or discard it."""
         batch, number = batch or Batch(), int(values_of(event)["number"])
@@ -75,7 +80,7 @@ class Handlers:
         try:
             kept = self.studio.store.get(item.key)
             if kept is None:
-                item.key, kept = self.studio.keep(item.path)
+                item.key, kept = self.studio.keep(item.path, by_hand=False)
                 if item.corrected:
                     self.studio.store.replace(item.key, kept.corrected(unpacked(item.corrected, kept.full.raw.shape)))
         except MattingError as error:
@@ -222,12 +227,15 @@ class Handlers:
                 "alpha": _address(item.alpha),
                 "found": item.found,
                 "doubt": round(item.uncertainty, 5),
+                "due": batch.is_due(item),
                 "retry": words["retry"] if item.state == FAILED and item.path else "",
                 "discard": words["discard"],
             }
             for item in items
         ]
         line = words["batch_counts"].format(**counts(items)) if items else words["batch_waiting"]
+        if any(batch.is_other(item) for item in items):
+            line = f"{line} · {words['batch_other']}"
         return cards, len(items), line
 
 

@@ -77,6 +77,7 @@ class Batch:
     items: dict[int, Item] = field(default_factory=dict)
     changed: threading.Event = field(default_factory=threading.Event)
     edited: int = 0  # number of the photo in the editor
+    wanted: tuple[Options, bool] | None = None  # what the page's settings ask for, and whether with alphas
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _last: int = 0
     _is_watched: bool = False
@@ -95,14 +96,24 @@ class Batch:
     def claim(self, options: Options, wants_alpha: bool = False) -> list[Item]:
         """What is to be done, taken by the caller alone: new, or made with other options."""
         with self._lock:
-            due = [item for item in self.items.values() if _is_due(item, options, wants_alpha)]
+            self.wanted = options, wants_alpha
+            due = [item for item in self.items.values() if self.is_due(item)]
             return [item.claimed(options, wants_alpha) for item in due]
 
     def claim_again(self, number: int, options: Options, wants_alpha: bool = False) -> list[Item]:
         """A photo that failed, taken by the caller alone; none when it did not fail."""
         with self._lock:
+            self.wanted = options, wants_alpha
             item = self.items.get(number)
             return [item.claimed(options, wants_alpha)] if item is not None and item.state == FAILED else []
+
+    def is_due(self, item: Item) -> bool:
+        """Whether there is something to do for a photo: it is new, or of other settings."""
+        return self.is_other(item) or (item.state == WAITING and not item.is_in_work)
+
+    def is_other(self, item: Item) -> bool:
+        """Whether a photo is done, with other settings than those that are wanted now."""
+        return item.state == DONE and self.wanted is not None and (item.options, item.wants_alpha) != self.wanted
 
     def discard(self, number: int) -> None:
         """Forget a photo."""
@@ -155,12 +166,6 @@ class Batch:
                     archive.write(item.alpha, f"alpha/{Path(name).stem}.png")
             archive.writestr("manifest.csv", manifest(items, dict(zip([i.number for i in done], names, strict=True))))
         return buffer.getvalue()
-
-
-def _is_due(item: Item, options: Options, wants_alpha: bool) -> bool:
-    if item.state == WAITING:
-        return not item.is_in_work
-    return item.state == DONE and (item.options != options or item.wants_alpha != wants_alpha)
 
 
 def counts(items: list[Item]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from importlib.metadata import distribution, metadata
 from typing import Any
@@ -12,6 +13,7 @@ from matting_client.repository import CONTRACT_FILE, facts_of, model_repository,
 
 SCORES = ("SAD", "MAD", "MSE", "Grad")
 COMMIT_DIGITS = 12
+_THREADS = re.compile(r"(\d+) threads\b")
 
 
 def contract_of(model: str, status: dict[str, Any] | None) -> dict[str, Any]:
@@ -66,7 +68,8 @@ def _licences(words: dict[str, str]) -> str:
     if len(cells) < 3:
         return ""
     body = "".join(_row(row, "td") for row in cells[2:])
-    table = f"<div class='wide'><table><thead>{_row(cells[0], 'th')}</thead><tbody>{body}</tbody></table></div>"
+    head = _row([words[f"about_{name}"] for name in ("package", "licence", "used_for")], "th")
+    table = f"<div class='wide'><table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
     return _folded(words["about_licences"], table)
 
 
@@ -95,12 +98,19 @@ def _run(run: dict[str, Any], words: dict[str, str]) -> str:
     """How the running server runs the model, as it says itself."""
     size, places = run["size"], run["places"]
     facts = {
-        "about_engine": run["engine"] or words["about_unknown"],
+        "about_engine": _engine(run["engine"], words),
         "about_device": words["about_device_line"].format(device=run["device"], count=run["instances"]),
         "about_input": f"{size} × {size} px",
         "about_line": words["about_line_of"].format(places=places or "∞", batch=run["max_batch"]),
     }
     return "".join(f"<dt>{escape(words[name])}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items())
+
+
+def _engine(told: str | None, words: dict[str, str]) -> str:
+    """The engine as the server names it, its threads in the visitor's language."""
+    if not told:
+        return words["about_unknown"]
+    return _THREADS.sub(lambda found: words["about_threads"].format(count=found[1]), told)
 
 
 def _folded(title: str, inside: str) -> str:

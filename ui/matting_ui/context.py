@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class Studio:
         """Settings of an event that works ahead of a visitor, on one core at most."""
         return {"concurrency_limit": 1, "concurrency_id": AHEAD, "show_progress": "hidden"}
 
-    def keep(self, photo: str, fine: bool = False, waited: float = 0.0) -> tuple[str, Kept]:
+    def keep(self, photo: str, fine: bool = False, waited: float = 0.0, *, by_hand: bool = True) -> tuple[str, Kept]:
         """Cut an uploaded photo out with no options, and keep it; returns its key.
 
         Parameters
@@ -97,6 +98,7 @@ class Studio:
         photo : path of the upload.
         fine : ask the model that sees finer hair.
         waited : seconds that the visitor has waited for a turn.
+        by_hand : with the visitor's own correction of the same photo, if another tab has one.
 
         Raises
         ------
@@ -107,8 +109,19 @@ class Studio:
         with self.opened(path, path.name) as data:
             full = self.cut(data, Options(), path.name, model)
             full = replace(full, seconds=full.seconds.plus(queue=waited))
-            kept = Kept(full, Preview(full), path.stem, model or self.model)
+            kept = Kept(full, Preview(full), path.stem, model or self.model, self._source(path, data))
+        earlier = self._corrected(kept) if by_hand else None
+        kept = kept.corrected(earlier.full.raw) if earlier else kept
         return self.store.put(kept), kept
+
+    def _source(self, path: Path, data: bytes) -> str:
+        """Which photo of which visitor a file is: uploads lie in a folder for each visitor."""
+        return f"{path.relative_to(self.folder).parts[1]} {sha256(data).hexdigest()}"
+
+    def _corrected(self, kept: Kept) -> Kept | None:
+        """The same photo as its visitor has corrected it in another tab."""
+        same = [(key, each) for key, each in self.store.of(kept.source) if self.editor.is_corrected(key)]
+        return next((each for _, each in reversed(same) if each.full.raw.shape == kept.full.raw.shape), None)
 
     @contextmanager
     def opened(self, path: Path, name: str) -> Iterator[bytes]:

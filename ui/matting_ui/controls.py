@@ -153,7 +153,7 @@ def _shop_options(shop: str, format: str) -> dict[str, Any]:
     """What a shop asks for beside the controls that choosing it sets: its canvas says crop and size."""
     if shop == NO_SHOP:
         return {}
-    options = {name: value for name, value in template(shop).options.items() if name not in SET_BY_SHOP}
+    options = {name: value for name, value in template(shop).options.items() if name not in GIVEN_BY_SHOP}
     if format == "png":
         options.pop("max_kb", None)
     return {"crop": False, "size": ids.ORIGINAL, **options}
@@ -168,16 +168,19 @@ def shop_line(shop: str, cutout: Cutout, made: Encoded, code: str) -> str:
     return texts(code)["shop_ok"].format(title=chosen.title[code])
 
 
-SET_BY_SHOP = ("background", "format", "quality")
+GIVEN_BY_SHOP = ("background", "format", "quality")
+SET_BY_SHOP = (*GIVEN_BY_SHOP, "crop", "margin", "size")
 
 
 def apply_shop(name: str) -> tuple[Any, ...]:
-    """Values of the controls `SET_BY_SHOP` as a shop wants them."""
-    if name not in templates():
-        return (gr.skip(),) * len(SET_BY_SHOP)
-    options = Options.of(template(name).options)
+    """The controls `SET_BY_SHOP` as a shop wants them, whose canvas says crop and size; without one as at the start."""
+    is_shop = name in templates()
+    options = Options.of(template(name).options) if is_shop else Options()
     known = {value: key for key, value in ids.BACKGROUNDS.items() if value}
-    return known[str(options.background)], options.format, options.quality
+    background = known.get(str(options.background), ids.TRANSPARENT)
+    own: dict[str, Any] = {"interactive": not is_shop}
+    crop, size = gr.update(value=False, **own), gr.update(value=ids.ORIGINAL, **own)
+    return background, options.format, options.quality, crop, gr.update(visible=False), size
 
 
 SET_BY_PRESET = ("background", "format", "threshold", "erode", "feather", "quality")

@@ -10,7 +10,11 @@ import gradio as gr
 from matting_ui.context import Studio, words_of
 from matting_ui.gradio_patches import sender
 
-_OPEN = "async (info) => (info ? await MattingEditor.open(info) : false)"
+_OPEN = """async (info) => {
+  const changed = info ? await MattingEditor.open(info) : false;
+  if (changed) matting.corrected();
+  return changed;
+}"""
 _WORDS = "editor_"  # in front of the names of the editor's words
 
 

@@ -54,4 +54,5 @@ BACKGROUNDS: dict[str, str | None] = {
 }
 FORMATS = ("png", "jpeg", "webp")
 ORIGINAL, OFFICIAL = "original", "official"
+CLIPS = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v")
 SIZES = (ORIGINAL, "4096px", "2048px", "1080px", "512px")

@@ -49,7 +49,7 @@ def build_page(studio: Studio, visitors: Visitors) -> gr.Blocks:
 
 def _header() -> None:
     """One line: name, language, light or dark, help."""
-    names = ("title", "help", "language", "dark_theme", "light_theme", *project_links())
+    names = ("title", "help", "language", "dark_theme", "light_theme", "leave", *project_links())
     template = (
         '<header><h1></h1><select class="header-language"><option value="en">English</option>'
         '<option value="zh">中文</option></select><button type="button" class="header-theme"></button>'

@@ -63,10 +63,12 @@ class Stage:
         """
         status = parts[-1]
         private: dict[str, Any] = {"api_visibility": "private"}
+        last: dict[str, Any] = {"trigger_mode": "always_last"}  # a photo or a choice that comes while one is in work
         failed: dict[str, Any] = {"js": f"() => matting.fail('{self.tab}')", **private}
         gr.on(asked, None, photo, None, js=_state(self.tab, "working"), **private)
-        cleared = gr.on(asked, self.reset, [key, photo], [status, key, started], **self.studio.light, **private)
-        done = cleared.then(cutout, outputs=[*parts, key, started], show_progress="hidden", **event, **self.studio.work)
+        cleared = gr.on(asked, self.reset, [key, photo], [status, key, started], **self.studio.light, **private, **last)
+        outputs = [*parts, key, started]
+        done = cleared.then(cutout, outputs=outputs, show_progress="hidden", **event, **self.studio.work, **last)
         done.success(None, parts[0], None, js=_state(self.tab, "done"), **private)
         done.failure(None, None, status, **failed)
         return done

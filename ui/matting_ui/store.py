@@ -16,12 +16,13 @@ from matting_ui.preview import Preview
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A cutout, its small copy that previews are made from, the photo's name without a suffix, and the model."""
+    """A cutout, its small copy that previews are made from, the photo's name without a suffix, model and source."""
 
     full: Cutout
     small: Preview
     stem: str
     model: str = ""  # that was asked
+    source: str = ""  # stands for the photo and its visitor
 
     @property
     def nbytes(self) -> int:
@@ -72,6 +73,12 @@ class Store:
                 return None
             self._kept[key] = (time.monotonic(), found[1])
             return found[1]
+
+    def of(self, source: str) -> list[tuple[str, Kept]]:
+        """Keys and cutouts of one photo of one visitor, the one used last at the end."""
+        with self._lock:
+            self._trim()
+            return [(key, kept) for key, (_, kept) in self._kept.items() if kept.source == source]
 
     def drop(self, key: str | None) -> None:
         """Forget a cutout."""

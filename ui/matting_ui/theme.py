@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from matting_ui import ids
 from matting_ui.i18n import RETRY, script_words
 
 STATIC = Path(__file__).with_name("static")
@@ -24,6 +25,7 @@ SCRIPT = "\n".join(
     (
         f"window.mattingWords = {json.dumps(script_words(), ensure_ascii=False)};",
         f"window.mattingRetry = {json.dumps(RETRY)};",
+        f"window.mattingClips = {json.dumps(ids.CLIPS)};",
         *(
             _read(f"{name}.js")
             for name in (

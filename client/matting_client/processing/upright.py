@@ -1,6 +1,6 @@
 """Which way up a photo lies: people on their sides and heads are found far better once they are turned upright.
 
-A network of ours tells it (`training/matting_training/orientation.py`); OpenCV runs it, in 2 ms on a core.
+A network of ours tells it (`training/matting_training/orientation.py`); OpenCV runs it, in 3 ms on a core.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from matting_client.types import Float, Image
 
 WEIGHTS = "weights/orientation.onnx"
 SIDE = 128  # pixels of the square into which the network's photo is squeezed
-SURE = 0.8  # from which a turned photo is believed to be one
+QUARTERS = 4
+CLEAR = 0.9  # from which the first answer, that a photo is upright, is enough
+SURE = 0.65  # from which a turned photo is believed to be one, after all four answers
+FLOOR = 1e-6  # of a share, for its logarithm
 _here = threading.local()  # a network keeps what it computes in itself, and a lock would hold all photos up
 
 
@@ -24,16 +27,21 @@ def quarters_turned(rgb: Image) -> int:
 
     `np.rot90(rgb, -quarters)` puts it upright.
     """
-    shares = _ask(rgb)
-    quarters = int(shares.argmax())
-    return quarters if shares[quarters] >= SURE else 0
-
-
-def _ask(rgb: Image) -> Float:
-    """How likely each number of quarters is, (4,)."""
     square = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    first = _ask(square)
+    if first[0] >= CLEAR:
+        return 0
+    # Turned by hand, it must say the same: what all four answers have in common counts.
+    rest = [np.roll(_ask(np.rot90(square, quarters)), -quarters) for quarters in range(1, QUARTERS)]
+    shares = np.exp(np.log(np.stack([first, *rest]) + FLOOR).mean(axis=0))
+    quarters = int(shares.argmax())
+    return quarters if shares[quarters] >= SURE * shares.sum() else 0
+
+
+def _ask(square: Image) -> Float:
+    """How likely each number of quarters is, (4,), of a photo (128, 128, 3) squeezed into a square."""
     network = _network()
-    network.setInput(cv2.dnn.blobFromImage(square))
+    network.setInput(cv2.dnn.blobFromImage(np.ascontiguousarray(square)))
     shares: Float = network.forward()[0]
     return shares
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from matting_client import Cutout, NoFace, OptionError, Options, SeveralFaces
-from matting_client.idphoto import DPI, INCOMPLETE, PAPERS, UNEDITED, id_photo, print_sheet, sheet_file
+from matting_client.idphoto import DPI, ENLARGED, INCOMPLETE, PAPERS, UNEDITED, id_photo, print_sheet, sheet_file
 from matting_client.idsizes import Size, frame_for, sizes
 from matting_client.processing.faces import find_faces
 from matting_client.processing.head import Head, find_head
@@ -56,12 +57,44 @@ def test_faces_are_found() -> None:
         assert find_faces(picture) == []
 
 
+def mirrored(picture: U8) -> U8:
+    return np.ascontiguousarray(picture[:, ::-1])
+
+
+def near(picture: U8) -> U8:
+    """Head and shoulders, three times as large."""
+    return enlarged(np.ascontiguousarray(picture[0:220, 130:330]))
+
+
+def enlarged(picture: U8) -> U8:
+    """Three times as large, so that no ID photo is soft."""
+    return np.asarray(cv2.resize(picture, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+@pytest.mark.parametrize("look", [np.ascontiguousarray, mirrored, near])
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_photo_that_lies_is_put_upright(quarters: int) -> None:
-    lying = [np.ascontiguousarray(np.rot90(each, quarters)) for each in (data.astronaut(), lit_person()[1])]
-    got, wanted = (id_photo(each, sizes()["one-inch"]).picture for each in (cutout(*lying), cutout()))
-    assert got.shape == wanted.shape
-    assert np.abs(got.astype(int) - wanted).mean() < 2
+def test_a_photo_that_lies_is_put_upright(quarters: int, look: Callable[[U8], U8]) -> None:
+    """Though the detector finds the face as it lies, with some tilt, in most of these."""
+    upright = [look(each) for each in (data.astronaut(), lit_person()[1])]
+    lying = [np.ascontiguousarray(np.rot90(each, quarters)) for each in upright]
+    made, wanted = (id_photo(cutout(*each), sizes()["one-inch"]) for each in (lying, upright))
+    assert made.picture.shape == wanted.picture.shape and made.warnings == wanted.warnings
+    assert np.abs(made.picture.astype(int) - wanted.picture).mean() < 2
+
+
+@pytest.mark.parametrize("tilt", [-60, -40, -30, 30, 40, 60, 110, 135, 160])
+def test_a_photo_turned_by_any_angle_gets_a_level_head(tilt: int) -> None:
+    """60 degrees are a quarter and 30 back."""
+    middle = (256, 256)
+    turn = cv2.getRotationMatrix2D(middle, -tilt, 0.7)
+    photo, alpha = (np.asarray(cv2.warpAffine(each, turn, (512, 512)), np.uint8) for each in lit_face())
+    made = id_photo(cutout(photo, alpha), sizes()["one-inch"])
+    assert abs(placed(made.picture)[2]) < 4
+
+
+def lit_face() -> tuple[U8, U8]:
+    """The astronaut as she is, and her alpha."""
+    return data.astronaut(), lit_person()[1]
 
 
 @pytest.mark.parametrize("tilt", [0.0, 9.0, -9.0])
@@ -163,7 +196,7 @@ def test_a_photo_that_ends_early_gets_a_larger_head_within_the_rules() -> None:
 
 def test_offices_that_refuse_changed_backgrounds_are_named() -> None:
     assert {name for name, size in sizes().items() if size.unedited} == {"us-visa", "uk-passport", "japan", "canada"}
-    made = id_photo(cutout(), sizes()["uk-passport"])
+    made = id_photo(cutout(*map(enlarged, lit_face())), sizes()["uk-passport"])
     assert made.warnings == (UNEDITED,) and made.picture[3, 3].tolist() == [0xEE, 0xF0, 0xF2]
 
 
@@ -182,13 +215,26 @@ def test_zoom_shift_and_background() -> None:
 
 def test_it_says_when_the_photo_is_too_small_a_part() -> None:
     size = sizes()["schengen"]
-    photo, alpha = data.astronaut(), lit_person()[1]
-    assert id_photo(cutout(), size).warnings == ()
-    assert id_photo(cutout(photo[:180], alpha[:180]), size).warnings == (INCOMPLETE,)
+    photo, alpha = (enlarged(each) for each in lit_face())
+    assert id_photo(cutout(photo, alpha), size).warnings == ()
+    assert id_photo(cutout(photo[:540], alpha[:540]), size).warnings == (INCOMPLETE,)
+    photo, alpha = lit_face()
     assert not id_photo(cutout(photo[40:], alpha[40:]), size).complete
     assert not id_photo(cutout(photo[:, 130:300], alpha[:, 130:300]), sizes()["canada"]).complete
     bust = np.where(np.arange(512)[:, None] < 190, alpha, np.uint8(0))  # the body ends before the photo does
     assert not id_photo(cutout(alpha=bust), size).complete
+
+
+def test_it_says_when_a_small_head_is_blown_up() -> None:
+    """By how much, and only from where it shows."""
+    size = sizes()["uk-passport"]
+    for side, is_soft in ((200, True), (2400, False)):
+        photo, alpha = (cv2.resize(each, (side, side), interpolation=cv2.INTER_AREA) for each in lit_face())
+        made = id_photo(cutout(photo, alpha), size)
+        times = size.head * size.px[1] / ((CHIN - CROWN) * side / 512)
+        assert made.enlarged == pytest.approx(times, rel=0.06)
+        assert made.is_soft == is_soft == (made.enlarged >= ENLARGED)
+        assert any(f"enlarged {made.enlarged:.1f} times" in each for each in made.warnings) == is_soft
 
 
 @pytest.mark.parametrize(("zoom", "shift", "named"), [(3.0, 0.0, "zoom"), (1.0, 0.5, "shift")])

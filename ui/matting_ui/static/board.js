@@ -82,12 +82,14 @@ const enable = (photos) => {
     const found = document.getElementById(id);
     if (found) found.disabled = !can;
   };
-  set("batch-start", has("waiting") || has("done"));
+  const due = photos.some((photo) => photo.due);
+  set("batch-start", due);
   set("batch-zip", has("done"));
   set("batch-clear", photos.length > 0);
   const panel = element.closest('[role="tabpanel"]');
   if (!panel) return;
-  const state = has("running") ? "working" : has("waiting") ? "chosen" : has("done") ? "done" : "chosen";
+  const inWork = photos.some((photo) => photo.state === "running" || (photo.state === "waiting" && !photo.due));
+  const state = inWork ? "working" : !due && has("done") ? "done" : "chosen";
   if (photos.length) panel.dataset.state = state;
   else delete panel.dataset.state;
 };

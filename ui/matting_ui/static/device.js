@@ -27,6 +27,17 @@ const show = (image, blob) => {
   image.src = URL.createObjectURL(blob);
 };
 
+// The board that everyone knows for transparent, in the shape of the picture, so that it lies under that alone.
+const board = (width, height) => {
+  const side = Math.max(width, height) / 56;
+  const tile = `<pattern id="tile" width="${2 * side}" height="${2 * side}" patternUnits="userSpaceOnUse">
+    <path fill="#d9d9d9" d="M0 0h${side}v${side}H0zM${side} ${side}h${side}v${side}h-${side}z"/></pattern>`;
+  const whole = (fill) => `<rect width="100%" height="100%" fill="${fill}"/>`;
+  const size = `width="${width}" height="${height}"`;
+  const drawn = `<svg xmlns="http://www.w3.org/2000/svg" ${size}>${tile}${whole("#fff")}${whole("url(#tile)")}</svg>`;
+  return `center / contain no-repeat url("data:image/svg+xml,${encodeURIComponent(drawn)}")`;
+};
+
 const fail = (error) => {
   const code = window.matting.word(error.code) ? error.code : "model_error";
   enter("failed");
@@ -43,6 +54,7 @@ const finish = async () => {
   const { blob } = await ask("file", { background, format });
   if (photo !== newest) return;
   show(at(".device-after"), blob);
+  at(".device-after").style.background = background || format === "jpeg" ? "" : board(width, height);
   const link = at(".device-download");
   link.href = at(".device-after").src;
   link.download = `${name}-cutout.${format === "jpeg" ? "jpg" : format}`;

@@ -6,6 +6,10 @@ at("h1").textContent = words.title;
 at(".header-language").value = window.mattingLanguage;
 at(".header-language").setAttribute("aria-label", words.language);
 at(".header-language").addEventListener("change", (event) => {
+  if (!window.matting.mayLeave(words.leave)) {
+    event.target.value = window.mattingLanguage;
+    return;
+  }
   const year = 365 * 24 * 3600;
   document.cookie = `matting_language=${event.target.value}; Path=/; SameSite=Lax; Max-Age=${year}`;
   location.reload();

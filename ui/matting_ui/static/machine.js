@@ -1,10 +1,15 @@
 // A tab for one photo shows one state at a time: nothing chosen (no data-state), working, done, failed; the style sheet
-// says what belongs to each. One photo is current: dropped, pasted or chosen anywhere, it goes along from tab to tab.
+// says what belongs to each. One photo is current: dropped, pasted or chosen anywhere, it goes along from tab to tab; a tab
+// whose result was corrected by hand keeps it until another photo is asked for there.
 window.matting = (() => {
   const word = (key) => window.mattingWords[window.mattingLanguage][key] ?? "";
   const panelOf = (tab) => document.getElementById(`tab-${tab}`);
   const openTab = () => document.querySelector('#tabs [role="tab"][aria-selected="true"]')?.dataset.tabId;
   const sent = new Map(); // the file that each tab has
+  const held = new Set(); // tabs whose result was corrected by hand
+  const UNUSABLE = ["invalid_image", "invalid_request", "file_too_large"];
+  const BOXES = ".takes-photo, .takes-files, .takes-clip";
+  const REOPEN = "matting-tab"; // in the browser's storage, over one loading of the page
   let current = null;
   let failure = null;
 
@@ -13,7 +18,10 @@ window.matting = (() => {
     if (!panel) return;
     if (name === "empty") delete panel.dataset.state;
     else panel.dataset.state = name;
-    if (name === "working") hide(panel);
+    if (name !== "working") return;
+    hide(panel);
+    held.delete(tab);
+    if (sent.has(tab) && !panel.dataset.device) current = sent.get(tab); // what stays on this device goes to no other tab
   };
 
   const hide = (panel) => panel?.querySelector(".notice")?.setAttribute("hidden", "");
@@ -39,6 +47,7 @@ window.matting = (() => {
 
   const fail = (tab) => {
     const panel = panelOf(tab);
+    if (UNUSABLE.includes(failure?.code) && current === sent.get(tab)) current = null;
     if (panel?.dataset.state === "working") {
       panel.dataset.state = "failed";
       const box = panel.querySelector(".takes-photo");
@@ -48,23 +57,55 @@ window.matting = (() => {
     return failure ? failure.text.split("\n")[0] : word("internal_error");
   };
 
-  const inputOf = (tab) => {
-    const panel = panelOf(tab);
-    const fields = panel?.dataset.device ? ".device-photo input" : ".takes-photo input[type=file], .takes-files input[type=file]";
-    return panel?.querySelector(fields);
-  };
+  const boxOf = (tab) => panelOf(tab)?.querySelector(panelOf(tab).dataset.device ? ".device-photo" : BOXES);
+  const inputOf = (tab) => boxOf(tab)?.querySelector("input[type=file]");
+  const say = (key, code, detail = "") => tell({ code, text: `${word(key)}\n${detail}`, at: performance.now() });
 
   const put = (input, files) => {
     const list = new DataTransfer();
-    for (const file of input.multiple ? files : files.slice(0, 1)) list.items.add(file);
+    for (const file of files) list.items.add(file);
     input.files = list.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
+  const isNameless = (file) => ["", "application/octet-stream"].includes(file.type); // HEIC on many systems: the server looks
+  const isPicture = (file) => isNameless(file) || file.type.startsWith("image/");
+
+  // Why a box cannot take a file, which Gradio would say in words of its own; nothing when it can.
+  const objection = (box, file) => {
+    if (box?.matches(".takes-photo") && !isPicture(file)) return "invalid_image";
+    const isClip = window.mattingClips.some((suffix) => file.name.toLowerCase().endsWith(suffix));
+    return box?.matches(".takes-clip") && !isClip ? "no_clip" : "";
+  };
+
+  // Gradio takes the input of a clip away as long as there is one.
+  const room = (box) => {
+    if (box.matches(".takes-clip:not(:has(input[type=file]))")) box.querySelector(".icon-button-wrapper button")?.click();
+    return waitFor(() => box.querySelector("input[type=file]"));
+  };
+
+  const toBatch = async (files) => {
+    go("batch");
+    const input = await waitFor(() => panelOf("batch")?.querySelector(".takes-files:has(.drop-line:not(:empty)) input"));
+    if (input) put(input, files);
+  };
+
+  const hand = async (tab, box, files) => {
+    const isMany = files.length > 1 && !box.matches(".takes-files");
+    const why = objection(box, files[0]);
+    if (isMany && tab === "single" && box === boxOf(tab) && box.matches(".takes-photo")) toBatch(files);
+    else if (isMany) say("one_only", "invalid_request");
+    else if (why) say(why, "invalid_image", files[0].name);
+    else {
+      const input = await room(box);
+      if (input) put(input, files);
+    }
+  };
+
   const offer = (files, near) => {
-    const input = near?.closest?.(".takes-photo, .takes-files")?.querySelector("input[type=file]") ?? inputOf(openTab());
-    if (input && files.length) put(input, files);
-    return Boolean(input);
+    const box = near?.closest?.(BOXES) ?? boxOf(openTab());
+    if (box && files.length) hand(openTab(), box, files);
+    return Boolean(box);
   };
 
   const ofMachine = (input) => {
@@ -73,11 +114,23 @@ window.matting = (() => {
   };
 
   document.addEventListener("change", (event) => {
-    if (!event.target.matches?.("input[type=file]") || !event.target.files.length) return;
-    const tab = ofMachine(event.target);
+    const input = event.target;
+    if (!input.matches?.("input[type=file]") || !input.files.length) return;
+    const [file] = input.files;
+    const box = input.closest(BOXES);
+    const why = objection(box, file);
+    if (why) {
+      event.stopPropagation();
+      input.value = "";
+      return say(why, "invalid_image", file.name);
+    }
+    if (box?.matches(".takes-photo") && isNameless(file)) {
+      const list = new DataTransfer();
+      list.items.add(new File([file], file.name, { type: "image/*" })); // or Gradio would not send it
+      input.files = list.files;
+    }
+    const tab = ofMachine(input);
     if (!tab) return;
-    const [file] = event.target.files;
-    if (!event.target.closest(".device")) current = file; // what stays on this device goes to no other tab
     sent.set(tab, file);
   }, true);
 
@@ -89,6 +142,8 @@ window.matting = (() => {
     }
     return null;
   };
+
+  const go = async (tab) => (await waitFor(() => document.getElementById(`tab-${tab}-button`)))?.click();
 
   document.addEventListener("click", async (event) => {
     const pressed = event.target.closest?.("button, [role=tab], a");
@@ -111,12 +166,13 @@ window.matting = (() => {
       if (answer.ok) offer([new File([await answer.blob()], pressed.dataset.name, { type: "image/webp" })]);
     } else if (pressed.matches("[aria-label='capture photo']")) {
       current = null; // what a camera takes passes no input
+      sent.delete(tab);
     }
   }, true);
 
   const carry = async (tab) => {
     const file = current;
-    if (!file || sent.get(tab) === file) return;
+    if (!file || sent.get(tab) === file || held.has(tab)) return;
     const input = await waitFor(() => panelOf(tab)?.querySelector(".machine .takes-photo") && inputOf(tab), 40);
     if (input && openTab() === tab && current === file && sent.get(tab) !== file) put(input, [file]);
   };
@@ -133,7 +189,7 @@ window.matting = (() => {
   }
 
   document.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const files = [...(event.clipboardData?.files ?? [])].filter(isPicture);
     if (files.length && offer(files)) event.preventDefault();
   });
 
@@ -146,6 +202,21 @@ window.matting = (() => {
       toast.querySelector(".toast-close")?.click();
     }
   }).observe(document, { childList: true, subtree: true });
+
+  // Photos and results are gone with the page.
+  const hasWork = () =>
+    document.querySelector(
+      '[role="tabpanel"]:is([data-state]:not([data-state="failed"]), [data-device]:not([data-device="empty"])), #video-start:enabled',
+    ) !== null;
+  let isAgreed = false;
+  window.addEventListener("beforeunload", (event) => {
+    if (isAgreed || !hasWork()) return;
+    event.preventDefault();
+    event.returnValue = true; // what older browsers ask by
+  });
+  const kept = sessionStorage.getItem(REOPEN);
+  sessionStorage.removeItem(REOPEN);
+  if (kept) go(kept);
 
   const busy = (id, is) => document.getElementById(id)?.setAttribute("aria-busy", String(is));
 
@@ -164,6 +235,18 @@ window.matting = (() => {
     refused: (code, text) => {
       tell({ code, text: text || word(code), at: performance.now() });
       fail(openTab());
+    },
+    // Whether the page may be loaded again: asks where something would be lost. It comes back with the tab that is open.
+    mayLeave: (question) => {
+      isAgreed = !hasWork() || window.confirm(question);
+      if (isAgreed) sessionStorage.setItem(REOPEN, openTab());
+      return isAgreed;
+    },
+    // The other tabs take the photo again, to have its correction, too.
+    corrected: () => {
+      const tab = openTab();
+      held.add(tab);
+      for (const [other, file] of sent) if (other !== tab && file === sent.get(tab)) sent.delete(other);
     },
     word,
   };

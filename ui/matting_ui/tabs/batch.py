@@ -112,15 +112,29 @@ def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], st
     closed = correct.follow(board.select, do.edit, batch, do.studio.work)
     closed.then(do.take_over, batch, None, **quick).then(**look, **work)
     clear.click(do.clear, batch, None, **quick).then(**look, **quick)
+    _wire_settings(do, batch, values, look)
+
+
+def _wire_settings(do: Handlers, batch: Any, values: dict[str, Any], look: dict[str, Any]) -> None:
+    """What goes with what, and whether the results are of these settings."""
+    light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
+    again: dict[str, Any] = {**light, "trigger_mode": "multiple"}
+    choose: dict[str, Any] = {"fn": do.choose, "inputs": batch, "outputs": None, "inputs_kwargs": values, **light}
+    gr.on([each.input for name, each in values.items() if name not in ("preset", "shop")], **choose).then(
+        **look, **again
+    )
     dependent = [values[name] for name in ("colour", "picture", "quality", "margin")]
     deciding = [values[name] for name in ("background", "format", "crop")]
     show: dict[str, Any] = {"fn": controls.show_for, "inputs": deciding, "outputs": dependent, **light}
     gr.on([each.input for each in deciding], **show)
     preset = values["preset"]
     set_by_preset = [values[name] for name in controls.SET_BY_PRESET]
-    preset.input(controls.apply_preset, preset, [*set_by_preset, preset], **light).then(**show)
+    chosen = preset.input(controls.apply_preset, preset, [*set_by_preset, preset], **light)
     set_by_shop = [values[name] for name in controls.SET_BY_SHOP]
-    values["shop"].input(controls.apply_shop, values["shop"], set_by_shop, **light).then(**show)
+    listed = values["shop"].input(controls.apply_shop, values["shop"], set_by_shop, **light)
+    for followed in (chosen, listed):
+        followed.then(**show)
+        followed.then(**choose).then(**look, **again)
 
 
 def _for_programs(do: Handlers, values: dict[str, Any]) -> None:

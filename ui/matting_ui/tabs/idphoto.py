@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -85,9 +85,15 @@ class Handlers:
         height, width = photo.picture.shape[:2]
         words, title = words_of(request), photo.size.title[code_of(request)]
         line = words["id_status"].format(title=title, width=width, height=height, copies=copies)
-        warnings = {"id_incomplete": not photo.complete, "id_unedited": photo.size.unedited}
-        line = "\n\n".join([line, *(f"⚠ {words[key]}" for key, true in warnings.items() if true)])
-        return self.studio.save_preview(photo.picture), self.studio.save_preview(sheet), line
+        told = [line, *_warnings(photo, kept.small.scale, words)]
+        return self.studio.save_preview(photo.picture), self.studio.save_preview(sheet), "\n\n".join(told)
+
+
+def _warnings(photo: IdPhoto, scale: float, words: dict[str, str]) -> list[str]:
+    """What to know of a photo made of a copy of the upload in this scale."""
+    full = replace(photo, enlarged=photo.enlarged * scale)
+    told = {"id_incomplete": not full.complete, "id_soft": full.is_soft, "id_unedited": full.size.unedited}
+    return [f"⚠ {words[key].format(times=f'{full.enlarged:.1f}')}" for key, applies in told.items() if applies]
 
 
 def _edge() -> Options:
@@ -155,11 +161,11 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
 
 
 def _sizes_of(request: gr.Request) -> Any:
-    """The sizes in the visitor's language, those of its offices first; Chinese ones are first as they are."""
+    """The sizes in the visitor's language, those of its offices first, of which the first is chosen."""
     code = code_of(request)
-    first = () if code == "zh" else ENGLISH_FIRST
+    first = () if code == "zh" else ENGLISH_FIRST  # the Chinese ones are first as they are
     listed = [sizes()[name] for name in (*first, *(name for name in sizes() if name not in first))]
-    return gr.update(choices=[(size_words(size)[code], size.name) for size in listed])
+    return gr.update(choices=[(size_words(size)[code], size.name) for size in listed], value=listed[0].name)
 
 
 def size_words(size: Size) -> dict[str, str]:

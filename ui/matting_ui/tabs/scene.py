@@ -62,19 +62,18 @@ class Handlers:
     def settle(self, key: str | None, background: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Follow a control that was moved, or a background that was chosen, while the photo was cut out."""
         kept = self.studio.store.get(key)
-        empty = background is None and values["ground"] == ids.FROM_PICTURE
-        if kept is None or empty or kept.small.shown == (background, values):
+        if kept is None or not has_background(values["ground"], background) or kept.small.shown == (background, values):
             return gr.skip(), gr.skip()
         return self.recompose(key, background, request, **values)
 
     def file(self, key: str | None, background: str | None, request: gr.Request, **values: Any) -> str | None:
         """Write the picture in the background's full size."""
         kept = self.studio.kept(key, request)
-        if kept is None or (background is None and values["ground"] == ids.FROM_PICTURE):
+        if kept is None or not has_background(values["ground"], background):
             return None
         try:
             options, scene = Options(format=values["format"], quality=QUALITY), read_scene(**values)
-            picture = self._compose(kept.full, background, values["ground"], scene, MAX_SIDE)
+            picture = self._compose(kept.full, kept.full.rgb, background, values["ground"], scene, MAX_SIDE)
             data = encode(picture, options.format, options.quality)
             return self.studio.save(data, kept.stem, f"-scene{SUFFIX_OF_FORMAT[options.format]}")
         except MattingError as error:
@@ -82,18 +81,23 @@ class Handlers:
 
     def _show(self, kept: Kept, background: str | None, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
         small: Cutout = kept.small.with_options(Options())
-        if background is None and values["ground"] == ids.FROM_PICTURE:
-            return self.studio.save_preview(kept.small.views(Options())[0]), words_of(request)["scene_waiting"]
+        if not has_background(values["ground"], background):
+            return self.studio.save_preview(kept.small.views(Options())[0]), words_of(request)["scene_choose"]
         scene = read_scene(**values)
-        picture = self._compose(small, background, values["ground"], scene, SIDE)
+        picture = self._compose(small, kept.small.rgb, background, values["ground"], scene, SIDE)
         kept.small.shown = (background, values)
         return self.studio.save_preview(picture), self._status(kept, small.alpha, picture, scene, values, request)
 
-    def _compose(self, cutout: Cutout, background: str | None, ground: str, scene: Scene, side: int) -> Picture:
-        """The subject before its background, whose longer side is at most `side` px."""
+    def _compose(
+        self, cutout: Cutout, photo: Picture, background: str | None, ground: str, scene: Scene, side: int
+    ) -> Picture:
+        """The subject before its background, whose longer side is at most `side` px.
+
+        A small cutout's own `rgb` has no background any more, hence the photo.
+        """
         fgr, pha = cutout.layers()
         if ground == BLUR:  # the subject stays where it is
-            return compose_picture(fgr, pha, blur_around(cutout.rgb, cutout.raw, pixels(scene.blur, pha.shape)))
+            return compose_picture(fgr, pha, blur_around(photo, cutout.raw, pixels(scene.blur, pha.shape)))
         if ground in DRAWN:
             return compose_scene(fgr, pha, draw_backdrop(ground, (pha.shape[0], pha.shape[1])), scene)
         if ground != ids.FROM_PICTURE or background is None:
@@ -133,6 +137,11 @@ def read_scene(*, x: float, y: float, scale: float, blur: float, light: float, s
     return Scene(x / 100, y / 100, scale / 100, float(blur), light / 100, shadow / 100)
 
 
+def has_background(ground: str, background: str | None) -> bool:
+    """Whether there is something to put behind the subject: any kind but an own picture that was not chosen yet."""
+    return ground != ids.FROM_PICTURE or background is not None
+
+
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio)
@@ -155,18 +164,16 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             samples()
         with gr.Column(scale=3, min_width=300, elem_classes="side"):
             with gr.Row(elem_classes="buttons"):
-                button = gr.Button(
-                    i18n("download"), variant="primary", elem_id=ids.SCENE_DOWNLOAD, scale=2, min_width=120
-                )
+                button = _download(i18n)
                 another(i18n("another"))
             ground = _grounds(i18n)
             background = photo_input(
                 i18n("scene_background"), ids.SCENE_BACKGROUND, ("upload",), height=170, min_width=150
             )
-            place, values = _settings(i18n)
+            folds, values = _settings(i18n)
             values["ground"] = ground
     _wire(do, stage, photo, background, values, [result, status], (key, started))
-    _wire_ground(do, background, place, values)
+    _wire_ground(do, key, background, [button, *folds], values, [result, status])
     _wire_hands(do, [key, background], values, [result, status])
     inputs: dict[str, Any] = {"inputs": [key, background], "inputs_kwargs": values, **studio.work}
     download.on_click(button, do.file, {"api_name": ids.API_SCENE_FILE}, **inputs)
@@ -177,35 +184,54 @@ def _grounds(i18n: gr.I18n) -> Any:
     return gr.Radio(choices, value=ids.FROM_PICTURE, label=i18n("ground"), elem_id=ids.SCENE_GROUND)
 
 
-def _settings(i18n: gr.I18n) -> tuple[Any, dict[str, Any]]:
-    """The folds that place the subject and shape the background, and their values."""
+def _download(i18n: gr.I18n) -> Any:
+    """Waits until there is a background."""
+    look: dict[str, Any] = {"variant": "primary", "interactive": False, "scale": 2, "min_width": 120}
+    return gr.Button(i18n("download"), elem_id=ids.SCENE_DOWNLOAD, **look)
+
+
+def _settings(i18n: gr.I18n) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    """The folds that place the subject and shape the background, hidden while there is none, and their values."""
 
     def slider(name: str, info: str, low: float, high: float, value: float, elem_id: str) -> Any:
         return gr.Slider(low, high, value, step=1, label=i18n(name), info=i18n(info), elem_id=elem_id)
 
-    with gr.Accordion(i18n("place"), open=True, elem_id=ids.SCENE_PLACE) as place:
+    with gr.Accordion(i18n("place"), open=True, visible=False, elem_id=ids.SCENE_PLACE) as place:
         x = slider("place_x", "place_info", 0, 100, 50, ids.SCENE_X)
         y = slider("place_y", "place_info", 0, 150, 100, ids.SCENE_Y)
         scale = slider("place_scale", "scale_info", 5, 200, 85, ids.SCENE_SCALE)
-    with gr.Accordion(i18n("light_shadow"), open=True):
+    with gr.Accordion(i18n("light_shadow"), open=True, visible=False) as look:
         blur = slider("blur", "blur_info", 0, MAX_BLUR, 0, ids.SCENE_BLUR)
         light = slider("light", "light_info", 0, 100, 50, ids.SCENE_LIGHT)
         shadow = slider("shadow", "shadow_info", 0, 100, 50, ids.SCENE_SHADOW)
     format = controls.format_choice(i18n, ids.SCENE_FORMAT)
     values = {"x": x, "y": y, "scale": scale, "blur": blur, "light": light, "shadow": shadow, "format": format}
-    return place, values
+    return (place, look), values
 
 
-def _wire_ground(do: Handlers, background: Any, place: Any, values: dict[str, Any]) -> None:
-    """Show what counts for a kind of background; its blur begins where there is something to see."""
+def _wire_ground(
+    do: Handlers, key: Any, background: Any, waiting: list[Any], values: dict[str, Any], results: list[Any]
+) -> None:
+    """Show what counts for a background, once there is one; its blur begins where there is something to see.
 
-    def show(ground: str) -> tuple[Any, ...]:
-        own, stays = ground == ids.FROM_PICTURE, ground == BLUR
+    Parameters
+    ----------
+    waiting : Download, and the folds of place and look.
+    results : picture and status, which follow a change of the kind once its blur is set.
+    """
+
+    def show(ground: str, chosen: str | None) -> tuple[Any, ...]:
+        ready, stays = has_background(ground, chosen), ground == BLUR
+        folds = gr.update(visible=ready and not stays), gr.update(visible=ready)
         moved = gr.update(visible=not stays)
-        return gr.update(visible=own), moved, moved, moved, BLURRED if stays else 0
+        return gr.update(visible=ground == ids.FROM_PICTURE), gr.update(interactive=ready), *folds, moved, moved
 
-    parts = [background, place, values["light"], values["shadow"], values["blur"]]
-    values["ground"].input(show, values["ground"], parts, api_visibility="private", **do.studio.light)
+    ground: Any = values["ground"]
+    private: dict[str, Any] = {"api_visibility": "private", "trigger_mode": "always_last", **do.studio.light}
+    parts = [background, *waiting, values["light"], values["shadow"]]
+    gr.on([ground.input, background.change], show, [ground, background], parts, **private)
+    blurred = ground.input(lambda kind: BLURRED if kind == BLUR else 0, ground, values["blur"], **private)
+    blurred.then(do.recompose, [key, background], results, inputs_kwargs=values, **private)
 
 
 def _wire_hands(do: Handlers, inputs: list[Any], values: dict[str, Any], parts: list[Any]) -> None:
@@ -249,5 +275,5 @@ def _wire(
     )
     again: dict[str, Any] = {"inputs": [key, background], "inputs_kwargs": values, "outputs": parts, **do.studio.light}
     done.success(do.settle, api_visibility="private", **again)
-    moved = [each.input for name, each in values.items() if name != "format"]
+    moved = [each.input for name, each in values.items() if name not in ("format", "ground")]
     gr.on([*moved, background.change], do.recompose, api_name=ids.API_SCENE_AGAIN, trigger_mode="always_last", **again)

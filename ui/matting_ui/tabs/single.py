@@ -43,7 +43,7 @@ class Handlers:
             return None, None, words_of(request)["waiting"], None, None
         try:
             options = controls.read_options(self.studio, picture=picture, **values)
-            key, kept = self.studio.keep(photo, bool(fine), waited_since(started))
+            key, kept = self.studio.keep(photo, bool(fine), waited_since(started), by_hand=False)
             for note in kept.full.origin.notes:
                 gr.Warning(note)
             return *self._show(kept, options, request), key, None
@@ -268,17 +268,18 @@ def _weighing(do: Handlers, key: Any, values: dict[str, Any], status: Any) -> di
 def _wire_editor(do: Handlers, button: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
     """Show what was corrected by hand, once the editor is closed."""
     again: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": parts, **do.studio.light}
-    shown_again = correct.on_click(button, do.studio, key).then(do.recompose, api_visibility="private", **again)
+    closed = correct.on_click(button, do.studio, key)
+    shown_again = closed.then(do.recompose, api_visibility="private", trigger_mode="always_last", **again)
     shown_again.then(do.weigh, **_weighing(do, key, values, parts[-1]))
 
 
 def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: Any) -> None:
-    light = do.studio.light
+    light: dict[str, Any] = {**do.studio.light, "trigger_mode": "always_last"}  # of quick choices the last one holds
     preset = values["preset"]
     again: dict[str, Any] = {"fn": do.recompose, "inputs": key, "inputs_kwargs": values, "outputs": parts, **light}
     moved = [each.input for name, each in values.items() if name not in ("preset", "shop")]
     weighing = _weighing(do, key, values, parts[-1])
-    gr.on(moved, api_name=ids.API_RECOMPOSE, trigger_mode="always_last", **again).then(do.weigh, **weighing)
+    gr.on(moved, api_name=ids.API_RECOMPOSE, **again).then(do.weigh, **weighing)
     dependent = [values[name] for name in ("colour", "picture", "quality", "margin")]
     deciding = [values[name] for name in ("background", "format", "crop")]
     show: dict[str, Any] = {"fn": controls.show_for, "inputs": deciding, "outputs": dependent, **light}

@@ -26,11 +26,14 @@ from matting_ui import controls, ids
 from matting_ui.context import Studio, shown, words_of
 from matting_ui.filenames import portable
 
-SUFFIXES = [".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"]
 FORMATS = tuple(suffix[1:] for suffix in CODECS)
 BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
 REFRESH_SECONDS = 0.5
 MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
+# MP4 cannot be transparent: whichever of the two is chosen, the other one gives way.
+_BACKGROUND_OF = "(format, now) => (format === 'mp4' && now === 'transparent' ? 'white' : now)"
+_FORMAT_OF = "(background, now) => (background === 'transparent' && now === 'mp4' ? 'webm' : now)"
+_CALM = f"(clip) => {{ matting.calm(document.getElementById('tab-{ids.TAB_VIDEO}')); return clip; }}"
 
 
 class Stopped(Exception):
@@ -61,11 +64,14 @@ class Handlers:
         line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=source.clip.count or "?")
         return self.studio.save_preview(picture), line
 
-    def run(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, str | None]]:
-        """All of it: a line with the progress, and at the end the file. Whoever stops listening stops the work."""
+    def run(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, Any, Any]]:
+        """All of it: a line with the progress, at the end the file, and what it is made with.
+
+        Whoever stops listening stops the work.
+        """
         words = words_of(request)
         if clip is None:
-            yield words["video_waiting"], None
+            yield words["video_waiting"], None, None
             return
         try:
             options, background = read_look(**values)
@@ -78,10 +84,19 @@ class Handlers:
             )
             target.parent.mkdir()
             for line in self._work(Plan(source, options, background), target, words):
-                yield line, None
+                yield line, *self.forget(request)[:1], _look(**values)
         except MattingError as error:
             raise shown(error, request) from None
-        yield words["video_done"].format(size=f"{target.stat().st_size / 2**20:.1f} MB"), str(target)
+        yield words["video_done"].format(size=f"{target.stat().st_size / 2**20:.1f} MB"), str(target), gr.skip()
+
+    def forget(self, request: gr.Request) -> tuple[Any, None]:
+        """No result, and nothing that it is made with."""
+        return gr.update(value=None, label=words_of(request)["download"]), None
+
+    def compare(self, made: tuple[str, ...] | None, request: gr.Request, **values: str) -> Any:
+        """Say of a result whether it was made with the settings as they are now."""
+        is_same = made is None or tuple(made) == _look(**values)
+        return gr.update(label=words_of(request)["download" if is_same else "video_earlier"])
 
     def cancelled(self, request: gr.Request) -> tuple[str, None, Any]:
         """What is shown once `run` was left: the line, no file, and nothing to cancel."""
@@ -102,11 +117,7 @@ class Handlers:
             made = pool.submit(self.studio.convert, plan, target, step)
             try:
                 while not made.done():
-                    rate = done / max(1e-3, time.monotonic() - begun)
-                    left = (max(0, (plan.source.clip.count or 0) - done) / rate) if rate else 0
-                    yield words["video_working"].format(
-                        done=done, frames=plan.source.clip.count or "?", rate=f"{rate:.1f}", left=f"{left:.0f}"
-                    )
+                    yield progress(words, done, plan.source.clip.count, time.monotonic() - begun)
                     wait([made], REFRESH_SECONDS)
                 made.result()
             finally:
@@ -130,39 +141,71 @@ def read_look(format: str, background: str, colour: str) -> tuple[Options, Backg
     return Options(background=chosen), FromOptions()
 
 
+def _look(format: str, background: str, colour: str) -> tuple[str, ...]:
+    """What of the settings counts for a result."""
+    return format, background, colour if background == ids.CUSTOM else ""
+
+
+def progress(words: dict[str, str], done: int, count: int | None, seconds: float) -> str:
+    """A line on how far a clip is; the rate once there is one, and the time left where the clip's length is known."""
+    parts = [words["video_working"].format(done=done, frames=count or "?")]
+    if done:
+        parts.append(words["video_rate"].format(rate=f"{done / max(1e-3, seconds):.1f}"))
+    if done and count:
+        parts.append(words["video_left"].format(left=f"{max(0, count - done) * seconds / done:.0f}"))
+    return " · ".join(parts)
+
+
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio)
     with gr.Row(elem_classes="split", equal_height=False):
         with gr.Column(scale=3, min_width=320, elem_classes="inputs"):
-            clip = gr.File(label=i18n("clip"), file_types=SUFFIXES, elem_id=ids.VIDEO_CLIP)
+            clip = gr.File(
+                label=i18n("clip"), file_types=list(ids.CLIPS), elem_id=ids.VIDEO_CLIP, elem_classes="takes-clip"
+            )
             with gr.Column(elem_classes="settings"):
                 format = gr.Radio(list(FORMATS), value="webm", label=i18n("format"), elem_id=ids.VIDEO_FORMAT)
                 background = controls.background_choice(i18n, BACKGROUNDS, ids.VIDEO_BACKGROUND)
                 colour = controls.colour_choice(i18n, ids.VIDEO_COLOUR)
                 second = gr.Number(0, minimum=0, label=i18n("video_second"), elem_id=ids.VIDEO_SECOND)
         with gr.Column(scale=8, min_width=320, elem_classes="outputs"):
-            with gr.Row(elem_classes="buttons"):
-                start = gr.Button(
-                    i18n("video_start"), variant="primary", elem_id=ids.VIDEO_START, scale=3, interactive=False
-                )
-                cancel = gr.Button(
-                    i18n("video_cancel"), elem_id=ids.VIDEO_CANCEL, scale=1, min_width=90, interactive=False
-                )
+            start, cancel = _buttons(i18n)
             status = gr.Markdown(i18n("video_waiting"), elem_id=ids.VIDEO_STATUS, elem_classes="status")
             frame = gr.Image(
-                label=i18n("video_frame"), interactive=False, type="filepath", format="webp", elem_id=ids.VIDEO_FRAME
+                label=i18n("video_frame"),
+                interactive=False,
+                type="filepath",
+                format="webp",
+                buttons=["fullscreen"],
+                elem_id=ids.VIDEO_FRAME,
             )
             result = gr.File(label=i18n("download"), interactive=False, elem_id=ids.VIDEO_RESULT)
     values: dict[str, Any] = {"format": format, "background": background, "colour": colour}
-    look = [clip.change, background.input, colour.input, second.change]
+    made = gr.State(None)  # what the result was made with
+    running = _wire_run(do, clip, values, [start, cancel], [status, result, made])
+    _wire_clip(do, clip, start, running, [result, made])
+    _wire_settings(do, values, result, made)
+    look = [clip.upload, clip.clear, background.change, colour.input, second.change]
     settings: dict[str, Any] = {"inputs_kwargs": values, "api_name": ids.API_VIDEO_FRAME, **studio.work}
-    gr.on(look, do.preview, [clip, second], [frame, status], **settings)
-    light: dict[str, Any] = {**studio.light, "api_visibility": "private"}
-    running = start.click(partial(_enable, True), None, cancel, **light).then(
+    gr.on(look, do.preview, [clip, second], [frame, status], trigger_mode="always_last", **settings)
+
+
+def _buttons(i18n: gr.I18n) -> tuple[Any, Any]:
+    with gr.Row(elem_classes="buttons"):
+        start = gr.Button(i18n("video_start"), variant="primary", elem_id=ids.VIDEO_START, scale=3, interactive=False)
+        cancel = gr.Button(i18n("video_cancel"), elem_id=ids.VIDEO_CANCEL, scale=1, min_width=90, interactive=False)
+    return start, cancel
+
+
+def _wire_run(do: Handlers, clip: Any, values: dict[str, Any], buttons: list[Any], parts: list[Any]) -> Any:
+    """Start and Cancel; returns the event that works."""
+    start, cancel = buttons
+    light: dict[str, Any] = {**do.studio.light, "api_visibility": "private"}
+    running = start.click(partial(_enable, True), None, cancel, js=_CALM, **light).then(
         do.run,
         clip,
-        [status, result],
+        parts,
         inputs_kwargs=values,
         api_name=ids.API_VIDEO,
         concurrency_limit=1,
@@ -171,9 +214,28 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     )
     for over in (running.success, running.failure):
         over(partial(_enable, False), None, cancel, **light)
-    cancel.click(do.cancelled, None, [status, result, cancel], cancels=running, **light)
-    clip.change(_enable_for, clip, start, **light)
-    background.input(_show_for, background, colour, **light)
+    cancel.click(do.cancelled, None, [*parts[:2], cancel], cancels=running, **light)
+    return running
+
+
+def _wire_clip(do: Handlers, clip: Any, start: Any, running: Any, parts: list[Any]) -> None:
+    """Another clip, or none: what was made of the one before goes, and so does what is being made of it."""
+    light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
+    changed = [clip.upload, clip.clear]  # not its own `change`, which comes again and again while a call is on its way
+    gr.on(changed, _enable_for, clip, start, js=_CALM, **light)
+    gr.on(changed, do.forget, None, parts, cancels=running, **light)
+
+
+def _wire_settings(do: Handlers, values: dict[str, Any], result: Any, made: Any) -> None:
+    """What goes with what, and whether the result is of these settings."""
+    light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
+    format, background, colour = values["format"], values["background"], values["colour"]
+    private: dict[str, Any] = {"api_visibility": "private"}
+    format.input(None, [format, background], background, js=_BACKGROUND_OF, **private)
+    background.input(None, [background, format], format, js=_FORMAT_OF, **private)
+    background.change(_show_for, background, colour, **light)
+    moved = [format.change, background.change, colour.input]
+    gr.on(moved, do.compare, made, result, inputs_kwargs=values, **light)
 
 
 def _enable(can: bool) -> Any:

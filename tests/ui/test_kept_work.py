@@ -1,0 +1,85 @@
+"""What a visitor has made is not lost by the page's own doing."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import httpx
+import numpy as np
+from matting_ui import ids
+from matting_ui.i18n import EN, ZH
+from PIL import Image
+from playwright.sync_api import Dialog, Page, expect
+
+from tests.ui.browser import MODEL, Visit, choose, open_tab, picture, shown
+from tests.ui.test_editor import SUIT, Editor, alpha_of
+
+
+def test_nothing_is_lost_without_a_question(page: Page, photos: Path, visit: Visit) -> None:
+    """Neither by choosing a language nor by loading the page again; it comes back with the tab that was open."""
+    asked: list[str] = []
+    answers = {"accept": False}
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept() if answers["accept"] else dialog.dismiss()
+
+    page.on("dialog", answer)
+    language = page.locator(".header-language")
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
+    status = page.locator(f"#{ids.BATCH_STATUS}")
+    expect(status).to_contain_text("1 waiting")
+    language.select_option("zh")
+    expect(language).to_have_value("en")
+    page.locator(f"#{ids.BATCH_STATUS}").click()  # a page that nobody has touched is left without a question
+    page.evaluate("void setTimeout(() => location.reload(), 0)")
+    page.wait_for_timeout(1000)
+    assert asked == ["confirm", "beforeunload"]
+    expect(status).to_contain_text("1 waiting")
+    assert "matting_language" not in page.evaluate("document.cookie")
+    answers["accept"] = True
+    language.select_option("zh")
+    expect(page.locator("h1")).to_have_text(ZH["title"])
+    expect(page.locator(f"#tab-{ids.TAB_BATCH}")).to_be_visible()
+    assert asked == ["confirm", "beforeunload", "confirm"]
+    expect(page.locator(f"#tab-{ids.TAB_BATCH}[data-state]")).to_have_count(0)
+    language.select_option("en")  # nothing to lose, nothing to ask
+    expect(page.locator("h1")).to_have_text(EN["title"])
+    assert len(asked) == 3
+    visit.complaints.clear()  # of what was open when the page was loaded again
+
+
+def test_a_correction_stays_and_goes_along(page: Page, photos: Path, tmp_path: Path) -> None:
+    """To the other tabs, also to one that had the photo before; another photo chosen there does not replace it here."""
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
+    open_tab(page, ids.TAB_SCENE)
+    before = shown(page, ids.SCENE_RESULT)
+    assert not _is_empty(before)
+    open_tab(page, ids.TAB_SINGLE)
+    editor = Editor(page).open()
+    page.keyboard.press("x")
+    editor.stroke((260, 720), SUIT, (380, 720))
+    editor.wait().done()
+    open_tab(page, ids.TAB_SCENE)
+    expect(picture(page, ids.SCENE_RESULT)).not_to_have_attribute("src", before)
+    assert _is_empty(shown(page, ids.SCENE_RESULT))
+    choose(page, ids.SCENE_PHOTO, photos / "rocket.jpg")
+    expect(page.locator(f"#tab-{ids.TAB_SCENE}")).to_have_attribute("data-state", "working")
+    expect(page.locator(f"#tab-{ids.TAB_SCENE}")).to_have_attribute("data-state", "done")
+    open_tab(page, ids.TAB_SINGLE)
+    page.wait_for_timeout(1500)
+    assert alpha_of(page, tmp_path)[SUIT[1], SUIT[0]] == 0
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")  # asked for anew, it begins anew
+    expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "working")
+    expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "done")
+    assert alpha_of(page, tmp_path)[SUIT[1], SUIT[0]] == 255
+
+
+def _is_empty(address: str) -> bool:
+    """Whether a picture shows the squares of transparency where the suit was."""
+    with Image.open(io.BytesIO(httpx.get(address, timeout=60).raise_for_status().content)) as picture:
+        spot = np.asarray(picture.convert("RGB"))[SUIT[1] - 4 : SUIT[1] + 4, SUIT[0] - 4 : SUIT[0] + 4]
+    return bool((np.minimum(abs(spot.astype(int) - 217), abs(spot.astype(int) - 255)) < 8).all())
