@@ -28,7 +28,7 @@ from tests.ui.browser import (
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SCREEN, LARGE, PHONE = (1366, 657), (1440, 900), (390, 844)
-QUALITY = 80
+QUALITY = 70
 SETTLE_MS = 700.0  # for pictures to be drawn
 
 

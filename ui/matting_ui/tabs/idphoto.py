@@ -207,7 +207,7 @@ def _wire(
     again: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": parts, "trigger_mode": "always_last"}
     gr.on(moved, do.recompose, api_name=ids.API_ID_AGAIN, **again, **light)
     background, colour = values["background"], values["colour"]
-    background.input(_show_colour, background, colour, api_visibility="private", **light)
+    background.input(_show_colour, background, colour, trigger_mode="always_last", api_visibility="private", **light)
 
 
 def _show_colour(background: str) -> Any:
