@@ -16,6 +16,7 @@ from matting_client.options import Options
 from matting_client.timing import Stopwatch
 from matting_client.types import Alpha, Image
 
+LESS = 0.7  # of the subject as the photo lies: put upright it must not show less than that
 Questions = Generator[Image, Alpha, Alpha]  # batches of both
 
 
@@ -67,8 +68,11 @@ class Passes:
         turned = 0
         if self._options.orientation == "auto":
             turned = processing.quarters_turned(processing.inner(self._square, self._box))
-        answer = yield _turned(self._square, -turned)[None]
-        first = _turned(answer[0], turned)
+        views = [turned, 0] if turned else [0]  # one that is told to lie is asked as it lies, too
+        answers = yield np.stack([_turned(self._square, -quarters) for quarters in views])
+        first = _turned(answers[0], turned)
+        if turned and first.mean() < LESS * answers[1].mean():  # it was no photo of a side that is up
+            turned, first = 0, answers[1]
         part = processing.locate(first, self._box) if self._options.passes > 1 else None
         if part is None:
             return self._enlarged(self._rgb, self._square, first, self._box)

@@ -132,6 +132,37 @@ def test_the_second_look_is_upright_too(client: MattingClient, monkeypatch: pyte
         assert np.abs(np.rot90(client.cutout(lying).raw, -quarter).astype(int) - upright.raw).mean() < 1
 
 
+class OneWay:
+    """A model that sees what is bright, but nothing in pictures that are darker above than below."""
+
+    model, size = "one way", 64
+
+    def infer(self, image: U8) -> U8:
+        half = self.size // 2
+        return np.stack([255 * (one[..., :1] > 127) * (one[:half].mean() > one[half:].mean()) for one in image]).astype(
+            np.uint8
+        )
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_a_photo_that_loses_its_subject_when_put_upright_is_taken_as_it_lies(
+    lies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever tells that it lies may be wrong."""
+    photo = np.full((64, 64, 3), DARK, np.uint8)
+    photo[4:28, 10:54] = BRIGHT
+    if lies:
+        photo = np.ascontiguousarray(np.rot90(photo, 2))
+    monkeypatch.setattr(processing, "quarters_turned", lambda rgb: 2)
+    with MattingClient(OneWay()) as client:
+        assert np.array_equal(client.cutout(photo, Options(passes=1)).raw > 127, photo[..., 0] > 127)
+        nothing = client.cutout(photo, Options(passes=1, orientation="given")).is_empty
+    assert nothing == lies
+
+
 def test_doubt_rises_with_haze_and_with_pieces() -> None:
     sure = np.zeros((400, 400), np.uint8)
     cv2.circle(sure, (200, 200), 120, 255, -1)
