@@ -64,7 +64,7 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
     limit = partial(body_limit, settings)
     app.include_router(photos.router(used, turns, fetches, limit, with_keys=bool(settings.keys)))
     box = SampleBox(settings.samples, settings.limits) if settings.samples else None
-    app.include_router(account.router(quota, box, limit))
+    app.include_router(account.router(quota, box, limit, turns))
     opened = open_jobs(settings, used, fetches)
     app.include_router(video.router(opened.clips, with_keys=bool(settings.keys)))
     app.include_router(

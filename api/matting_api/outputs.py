@@ -91,12 +91,19 @@ class Outputs:
         with self._lock:
             self._bytes += size
             if self._bytes > self._most_bytes:
-                self._bytes = self._sweep()
+                self._try_to_sweep()
 
     def _keep_sweeping(self) -> None:
         while not self._stop.wait(SWEEP_SECONDS):
             with self._lock:
-                self._bytes = self._sweep()
+                self._try_to_sweep()
+
+    def _try_to_sweep(self) -> None:
+        """Sweep; a folder that cannot be read now is looked at again the next time."""
+        try:
+            self._bytes = self._sweep()
+        except OSError as error:
+            log.error("%s: cannot be looked through for old results (%s)", self._folder, error.strerror or error)
 
     def _sweep(self) -> int:
         """Remove what is too old or too much; returns the bytes of what stays."""

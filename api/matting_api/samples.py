@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client import Limits, OptionError, shared_folders
+from matting_client.budget import room_for
 from matting_client.imaging.decode import decode
 
 from matting_api.errors import ApiError, bad_request, of_storage
@@ -76,11 +77,10 @@ class SampleBox:
             The disk is full, or the folder cannot be written to any more.
         """
         name = sample.name[:200]
-        height, width = decode(sample.photo, name, self._limits).shape[:2]
-        if sample.result is not None:
-            decode(sample.result, "result", self._limits)
-        if sample.correction is not None:
-            self._check_correction(sample.correction, height, width)
+        beside = {"result": sample.result, "correction": sample.correction}
+        given = tuple((data, what) for what, data in beside.items() if data is not None)
+        with room_for(sample.photo, name, self._limits, beside=given):
+            height, width = self._checked(sample, name)
         files = {"photo": sample.photo, "result": sample.result, "correction": sample.correction}
         kept = {name: data for name, data in files.items() if data is not None}
         note = {"name": name, "tag": sample.tag[:200], "time": int(time.time()), "width": width, "height": height}
@@ -92,12 +92,23 @@ class SampleBox:
             new.mkdir(mode=0o700)
             for file, data in kept.items():
                 (new / file).write_bytes(data)
-            (new / NOTE).write_text(json.dumps(note, ensure_ascii=False), encoding="utf-8")
+            (new / NOTE).write_text(json.dumps(note), encoding="ascii")  # of any text, half a surrogate pair too
             new.rename(self._folder / identity)  # when it is whole, so that there is never half a sample
-        except OSError as error:
+        except BaseException as error:
             shutil.rmtree(new, ignore_errors=True)
-            raise _unusable(error) from error
+            if isinstance(error, OSError):
+                raise _unusable(error) from error
+            raise
         return identity
+
+    def _checked(self, sample: Sample, name: str) -> tuple[int, int]:
+        """(height, width) of a sample's photo, when all of its pictures can be used."""
+        height, width = decode(sample.photo, name, self._limits).shape[:2]
+        if sample.result is not None:
+            decode(sample.result, "result", self._limits)
+        if sample.correction is not None:
+            self._check_correction(sample.correction, height, width)
+        return height, width
 
     def _check_correction(self, correction: bytes, height: int, width: int) -> None:
         high, wide = decode(correction, "correction", self._limits).shape[:2]

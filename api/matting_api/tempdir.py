@@ -29,23 +29,37 @@ def private_folder() -> Iterator[Path]:
         No temporary folder can be written to.
     """
     try:
-        root = Path(tempfile.gettempdir()).resolve()
-        for old in root.glob(f"{PREFIX}*"):
-            _remove_if_orphan(old)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        folder, lock = _new_folder()
     except OSError as error:
         where = os.environ.get("TMPDIR", "/tmp")
         reason = error.strerror or str(error)
         raise OptionError(
             f"TMPDIR={where}", problem=f"cannot be written to ({reason})", remedy="name another folder in TMPDIR"
         ) from None
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+def _new_folder() -> tuple[Path, int]:
+    """A new folder, and its lock's open file."""
+    root = Path(tempfile.gettempdir()).resolve()
+    for old in root.glob(f"{PREFIX}*"):
+        _remove_if_orphan(old)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            os.close(lock)
+            raise
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder, lock
 
 
 def _remove_if_orphan(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from matting_client.imaging.decode import Limits, measure
@@ -57,13 +57,30 @@ PHOTOS = MemoryBudget(usual_budget())  # of this process
 
 
 @contextmanager
-def room_for(data: bytes, name: str = "photo", limits: Limits | None = None) -> Iterator[None]:
+def room_for(
+    data: bytes,
+    name: str = "photo",
+    limits: Limits | None = None,
+    *,
+    beside: Iterable[tuple[bytes, str]] = (),
+    made: Callable[[int], int] = lambda photo: 0,
+) -> Iterator[None]:
     """Hold room for a photo while it is worked on, from its decoding to its result.
+
+    All of it is held at once: two that each hold a part and wait for the other's would wait for ever.
+
+    Parameters
+    ----------
+    data : the photo's file.
+    name : what errors call it.
+    beside : files of pictures that are decoded for the same result, and what errors call each.
+    made : tells of the photo's pixels how many more are made beside them, such as a canvas.
 
     Raises
     ------
     InputError
-        Its header tells that it cannot be used.
+        A header tells that a picture cannot be used.
     """
-    with PHOTOS.hold(measure(data, name, limits)):
+    photo = measure(data, name, limits)
+    with PHOTOS.hold(photo + sum(measure(*file, limits) for file in beside) + made(photo)):
         yield

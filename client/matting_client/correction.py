@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
@@ -47,7 +46,7 @@ class Stroke:
         for point in self.points:
             _check_point("stroke", point)
         if not _is_number(self.radius) or not 0 < self.radius <= FARTHEST:
-            raise OptionError("stroke", f"the radius {self.radius!r:.50}", f"more than 0, at most {FARTHEST}")
+            raise OptionError("stroke", f"the radius {_shown(self.radius)}", f"more than 0, at most {FARTHEST}")
 
 
 @dataclass(frozen=True)
@@ -189,11 +188,20 @@ def _fitted(mask: Alpha, shape: tuple[int, ...]) -> Alpha:
 
 def _check_point(subject: str, point: tuple[float, ...]) -> None:
     if len(point) != 2 or not all(_is_number(each) and abs(each) <= FARTHEST for each in point):
-        raise OptionError(subject, f"the point {point!r:.60}", "x and y in pixels")
+        raise OptionError(subject, f"the point ({', '.join(map(_shown, point))})"[:70], "x and y in pixels")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number, which may still be none that is finite: comparisons tell, and bear any length."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _shown(value: object) -> str:
+    """A value as an error shows it; Python writes no whole number of more than some thousand digits."""
+    try:
+        return f"{value!r:.50}"
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _size(pha: Alpha) -> str:

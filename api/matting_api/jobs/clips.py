@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_client import Options
+from matting_client import Options, OutputError
 from matting_client.processing import BLUR
 from matting_client.video.background import Background, Blurred, FromOptions
 from matting_client.video.pipeline import Plan
@@ -14,7 +16,8 @@ from matting_client.video.reader import VideoFile
 from matting_client.video.writer import CODECS
 
 from matting_api.errors import ApiError, bad_request
-from matting_api.jobs.job import Cancelled, Job
+from matting_api.jobs import disk
+from matting_api.jobs.job import DONE, NOTE, Cancelled, Job
 
 MOST_JOBS = 8
 MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
@@ -22,6 +25,7 @@ KEPT_SECONDS = 3600.0
 FIELDS = ("format", "background", "alpha_only")
 SOURCE = "source"
 Convert = Callable[[Plan, Path, Callable[[], None]], None]
+log = logging.getLogger("jobs")
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def work(job: Job, convert: Convert) -> None:
     Raises
     ------
     Cancelled, MattingError, ApiError
+        Among them StorageFailed: the disk is full, or its part that is left to others is reached.
     """
     order = read_order(job.order)
     job.done = 0
@@ -98,9 +103,26 @@ def work(job: Job, convert: Convert) -> None:
         job.done += 1
         if job.stop.is_set():
             raise Cancelled
+        disk.check_space(job.folder)
         if job.done > MOST_FRAMES:
             raise bad_request("invalid_parameter", "Clip too long", f"got more than {MOST_FRAMES} frames; send a part")
 
     source = VideoFile(job.folder / SOURCE, name="video_file")
-    convert(Plan(source, order.options, order.background), result_of(job), step)
-    (job.folder / SOURCE).unlink(missing_ok=True)
+    try:
+        convert(Plan(source, order.options, order.background), result_of(job), step)
+    except OutputError as error:  # its text holds the server's path
+        if isinstance(error.__context__, OSError):
+            raise disk.failed(error) from None
+        log.error("%s", error)
+        detail = "the result cannot be encoded; choose another format"
+        raise bad_request("invalid_parameter", "Result cannot be encoded", detail) from None
+
+
+def clear(job: Job) -> None:
+    """Remove what nobody fetches of a clip that is over, what an unfinished result left among it."""
+    stays = {NOTE, result_of(job).name} if job.state == DONE else {NOTE}
+    for path in job.folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in stays:
+            path.unlink(missing_ok=True)

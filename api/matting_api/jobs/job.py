@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matting_client.imaging.encode import write
+from matting_api.jobs.disk import write_file
 
 QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
 OVER = (DONE, FAILED)
 NOTE = "job.json"
+_KINDS: dict[str, tuple[type, ...]] = {  # what outlives the process
+    "order": (dict,),
+    "total": (int, type(None)),
+    "mark": (str,),
+    "created": (int, float),
+    "state": (str,),
+    "done": (int,),
+    "error": (dict, type(None)),
+    "starts": (int,),
+}
 
 
 class Cancelled(Exception):
@@ -33,7 +44,11 @@ class Job:
     done : how many are finished.
     error : title, code and detail of why it failed.
     starts : how often it was begun since it last got on.
+    created : Unix time, for later processes.
+    until : `time.monotonic()` at which it is forgotten, unless it waits or is worked on.
     resumed : how many earlier processes had finished.
+    started : `time.monotonic()` at which this process began it.
+    told : whoever is told of its end knows.
     """
 
     name: str
@@ -46,14 +61,34 @@ class Job:
     done: int = 0
     error: dict[str, str] | None = None
     starts: int = 0
+    until: float = math.inf
     resumed: int = 0
     started: float | None = None
+    told: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
 
     def save(self) -> None:
-        """Write down what has to outlive the process."""
-        kept = ("order", "total", "mark", "created", "state", "done", "error", "starts")
-        write(self.folder / NOTE, json.dumps({name: getattr(self, name) for name in kept}).encode())
+        """Write down what has to outlive the process. Raises StorageFailed."""
+        write_file(self.folder / NOTE, json.dumps({name: getattr(self, name) for name in _KINDS}).encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Job:
+        """The job that an earlier process wrote down in a folder.
+
+        Raises
+        ------
+        OSError, ValueError, TypeError, RecursionError
+            There is none, or it was written by a version that knew more.
+        """
+        note = json.loads((folder / NOTE).read_bytes())
+        if not isinstance(note, dict):
+            raise TypeError(f"got {type(note).__name__}, expected an object")
+        for name, value in note.items():
+            if not isinstance(value, _KINDS.get(name, ())):
+                raise ValueError(f"got {name[:50]!r} as {type(value).__name__}, which this version cannot read")
+        if note.get("state", QUEUED) not in (QUEUED, WORKING, *OVER):
+            raise ValueError(f"got the state {note['state'][:50]!r}, which this version does not know")
+        return cls(folder.name, folder, **note)
 
     def resume(self, done: int) -> None:
         """Go on where an earlier process was killed; what gets on is not given up, however often that happens."""
@@ -68,7 +103,7 @@ class Job:
         done = self.done - self.resumed
         if not self.started or not done:
             return None
-        return done / max(1e-3, time.time() - self.started)
+        return done / max(1e-3, time.monotonic() - self.started)
 
     @property
     def seconds_left(self) -> float | None:

@@ -14,11 +14,13 @@ from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 from matting_ui.filenames import portable, unique
 
 from matting_api.errors import ApiError, as_reason, bad_request
+from matting_api.jobs import disk
 from matting_api.jobs.buckets import BucketUnavailable, TargetFailed
 from matting_api.jobs.job import Cancelled, Job
 from matting_api.jobs.results import (
     EMPTY,
     FACTS,
+    PART,
     RESULTS,
     Target,
     drop_facts,
@@ -78,9 +80,9 @@ def work(job: Job, make: Make, elsewhere: Elsewhere, most_bytes: int, workers: i
     asked = read_cutout(job.order["fields"], False)
     ending = f"-cutout{SUFFIX_OF_FORMAT[asked.options.format]}"
     files = unique(portable(stem_of(job, name), ending) for name in names)
-    (job.folder / RESULTS).mkdir(exist_ok=True)
-    (job.folder / FACTS).mkdir(exist_ok=True)
-    (job.folder / BEGUN).mkdir(exist_ok=True)
+    with disk.told():
+        for name in (RESULTS, FACTS, BEGUN):
+            (job.folder / name).mkdir(exist_ok=True)
     target = open_target(job, elsewhere)
     with open_source(job, elsewhere, most_bytes) as read:
         _do_missing(_Bench(job, asked, files, read, make, target), workers)
@@ -88,7 +90,16 @@ def work(job: Job, make: Make, elsewhere: Elsewhere, most_bytes: int, workers: i
         raise Cancelled
     told = told_of(job, files)
     _patiently(job, lambda: target.finish(told))
-    _clear(job.folder)
+
+
+def clear(job: Job) -> None:
+    """Remove what nobody fetches of a job that is over; failures and what tells of empty results are counted."""
+    for name in (SOURCE, PART):
+        (job.folder / name).unlink(missing_ok=True)
+    shutil.rmtree(job.folder / BEGUN, ignore_errors=True)
+    for path in (*(job.folder / RESULTS).glob("*"), *(job.folder / FACTS).glob("*")):
+        if path.suffix not in (".json", EMPTY):
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -107,21 +118,22 @@ class _Bench:
 
         Raises
         ------
-        TargetFailed
+        TargetFailed, StorageFailed
             No other result can be kept either.
         """
         begun = self.job.folder / BEGUN / f"{number:06}"
         try:
             if self.job.stop.is_set():
                 return False
+            disk.check_space(self.job.folder)
             _note_begin(begun, self.job.order["names"][number])
             self._cut_out(number)
-        except (Cancelled, TargetFailed) as error:
+        except (Cancelled, TargetFailed, disk.StorageFailed) as error:
             begun.unlink(missing_ok=True)  # it did not end the process
             drop_facts(self.job, number)
-            if isinstance(error, TargetFailed):
-                raise
-            return False
+            if isinstance(error, Cancelled):
+                return False
+            raise
         except Exception as error:  # one photo stops nothing
             keep_failure(self.job, number, as_reason(error))
         begun.unlink(missing_ok=True)
@@ -143,7 +155,7 @@ def _do_missing(bench: _Bench, workers: int) -> None:
         try:
             for future in as_completed([pool.submit(bench.make_one, number) for number in missing]):
                 bench.job.done += future.result()
-        except TargetFailed:
+        except BaseException:  # the rest would be cut out for nothing
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -155,8 +167,9 @@ def _note_begin(begun: Path, name: str) -> None:
     ------
     ApiError
         The process has ended at it again and again.
+    StorageFailed
     """
-    with begun.open("ab") as file:
+    with disk.told(), begun.open("ab") as file:
         if file.tell() >= MOST_BEGINS:
             detail = f"{name[:100]}: the server ended {MOST_BEGINS} times while it worked on this photo; leave it out"
             raise ApiError(500, "internal_error", "Internal error", detail)
@@ -181,15 +194,3 @@ def _patiently(job: Job, step: Callable[[], Got]) -> Got:
         if job.stop.wait(PAUSE_SECONDS):
             raise Cancelled
     raise AssertionError
-
-
-def _clear(folder: Path) -> None:
-    """Remove what nobody fetches; failures and what tells of empty results stay, which are counted."""
-    (folder / SOURCE).unlink(missing_ok=True)
-    shutil.rmtree(folder / BEGUN)
-    for path in (folder / RESULTS).iterdir():
-        if path.suffix != ".json":
-            path.unlink()
-    for path in (folder / FACTS).iterdir():
-        if path.suffix != EMPTY:
-            path.unlink()

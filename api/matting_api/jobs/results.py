@@ -7,28 +7,23 @@ a folder of its own, and is there before the outcome is.
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from matting_client import OutputError
-from matting_client.imaging.encode import write
-
-from matting_api.errors import of_storage
+from matting_api.jobs import disk
 from matting_api.jobs.buckets import Buckets, Place
 from matting_api.jobs.job import Job
 from matting_api.jobs.sources import Elsewhere, need_buckets
 from matting_api.routes.answer import Facts
 
 RESULTS, ARCHIVE, LIST = "results", "results.zip", "results.json"
+PART = "results.part"  # of the archive
 IN_BUCKET = ".put"  # ending of the mark
 FACTS = "facts"
 FOUND, EMPTY = ".found", ".empty"  # endings of what is told of a result; the empty ones are counted by it
-log = logging.getLogger("jobs")
 
 
 class Target(Protocol):
@@ -78,19 +73,20 @@ def empties(job: Job) -> int:
 def keep_facts(job: Job, number: int, facts: Facts) -> None:
     """Write down what is told of a photo's result, before the result itself."""
     drop_facts(job, number)  # of an attempt that a kill ended
-    _write(_facts_file(job, number, FOUND if facts.found else EMPTY), json.dumps(asdict(facts)).encode())
+    disk.write_file(_facts_file(job, number, FOUND if facts.found else EMPTY), json.dumps(asdict(facts)).encode())
 
 
 def drop_facts(job: Job, number: int) -> None:
-    """Forget what is told of a photo that has no result."""
-    for ending in (FOUND, EMPTY):
-        _facts_file(job, number, ending).unlink(missing_ok=True)
+    """Forget what is told of a photo that has no result. Raises StorageFailed."""
+    with disk.told():
+        for ending in (FOUND, EMPTY):
+            _facts_file(job, number, ending).unlink(missing_ok=True)
 
 
 def keep_failure(job: Job, number: int, reason: dict[str, str]) -> None:
     """Write down why there is no result of a photo."""
     drop_facts(job, number)
-    write(job.folder / RESULTS / f"{number:06}.json", json.dumps(reason).encode())
+    disk.write_file(job.folder / RESULTS / f"{number:06}.json", json.dumps(reason).encode())
 
 
 def told_of(job: Job, files: list[str]) -> list[dict[str, Any]]:
@@ -127,18 +123,20 @@ class ToArchive:
     job: Job
 
     def keep(self, number: int, file: str, data: bytes) -> None:
-        _write(self.job.folder / RESULTS / f"{number:06}{Path(file).suffix}", data)
+        disk.write_file(self.job.folder / RESULTS / f"{number:06}{Path(file).suffix}", data)
 
     def finish(self, told: list[dict[str, Any]]) -> None:
-        """Write the archive, which appears when it is whole."""
+        """Write the archive, which appears when it is whole. Raises StorageFailed."""
         found = outcomes(self.job)
-        part = self.job.folder / "results.part"
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for number, each in enumerate(told):
-                if "file" in each:
-                    archive.write(found[number], each["file"])
-            archive.writestr(LIST, _as_json(told))
-        part.replace(self.job.folder / ARCHIVE)
+        part = self.job.folder / PART
+        with disk.told():
+            disk.check_space(self.job.folder, sum(path.stat().st_size for path in found.values()))
+            with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+                for number, each in enumerate(told):
+                    if "file" in each:
+                        archive.write(found[number], each["file"])
+                archive.writestr(LIST, _as_json(told))
+            part.replace(self.job.folder / ARCHIVE)
 
 
 @dataclass(frozen=True)
@@ -151,21 +149,13 @@ class ToBucket:
 
     def keep(self, number: int, file: str, data: bytes) -> None:
         self.buckets.write(self.place, file, data)
-        _write(self.job.folder / RESULTS / f"{number:06}{IN_BUCKET}", b"")
+        disk.write_file(self.job.folder / RESULTS / f"{number:06}{IN_BUCKET}", b"")
 
     def finish(self, told: list[dict[str, Any]]) -> None:
         data = _as_json(told).encode()
         self.buckets.write(self.place, LIST, data)
-        _write(self.job.folder / LIST, data)
+        disk.write_file(self.job.folder / LIST, data)
 
 
 def _as_json(told: list[dict[str, Any]]) -> str:
     return json.dumps(told, ensure_ascii=False, indent=1)
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write(path, data)
-    except OutputError as error:
-        log.error("%s", error)
-        raise of_storage(OSError(errno.ENOSPC, "")) from None

@@ -8,6 +8,7 @@ from functools import partial
 from matting_api.jobs import clips, photos
 from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
+from matting_api.jobs.shelf import check_ours
 from matting_api.jobs.sources import Elsewhere
 from matting_api.jobs.store import JobStore
 from matting_api.jobs.webhooks import Webhooks
@@ -19,6 +20,7 @@ from matting_api.routes.jobs import PHOTOS
 from matting_api.settings import Settings
 
 JOB = "matting.job"  # attribute of spans
+PHOTOS_FOLDER, CLIPS_FOLDER = "photos", "clips"  # of the jobs' folder
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         The folder cannot be used.
     """
     folder = settings.jobs_folder
+    if folder is not None:
+        for name in (PHOTOS_FOLDER, CLIPS_FOLDER):  # both, before work begins in one
+            check_ours(folder / name)
     elsewhere = Elsewhere(fetcher, Buckets(settings.jobs_buckets) if settings.jobs_buckets else None)
     webhooks = None
     if folder is not None and fetcher is not None and settings.webhook_secret:
@@ -70,18 +75,20 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
             webhooks.send(job.order["webhook"], job.name, PHOTOS.described(job))
 
     photo_jobs = JobStore(
-        folder and folder / "photos",
+        folder and folder / PHOTOS_FOLDER,
         most=photos.MOST_JOBS,
         kept_seconds=photos.KEPT_SECONDS,
         work=work_on_photos,
         over=tell,
+        clear=photos.clear,
     )
     service.close_with(photo_jobs.close)
     clip_jobs = JobStore(
-        folder and folder / "clips",
+        folder and folder / CLIPS_FOLDER,
         most=clips.MOST_JOBS,
         kept_seconds=clips.KEPT_SECONDS,
         work=work_on_clip,
+        clear=clips.clear,
     )
     service.close_with(clip_jobs.close)
     return Jobs(clip_jobs, photo_jobs, elsewhere, webhooks)

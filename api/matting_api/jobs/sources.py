@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from matting_api.errors import bad_request, too_large
+from matting_api.jobs.archive import open_archive, unpacked
 from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
 from matting_api.request.fetch import Fetcher
@@ -42,11 +42,8 @@ def list_archive(path: Path, most_bytes: int) -> list[str]:
     ApiError
         It is none, or holds too much.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = _photos(archive)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
-        raise bad_request("invalid_archive", "Invalid archive", "archive: got no readable ZIP; pack it again") from None
+    with open_archive(path) as archive:
+        entries = _photos(archive)
     for each in entries:
         if each.file_size > most_bytes:
             raise too_large(each.filename, most_bytes)
@@ -64,9 +61,9 @@ def open_source(job: Job, elsewhere: Elsewhere, most_bytes: int) -> Iterator[Rea
     elif job.order["by_address"]:
         yield lambda number: _fetched(elsewhere.fetcher, names[number])
     else:
-        with zipfile.ZipFile(job.folder / SOURCE) as archive:
+        with open_archive(job.folder / SOURCE) as archive:
             entries = _photos(archive)  # not by their names, which several may share
-            yield lambda number: _unpacked(archive, entries[number], most_bytes)
+            yield lambda number: unpacked(archive, entries[number], most_bytes)
 
 
 def need_buckets(elsewhere: Elsewhere, field: str) -> Buckets:
@@ -95,20 +92,6 @@ def _fetched(fetcher: Fetcher | None, address: str) -> bytes:
             await file.close()
 
     return asyncio.run(fetch())
-
-
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most_bytes: int) -> bytes:
-    name = entry.filename
-    try:
-        with archive.open(entry) as file:
-            data = file.read(most_bytes + 1)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError):
-        raise bad_request(
-            "invalid_archive", "Invalid archive", f"{name[:100]}: cannot be unpacked; pack it again"
-        ) from None
-    if len(data) > most_bytes:  # whatever the archive's list says
-        raise too_large(name, most_bytes)
-    return data
 
 
 def _photos(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

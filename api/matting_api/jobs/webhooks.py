@@ -9,6 +9,7 @@ import json
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from persistqueue import Empty, SQLiteAckQueue
 from persistqueue.serializers import json as json_serializer
 
 from matting_api.errors import ApiError
+from matting_api.jobs.rounds import keep_going
 from matting_api.request.fetch import Fetcher
 
 PAUSES = (0.0, 2.0, 10.0, 30.0, 120.0)  # seconds before each attempt
@@ -49,6 +51,29 @@ def signature(secret: bytes, message: str, moment: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(secret, signed, sha256)).decode()
 
 
+@dataclass
+class _Message:
+    """A message on its way.
+
+    Attributes
+    ----------
+    place : in the queue.
+    attempts : so far, of earlier processes, too.
+    settled : delivered or given up, which the queue may not know yet.
+    """
+
+    place: int
+    url: str
+    job: str
+    message: dict[str, Any]
+    attempts: int = 0
+    settled: bool = False
+
+    def kept(self) -> dict[str, Any]:
+        """What the queue keeps, beside the attempts."""
+        return {"url": self.url, "job": self.job, "message": self.message}
+
+
 class Webhooks:
     """Delivers messages, each at least once unless its receiver refuses it five times.
 
@@ -62,10 +87,13 @@ class Webhooks:
     def __init__(self, folder: Path, secret: bytes, fetcher: Fetcher) -> None:
         self._secret, self._fetcher = secret, fetcher
         self._stop = threading.Event()
+        self._message: _Message | None = None  # in work
         self._queue = SQLiteAckQueue(
             str(folder), multithreading=True, serializer=json_serializer, db_file_name="webhooks.db"
         )
-        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
+        self._thread = threading.Thread(
+            target=keep_going, args=(self._round, self._stop, "webhooks"), name="webhooks", daemon=True
+        )
         self._thread.start()
 
     def send(self, url: str, job: str, message: dict[str, Any]) -> None:
@@ -77,36 +105,56 @@ class Webhooks:
         self._stop.set()
         self._thread.join()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                item = self._queue.get(timeout=POLL_SECONDS, raw=True)
-            except Empty:
-                continue
-            if self._deliver(**item["data"]):
-                self._queue.ack(id=item["pqid"])
-                self._queue.clear_acked_data(keep_latest=0)
+    def _round(self) -> None:
+        """Settle the next message; where the queue's disk fails, the same one in the next round."""
+        message = self._message = self._message or self._next()
+        if message is None:
+            return
+        if message.settled or self._deliver(message):
+            message.settled = True
+            self._queue.ack(id=message.place)
+            self._message = None
+            self._queue.clear_acked_data(keep_latest=0)
 
-    def _deliver(self, url: str, job: str, message: dict[str, Any]) -> bool:
+    def _next(self) -> _Message | None:
+        try:
+            item = self._queue.get(block=False, raw=True)
+        except Empty:
+            self._queue.put_event.wait(POLL_SECONDS)  # the queue's own wait follows the wall clock
+            self._queue.put_event.clear()
+            return None
+        return _Message(item["pqid"], **item["data"])
+
+    def _deliver(self, message: _Message) -> bool:
         """Whether it is settled: delivered, or given up."""
-        body = json.dumps(message).encode()
-        reason = ""
-        for pause in PAUSES:
-            if self._stop.wait(pause):
+        reason = "the server ended at each attempt"
+        while message.attempts < len(PAUSES):
+            if self._stop.wait(PAUSES[message.attempts]):
                 return False
-            moment = int(time.time())
-            headers = {
-                "Content-Type": "application/json",
-                "webhook-id": job,
-                "webhook-timestamp": str(moment),
-                "webhook-signature": signature(self._secret, job, moment, body),
-            }
-            try:
-                status = asyncio.run(self._fetcher.post(url, "webhook", body, headers))
-                if 200 <= status < 300:
-                    return True
-                reason = f"answered {status}"
-            except ApiError as error:
-                reason = error.detail
-        log.error("job %s: its webhook was given up: %s", job, reason)
+            # Before it is sent: one that ends the process is given up, too.
+            self._queue.update({**message.kept(), "attempts": message.attempts + 1}, id=message.place)
+            message.attempts += 1
+            reason = self._send(message)
+            if not reason:
+                return True
+        log.error("job %s: its webhook was given up: %s", message.job, reason)
         return True
+
+    def _send(self, message: _Message) -> str:
+        """Why a message was not delivered; "" where it was."""
+        body = json.dumps(message.message).encode()
+        moment = int(time.time())
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": message.job,
+            "webhook-timestamp": str(moment),
+            "webhook-signature": signature(self._secret, message.job, moment, body),
+        }
+        try:
+            status = asyncio.run(self._fetcher.post(message.url, "webhook", body, headers))
+        except ApiError as error:
+            return error.detail
+        except Exception as error:  # other servers may answer anything
+            log.warning("job %s: its webhook failed", message.job, exc_info=error)
+            return type(error).__name__
+        return "" if 200 <= status < 300 else f"answered {status}"

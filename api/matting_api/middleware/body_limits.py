@@ -21,16 +21,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from matting_api import errors
 from matting_api.errors import ApiError
 from matting_api.middleware.hosts import Hosts
-from matting_api.middleware.incoming import Incoming
+from matting_api.middleware.incoming import Incoming, Kind, kind_of
 from matting_api.middleware.proxies import Proxies
-from matting_api.request.body import content_type
+from matting_api.request.texts import MAX_VALUES_ANYWHERE, check_count, count_values
 
 CHUNK_SECONDS = 30.0  # a body that stays silent for so long is given up
 BODY_SECONDS = 300.0  # and so is one that is not complete by then
 SLOWEST = 4096  # bytes a second; one that is slower over all of its time (beyond CHUNK_SECONDS) is given up, too
 # After a refusal what still comes is dropped, or the answer would be lost: for so long, and not beyond such a silence.
 DRAIN_SECONDS, DRAIN_SILENCE_SECONDS = 5.0, 0.5
-IN_MEMORY = ("application/json", "application/x-www-form-urlencoded")  # types of bodies that are no files
+LENGTH_DIGITS = 20  # of any size in bytes
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _SAME_SITE = re.compile(r";\s*samesite=(lax|strict)", re.IGNORECASE)
 _ANY_SITE = re.compile(r";\s*samesite=[^;]*", re.IGNORECASE)
@@ -53,9 +53,10 @@ class _Refused(Exception):
 class _Body:
     """Counts one request's body."""
 
-    def __init__(self, receive: Receive, limit: int, incoming: Incoming, in_memory: bool) -> None:
+    def __init__(self, receive: Receive, limit: int, incoming: Incoming, kind: Kind) -> None:
         self._receive, self._limit, self._incoming = receive, limit, incoming
-        self._count = incoming.begin(self._give_way, in_memory)
+        self._count = incoming.begin(self._give_way, kind.in_memory)
+        self._values = 0 if kind.is_json else None
         self._start = time.monotonic()
         self._waited = 0.0
         self._size = 0  # without what a Content-Encoding hides
@@ -70,12 +71,18 @@ class _Body:
 
     def check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._limit:
+        # Python refuses to read a number of thousands of digits.
+        if length.isdecimal() and (len(length) > LENGTH_DIGITS or int(length) > self._limit):
             raise self._too_large()
 
     def grow(self, size: int) -> None:
         """Count bytes that come of undoing a Content-Encoding."""
         if not self._incoming.receive(self._count, size, self.done):
+            raise self._no_room()
+
+    def book(self, size: int) -> None:
+        """Count bytes of a file that is fetched for the request."""
+        if not self._incoming.fetch(self._count, size):
             raise self._no_room()
 
     def forget(self) -> None:
@@ -95,9 +102,19 @@ class _Body:
             raise self._too_large()
         if not has_room:
             raise self._no_room()
+        self._count_values(message.get("body", b""))
         if not self.done and self._waited > CHUNK_SECONDS and size < SLOWEST * self._waited:
             raise self._too_slow(f"got {size} bytes in {self._waited:.0f} s, expected {SLOWEST} a second")
         return message
+
+    def _count_values(self, part: bytes) -> None:
+        if self._values is None:
+            return
+        self._values += count_values(part)
+        try:
+            check_count(self._values, MAX_VALUES_ANYWHERE)
+        except ApiError as error:
+            raise self.refuse(error) from None
 
     async def _next(self) -> Message:
         """The next part, within the times that it may take."""
@@ -188,10 +205,10 @@ class Guard:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"]
-        body = _Body(receive, self._limit(path, headers), self._incoming, content_type(headers) in IN_MEMORY)
+        body = _Body(receive, self._limit(path, headers), self._incoming, kind_of(path, headers))
         answer = _Answer(send, body, request_id)
         state = scope.setdefault("state", {})  # where the code of an error is noted
-        state["grow"] = body.grow
+        state["grow"], state["book"] = body.grow, body.book
         try:
             if error := self._hosts.check(scope["method"], path, headers):
                 raise body.refuse(error)

@@ -5,11 +5,41 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from starlette.datastructures import Headers
+
+from matting_api import paths
+from matting_api.request.body import FORMS, content_type
 
 MOST_BODIES = 256  # on the way at once
-DISK_BYTES = 4 * 2**30  # of all files of requests that are not answered yet
-MEMORY_BYTES = 256 * 2**20  # the same of JSON and urlencoded forms, which lie in memory
+# Of all files of requests that are not answered yet. A little of each (`multipart.MEMORY_BYTES`) is in memory.
+DISK_BYTES = 4 * 2**30
+MEMORY_BYTES = 256 * 2**20  # of JSON and urlencoded forms, which lie in memory
 YOUNG_SECONDS = 5.0  # so long nobody has to give way
+# Where a body of any type but a form with files is the photo itself.
+_PHOTO_ITSELF = (paths.CUTOUT, paths.ALPHA, paths.IDPHOTO, paths.SCENE)
+
+
+class Kind(NamedTuple):
+    """What becomes of a body.
+
+    Attributes
+    ----------
+    in_memory : it is no file.
+    is_json : it may be read as JSON, as it comes.
+    """
+
+    in_memory: bool
+    is_json: bool
+
+
+def kind_of(path: str, headers: Headers) -> Kind:
+    """The kind of a request's body; of no known type, it may be read in any way by the page's own library."""
+    kind = content_type(headers)
+    in_memory = kind != FORMS[0] and path not in _PHOTO_ITSELF
+    is_packed = headers.get("content-encoding", "identity").strip().lower() not in ("identity", "")
+    return Kind(in_memory, in_memory and not is_packed and kind != FORMS[1])
 
 
 @dataclass(eq=False)
@@ -20,6 +50,7 @@ class Body:
     started: float
     in_memory: bool
     size: int = 0
+    fetched: int = 0  # bytes of files that were fetched for it
 
 
 class Incoming:
@@ -52,11 +83,18 @@ class Incoming:
             self._coming.add(body)
         return self._bytes[body.in_memory] <= (MEMORY_BYTES if body.in_memory else DISK_BYTES)
 
+    def fetch(self, body: Body, size: int) -> bool:
+        """Count a part of a file that is fetched for a request, as one of an upload, and say whether there is room."""
+        body.fetched += size
+        self._bytes[False] += size
+        return self._bytes[False] <= DISK_BYTES
+
     def end(self, body: Body) -> None:
         """Forget a request that is answered."""
         self._coming.discard(body)
         self._bytes[body.in_memory] -= body.size
-        body.size = 0
+        self._bytes[False] -= body.fetched
+        body.size = body.fetched = 0
 
     def _make_room(self) -> bool:
         now = self._clock()

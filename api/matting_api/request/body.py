@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
 
 from anyio import to_thread
 from starlette.datastructures import Headers, UploadFile
@@ -19,10 +16,10 @@ from starlette.requests import Request
 
 from matting_api.errors import ApiError, bad_request
 from matting_api.request.fetch import Fetcher
-from matting_api.request.multipart import Part, new_file, read_parts
+from matting_api.request.multipart import MAX_FIELD_BYTES, Part, check_length, new_file, read_parts
+from matting_api.request.texts import fields_of_form, fields_of_json
+from matting_api.request.texts import kind_of as kind_of
 
-MAX_FIELDS = 40
-MAX_FIELD_BYTES = 64 * 1024  # of a text that is no picture
 MAX_TEXT_BYTES = 32 * 2**20  # of JSON and urlencoded forms, which are held in memory; a file is not
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 MASK = "mask_file"
@@ -31,7 +28,8 @@ FILES = ("image_file", "bg_image_file", MASK, *SAMPLE)
 TEXT_FILES = ("image_file_b64",)  # base64, which may be long
 PHOTO, BACKGROUND = ("image_file", "image_file_b64", "image_url"), ("bg_image_file", "bg_image_url")
 _FILE_TYPES = re.compile(r"image/.+|application/octet-stream")
-_STANDARD = str.maketrans("-_", "+/")  # from the alphabet for addresses (RFC 4648, 5)
+_STANDARD = bytes.maketrans(b"-_", b"+/")  # from the alphabet for addresses (RFC 4648, 5)
+_SPACES = b" \t\n\r\v\f"
 
 
 @dataclass
@@ -48,19 +46,24 @@ class Source:
         """What errors call it."""
         return (self.filename or self.field)[:200]
 
-    async def fetch(self, fetcher: Fetcher | None) -> None:
-        """Fetch it when it is an address; without a fetcher that is refused.
+    @property
+    def is_address(self) -> bool:
+        """Whether it has to be fetched."""
+        return self.field.endswith("_url") and isinstance(self.value, str)
+
+    async def fetch(self, fetcher: Fetcher | None, book: Callable[[int], None]) -> None:
+        """Fetch it when it is an address, `book` as of `Fetcher.fetch`; without a fetcher that is refused.
 
         Raises
         ------
         ApiError
         """
-        if not self.field.endswith("_url") or not isinstance(self.value, str):
+        if not self.is_address or not isinstance(self.value, str):
             return
         if fetcher is None:
             detail = f"{self.field}: this server fetches nothing from other hosts; send the picture itself as a file"
             raise bad_request(f"{self.field}_not_supported", f"{self.field} is not supported", detail)
-        self.fetched = await fetcher.fetch(self.value, self.field)
+        self.fetched = await fetcher.fetch(self.value, self.field, book)
 
     async def read(self) -> bytes:
         """Its bytes; not before they are needed, for they stay in memory.
@@ -113,13 +116,15 @@ async def read_form(request: Request, limit: int, takes_photo: bool = False) -> 
     async with AsyncExitStack() as opened:
         items: list[tuple[str, Source | str]] = list(request.query_params.multi_items()) if takes_photo else []
         if kind == FORMS[0]:
-            parts = await opened.enter_async_context(read_parts(stream, request.headers["content-type"]))
+            parts = await opened.enter_async_context(read_parts(stream, request.headers["content-type"], _check_part))
             form = _gather([*items, *[await _from_part(part) for part in parts]])
         elif takes_photo:
             form = _gather([*items, *await _from_body(stream, opened)])
         elif kind in (FORMS[1], "application/json"):
             data = b"".join([chunk async for chunk in stream])
-            form = _gather(await to_thread.run_sync(_from_json if kind == "application/json" else _from_query, data))
+            form = _gather(
+                await to_thread.run_sync(fields_of_json if kind == "application/json" else fields_of_form, data)
+            )
         else:
             detail = f"got {kind or 'no Content-Type'}, expected {FORMS[0]}, {FORMS[1]} or application/json"
             raise ApiError(415, "unsupported_media_type", "Unsupported media type", detail)
@@ -168,27 +173,36 @@ async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
         raise bad_request("invalid_body", "Invalid body", f"got a body that ends within its {coding}; send it again")
 
 
+def _is_file(part: Part) -> bool:
+    return part.filename is not None or (part.name in FILES and _FILE_TYPES.fullmatch(part.media_type) is not None)
+
+
+def _check_part(part: Part) -> None:
+    """Refuse what no field can be, while it comes."""
+    if part.name in TEXT_FILES or (part.name in FILES and _is_file(part)):
+        return  # bounded with the whole body
+    if _is_file(part) and part.name not in (*PHOTO, *BACKGROUND):
+        detail = f"{part.name[:50]}: got a file, expected {' and '.join(FILES)} as the only ones"
+        raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
+    check_length(part)
+
+
 async def _from_part(part: Part) -> tuple[str, Source | str]:
     """What a part gives; an empty text where a form's field was left empty."""
     name = part.name
-    is_file = part.filename is not None or (name in FILES and _FILE_TYPES.fullmatch(part.media_type) is not None)
     if part.size == 0 and not part.filename:
         return name, ""
-    if name in FILES and is_file:
+    _check_part(part)
+    if name in FILES and _is_file(part):
         return name, Source(name, part.file, part.filename or "")
     if name in TEXT_FILES:
         return name, Source(name, part.file)
-    if is_file and name not in (*PHOTO, *BACKGROUND, *FILES):
-        detail = f"{name[:50]}: got a file, expected {' and '.join(FILES)} as the only ones"
-        raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
     return name, await read_text(part)
 
 
 async def read_text(part: Part) -> str:
     """The text of a part that is no file. Raises ApiError where it is too long."""
-    if part.size > MAX_FIELD_BYTES:
-        detail = f"{part.name[:50]}: got {part.size} bytes, expected at most {MAX_FIELD_BYTES}"
-        raise bad_request("invalid_parameter", "Parameter too long", detail)
+    check_length(part)
     return (await part.file.read()).decode("utf-8", "replace")
 
 
@@ -217,6 +231,11 @@ def _gather(items: Iterable[tuple[str, Source | str]]) -> Form:
         elif value and key in FILES:
             detail = f"{key}: got a text, expected a file; send it as multipart/form-data with a file name"
             raise bad_request(f"invalid_{key}", f"{key} is no file", detail)
+        elif key in TEXT_FILES and not value.isascii():  # in memory a text of other letters is up to 4 times as long
+            raise _no_base64()
+        elif key not in TEXT_FILES and len(value) > MAX_FIELD_BYTES:
+            detail = f"{key[:50]}: got {len(value)} characters, expected at most {MAX_FIELD_BYTES}"
+            raise bad_request("invalid_parameter", "Parameter too long", detail)
         elif key not in (*PHOTO, *BACKGROUND):
             fields[key] = value
         elif value:
@@ -233,46 +252,15 @@ def _gather(items: Iterable[tuple[str, Source | str]]) -> Form:
     return Form(fields, photos[0], behind, *(sources.get(name) for name in (MASK, RESULT, CORRECTION)))
 
 
-def _from_query(data: bytes) -> list[tuple[str, Source | str]]:
-    try:
-        return list(parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
-    except ValueError:
-        detail = f"got more than {MAX_FIELDS} fields; send each parameter once"
-        raise bad_request("invalid_form", "Too many fields", detail) from None
-
-
-def _from_json(data: bytes) -> list[tuple[str, Source | str]]:
-    try:
-        found: Any = json.loads(data)
-    except (ValueError, RecursionError):
-        raise bad_request("invalid_json", "Invalid JSON", "got a body that is no JSON, expected an object") from None
-    if not isinstance(found, dict):
-        raise bad_request("invalid_json", "Invalid JSON", f"got {kind_of(found)}, expected an object of parameters")
-    return [(key, _text(key, value)) for key, value in found.items() if value is not None]
-
-
-def _text(key: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise bad_request("invalid_parameter", "Invalid parameter", f"{key[:50]}: got {kind_of(value)}, expected a text")
-
-
-def kind_of(value: Any) -> str:
-    """What JSON calls a value of it."""
-    kinds = {type(None): "null", bool: "a truth", str: "a text", list: "an array", dict: "an object"}
-    return kinds.get(type(value), "a number")
-
-
 def _decode(data: bytes) -> bytes:
     """Base64 of either alphabet, with or without its padding, or a data: address of it."""
-    text = data.decode("ascii", "replace")
-    encoded = text.partition(",")[2] if text[:5].lower() == "data:" else text
-    encoded = "".join(encoded.split()).translate(_STANDARD).rstrip("=")
+    encoded = data.partition(b",")[2] if data[:5].lower() == b"data:" else data
+    encoded = encoded.translate(_STANDARD, _SPACES).rstrip(b"=")
     try:
-        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise bad_request(
-            "invalid_image_file_b64", "Invalid base64", "image_file_b64: got no base64; encode it again"
-        ) from None
+        raise _no_base64() from None
+
+
+def _no_base64() -> ApiError:
+    return bad_request("invalid_image_file_b64", "Invalid base64", "image_file_b64: got no base64; encode it again")

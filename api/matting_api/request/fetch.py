@@ -25,6 +25,12 @@ MAX_REDIRECTS = 5
 MAX_URL = 2048
 TOTAL_SECONDS, STEP_SECONDS = 20.0, 5.0  # for the whole picture with its redirects, and for each wait within
 PORTS = frozenset((80, 443))
+LENGTH_DIGITS = 20  # of any size in bytes; Python refuses to read a number of thousands of digits
+Book = Callable[[int], None]
+
+
+def _book_nothing(size: int) -> None:
+    """For files whose number is bounded elsewhere."""
 
 
 class Fetcher:
@@ -45,8 +51,12 @@ class Fetcher:
     ) -> None:
         self._max_bytes, self._is_allowed, self._ports = max_bytes, is_allowed, ports
 
-    async def fetch(self, url: str, field: str) -> UploadFile:
+    async def fetch(self, url: str, field: str, book: Book = _book_nothing) -> UploadFile:
         """The file at an http or https address, at its beginning; the caller closes it.
+
+        Parameters
+        ----------
+        book : told the size of each part before it is stored; what it raises ends the fetch.
 
         Raises
         ------
@@ -55,7 +65,7 @@ class Fetcher:
         """
         try:
             with anyio.fail_after(TOTAL_SECONDS):
-                return await self._follow(url, field)
+                return await self._follow(url, field, book)
         except TimeoutError:
             raise _failed(field, f"it did not come within {TOTAL_SECONDS:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # hosts may answer anything
@@ -73,22 +83,25 @@ class Fetcher:
             with anyio.fail_after(TOTAL_SECONDS):
                 place = _parse(url, field)
                 address = await self._resolve(place, field)
-                async with httpx.AsyncClient(
-                    verify=_trust(), timeout=httpx.Timeout(STEP_SECONDS), trust_env=False
-                ) as client:
-                    response = await client.post(
+                settings = httpx.Timeout(STEP_SECONDS)
+                # Streamed, so that nothing of the answer's body is read: it may be endless, or unpack to anything.
+                async with (
+                    httpx.AsyncClient(verify=_trust(), timeout=settings, trust_env=False) as client,
+                    client.stream(
+                        "POST",
                         place.copy_with(host=str(address)),
                         content=body,
-                        headers={**headers, "Host": place.netloc.decode()},
+                        headers={**headers, "Host": place.netloc.decode(), "Accept-Encoding": "identity"},
                         extensions={"sni_hostname": place.host},
-                    )
-                return response.status_code
+                    ) as response,
+                ):
+                    return response.status_code
         except TimeoutError:
             raise _failed(field, f"it did not answer within {TOTAL_SECONDS:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise _failed(field, f"the transfer failed ({type(error).__name__})") from None
 
-    async def _follow(self, url: str, field: str) -> UploadFile:
+    async def _follow(self, url: str, field: str, book: Book) -> UploadFile:
         place = _parse(url, field)
         for _ in range(MAX_REDIRECTS + 1):
             address = await self._resolve(place, field)
@@ -104,7 +117,7 @@ class Fetcher:
                 ) as response,
             ):
                 if not response.has_redirect_location:
-                    return await self._receive(response, field)
+                    return await self._receive(response, field, book)
                 place = _parse(_target(place, response), field)
         raise _failed(field, f"got more than {MAX_REDIRECTS} redirects")
 
@@ -125,13 +138,13 @@ class Fetcher:
             raise bad_request(f"{field}_refused", f"{field} is refused", detail)
         return addresses[0]
 
-    async def _receive(self, response: httpx.Response, field: str) -> UploadFile:
+    async def _receive(self, response: httpx.Response, field: str, book: Book) -> UploadFile:
         if response.status_code != 200:
             raise _failed(field, f"the host answered with {response.status_code}")
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise _failed(field, "the host sent it compressed")
         length = response.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._max_bytes:
+        if length.isdecimal() and int(length[:LENGTH_DIGITS]) > self._max_bytes:
             raise self._too_large(field)
         file = new_file()
         size = 0
@@ -140,6 +153,7 @@ class Fetcher:
                 size += len(part)
                 if size > self._max_bytes:
                     raise self._too_large(field)
+                book(len(part))
                 await _store(file, part)
             await file.seek(0)
         except BaseException:

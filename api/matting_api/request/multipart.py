@@ -1,15 +1,16 @@
-"""The parts of a multipart body (RFC 7578), each in a file that lies on disk when it grows."""
+"""The parts of a multipart body (RFC 7578), each in a file; what is more than a little memory holds is on disk."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 from typing import BinaryIO, cast
 
+from anyio import to_thread
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 from starlette.datastructures import UploadFile
@@ -17,16 +18,23 @@ from starlette.datastructures import UploadFile
 from matting_api.errors import ApiError, bad_request
 
 MAX_PARTS = 42
-SPOOL_BYTES = 2**20  # what is larger lies on disk
+MEMORY_BYTES = 2**19  # of one request's files together; what is more lies on disk
+MOST_ON_DISK = 8  # of one request's files, each of which holds a descriptor
+MAX_FIELD_BYTES = 64 * 1024  # of a text that is no picture
 MAX_PREAMBLE = 64 * 1024  # text before the first part, which means nothing (RFC 2046, 5.1.1)
 
 
 def new_file() -> UploadFile:
     """An empty file, on disk when it grows."""
-    return UploadFile(cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)))
+    return UploadFile(cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)))
 
 
-@dataclass
+def _new_part() -> UploadFile:
+    """An empty file that stays in memory until it is told otherwise, since it shares that with others."""
+    return UploadFile(cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=0)))
+
+
+@dataclass(eq=False)
 class Part:
     """One part, whose file is at its beginning.
 
@@ -43,9 +51,28 @@ class Part:
     size: int = 0
 
 
+def check_text(part: Part) -> None:
+    """Refuse a part without a file's name that is too long for a text. Raises ApiError."""
+    if part.filename is None:
+        check_length(part)
+
+
+def check_length(part: Part) -> None:
+    """Refuse a part that is too long for a text. Raises ApiError."""
+    if part.size > MAX_FIELD_BYTES:
+        detail = f"{part.name[:50]}: got {part.size} bytes or more, expected at most {MAX_FIELD_BYTES}"
+        raise bad_request("invalid_parameter", "Parameter too long", detail)
+
+
 @asynccontextmanager
-async def read_parts(stream: AsyncIterator[bytes], content_type: str) -> AsyncIterator[list[Part]]:
+async def read_parts(
+    stream: AsyncIterator[bytes], content_type: str, check: Callable[[Part], None] = check_text
+) -> AsyncIterator[list[Part]]:
     """All parts of a body; their files are gone afterwards.
+
+    Parameters
+    ----------
+    check : called with each part as it grows; what it raises ends the body.
 
     Raises
     ------
@@ -55,7 +82,7 @@ async def read_parts(stream: AsyncIterator[bytes], content_type: str) -> AsyncIt
     boundary = _parameter(_header(content_type), "boundary")
     if not boundary:
         raise _malformed("got no boundary in the Content-Type")
-    reader = _Reader(boundary.encode("latin-1", "replace"))
+    reader = _Reader(boundary.encode("latin-1", "replace"), check)
     try:
         async for chunk in stream:
             await reader.feed(chunk)
@@ -71,8 +98,10 @@ async def read_parts(stream: AsyncIterator[bytes], content_type: str) -> AsyncIt
 class _Reader:
     """Feeds a body to the parser, and writes what it finds."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, check: Callable[[Part], None]) -> None:
         self.parts: list[Part] = []
+        self._check = check
+        self._in_memory: list[Part] = []
         self._boundary = b"--" + boundary
         self._preamble: bytes | None = b""  # what came so far; None once the first part has begun
         self._headers: list[tuple[str, bytes]] = []
@@ -105,9 +134,21 @@ class _Reader:
         except FormParserError as error:
             raise _malformed(str(error)) from None
         for part, data in self._writes:
-            part.size += len(data)
-            await part.file.write(data)
+            await self._store(part, data)
+            self._check(part)
         self._writes.clear()
+
+    async def _store(self, part: Part, data: bytes) -> None:
+        """Append to a part's file; when all that are in memory are too much, the largest goes to disk."""
+        part.size += len(data)
+        if part in self._in_memory and sum(each.size for each in self._in_memory) > MEMORY_BYTES:
+            if len(self.parts) - len(self._in_memory) >= MOST_ON_DISK:
+                detail = f"got more than {MOST_ON_DISK} files and {MEMORY_BYTES} bytes beside them; send each file once"
+                raise bad_request("invalid_form", "Form too large", detail)
+            largest = max(self._in_memory, key=lambda each: each.size)
+            self._in_memory.remove(largest)
+            await to_thread.run_sync(cast("tempfile.SpooledTemporaryFile[bytes]", largest.file.file).rollover)
+        await part.file.write(data)
 
     def finish(self) -> None:
         if not self._is_complete:
@@ -147,7 +188,9 @@ class _Reader:
         name = _parameter(disposition, "name")
         if name is None:
             raise _malformed("a part has no name in its Content-Disposition")
-        self.parts.append(Part(name, _parameter(disposition, "filename"), media_type, new_file()))
+        part = Part(name, _parameter(disposition, "filename"), media_type, _new_part())
+        self.parts.append(part)
+        self._in_memory.append(part)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         self._writes.append((self.parts[-1], data[start:end]))

@@ -11,17 +11,23 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 
 from matting_api import openapi
+from matting_api.concurrency import Turns
 from matting_api.errors import ApiError
 from matting_api.middleware.rate_limit import Allowance
 from matting_api.paths import ACCOUNT, IMPROVE
-from matting_api.request.body import CORRECTION, RESULT, read_form
+from matting_api.request.body import CORRECTION, RESULT, Form, read_form
 from matting_api.samples import BoxUnusable, Sample, SampleBox
 
 log = logging.getLogger("api")
 UNLIMITED = 1_000_000  # credits to show where there is no quota: programs refuse to start at 0
 
 
-def router(quota: Allowance, box: SampleBox | None, body_limit: Callable[[str, Headers], int]) -> APIRouter:
+def router(
+    quota: Allowance,
+    box: SampleBox | None,
+    body_limit: Callable[[str, Headers], int],
+    turns: Turns,
+) -> APIRouter:
     """The endpoints.
 
     Parameters
@@ -29,6 +35,7 @@ def router(quota: Allowance, box: SampleBox | None, body_limit: Callable[[str, H
     quota : what callers have left of a day.
     box : where photos are kept; None keeps none.
     body_limit : largest body in bytes, by path and headers.
+    turns : bounds how many photos, and samples among them, are worked on.
     """
     routes = APIRouter()
 
@@ -44,16 +51,9 @@ def router(quota: Allowance, box: SampleBox | None, body_limit: Callable[[str, H
         if box is None:
             detail = "this server keeps no photos; start it with --samples FOLDER to keep them there"
             raise ApiError(403, "improve_not_supported", "Photos are not kept", detail)
-        async with read_form(request, body_limit(request.url.path, request.headers)) as form:
-            name = form.fields.get("image_filename") or form.photo.name
-            read = {source.field: await source.read() for source in (form.result, form.correction) if source}
-            sample = Sample(
-                photo=await form.photo.read(),
-                name=name,
-                tag=form.fields.get("tag", ""),
-                result=read.get(RESULT),
-                correction=read.get(CORRECTION),
-            )
+        limit = body_limit(request.url.path, request.headers)
+        async with read_form(request, limit) as form, turns.work(request.state.caller):
+            sample = await _read_sample(form)
             try:
                 kept = await to_thread.run_sync(box.keep, sample)
             except BoxUnusable as error:
@@ -62,3 +62,14 @@ def router(quota: Allowance, box: SampleBox | None, body_limit: Callable[[str, H
         return JSONResponse({"id": kept})
 
     return routes
+
+
+async def _read_sample(form: Form) -> Sample:
+    read = {source.field: await source.read() for source in (form.result, form.correction) if source}
+    return Sample(
+        photo=await form.photo.read(),
+        name=form.fields.get("image_filename") or form.photo.name,
+        tag=form.fields.get("tag", ""),
+        result=read.get(RESULT),
+        correction=read.get(CORRECTION),
+    )

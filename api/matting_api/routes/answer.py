@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 
 import cv2
@@ -19,6 +21,7 @@ from matting_client.files import Encoded
 from matting_client.idphoto import IdAsked
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
+from matting_client.lengths import parse_canvas, parse_margins, parse_size
 from matting_client.processing import compose_translucent, subject_box
 from matting_client.processing.scene import Scene, compose_scene, limited
 from matting_client.shop import broken_rules
@@ -31,6 +34,7 @@ from matting_api.request.accept import wants_json
 from matting_api.request.fields import invalid
 from matting_api.request.parameters import Asked
 
+SHEET_PIXELS = 9_000_000  # of the largest sheet of ID photos, A4 at 300 dpi
 SUFFIXES = {
     **{MEDIA_TYPES[format]: suffix for format, suffix in SUFFIX_OF_FORMAT.items()},
     "application/zip": ".zip",
@@ -81,14 +85,36 @@ class Beside:
     background: tuple[bytes, str] | None = None
     mask: tuple[bytes, str] | None = None
 
+    @property
+    def files(self) -> tuple[tuple[bytes, str], ...]:
+        """Those that came."""
+        return tuple(each for each in (self.background, self.mask) if each is not None)
+
+
+def _more_pixels(asked: Asked, photo: int) -> int:
+    """How many pixels a result may have beside the `photo` ones of its photo, which are held anyway."""
+    options = asked.options
+    if asked.id_photo is not None:
+        return SHEET_PIXELS if asked.id_photo.paper else 0
+    if options.canvas:
+        result, held = math.prod(parse_canvas(options.canvas)), 0
+    elif options.crop:
+        side = math.isqrt(photo)
+        top, right, bottom, left = (each.of(side) for each in parse_margins(options.crop_margin))
+        result, held = (left + side + right) * (top + side + bottom), photo
+    else:
+        return 0
+    longest, area = parse_size(options.size)
+    return max(0, int(min(result, area, longest**2)) - held)
+
 
 def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: Asked) -> tuple[Cutout, Result]:
     """Cut out and encode, count it, and keep it where that was asked for; parameters and errors as of `answer`."""
     limits = service.settings.limits
-    # First: they are cheap to refuse.
-    behind = decode(*beside.background, limits) if beside.background else None
-    mask = cv2.cvtColor(decode_photo(*beside.mask, limits).on(GREY), cv2.COLOR_RGB2GRAY) if beside.mask else None
-    with room_for(*photo, limits):
+    with room_for(*photo, limits, beside=beside.files, made=partial(_more_pixels, asked)):
+        # First: they are cheap to refuse.
+        behind = decode(*beside.background, limits) if beside.background else None
+        mask = cv2.cvtColor(decode_photo(*beside.mask, limits).on(GREY), cv2.COLOR_RGB2GRAY) if beside.mask else None
         cutout = service.cutout(photo[0], asked.options, photo[1], asked.model)
         if mask is not None or asked.correction:
             cutout = _corrected(cutout, mask, asked.correction)

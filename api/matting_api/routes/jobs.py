@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from hashlib import sha256
 from pathlib import Path
@@ -23,10 +22,12 @@ from matting_api.paths import JOBS
 from matting_api.request.body import content_type, kind_of
 from matting_api.request.fetch import check_address
 from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
+from matting_api.request.texts import parse_json
 from matting_api.routes.background import Kind, job_router
 from matting_api.routes.uploads import read_upload, store_upload
 
 KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
+MOST_VALUES = 50_000  # of an order: 10,000 addresses, whose colons and commas count
 
 
 def _counts_and_target(job: Job) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: 
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
-                order = _read_json(await request.body())
+                order = await to_thread.run_sync(_read_json, await request.body())
             else:
                 order = await _read_form(request, folder, most_bytes)
             _check_webhook(order["webhook"], with_webhooks)
@@ -102,10 +103,7 @@ async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[st
 
 
 def _read_json(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise bad_request("invalid_json", "Invalid JSON", "got a body that is no JSON, expected an object") from None
+    found = parse_json(body, MOST_VALUES)
     if not isinstance(found, dict) or ("urls" in found) == ("bucket" in found):
         detail = "expected an object with urls, a list of addresses, or with bucket, such as s3://photos/2026"
         raise bad_request("missing_source", "No photos given", detail)

@@ -26,6 +26,7 @@ from matting_api.request.scene import read_scene
 from matting_api.routes.answer import Beside, answer
 
 MODEL_HEADER = "X-Matting-Model"  # as the field model, for proxies that choose
+MOST_FETCHES = 16  # requests at once whose pictures are fetched from other hosts
 CLIENT_GONE = 499  # nobody reads it
 Read = Callable[[Mapping[str, str], bool], Asked]
 
@@ -43,7 +44,8 @@ def router(
     body_limit : largest body in bytes, by path and headers.
     with_keys : tell in the API's description that a key is needed; `Gate` checks it.
     """
-    serve = _Serving(service, turns, fetcher, body_limit, CapacityLimiter(service.settings.workers))
+    fetches = Turns(MOST_FETCHES, service.settings.waiting)
+    serve = _Serving(service, turns, fetcher, body_limit, fetches, CapacityLimiter(service.settings.workers))
     needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
     routes = APIRouter(default_response_class=Response, dependencies=needs)
 
@@ -75,12 +77,19 @@ def router(
 
 @dataclass(frozen=True)
 class _Serving:
-    """From a request to its answer; attributes as of `router`, and the threads that photos are worked on in."""
+    """From a request to its answer; attributes as of `router`, and some more.
+
+    Attributes
+    ----------
+    fetches : bounds how many requests have their pictures fetched, so that nobody makes this server flood another.
+    threads : that photos are worked on in.
+    """
 
     service: Service
     turns: Turns
     fetcher: Fetcher | None
     body_limit: Callable[[str, Headers], int]
+    fetches: Turns
     threads: CapacityLimiter
 
     async def __call__(self, request: Request, read: Read, takes_photo: bool) -> Response:
@@ -90,9 +99,7 @@ class _Serving:
             if asked.model is None:
                 asked = replace(asked, model=read_model(request.headers.get(MODEL_HEADER, "")))
             _check_beside(form, takes_photo)
-            for source in (form.photo, form.background):
-                if source is not None:
-                    await source.fetch(self.fetcher)
+            await self._fetch(request, form)
             start = time.perf_counter()
             async with self.turns.work(request.state.caller):
                 waited = time.perf_counter() - start
@@ -103,6 +110,15 @@ class _Serving:
                 accept = request.headers.get("accept", "")
                 job = partial(answer, self.service, photo, beside, asked, accept, waited)
                 return await to_thread.run_sync(job, limiter=self.threads)
+
+    async def _fetch(self, request: Request, form: Form) -> None:
+        """Fetch the pictures that came as addresses, when it is the caller's turn."""
+        sources = [each for each in (form.photo, form.background) if each is not None and each.is_address]
+        if not sources:
+            return
+        async with self.fetches.work(request.state.caller):
+            for source in sources:
+                await source.fetch(self.fetcher, getattr(request.state, "book", lambda size: None))
 
 
 def _check_beside(form: Form, takes_photo: bool) -> None:

@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -17,9 +18,11 @@ import numpy as np
 import pytest
 import trustme
 from matting_api.errors import ApiError
+from matting_api.middleware import incoming
 from matting_api.request import fetch
 from matting_api.request.fetch import Fetcher
 from matting_api.request.networks import Address, is_public
+from matting_api.routes import photos
 
 from tests.unit.api.conftest import Serve, encode, error, pixels
 from tests.unit.api.test_removebg import PATH
@@ -371,3 +374,39 @@ def test_switched_off_it_is_refused(api: httpx.Client, host: Host) -> None:
     response = api.post(PATH, json={"image_url": f"http://{HERE}:{host.port}/photo.png"})
     assert (response.status_code, error(response)["code"]) == (400, "image_url_not_supported")
     assert host.seen == []
+
+
+def test_fetches_are_bounded_together(serve: Serve, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one is under way the next one waits, and a third is sent away: another host is not flooded from here."""
+    monkeypatch.setattr(photos, "MOST_FETCHES", 1)
+    may_end = threading.Event()
+
+    def held(site: Site, _: str) -> None:
+        assert may_end.wait(60)
+        site._photo("")
+
+    monkeypatch.setattr(Site, "_held", held, raising=False)
+    api = serve(fetcher=Fetcher(LIMIT, only_here, ports=None), waiting=1)
+    asked = {"image_url": f"http://{HERE}:{host.port}/held.png"}
+    with ThreadPoolExecutor(3) as pool:
+        try:
+            sent = [pool.submit(api.post, PATH, json=asked) for _ in range(3)]
+            refused = wait(sent, 60, FIRST_COMPLETED).done.pop().result()
+            assert (refused.status_code, error(refused)["code"]) == (503, "server_busy")
+            assert len(host.seen) <= 1
+        finally:
+            may_end.set()
+        assert sorted(each.result().status_code for each in sent) == [200, 200, 503]
+
+
+def test_fetched_files_are_counted_as_uploads_are(
+    serve: Serve, host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = serve(fetcher=Fetcher(LIMIT, only_here, ports=None))
+    asked = {"image_url": f"http://{HERE}:{host.port}/photo.png"}
+    monkeypatch.setattr(incoming, "DISK_BYTES", len(PHOTO) - 1)
+    refused = api.post(PATH, json=asked)
+    assert (refused.status_code, error(refused)["code"]) == (503, "server_busy")
+    monkeypatch.setattr(incoming, "DISK_BYTES", len(PHOTO))
+    assert [api.post(PATH, json=asked).status_code for _ in range(3)] == [200] * 3  # they are given back
+    assert not any(record.exc_info for record in caplog.records)

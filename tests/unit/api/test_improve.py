@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matting_api.improve import main
-from matting_client import OptionError
+from matting_api.samples import Sample as In
+from matting_api.samples import SampleBox
+from matting_client import Limits, OptionError
 from matting_client.cli.main import main as matting
 from matting_export.box import Sample, read_sample
 
@@ -114,3 +118,27 @@ def test_a_box_that_is_lost_meanwhile(
     answer = api.post(IMPROVE, files={"image_file": disc})
     assert (answer.status_code, error(answer)["code"]) == (507, "insufficient_storage")
     assert "the box of samples is full" in error(answer)["detail"] and list(box.iterdir()) == []
+
+
+def test_any_text_may_be_a_tag(serve: Serve, disc: bytes, tmp_path: Path) -> None:
+    """Half a surrogate pair too, which JSON may bring and UTF-8 has no bytes for."""
+    photo = base64.b64encode(disc).decode()
+    sent = json.dumps({"image_file_b64": photo, "tag": "\ud800", "image_filename": "名"})
+    kept = serve(samples=tmp_path).post(IMPROVE, content=sent, headers={"Content-Type": "application/json"})
+    assert kept.status_code == 200, kept.text
+    (folder,) = tmp_path.iterdir()
+    note = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
+    assert (note["tag"], note["name"]) == ("?", "名")
+    box = SampleBox(tmp_path, Limits())
+    assert json.loads((tmp_path / box.keep(In(disc, "\ud800")) / "sample.json").read_bytes())["name"] == "\ud800"
+
+
+def test_half_a_sample_goes_whatever_happens(disc: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    box = SampleBox(tmp_path, Limits())
+    monkeypatch.setattr("pathlib.Path.rename", broken)
+    with pytest.raises(RuntimeError):
+        box.keep(In(disc, "photo"))
+    assert list(tmp_path.iterdir()) == []

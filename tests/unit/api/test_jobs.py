@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from matting_api.jobs import store
+from matting_api.jobs import disk, store
+from matting_api.jobs.job import NOTE
 from matting_api.jobs.store import Cancelled, Job, JobStore
 from matting_api.jobs.webhooks import load_secret
 from matting_api.request.fetch import Fetcher
@@ -134,7 +135,7 @@ def test_a_job_that_is_sent_again_is_one_job(serve: Serve, disc: bytes, tmp_path
     assert len(other) == 4 and first not in other
     refused = api.post("/v1/jobs", files=archive, headers={**one, "Idempotency-Key": "x" * 200})
     assert refused.status_code == 400
-    kept = [json.loads(path.read_bytes())["mark"] for path in (tmp_path / "photos").glob(f"*/{store.NOTE}")]
+    kept = [json.loads(path.read_bytes())["mark"] for path in (tmp_path / "photos").glob(f"*/{NOTE}")]
     assert len(kept) == 5 and kept.count("") == 2 and len(set(kept)) == 4
 
 
@@ -234,7 +235,7 @@ def test_kills_lose_and_double_nothing(tmp_path: Path, repository: Path) -> None
             running.wait()
     assert kills == 3 and job["failed"] == 0
     (folder,) = [path for path in (jobs / "photos").iterdir() if path.is_dir()]
-    left = {store.NOTE, "facts", "results", "results.zip"}
+    left = {NOTE, "facts", "results", "results.zip"}
     assert {path.name for path in folder.rglob("*")} == left  # what can be fetched, and nothing of the photos
     assert all(each["found"] is not None and each["width"] == 900 for each in told)
     assert [each["photo"] for each in told] == list(sent)
@@ -258,7 +259,7 @@ def test_a_job_that_ends_the_server_again_and_again_is_given_up(tmp_path: Path) 
     name = opened.add(opened.new_folder(), {}, 1).name
     wait_until(lambda: opened.get(name).state == store.WORKING)
     opened.close()
-    note = tmp_path / name / store.NOTE
+    note = tmp_path / name / NOTE
     told = json.loads(note.read_bytes())
     assert told["starts"] == 0  # an orderly end is none of the job's
     for starts, state in ((store.MOST_STARTS, store.FAILED), (store.MOST_STARTS - 1, store.DONE)):
@@ -270,7 +271,7 @@ def test_a_job_that_ends_the_server_again_and_again_is_given_up(tmp_path: Path) 
 
 
 def test_a_disk_that_is_nearly_full(serve: Serve, disc: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "FREE_BYTES", 2**60)
+    monkeypatch.setattr(disk, "FREE_BYTES", 2**60)
     answer = send(serve(), {"a.png": disc})
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (507, "insufficient_storage")
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from matting_api.middleware import body_limits
+from matting_api.middleware.incoming import Incoming, Kind, kind_of
+from starlette.datastructures import Headers
 
 from tests.unit.api.conftest import Serve, encode, error, pixels
 from tests.unit.api.test_removebg import PATH, post
@@ -197,3 +199,39 @@ def test_a_body_that_trickles_in_is_given_up(api: httpx.Client, monkeypatch: pyt
         status, body = answer(link)
     assert (status, json.loads(body)["errors"][0]["code"]) == (408, "request_timeout")
     assert "expected 4096 a second" in json.loads(body)["errors"][0]["detail"]
+
+
+def test_a_length_of_thousands_of_digits() -> None:
+    body = body_limits._Body(lambda: pytest.fail(), 10, Incoming(), Kind(in_memory=False, is_json=False))
+    with pytest.raises(body_limits._Refused):
+        body.check_length(Headers({"content-length": "9" * 5000}))
+    assert body.refused is not None and body.refused.error.status == 413
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", PATH])
+def test_any_json_is_counted_while_it_comes(api: httpx.Client, path: str) -> None:
+    """Whoever reads it makes objects of it, the page's own library among them; the end of this body never comes."""
+    with connection(api) as link:
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        link.sendall(f"{head}Content-Length: {MB}\r\n\r\n".encode() + b"[]," * 200_000)
+        status, body = answer(link)
+    assert (status, json.loads(body)["errors"][0]["title"]) == (400, "Too many values")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "expected"),
+    [
+        (PATH, {"content-type": "application/json"}, (True, True)),
+        (PATH, {"content-type": "application/json", "content-encoding": "gzip"}, (True, False)),
+        (PATH, {"content-type": "application/x-www-form-urlencoded"}, (True, False)),
+        (PATH, {"content-type": "multipart/form-data; boundary=b"}, (False, False)),
+        ("/v1/cutout", {"content-type": "application/x-www-form-urlencoded"}, (False, False)),  # as curl sends a photo
+        ("/v1/cutout", {}, (False, False)),
+        ("/gradio_api/call/any", {"content-type": "text/plain"}, (True, True)),
+        ("/gradio_api/upload", {"content-type": "multipart/form-data; boundary=b"}, (False, False)),
+    ],
+)
+def test_what_lies_in_memory_is_counted_as_such(
+    path: str, headers: dict[str, str], expected: tuple[bool, bool]
+) -> None:
+    assert kind_of(path, Headers(headers)) == expected

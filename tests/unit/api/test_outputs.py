@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from matting_api import outputs as module
 from matting_api.outputs import Outputs, new_name
 from matting_client import OptionError
 
-from tests.unit.api.conftest import Serve, pixels
+from tests.unit.api.conftest import Serve, pixels, wait_until
 from tests.unit.api.test_removebg import post
 from tests.unit.api.test_video import send, wait
 from tests.unit.client.video_clips import write_clip
@@ -129,3 +131,26 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OptionError, match=r"--outputs: .*file/outputs cannot be written to by user \d+ \(Not a dir"):
         Outputs(tmp_path / "file" / "outputs", 1, DAY, lambda kept: None)
+
+
+def test_a_folder_that_cannot_be_looked_through_is_looked_through_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The results are kept and answered, and the thread that removes old ones goes on."""
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0.01)
+    counted: list[bool] = []
+    with outputs(tmp_path, most_bytes=100, counted=counted) as box:
+        looks: list[Path] = []
+
+        def broken(folder: Path) -> None:
+            looks.append(folder)
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_results", broken)
+            wait_until(lambda: len(looks) > 1)
+            box.keep(bytes(200), "photo", ".png")
+        assert counted == [True] and "cannot be looked through for old results (Input/output error)" in caplog.text
+        (kept,) = tmp_path.iterdir()
+        os.utime(kept, (time.time() - 2 * DAY,) * 2)
+        wait_until(lambda: not list(tmp_path.iterdir()))

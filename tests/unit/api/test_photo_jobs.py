@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from matting_api.jobs import photos, results, store
+from matting_api.jobs import photos, results, shelf, store
 from matting_api.jobs.buckets import TargetFailed
 from matting_api.jobs.sources import SOURCE, Elsewhere
 from matting_api.jobs.store import Cancelled, Job, JobStore
@@ -93,7 +93,8 @@ def test_an_end_while_the_model_is_gone_fails_no_photo(tmp_path: Path) -> None:
 
 def test_a_job_that_gets_on_is_not_given_up(tmp_path: Path) -> None:
     """However often the server is killed: only kills between which nothing was done count."""
-    job = new_job(tmp_path / "job", ["a.png", "b.png", "c.png"])
+    (tmp_path / shelf.LOCK).touch()
+    job = new_job(tmp_path / shelf.new_id(), ["a.png", "b.png", "c.png"])
     job.starts = store.MOST_STARTS - 1
     job.save()
     (job.folder / results.RESULTS).mkdir()
@@ -138,6 +139,7 @@ def test_what_is_told_of_results_outlives_the_process(tmp_path: Path) -> None:
     assert told[2] == {"photo": "half.png", "file": "half-cutout.png", **facts}
     assert told[3].keys() == {"photo", "error"}
     assert told[4] == {"photo": "new.png", "file": "new-cutout.png", **facts}
+    photos.clear(job)
     assert (results.failures(job), results.empties(job)) == (1, 1)  # also now that all else is removed
 
 

@@ -93,5 +93,5 @@ def test_clips_are_bounded_and_can_be_cancelled(
 def test_results_go_after_their_time(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = serve()
     job = wait(client, send(client, clip).json(), "done")
-    monkeypatch.setattr(store, "time", SimpleNamespace(time=lambda: time.time() + clips.KEPT_SECONDS))
+    monkeypatch.setattr(store, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + clips.KEPT_SECONDS))
     assert client.get(job["result"]).status_code == 404

@@ -220,3 +220,19 @@ def test_what_was_transparent_stays_so(holed: Cutout) -> None:
     cover[:, 300:] = 0
     covered = Cutout(holed.rgb, holed.raw, cover=cover).corrected(strokes=[Stroke(True, ((300, 200),), 90)])
     assert not covered.alpha[:, 300:].any() and covered.alpha[180:220, 260:290].min() == 255
+
+
+@pytest.mark.parametrize(
+    "number",
+    [10**400, -(10**400), 10**5000, float("nan"), float("inf"), True, "1", None],
+    ids=["large", "small", "beyond Python's texts", "nan", "inf", "truth", "text", "nothing"],
+)
+def test_numbers_that_no_photo_has(number: Any) -> None:
+    for make in (
+        lambda: Pick(True, number, 1),
+        lambda: Pick(True, 1, number),
+        lambda: Stroke(True, ((1, number),), 5),
+        lambda: Stroke(True, ((1, 1),), number),
+    ):
+        with pytest.raises(OptionError, match=r"got .*, expected"):
+            make()
