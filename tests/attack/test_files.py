@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from matting_ui import ids
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
@@ -111,7 +112,8 @@ def test_no_function_opens_a_file_that_is_not_the_visitors_own(site: Site, owner
 
 
 def test_events_of_the_batch_name_no_other_files_either(site: Site, owner: Visitor, stranger: Visitor) -> None:
-    (add,) = (each["id"] for each in stranger.config["dependencies"] if "upload" in str(each["targets"]))
+    (drop,) = (each["id"] for each in stranger.config["components"] if each["props"].get("elem_id") == ids.BATCH_DROP)
+    (add,) = (each["id"] for each in stranger.config["dependencies"] if [drop, "upload"] in each["targets"])
     files = [{"name": "photo.png", "path": each["path"]} for each in hostile(site, owner, stranger)[:20]]
     for file in files:
         answer = stranger.call(add, [None], {"files": [file]})

@@ -136,7 +136,7 @@ def test_backgrounds_of_ours_and_hands_in_the_picture(page: Page, site: Site, ph
     assert float(sliders["scale"].input_value()) < before["scale"]
     result = changed(page, ids.SCENE_RESULT, result, lambda: pick(page, ids.SCENE_GROUND, "blur"))
     expect(page.locator(f"#{ids.SCENE_PLACE}")).to_be_hidden()
-    assert page.locator(f"#{ids.SCENE_BLUR} input[type=number]").input_value() == "12"
+    expect(page.locator(f"#{ids.SCENE_BLUR} input[type=number]")).to_have_value("12")
     changed(page, ids.SCENE_RESULT, result, lambda: set_slider(page, ids.SCENE_BLUR, 30))
     assert site.photos() == counted
     with (

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matting_api import samples
-from matting_api.routes import account, answer
+from matting_api.routes import answer
 from matting_api.samples import SampleBox
 from matting_client import budget
 
@@ -90,8 +90,6 @@ def test_a_sample_is_in_the_budget(serve: Serve, noted: Budget, tmp_path: Path) 
 
 
 def test_samples_take_turns(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account, "OWN_WORKERS", 1)
-    monkeypatch.setattr(account, "OWN_PLACES", 0)
     in_work, may_end = threading.Event(), threading.Event()
 
     def keep(*_: object) -> str:

@@ -49,7 +49,7 @@ def test_marks_are_those_of_the_client(photo: Path, mask: Path, tmp_path: Path, 
     }
     results = set()
     for name, (arguments, expected) in runs.items():
-        out = tmp_path / f"{name}.png"
+        out = tmp_path / f"{name}-out.png"
         assert main(["cutout", str(photo), "-o", str(out), *arguments, *LOCAL]) == 0
         assert out.read_bytes() == expected.to_bytes(), name
         results.add(out.read_bytes())
