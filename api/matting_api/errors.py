@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +29,7 @@ from starlette.exceptions import HTTPException
 GONE_SECONDS = 5  # for Retry-After
 _LATER = {"Retry-After": str(GONE_SECONDS)}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+Kind = TypeVar("Kind", bound="ApiError")
 
 
 @dataclass
@@ -70,6 +72,12 @@ def of_storage(error: OSError, place: str = "the server's temporary folder") -> 
         return ApiError(507, "insufficient_storage", "Insufficient storage", detail, _LATER)
     detail = f"{place} cannot be used; the server's log says why"
     return ApiError(503, "storage_unavailable", "Storage unavailable", detail, _LATER)
+
+
+def storage_error(kind: type[Kind], error: OSError, place: str) -> Kind:
+    """`of_storage` as an error of a `kind`."""
+    told = of_storage(error, place)
+    return kind(told.status, told.code, told.title, told.detail, told.headers)
 
 
 def translate(error: MattingError, busy_seconds: int) -> ApiError:

@@ -14,7 +14,7 @@ from matting_client import Limits, OptionError, shared_folders
 from matting_client.budget import room_for
 from matting_client.imaging.decode import decode
 
-from matting_api.errors import ApiError, bad_request, of_storage
+from matting_api.errors import ApiError, bad_request, storage_error
 
 MOST_SAMPLES = 10_000
 MOST_BYTES = 20 * 2**30
@@ -97,7 +97,7 @@ class SampleBox:
         except BaseException as error:
             shutil.rmtree(new, ignore_errors=True)
             if isinstance(error, OSError):
-                raise _unusable(error) from error
+                raise storage_error(BoxUnusable, error, "the box of samples") from error
             raise
         return identity
 
@@ -137,8 +137,3 @@ def _check(folder: Path) -> None:
         raise unusable_folder(folder, "no folder" if nearest == folder else f"{nearest} is no folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise unusable_folder(folder, f"{nearest} cannot be written to by user {os.getuid()}")
-
-
-def _unusable(error: OSError) -> BoxUnusable:
-    answer = of_storage(error, "the box of samples")
-    return BoxUnusable(answer.status, answer.code, answer.title, answer.detail, answer.headers)

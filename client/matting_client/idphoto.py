@@ -13,7 +13,8 @@ from matting_client.cutout import Cutout
 from matting_client.errors import NoFace, OptionError
 from matting_client.idsizes import Frame, Size, frame_for
 from matting_client.options import parse_colour
-from matting_client.processing.head import SOLID, Head, find_head
+from matting_client.processing.head import SOLID, Head, find_head, no_face
+from matting_client.processing.upright import QUARTERS, rotated
 from matting_client.types import Alpha, Mask, Picture
 
 DPI = 300  # of prints
@@ -157,7 +158,7 @@ class _Person:
 def _upright(plain: Cutout, colour: tuple[int, int, int]) -> _Person:
     """The person of a cutout, whose photo is turned by quarters if it lies, and then as far as the head is tilted."""
     quarters, head = _stood_up(plain.rgb, plain.alpha)
-    picture, rgb, pha = (_turned(each, quarters) for each in (plain.render(), plain.rgb, plain.alpha))
+    picture, rgb, pha = (rotated(each, -quarters) for each in (plain.render(), plain.rgb, plain.alpha))
     inside = np.full(pha.shape, 255, np.uint8)
     if abs(head.tilt) >= LEAST_TILT:
         size = pha.shape[::-1]
@@ -178,9 +179,9 @@ def _stood_up(rgb: Picture, pha: Alpha) -> tuple[int, Head]:
     validation portraits has a face of little tilt in the upright orientation alone.
     """
     standing: dict[int, Head] = {}
-    for quarters in range(4):
+    for quarters in range(QUARTERS):
         try:
-            head = find_head(_turned(rgb, quarters), _turned(pha, quarters))
+            head = find_head(rotated(rgb, -quarters), rotated(pha, -quarters))
         except NoFace:
             continue
         if abs(head.tilt) <= LYING:
@@ -188,13 +189,8 @@ def _stood_up(rgb: Picture, pha: Alpha) -> tuple[int, Head]:
         if 0 in standing:
             break
     if not standing:
-        raise NoFace("", "a photo in which no face was found", "one person who faces the camera")
+        raise no_face()
     return min(standing.items(), key=lambda each: abs(each[1].tilt))
-
-
-def _turned(picture: Picture, quarters: int) -> Picture:
-    """A picture or an alpha that lies turned by so many quarters counterclockwise, put upright."""
-    return np.ascontiguousarray(np.rot90(picture, -quarters))
 
 
 def _window(picture: Picture, frame: Frame, size: tuple[int, int], colour: tuple[int, int, int]) -> Picture:

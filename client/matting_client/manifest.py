@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from matting_client.errors import OutputError
 
@@ -67,26 +68,29 @@ class Manifest:
 
     def __init__(self, path: Path, *, goes_on: bool = False) -> None:
         self._path = path
-        self._file: TextIO | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not (goes_on and path.is_file() and path.stat().st_size)
             # Names need not be UTF-8.
             self._file = path.open("w" if is_new else "a", encoding="utf-8", errors="backslashreplace", newline="")
-            self._rows = csv.writer(self._file)
-            if is_new:
-                self._file.write(BYTE_ORDER_MARK)
-                self._rows.writerow(COLUMNS)
-                self._file.flush()
         except OSError as error:
-            self._close()
             raise self._failed(error) from None
+        self._rows = csv.writer(self._file)
+        if is_new:
+            self._file.write(BYTE_ORDER_MARK)
+            try:
+                self._write(COLUMNS)
+            except OutputError:
+                self._close()
+                raise
 
     def add(self, entry: Entry) -> None:
         """Write a row at once."""
-        assert self._file is not None
+        self._write(entry.row())
+
+    def _write(self, cells: Sequence[str]) -> None:
         try:
-            self._rows.writerow(entry.row())
+            self._rows.writerow(cells)
             self._file.flush()
         except OSError as error:
             raise self._failed(error) from None
@@ -101,9 +105,8 @@ class Manifest:
 
     def _close(self) -> None:
         """Close the file; a row that could not be written was told when it was added."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(self._path, problem=f"cannot be written ({error.strerror})", remedy="name another file")

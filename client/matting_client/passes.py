@@ -69,8 +69,8 @@ class Passes:
         if self._options.orientation == "auto":
             turned = processing.quarters_turned(processing.inner(self._square, self._box))
         views = [turned, 0] if turned else [0]  # one that is told to lie is asked as it lies, too
-        answers = yield np.stack([_turned(self._square, -quarters) for quarters in views])
-        first = _turned(answers[0], turned)
+        answers = yield np.stack([processing.rotated(self._square, -quarters) for quarters in views])
+        first = processing.rotated(answers[0], turned)
         if turned and first.mean() < LESS * answers[1].mean():  # it was no photo of a side that is up
             turned, first = 0, answers[1]
         part = processing.locate(first, self._box) if self._options.passes > 1 else None
@@ -78,8 +78,8 @@ class Passes:
             return self._enlarged(self._rgb, self._square, first, self._box)
         close = np.ascontiguousarray(self._rgb[part.top : part.bottom, part.left : part.right])
         square, box = processing.letterbox(close, self._square.shape[0])
-        answer = yield _turned(square, -turned)[None]
-        second = self._enlarged(close, square, _turned(answer[0], turned), box)
+        answer = yield processing.rotated(square, -turned)[None]
+        second = self._enlarged(close, square, processing.rotated(answer[0], turned), box)
         around = processing.beyond(first, self._box, part)
         if around is None:
             whole = np.zeros(self._rgb.shape[:2], np.uint8)
@@ -93,8 +93,3 @@ class Passes:
         if self._options.refine:
             return processing.refine(rgb, square, pha, box)
         return processing.unletterbox(pha, box)
-
-
-def _turned(picture: Image, quarters: int) -> Image:
-    """The picture turned counterclockwise."""
-    return np.ascontiguousarray(np.rot90(picture, quarters))

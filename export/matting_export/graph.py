@@ -44,24 +44,40 @@ def build(model: MattingUNet, size: int, half: bool = False) -> onnx.ModelProto:
     Fixed sizes rather than dynamic ones: engines plan their memory once and do not grow with every new shape.
     """
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    batch = {"image": {0: torch.export.Dim("batch", min=1, max=64)}}
+    proto = exported(Served(model, half).eval(), example, (INPUT, OUTPUT), OPSET, batch)
+    if not half:
+        store_weights_as_half(proto)
+    strip(proto)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def exported(
+    module: nn.Module, example: Tensor, names: tuple[str, str], opset: int, shapes: dict[str, Any] | None = None
+) -> onnx.ModelProto:
+    """ONNX of a module in evaluation mode, as torch writes it.
+
+    Parameters
+    ----------
+    example : its input.
+    names : of input and output.
+    shapes : `dynamic_shapes` of `torch.onnx.export`; None fixes those of the example.
+    """
     program = torch.onnx.export(
-        Served(model, half).eval(),
+        module,
         (example,),
         dynamo=True,
-        opset_version=OPSET,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1, max=64)}},
+        opset_version=opset,
+        input_names=names[:1],
+        output_names=names[1:],
+        dynamic_shapes=shapes,
         optimize=True,
         verbose=False,
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     proto: onnx.ModelProto = program.model_proto
-    if not half:
-        store_weights_as_half(proto)
-    strip(proto)
-    onnx.checker.check_model(proto, full_check=True)
     return proto
 
 

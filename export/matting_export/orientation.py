@@ -9,29 +9,21 @@ import matting_client
 import numpy as np
 import onnx
 import torch
-from matting_training.orientation import SIDE, OrientationNet, load
+from matting_client.processing.upright import SIDE, WEIGHTS
+from matting_training.orientation import OrientationNet, load
 from onnx import numpy_helper
 from torch import nn
 
-from matting_export.graph import store_weights_as_half, strip
+from matting_export.graph import exported, store_weights_as_half, strip
 
 OPSET = 18  # the oldest that torch writes
-PUBLISHED = Path(matting_client.__file__).parent / "weights" / "orientation.onnx"
+PUBLISHED = Path(matting_client.__file__).parent / WEIGHTS
 
 
 def write(model: OrientationNet, path: Path) -> None:
     """The network and a softmax, `photo` (1, 3, 128, 128) to `quarters` (1, 4), its weights rounded to fp16."""
-    program = torch.onnx.export(
-        nn.Sequential(model, nn.Softmax(1)).eval(),
-        (torch.zeros(1, 3, SIDE, SIDE),),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=["photo"],
-        output_names=["quarters"],
-        verbose=False,
-    )
-    assert program is not None
-    proto: onnx.ModelProto = program.model_proto
+    whole = nn.Sequential(model, nn.Softmax(1)).eval()
+    proto = exported(whole, torch.zeros(1, 3, SIDE, SIDE), ("photo", "quarters"), OPSET)
     round_weights(proto)
     strip(proto)
     part = path.with_suffix(".part")

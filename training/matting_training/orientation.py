@@ -20,20 +20,20 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matting_client.processing.upright import QUARTERS, SIDE, rotated, squeeze
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb
+from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb, shrunk
 from matting_training.model.blocks import ConvBnAct
 from matting_training.model.encoder import EfficientNetLite0
 from matting_training.model.unet import MEAN, STD
 from matting_training.process import keep_memory
 from matting_training.types import Array
 
-SIDE = 128  # pixels of the square that the network sees
 KEPT = 320  # shorter side of the photos kept in memory
-QUARTERS = 4
+ALIASES = 1.3  # times the pixels of the square from which a photo is shrunk before it is warped
 BLOCKS, WIDTH, GRID = 7, 32, 4  # blocks of the encoder, channels after it, and cells a side that the answer is made of
 TRUNK = 80  # channels after those blocks
 SHARES = {  # of the photos shown; backgrounds, which show no subject, tell floors from skies
@@ -92,22 +92,15 @@ def _read_small(paths: tuple[Path, Path | None]) -> Array:
     photo = read_rgb(image)
     if alpha is not None:
         photo = np.dstack([photo, read_alpha(alpha)])
-    scale = min(1.0, KEPT / min(photo.shape[:2]))
-    size = max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale))
-    return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return shrunk(photo, KEPT / min(photo.shape[:2]))
 
 
 def moved(photo: Array, ground: Array, random: np.random.Generator) -> Array:
     """The subject of a photo with alpha before another picture, which lies in any way."""
-    ground = np.rot90(ground[..., :3], random.integers(QUARTERS))
+    ground = rotated(ground[..., :3], int(random.integers(QUARTERS)))
     behind = cv2.resize(ground, photo.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
     alpha = photo[..., 3:].astype(np.float32) / 255
     return np.asarray(np.rint(behind + (photo[..., :3] - behind) * alpha), np.uint8)
-
-
-def squeeze(rgb: Array) -> Array:
-    """The whole photo in the network's square."""
-    return np.asarray(cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def view(rgb: Array, random: np.random.Generator) -> Array:
@@ -124,7 +117,8 @@ def view(rgb: Array, random: np.random.Generator) -> Array:
     rotation = np.array([[math.cos(tilt), -math.sin(tilt)], [math.sin(tilt), math.cos(tilt)]])
     corners = (corners - middle) @ rotation.T + middle
     square = np.array([[0, 0], [SIDE, 0], [0, SIDE]], np.float32)
-    small = _shrunk(rgb, max(wide * width, high * height) / SIDE)
+    detail = max(wide * width, high * height) / SIDE
+    small = shrunk(rgb, 1 / detail) if detail > ALIASES else rgb
     matrix = cv2.getAffineTransform((corners * small.shape[1] / width).astype(np.float32), square)
     out = cv2.warpAffine(small, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     if random.random() < 0.5:
@@ -139,17 +133,9 @@ def view(rgb: Array, random: np.random.Generator) -> Array:
     return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
-def _shrunk(rgb: Array, scale: float) -> Array:
-    """Without finer detail than the square can show; warping alone would alias it."""
-    if scale <= 1.3:
-        return rgb
-    size = max(1, round(rgb.shape[1] / scale)), max(1, round(rgb.shape[0] / scale))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def turned(square: Array) -> list[Array]:
     """The square as it is, and turned counterclockwise by one to three quarters."""
-    return [np.ascontiguousarray(np.rot90(square, quarter)) for quarter in range(QUARTERS)]
+    return [rotated(square, quarters) for quarters in range(QUARTERS)]
 
 
 def to_tensor(squares: list[Array]) -> Tensor:

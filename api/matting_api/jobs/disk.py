@@ -13,7 +13,7 @@ from pathlib import Path
 from matting_client import MattingError, OutputError
 from matting_client.imaging.encode import write
 
-from matting_api.errors import ApiError, of_storage
+from matting_api.errors import ApiError, storage_error
 
 FREE_BYTES = 2 * 2**30  # of the disk, that jobs leave to others
 log = logging.getLogger("jobs")
@@ -64,8 +64,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def _answer(error: OSError) -> StorageFailed:
-    told = of_storage(error, "the server's folder of jobs")
-    return StorageFailed(told.status, told.code, told.title, told.detail, told.headers)
+    return storage_error(StorageFailed, error, "the server's folder of jobs")
 
 
 def _of_system(error: Exception) -> OSError:

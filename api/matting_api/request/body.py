@@ -18,7 +18,6 @@ from matting_api.errors import ApiError, bad_request
 from matting_api.request.fetch import Fetcher
 from matting_api.request.multipart import MAX_FIELD_BYTES, Part, check_length, new_file, read_parts
 from matting_api.request.texts import fields_of_form, fields_of_json
-from matting_api.request.texts import kind_of as kind_of
 
 MAX_TEXT_BYTES = 32 * 2**20  # of JSON and urlencoded forms, which are held in memory; a file is not
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")

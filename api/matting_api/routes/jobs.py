@@ -19,10 +19,10 @@ from matting_api.jobs.results import empties, failures, finished
 from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, need_buckets
 from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
-from matting_api.request.body import content_type, kind_of
+from matting_api.request.body import content_type
 from matting_api.request.fetch import check_address
 from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
-from matting_api.request.texts import parse_json
+from matting_api.request.texts import kind_of, parse_json
 from matting_api.routes.background import Kind, job_router
 from matting_api.routes.uploads import read_upload, store_upload
 

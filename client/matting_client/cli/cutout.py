@@ -121,24 +121,21 @@ def main(argv: list[str]) -> int:
     ------
     OptionError, EngineError
         Nothing was begun: wrong usage, or no server.
+    OSError
+        The same: a name that is too long, a folder that may not be read.
     """
     given = parser().parse_args(argv)
     if given.jobs < 0:
         raise OptionError("--jobs", given.jobs, "1 or more")
     if not given.wait >= 0:
         raise OptionError("--wait", given.wait, "0 or more seconds")
-    try:
-        options = read_options(given)
-        found = find_photos(given.files, given.recursive, given.output)
-        reads = [path for path in (options.background, given.mask) if isinstance(path, Path)]
-        jobs = plan(found, given.output, options.format, reads)
-        correction = read_correction(given, len(found.photos))
-        if given.manifest:
-            check_manifest(given.manifest, jobs, reads)
-    except OSError as error:  # a name that is too long, a folder that may not be read
-        raise OptionError(
-            error.filename, problem=f"cannot be used ({error.strerror})", remedy="check the path"
-        ) from None
+    options = read_options(given)
+    found = find_photos(given.files, given.recursive, given.output)
+    reads = [path for path in (options.background, given.mask) if isinstance(path, Path)]
+    jobs = plan(found, given.output, options.format, reads)
+    correction = read_correction(given, len(found.photos))
+    if given.manifest:
+        check_manifest(given.manifest, jobs, reads)
     if given.skip_existing:
         jobs = [job for job in jobs if job.clash or not (job.target and job.target.exists())]
     for line in found.left_out:

@@ -182,12 +182,17 @@ def _checked(pairs: list[tuple[Path | None, Path]], reads: Iterable[Path]) -> li
     return jobs
 
 
-def read_named(name: str) -> bytes:
-    """The bytes of a file, or of standard input for "-".
+def named(text: str) -> Path | None:
+    """The file that a text of the command line names; None is standard input."""
+    return None if text == STANDARD else Path(text)
+
+
+def read_named(path: Path | None) -> bytes:
+    """The bytes of a file, or of standard input.
 
     Raises
     ------
     InputError
         As of `read_bytes`.
     """
-    return sys.stdin.buffer.read(Limits().max_bytes + 1) if name == STANDARD else read_bytes(Path(name))
+    return read_bytes(path) if path else sys.stdin.buffer.read(Limits().max_bytes + 1)

@@ -25,6 +25,11 @@ class Outcome(NamedTuple):
         return cls(cutout.is_empty, cutout.uncertainty, notes, (width, height), cutout.seconds["infer"])
 
 
+def review_line(uncertainty: float, name: str) -> str:
+    """What names a doubtful result, for people and programs."""
+    return f"review {uncertainty:.4f} {name}"
+
+
 @dataclass
 class Review:
     """Takes note of each result as it comes.
@@ -57,5 +62,5 @@ class Review:
             said.append(f"nothing found in {self.empty} of {self.done} photos")
         if self.above is not None:
             said.append(f"{len(self.doubtful)} of {self.done} with an uncertainty above {self.above:g}")
-            said += [f"review {uncertainty:.4f} {name}" for uncertainty, name in sorted(self.doubtful, reverse=True)]
+            said += [review_line(*each) for each in sorted(self.doubtful, reverse=True)]
         return said

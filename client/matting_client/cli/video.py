@@ -13,10 +13,11 @@ from typing import Any
 
 import matting_client
 from matting_client.cli.engine import add_engine, open_client
+from matting_client.cli.inputs import STANDARD
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.parser import Parser
 from matting_client.cli.progress import FrameProgress
-from matting_client.cli.video_result import STANDARD, Result, check_output
+from matting_client.cli.video_result import Result, check_output
 from matting_client.client import MattingClient
 from matting_client.errors import MattingError, OptionError
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options

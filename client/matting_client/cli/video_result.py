@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from matting_client.cli.inputs import STANDARD
 from matting_client.cli.overwriting import check_target, identity
 from matting_client.errors import OptionError
 from matting_client.video import job
 from matting_client.video.writer import ANIMATED, CODECS, check_encoder
 
-STANDARD = "-"
 PATTERN = re.compile(r"[^%]*%0?\d*d[^%]*\.png", re.IGNORECASE)
 
 

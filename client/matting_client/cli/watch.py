@@ -13,7 +13,7 @@ from matting_client.cli.inputs import DEFAULT_FOLDER, STANDARD, Job
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.outage import Outage
 from matting_client.cli.overwriting import identity
-from matting_client.cli.review import Review
+from matting_client.cli.review import Review, review_line
 from matting_client.cli.work import Work
 from matting_client.client import MattingClient
 from matting_client.connection import connect
@@ -23,6 +23,7 @@ from matting_client.shop import Template, template
 from matting_client.system import tune_for_many_photos, usable_cores
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
+SERVER, FOLDER, RESULTS = "server", "folder", "results"  # what may keep photos waiting
 FULL_SECONDS = 10.0  # the same while results cannot be written
 EXAMPLES = """examples:
   matting watch inbox/ -o cutouts/
@@ -60,9 +61,6 @@ class Troubles:
         elif kind not in self.now:
             self.now.add(kind)
             _say(f"{line}, waiting")
-
-
-SERVER, FOLDER, RESULTS = "server", "folder", "results"
 
 
 def work_once(
@@ -117,7 +115,7 @@ def work_once(
             troubles.tell(RESULTS, None)
             _say(f"{job.name}: {job.target}")
             if review_above is not None and outcome.uncertainty > review_above:
-                _say(f"review {outcome.uncertainty:.4f} {job.name}")
+                _say(review_line(outcome.uncertainty, job.name))
             for note in review.add(job.name, outcome):
                 _say(note)
     troubles.tell(SERVER, "the server is gone" if outage.is_given_up() else None)

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from matting_client.budget import room_for
-from matting_client.cli.inputs import Job
+from matting_client.cli.inputs import Job, read_named
 from matting_client.cli.interruption import STEP, Interruption
 from matting_client.cli.outage import Outage
 from matting_client.cli.review import Outcome
@@ -17,7 +17,6 @@ from matting_client.client import MattingClient
 from matting_client.correction import Correction
 from matting_client.cutout import Cutout
 from matting_client.errors import OutputError, ServerBusy, ServerUnavailable
-from matting_client.imaging.decode import Limits, read_bytes
 from matting_client.imaging.encode import write
 from matting_client.options import Options
 from matting_client.shop import Template, broken_rules
@@ -82,7 +81,7 @@ class Work:
             raise ServerUnavailable(
                 job.name, problem="not done, the server is gone", remedy="start it and run again with --skip-existing"
             )
-        data = read_bytes(job.source) if job.source else sys.stdin.buffer.read(Limits().max_bytes + 1)
+        data = read_named(job.source)
         with room_for(data, job.name):
             if self.interruption.is_set():
                 return None

@@ -21,7 +21,7 @@ from matting_client.processing.letterbox import PAD_RGB, Letterbox, inner, lette
 from matting_client.processing.refine import refine
 from matting_client.processing.shadow import SHADOWS, lay_under, shadow_of
 from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
-from matting_client.processing.upright import quarters_turned
+from matting_client.processing.upright import quarters_turned, rotated
 
 __all__ = [
     "BACKDROPS",
@@ -60,6 +60,7 @@ __all__ = [
     "refine",
     "remove_subject",
     "render_window",
+    "rotated",
     "shadow_of",
     "share_of",
     "subject_box",

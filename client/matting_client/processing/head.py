@@ -64,11 +64,16 @@ def _only_face(rgb: Image, pha: Alpha) -> Face:
         if pha[min(max(0, int(face.middle.y)), height - 1), min(max(0, int(face.middle.x)), width - 1)] >= SOLID
     ]
     if not found:
-        raise NoFace("", "a photo in which no face was found", "one person who faces the camera")
+        raise no_face()
     count = sum(face.size >= SMALLER * found[0].size for face in found)
     if count > 1:
         raise SeveralFaces("", f"a photo with {count} faces", "one person alone")
     return found[0]
+
+
+def no_face() -> NoFace:
+    """The error of a photo in which nobody faces the camera."""
+    return NoFace("", "a photo in which no face was found", "one person who faces the camera")
 
 
 def _crown(pha: Alpha, face: Face) -> int:

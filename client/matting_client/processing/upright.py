@@ -11,7 +11,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
-from matting_client.types import Float, Image
+from matting_client.types import Float, Image, Picture
 
 WEIGHTS = "weights/orientation.onnx"
 SIDE = 128  # pixels of the square into which the network's photo is squeezed
@@ -25,23 +25,34 @@ _here = threading.local()  # a network keeps what it computes in itself, and a l
 def quarters_turned(rgb: Image) -> int:
     """By how many quarter turns counterclockwise a photo (H, W, 3) lies turned, 0..3; 0 also when in doubt.
 
-    `np.rot90(rgb, -quarters)` puts it upright.
+    `rotated(rgb, -quarters)` puts it upright.
     """
-    square = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    square = squeeze(rgb)
     first = _ask(square)
     if first[0] >= CLEAR:
         return 0
     # Turned by hand, it must say the same: what all four answers have in common counts.
-    rest = [np.roll(_ask(np.rot90(square, quarters)), -quarters) for quarters in range(1, QUARTERS)]
+    rest = [np.roll(_ask(rotated(square, quarters)), -quarters) for quarters in range(1, QUARTERS)]
     shares = np.exp(np.log(np.stack([first, *rest]) + FLOOR).mean(axis=0))
     quarters = int(shares.argmax())
     return quarters if shares[quarters] >= SURE * shares.sum() else 0
 
 
+def rotated(picture: Picture, quarters: int) -> Picture:
+    """A picture or an alpha, rotated counterclockwise by so many quarters."""
+    return np.ascontiguousarray(np.rot90(picture, quarters))
+
+
+def squeeze(rgb: Image) -> Image:
+    """The whole photo in the network's square, (128, 128, 3), whatever its shape."""
+    square: Image = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return square
+
+
 def _ask(square: Image) -> Float:
     """How likely each number of quarters is, (4,), of a photo (128, 128, 3) squeezed into a square."""
     network = _network()
-    network.setInput(cv2.dnn.blobFromImage(np.ascontiguousarray(square)))
+    network.setInput(cv2.dnn.blobFromImage(square))
     shares: Float = network.forward()[0]
     return shares
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from matting_client.errors import OutputError
+
+log = logging.getLogger("video")
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def _locked(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(place)
             if os.path.samestat(os.fstat(place), folder.stat()):
                 return place
         except FileNotFoundError:  # whoever had it has just removed it
@@ -110,3 +113,13 @@ def _locked(folder: Path) -> int:
             os.close(place)
             raise
         os.close(place)
+
+
+def _lock(place: int) -> None:
+    """Lock an open folder where its file system can: NFS locks only what is open for writing, which no folder is."""
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        log.info("no lock to be had: %s", error)

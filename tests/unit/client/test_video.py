@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import hashlib
 import signal
 import subprocess
@@ -159,6 +161,16 @@ def test_two_commands_do_not_work_on_one_result(clip: Path, capsys: pytest.Captu
         assert first.segment(0).video.read_bytes() == b"x"
     assert run(clip, "-o", "out.webm") == 0
     assert [path.name for path in Path().iterdir()] == ["out.webm"]
+
+
+def test_a_disk_without_locks_is_written_to(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFS, which locks no folders."""
+
+    def no_lock(place: int, how: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", no_lock)
+    assert run(clip, "-o", "out.webm") == 0
 
 
 def test_a_killed_command_goes_on_with_the_same_bytes(environment: dict[str, str], tmp_path: Path) -> None:

@@ -11,13 +11,12 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from matting_client.processing.foreground import estimate_foreground
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from matting_training.data.pairs import DataError, Pair, read_alpha, read_rgb
+from matting_training.data.pairs import DataError, Pair, read_alpha, read_rgb, shrunk
 from matting_training.process import fork_server, work_on_one_core
 
 
@@ -54,13 +53,7 @@ def check(pairs: list[Pair], workers: int | None = None) -> None:
 
 
 def _shrink(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
-    scale = max_side / max(height, width)
-    if scale >= 1:
-        return picture
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small: NDArray[np.uint8] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return small
+    return shrunk(picture, max_side / max(picture.shape[:2]))
 
 
 def cached_path(files: tuple[Path, ...], cache: Path, max_side: int) -> Path:

@@ -76,6 +76,15 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return rgb
 
 
+def shrunk(picture: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """A picture at `scale` of its size, by area; one that would grow is left as it is."""
+    if scale >= 1:
+        return picture
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    small: NDArray[np.uint8] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return small
+
+
 def read_alpha(path: Path) -> NDArray[np.uint8]:
     """Alpha as (H, W), 0..255: the alpha channel where there is one, the first channel otherwise.
 

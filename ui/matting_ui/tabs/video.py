@@ -83,8 +83,9 @@ class Handlers:
                 self.studio.folder / secrets.token_hex(16) / portable(Path(clip).stem, f"-cutout.{values['format']}")
             )
             target.parent.mkdir()
+            nothing, _ = self.forget(request)
             for line in self._work(Plan(source, options, background), target, words):
-                yield line, *self.forget(request)[:1], _look(**values)
+                yield line, nothing, _look(**values)
         except MattingError as error:
             raise shown(error, request) from None
         yield words["video_done"].format(size=f"{target.stat().st_size / 2**20:.1f} MB"), str(target), gr.skip()
