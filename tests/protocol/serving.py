@@ -6,18 +6,18 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import tritonclient.grpc as grpcclient
+from matting_bench.server_process import free_ports
 from matting_client import shared_folders
 from matting_client.triton import shm
 from matting_server.orphans import FOLDER_PREFIX, OWNER_VARIABLE, SHM, SHM_PREFIX
@@ -29,15 +29,6 @@ STAYS_SECONDS = 10.0
 SIZES = {"matting_512": 512, "matting_1024": 1024}
 SERVER_NAMES = ("tritonserver", "triton_python_backend_stub")
 _METRIC = re.compile(r'^(nv_inference_\w+)\{model="(\w+)",version="\d+"\} (\d+)', re.MULTILINE)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on; all different, since all are held while we look."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
 
 
 @dataclass

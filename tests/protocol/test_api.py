@@ -18,12 +18,13 @@ import uvicorn
 from matting_api.app import create_app
 from matting_api.settings import Settings
 from matting_api.triton_probe import TritonProbe
+from matting_bench.server_process import free_ports
 from matting_client import Options, connect
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from tests.protocol.serving import Served, free_ports
+from tests.protocol.serving import Served
 
 
 @contextmanager

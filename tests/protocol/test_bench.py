@@ -13,7 +13,7 @@ import pytest
 from matting_bench.load import drive
 from matting_bench.main import QUICK, _agreement
 from matting_bench.report import BARS
-from matting_bench.server_process import Server
+from matting_bench.server_process import Server, free_ports
 from PIL import Image
 
 from tests.protocol.serving import ROOT
@@ -89,3 +89,10 @@ def test_a_caller_that_fails_ends_the_load() -> None:
         assert str(error) == "broken"
     else:
         raise AssertionError("the load went on")
+
+
+def test_no_connection_takes_a_port_that_was_found_free() -> None:
+    ports = free_ports(20) + free_ports(20)
+    chosen_by_the_kernel_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert len(set(ports)) == 40
+    assert max(ports) < chosen_by_the_kernel_from

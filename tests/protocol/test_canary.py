@@ -16,8 +16,9 @@ import psutil
 import pytest
 from gradio_client import Client, handle_file
 from matting_api.triton_probe import TritonProbe
+from matting_bench.server_process import free_ports
 
-from tests.protocol.serving import ROOT, Served, free_ports
+from tests.protocol.serving import ROOT, Served
 from tests.protocol.test_documents import blocks
 from tests.support.otlp import Receiver, receiver
 from tests.support.programs import nginx

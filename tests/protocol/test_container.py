@@ -15,9 +15,10 @@ import cv2
 import httpx
 import psutil
 import pytest
+from matting_bench.server_process import free_ports
 from skimage import data
 
-from tests.protocol.serving import READY_SECONDS, ROOT, STOP_SECONDS, free_ports
+from tests.protocol.serving import READY_SECONDS, ROOT, STOP_SECONDS
 from tests.support import image
 from tests.support.image import Container
 

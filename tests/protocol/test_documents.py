@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matting_bench.server_process import free_ports
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from tests.protocol.serving import ROOT, Served, free_ports
+from tests.protocol.serving import ROOT, Served
 
 PAGES = ("README.md", "README.zh.md", "docs/quickstart.md", "docs/python.md", "docs/web-page.md")
 STARTS = ("./run.sh", "pipx ")  # a server of its own, an installation: tests/protocol/test_page.py, tests/unit/deploy

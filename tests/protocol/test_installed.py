@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gradio_client import Client
+from matting_bench.server_process import free_ports
 from PIL import Image
 from skimage import data
 
-from tests.protocol.serving import READY_SECONDS, ROOT, free_ports, left_since, leftovers
+from tests.protocol.serving import READY_SECONDS, ROOT, left_since, leftovers
 
 FOLDERS = {  # of the clone, and the package that each becomes
     "api": "matting_api",

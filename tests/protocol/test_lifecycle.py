@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from matting_bench.server_process import free_ports
 
-from tests.protocol.serving import ROOT, SIZES, Served, free_ports, left_since, leftovers
+from tests.protocol.serving import ROOT, SIZES, Served, left_since, leftovers
 from tests.support.processes import still_running
 
 

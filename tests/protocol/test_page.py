@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from matting_bench.server_process import free_ports
 
-from tests.protocol.serving import Served, free_ports, left_since, leftovers
+from tests.protocol.serving import Served, left_since, leftovers
 from tests.support.processes import still_running
 
 

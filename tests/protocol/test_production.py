@@ -17,11 +17,12 @@ import numpy as np
 import psutil
 import pytest
 import yaml
+from matting_bench.server_process import free_ports
 from matting_server.orphans import sweep
 from numpy.typing import NDArray
 from skimage import data
 
-from tests.protocol.serving import ROOT, Served, free_ports
+from tests.protocol.serving import ROOT, Served
 from tests.support.programs import example, find, haproxy, nginx, program
 
 MODEL = "matting_512"

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import psutil
+from matting_bench.server_process import free_ports
 from matting_ui import ids
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from skimage import data
 
-from tests.protocol.serving import Served, free_ports
+from tests.protocol.serving import Served
 
 FAR_HOST = "photos.test"  # as another machine sees it: plain http under a name, which browsers do not trust
 ARGUMENTS = [

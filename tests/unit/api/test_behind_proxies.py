@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from matting_bench.server_process import free_ports
 from matting_ui import ids
 
-from tests.protocol.serving import free_ports
 from tests.support.programs import caddy, example, nginx
 from tests.unit.api.conftest import pixels
 from tests.unit.api.test_main import START_SECONDS, process

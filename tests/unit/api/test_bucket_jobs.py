@@ -18,9 +18,9 @@ from matting_api.extras import check_extra
 from matting_api.jobs import buckets, photos
 from matting_api.jobs.buckets import Buckets, BucketUnavailable, Place, read_grants
 from matting_api.settings import Settings
+from matting_bench.server_process import free_ports
 from matting_client import OptionError
 
-from tests.protocol.serving import free_ports
 from tests.support.programs import s3
 from tests.unit.api.conftest import Serve, encode, error, pixels
 from tests.unit.api.test_jobs import packed, results, wait
