@@ -126,8 +126,15 @@ def composition_loss(pred: Tensor, pha: Tensor, fgr: Tensor, bgr: Tensor, compos
 
 def side_loss(sides: list[Tensor], pha: Tensor) -> Tensor:
     """Mean absolute error of each side alpha against the alpha averaged down to its size, summed."""
-    small = [F.adaptive_avg_pool2d(pha, (side.shape[2], side.shape[3])) for side in sides]
-    return torch.stack([(side - target).abs().mean() for side, target in zip(sides, small, strict=True)]).sum()
+    return _absolute(sides, _averaged(pha, sides))
+
+
+def _averaged(pha: Tensor, sides: list[Tensor]) -> list[Tensor]:
+    return [F.adaptive_avg_pool2d(pha, (side.shape[2], side.shape[3])) for side in sides]
+
+
+def _absolute(sides: list[Tensor], targets: list[Tensor]) -> Tensor:
+    return torch.stack([(side - target).abs().mean() for side, target in zip(sides, targets, strict=True)]).sum()
 
 
 def deep_loss(sides: list[Tensor], pha: Tensor) -> dict[str, Tensor]:
@@ -140,9 +147,9 @@ def deep_loss(sides: list[Tensor], pha: Tensor) -> dict[str, Tensor]:
     sides : as from `MattingUNet.deep`, in 0..1.
     pha : (B, 1, H, W) in 0..1; averaged down to each.
     """
-    small = [F.adaptive_avg_pool2d(pha, (side.shape[2], side.shape[3])).clamp(0, 1) for side in sides]
-    entropy = sum(F.binary_cross_entropy(side, target) for side, target in zip(sides, small, strict=True))
-    total = side_loss(sides, pha) + 0.5 * entropy
+    targets = [target.clamp(0, 1) for target in _averaged(pha, sides)]  # an average may exceed 1 by its rounding
+    entropy = sum(F.binary_cross_entropy(side, target) for side, target in zip(sides, targets, strict=True))
+    total = _absolute(sides, targets) + 0.5 * entropy
     return {"deep": total, "total": total}
 
 

@@ -61,6 +61,10 @@ def read_order(fields: dict[str, str]) -> Order:
         )
     alpha_only = flag == "true"
     background = fields.get("background") or None
+    if alpha_only and background is not None:
+        raise bad_request(
+            "invalid_parameter", "Invalid parameter", "alpha_only: got background beside it, expected one of them"
+        )
     if suffix == ".mp4" and background is None and not alpha_only:
         raise bad_request("invalid_parameter", "Invalid parameter", "format: mp4 cannot be transparent; add background")
     if background == BLUR:

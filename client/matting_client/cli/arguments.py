@@ -199,8 +199,13 @@ def read_options(given: argparse.Namespace) -> Options:
     if given.template and given.preset:
         raise OptionError("--template", "--preset beside it", "one of them", "leave one out")
     if given.template:
-        return template(given.template).make(**changes)
-    return Options.from_preset(given.preset, **changes) if given.preset else Options(**changes)
+        options = template(given.template).make(**changes)
+    else:
+        options = Options.from_preset(given.preset, **changes) if given.preset else Options(**changes)
+    if "crop_margin" in changes and (options.canvas is not None or not options.crop):
+        beside = "a canvas beside it" if options.canvas is not None else "no --crop beside it"
+        raise OptionError(f"--crop-margin {options.crop_margin}", beside, "room around a cropped subject")
+    return options
 
 
 def _background(text: str) -> str | Path:

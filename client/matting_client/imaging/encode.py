@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from matting_client.errors import OutputError
-from matting_client.imaging.tags import NO_TAGS, Tags, srgb_profile
+from matting_client.imaging.tags import NO_TAGS, Tags, exif_with_dpi, srgb_profile
 
 FORMAT_OF_SUFFIX = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 SUFFIX_OF_FORMAT = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
@@ -64,6 +64,8 @@ def encode(picture: NDArray[np.uint8], format: str, quality: int = 92, tags: Tag
         else:
             effort = WEBP_QUICK if picture.ndim == 3 and picture.size > WEBP_LARGE else WEBP_USUAL
             lossless = quality == 100
+            if tags.dpi:  # WebP has no other place for it
+                said["exif"] = exif_with_dpi(tags.exif, tags.dpi)
             Image.fromarray(picture).save(buffer, "WEBP", quality=quality, lossless=lossless, method=effort, **said)
     except (OSError, ValueError) as error:
         raise OutputError(

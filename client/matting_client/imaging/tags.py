@@ -15,6 +15,8 @@ _KEPT_EXIF = (
     *(0x9201, 0x9202, 0x9204, 0x9207, 0x9209, 0x920A, 0xA402, 0xA403, 0xA405, 0xA433, 0xA434),
 )
 _EXIF_FOLDER = 0x8769
+_ACROSS, _DOWN, _UNIT = 0x011A, 0x011B, 0x0128  # density, and of which length
+_INCH = 2
 _DATE = slice(24, 36)  # of a profile's header: when it was made, which would make every file another one
 
 
@@ -64,3 +66,12 @@ def kept_exif(block: bytes) -> bytes:
     if inner:
         kept[_EXIF_FOLDER] = inner
     return kept.tobytes() if len(kept) else b""
+
+
+def exif_with_dpi(block: bytes, dpi: tuple[float, float]) -> bytes:
+    """An EXIF block from `kept_exif`, which may be empty, that says pixels an inch across and down, too."""
+    said = Image.Exif()
+    if block:
+        said.load(block)
+    said[_ACROSS], said[_DOWN], said[_UNIT] = *dpi, _INCH
+    return said.tobytes()

@@ -62,6 +62,7 @@ def test_bad_orders_are_refused_at_once(serve: Serve, clip: Path, tmp_path: Path
         (send(client, clip, format="avi"), "invalid_parameter"),
         (send(client, clip, format="mp4"), "invalid_parameter"),
         (send(client, clip, background="/etc/hostname"), "invalid_parameter"),
+        (send(client, clip, background="#ffffff", alpha_only="true"), "invalid_parameter"),
         (send(client, clip, colour="red"), "unsupported_parameter"),
         (send(client, text), "invalid_image"),
         (client.post("/v1/video", data={"format": "webm"}), "missing_source"),

@@ -49,6 +49,8 @@ def one_line(stderr: bytes) -> str:
         (["--preset", "passport"], "preset: got 'passport', expected one of id-photo"),
         (["--alpha-only", "--format", "jpeg"], "expected png for an alpha"),
         (["--alpha-only", "-o", "a.jpg"], "expected png for an alpha"),
+        (["--crop-margin", "5%"], "--crop-margin 5%: got no --crop beside it"),
+        (["--crop", "--crop-margin", "5%", "--canvas", "90x90"], "--crop-margin 5%: got a canvas beside it"),
         (["-o", "a.bmp"], "-o a.bmp: got the suffix .bmp"),
         (["-o", "a.png", "--format", "webp"], "--format webp: got -o a.png"),
         (["--jobs", "-1"], "--jobs: got -1, expected 1 or more"),

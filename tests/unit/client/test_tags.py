@@ -57,7 +57,10 @@ def test_every_format_says_it(format: str) -> None:
         else:
             profile = ImageCms.ImageCmsProfile(io.BytesIO(opened.info["icc_profile"]))
             assert "sRGB" in ImageCms.getProfileDescription(profile)
-        if format != "webp":  # which has no place for it
+        if format == "webp":
+            density = [opened.getexif()[tag] for tag in (0x011A, 0x011B, 0x0128)]
+            assert density == [300, 300, 2]  # an inch
+        else:
             assert opened.info["dpi"] == pytest.approx((300, 300), abs=0.02)
     assert (decode(data) == picture).all()
     assert data == encode(picture, format, tags=Tags((300, 300), kept_exif(exif())))
