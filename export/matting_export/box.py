@@ -7,6 +7,7 @@ with its transparency. A folder in the plain layout (`images/`, `alpha/`) is a b
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -18,13 +19,12 @@ import numpy as np
 from matting_client.errors import MattingError
 from matting_client.imaging.decode import read_photo
 from matting_client.types import U8
-from matting_training.data.pairs import DataError, find_pairs
+from matting_training.data.pairs import DataError, check_range, find_pairs, grey_of, write_png
 
 PHOTO, CORRECTION = "photo", "correction"  # names without suffix, of which any or none may follow
 LEARN, HELD_OUT = "learn", "val_box"  # names of the sets
 LEAST = 8  # corrected photos: fewer tell neither what to learn nor whether it was learnt
 EVERY = 4  # of so many photos one is held out
-GREY = 24  # steps of 255 between the channels of what is still called grey: JPEG's
 LONGEST = 2048  # side of what is kept
 
 
@@ -97,11 +97,8 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
         raise DataError(str(error)) from None
     rgb, alpha = photo.on((255, 255, 255)), correction.alpha
     if alpha is None:
-        channels = correction.rgb.astype(np.int16)
-        if int((channels.max(2) - channels.min(2)).max()) > GREY:
-            raise DataError(f"{sample.correction}: got an opaque picture in colour, expected the alpha in grey, or a "
-                            "cutout with transparency; save it as PNG")  # fmt: skip
-        alpha = correction.rgb[..., 0]
+        alpha = grey_of(correction.rgb, sample.correction)
+    check_range(alpha, sample.correction)
     if alpha.shape != rgb.shape[:2]:
         (height, width), (high, wide) = alpha.shape, rgb.shape[:2]
         raise DataError(f"{sample.correction}: got {width}x{height}, expected the photo's {wide}x{high}; "
@@ -123,38 +120,53 @@ def _shrink(picture: U8) -> U8:
 def split_box(box: Path, out: Path) -> None:
     """Write the sets `LEARN` and `HELD_OUT` into `out`, whole or not at all; what lies there stays as it is.
 
-    Every fourth sample is held out. All are looked at before anything is written.
+    Every fourth photo is held out, with all samples of it: what is measured on must not be learnt from. All are looked
+    at before anything is written.
 
     Raises
     ------
     DataError
         As of `find_samples`, and all samples (up to ten) that cannot be used.
+    OSError
+        The sets cannot be written.
     """
     if out.exists():
         print(f"{out}: goes on with the photos that lie there; give another --run to take new ones")
         return
     samples = find_samples(box)
-    _check(samples)
+    held_out = _held_out(samples)
     part = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        for index, sample in enumerate(samples):
-            folder = part / (HELD_OUT if index % EVERY == EVERY - 1 else LEARN)
-            rgb, alpha = read_sample(sample)
-            for name, picture in (("images", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)), ("alpha", alpha)):
+        for sample in samples:
+            folder = part / (HELD_OUT if sample in held_out else LEARN)
+            for name, picture in zip(("images", "alpha"), read_sample(sample), strict=True):
                 (folder / name).mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(folder / name / f"{sample.name}.png"), picture)
+                write_png(folder / name / f"{sample.name}.png", picture)
         part.rename(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _check(samples: Sequence[Sample]) -> None:
-    problems = []
+def _held_out(samples: Sequence[Sample]) -> set[Sample]:
+    """The samples of every fourth photo; one that was handed in several times is one photo.
+
+    Raises
+    ------
+    DataError
+        Samples (up to ten) that cannot be used, or too few different photos.
+    """
+    problems, photos = [], dict[bytes, list[Sample]]()
     for sample in samples:
         try:
-            read_sample(sample)
+            rgb, _ = read_sample(sample)
         except DataError as error:
             problems.append(str(error))
+        else:
+            photos.setdefault(hashlib.sha256(rgb.tobytes()).digest(), []).append(sample)
     if problems:
         more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise DataError("\n".join(problems[:10]) + more)
+    if len(photos) < LEAST:
+        twice = ", ".join(" = ".join(each.name for each in same) for same in photos.values() if len(same) > 1)
+        raise DataError(f"got {len(photos)} different photos ({twice}), expected at least {LEAST}; correct some more")
+    return {sample for same in list(photos.values())[EVERY - 1 :: EVERY] for sample in same}

@@ -95,6 +95,13 @@ def choose(start: Path, new: Path, validation: dict[str, list[Pair]]) -> float:
     raise refused
 
 
+def _check_against(published: Path, chosen: Path, validation: dict[str, list[Pair]]) -> None:
+    """Refuse weights that are no better than those that they would replace, in either model."""
+    for size in (SIZE, LARGE):
+        before, after = (gate.measure(load_model(path), validation, size, head=False) for path in (published, chosen))
+        gate.check(before, after, HELD_OUT)
+
+
 def _check_large(start: Path, new: Path, share: float, validation: dict[str, list[Pair]]) -> None:
     """The same for the larger model, upright."""
     before, after = (
@@ -119,11 +126,14 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
     config = configure(given, more)
     split_box(given.finetune, samples)
     validation = validation_of(given)
-    if not chosen.exists():
+    earlier = chosen.exists()
+    if not earlier:
         training.run(config)
         new = given.run / "best.safetensors"
         share = choose(given.start, new, validation)
         write_mean(given.start, new, share, chosen, validation=validation, size=SIZE)
+    if earlier or sha256(given.start) != sha256(given.weights):  # others may have been published since
+        _check_against(given.weights, chosen, validation)
     _draw(given.start, chosen, validation[HELD_OUT], given.run / "held-out.png")
     if given.train_only:
         print(f"{chosen}: better, not published; look at {given.run / 'held-out.png'}")

@@ -23,6 +23,7 @@ from matting_export.tolerances import ParityError
 
 ROOT = Path(__file__).resolve().parents[2]  # of the clone: only there is something to publish
 WEIGHTS = ROOT / "training" / "matting_training" / "weights" / "matting.safetensors"
+REPOSITORY = ROOT / "model_repository"
 EXAMPLES = """examples:
   matting export publish --photos photos/             weights -> model_repository/, when parity holds
   matting export publish --photos photos/ --fp16      the fp16 file as well, for TensorRT
@@ -44,15 +45,14 @@ def _photos(folder: Path | None) -> list[NDArray[np.uint8]]:
 
 
 def _publish(given: argparse.Namespace) -> None:
-    from matting_training.checkpoint import load_model
+    from matting_export.publish import publish_models
 
-    from matting_export.publish import publish_model
-
-    model, photos = load_model(given.weights), _photos(given.photos)
-    for name in given.models:
-        for half in (False, True) if given.fp16 else (False,):
-            contract = publish_model(model, given.weights, name, given.repository, photos, half)
-            print(f"{name} {contract.precision}: {contract.parity}")
+    # The models of the clone are of its weights: they go together.
+    own = given.repository.resolve() == REPOSITORY and set(given.models) == set(SIZES)
+    photos, published = _photos(given.photos), WEIGHTS if own else None
+    made = publish_models(given.weights, given.repository, given.models, photos, half=given.fp16, published=published)
+    for contract in made:
+        print(f"{contract.model} {contract.precision}: {contract.parity}")
 
 
 def _verify(given: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("verb", choices=("publish", "verify", "int8", "tensorrt"))
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    parser.add_argument("--repository", type=Path, default=ROOT / "model_repository")
+    parser.add_argument("--repository", type=Path, default=REPOSITORY)
     parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument(
         "--photos",
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("TORCH_LOGS", "-all")
     try:
         {"publish": _publish, "verify": _verify, "int8": _int8, "tensorrt": _tensorrt}[given.verb](given)
-    except (ParityError, DataError, MattingError, OSError, CalledProcessError) as error:
+    except (ParityError, DataError, MattingError, OSError, ValueError, CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -61,6 +61,37 @@ def publish_model(
     return contract
 
 
+def publish_models(
+    weights: Path,
+    repository: Path,
+    names: Sequence[str],
+    photos: list[NDArray[np.uint8]],
+    *,
+    half: bool,
+    published: Path | None,
+) -> list[Contract]:
+    """Put several models of one file of weights in the place of those that are there; all of them or none.
+
+    Parameters
+    ----------
+    half : write model.fp16.onnx, too.
+    published : where the weights lie that the models are of, which are replaced as well; None: they stay.
+
+    Raises
+    ------
+    ParityError
+        A file computes something else; everything is as before.
+    """
+    model, made = load_model(weights), list[Contract]()
+    repository.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
+        stage = Path(folder)
+        for name in names:
+            made += [publish_model(model, weights, name, stage, photos, each) for each in (False, True)[: 1 + half]]
+        _take_over_all(weights, stage, repository, names, published)
+    return made
+
+
 def publish_all(
     weights: Path, repository: Path, *, photos: list[NDArray[np.uint8]], data: Path, published: Path
 ) -> None:
@@ -85,11 +116,7 @@ def publish_all(
     with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
         stage = Path(folder)
         _in_own_process(_stage, weights, stage, photos, data)
-        part = published.with_suffix(".part")
-        shutil.copyfile(weights, part)
-        for name in SIZES:
-            _take_over(stage / name, repository / name)
-        part.replace(published)
+        _take_over_all(weights, stage, repository, list(SIZES), published)
 
 
 def _stage(weights: Path, stage: Path, photos: list[NDArray[np.uint8]], data: Path) -> None:
@@ -106,6 +133,18 @@ def _in_own_process(work: Callable[..., None], *given: Any) -> None:
             pool.submit(work, *given).result()
         except BrokenProcessPool:
             raise ParityError("the process that exports crashed; nothing was published, start it again") from None
+
+
+def _take_over_all(weights: Path, stage: Path, repository: Path, names: Sequence[str], published: Path | None) -> None:
+    """Move all staged models, and the weights that they are of last."""
+    part = None
+    if published is not None and not (published.exists() and published.samefile(weights)):
+        part = published.with_suffix(".part")
+        shutil.copyfile(weights, part)
+    for name in names:
+        _take_over(stage / name, repository / name)
+    if part is not None and published is not None:
+        part.replace(published)
 
 
 def _take_over(new: Path, place: Path) -> None:

@@ -32,9 +32,10 @@ class ParityError(ValueError):
 
 
 def photos(pictures: list[U8], size: int) -> U8:
-    """As many inputs as the largest batch has: the pictures letterboxed, then mirrored, then darkened, in turns."""
-    variants = [p for q in pictures for p in (q, q[:, ::-1], (q * 0.6).astype(np.uint8))]
-    chosen = [variants[i % len(variants)] for i in range(max(BATCHES))]
+    """As many letterboxed inputs as the largest batch has: all pictures in turns, as they are, mirrored or darkened."""
+    count = len(pictures)
+    variants = (lambda x: x, lambda x: x[:, ::-1], lambda x: (x * 0.6).astype(np.uint8))
+    chosen = [variants[(i + i // count) % len(variants)](pictures[i % count]) for i in range(max(BATCHES))]
     return np.stack([letterbox(np.ascontiguousarray(picture), size)[0] for picture in chosen])
 
 

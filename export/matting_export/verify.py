@@ -14,7 +14,7 @@ from matting_training.model.unet import MattingUNet
 
 from matting_export.fold import fold
 from matting_export.graph import Served
-from matting_export.tolerances import BATCHES, GATES, Gate, compare, photos
+from matting_export.tolerances import BATCHES, GATES, Gate, ParityError, compare, photos
 
 Run = Callable[[U8], U8]
 BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
@@ -67,6 +67,10 @@ def verify(
         An engine differs by more than its gate.
     """
     image = photos(pictures, size)
+    with torch.no_grad():  # rounded to bytes, NaN would be equal to NaN
+        pha = model(torch.from_numpy(image[:1]).permute(0, 3, 1, 2).float())
+    if not torch.isfinite(pha).all():
+        raise ParityError(f"{path}: got a network whose alpha is no number; do not publish it")
     want = torch_run(fold(model))(image)
     rounding = compare(torch_run(model)(image), want, "fp16 weights", GATES["fp16"])
     engines: dict[str, tuple[Run, Gate]] = {"onnxruntime": (onnxruntime_run(path), GATES["fp16" if half else "f32"])}

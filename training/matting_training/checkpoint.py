@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,26 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from matting_training.model.unet import MattingUNet, ModelConfig
+
+
+class NotFiniteError(ValueError):
+    """Weights or alphas are not numbers any more; the message says where."""
+
+
+def check_finite(weights: Mapping[str, Tensor], where: str) -> None:
+    """Refuse weights that are not numbers.
+
+    Raises
+    ------
+    NotFiniteError
+        Some are NaN or infinite; `where` and the first ones are named.
+    """
+    lost = [name for name, value in weights.items() if not torch.isfinite(value).all()]
+    if lost:
+        raise NotFiniteError(
+            f"{where}: got NaN or infinity in {len(lost)} tensors ({', '.join(lost[:3])}), expected numbers; "
+            "train again at a lower --lr"
+        )
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -31,6 +52,11 @@ def save_weights(path: Path, weights: dict[str, Tensor], config: ModelConfig, me
     """Write weights as fp16 safetensors with the model's configuration in the header.
 
     Batch-norm counters are left out; the statistics stay in fp32, whose range they need.
+
+    Raises
+    ------
+    NotFiniteError
+        A weight is no number, or too large for fp16; nothing is written.
     """
     kept = {}
     for name, value in weights.items():
@@ -38,6 +64,7 @@ def save_weights(path: Path, weights: dict[str, Tensor], config: ModelConfig, me
             continue
         exact = "running_" in name
         kept[name] = value.detach().cpu().to(torch.float32 if exact else torch.float16).contiguous()
+    check_finite(kept, str(path))
     part = path.with_suffix(".part")
     header = {"model": json.dumps(config.to_dict()), **{k: json.dumps(v) for k, v in metadata.items()}}
     save_file(kept, part, metadata=header)
@@ -86,9 +113,11 @@ def load_weights(model: MattingUNet, path: Path) -> None:
     Raises
     ------
     ValueError
-        Names that the file lacks or has too many.
+        Names that the file lacks or has too many, or weights that are no numbers.
     """
-    result = model.load_state_dict({k: v.float() for k, v in load_file(path).items()}, strict=False)
+    weights = {name: value.float() for name, value in load_file(path).items()}
+    check_finite(weights, str(path))
+    result = model.load_state_dict(weights, strict=False)
     missing = [k for k in result.missing_keys if not k.endswith("num_batches_tracked")]
     if missing or result.unexpected_keys:
         raise ValueError(

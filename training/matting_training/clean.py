@@ -22,7 +22,8 @@ from matting_client import MattingClient, MattingError
 from matting_client.connection import open_engine
 from tqdm import tqdm
 
-from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
+from matting_training.data.cache import check
+from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb, write_png
 from matting_training.types import Array
 
 SURE = 8  # steps of 255 from 0 or 255 that still count as sure
@@ -97,7 +98,7 @@ def clean(client: MattingClient, pairs: list[Pair], out: Path, repair: bool, dro
             (images / pair.image.name).symlink_to(pair.image.resolve())
             if verdict.repaired:
                 repaired += 1
-                cv2.imwrite(str(alphas / f"{pair.stem}.png"), verdict.label)
+                write_png(alphas / f"{pair.stem}.png", verdict.label)
             else:
                 (alphas / pair.alpha.name).symlink_to(pair.alpha.resolve())
     return repaired, dropped
@@ -121,9 +122,10 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"{given.out}: exists already; remove it, or name another folder")
     try:
         pairs = find_pairs(given.set)
+        check(pairs)
         with MattingClient(open_engine("local", "", given.model)) as client:
             repaired, dropped = clean(client, pairs, given.out, given.repair, given.drop)
-    except (DataError, MattingError) as error:
+    except (DataError, MattingError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{given.out}: {len(pairs) - dropped} of {len(pairs)} pairs kept, {repaired} alphas repaired")

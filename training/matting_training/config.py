@@ -69,9 +69,40 @@ class TrainConfig:
             raise ValueError(
                 f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"
             )
+        self._check_sets()
+        self._check_turns()
         if not self.samples and not self.minutes > 0:
             raise ValueError("samples: got 0 and no --minutes, expected one of them to end the run")
         self.recipe()
+        self._check_things()
+
+    def _check_sets(self) -> None:
+        for entry in self.sets:
+            numbers = entry.split(":")[1:]
+            try:
+                right = len(numbers) in (2, 3) and all(float(number) >= 0 for number in numbers)
+            except ValueError:
+                right = False
+            if not right:
+                raise ValueError(f"sets: got {entry}, expected name:share:composites or name:share:composites:hairs")
+
+    def _check_things(self) -> None:
+        names = [Path(entry.split(":")[0]).name for entry in self.sets]
+        if self.scenes and not 0 < sum(name.startswith(self.things) for name in names) < len(names):
+            raise ValueError(
+                f"things: got {' '.join(self.things) or 'none'} for the sets {' '.join(names)}, expected beginnings of "
+                "the names of some of them, not all: scenes need people and things"
+            )
+
+    def _check_turns(self) -> None:
+        """Batches take turns in size and, with `deep`, in what they teach: every size must be taught as a whole."""
+        whole = {self.size[step % len(self.size)] for step in range(self.deep, 10**4, 1 + self.deep)}
+        never = sorted(set(self.size) - whole)
+        if never:
+            raise ValueError(
+                f"deep: got {self.deep} with sizes {' '.join(map(str, self.size))}, by which no whole batch is of "
+                f"{', '.join(map(str, never))} px; give {len(self.size) + 1} sizes, one of them twice"
+            )
 
     def recipe(self) -> Recipe:
         """What the samples show.

@@ -88,7 +88,7 @@ def evaluate(predict: Predict, root: Path, rows: float = 1.0) -> dict[str, dict[
         truth, pred = read_alpha(pair.alpha), predict(pair.image)
         if pred.shape != truth.shape:
             raise DataError(f"{pair.image}: got an alpha of {pred.shape}, expected {truth.shape}: make it of that size")
-        keep = round(rows * truth.shape[0])
+        keep = max(1, round(rows * truth.shape[0]))
         scores[pair.image.stem] = score(pred[:keep] / 255.0, truth[:keep] / 255.0)
     return scores
 
@@ -171,6 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--groups", type=Path, metavar="FILE", help="JSON of groups of photos to score apart")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help=f"picture of the {WORST} worst photos")
     given = parser.parse_args(argv)
+    if not 0 < given.rows <= 1:
+        parser.error(f"--rows {given.rows:g}: got a share outside of 0..1, expected one such as 0.7")
     try:
         with contextlib.ExitStack() as stack:
             if given.alphas:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from matting_training.data.pairs import PICTURES, DataError
+from matting_training.data.pairs import PICTURES, DataError, read_pixels, write_png
 from matting_training.types import Array, Float
 
 SAME, OTHER = 9.0, 30.0  # difference from the ground, in steps of 255, of what is surely ground and surely not
@@ -151,7 +151,7 @@ def _mixture(rgb: Array, plain: Float, solid: NDArray[np.bool_]) -> Float:
 
 def read(path: Path, max_side: int) -> Measured:
     """A picture by its own alpha channel, where it has one that is not full, or else by its ground; shrunk by area."""
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    picture = read_pixels(path, colour=False)
     if picture is None or picture.dtype != np.uint8 or picture.ndim != 3:
         return Measured("no readable 8-bit colour picture")
     scale = max_side / max(picture.shape[:2])
@@ -171,13 +171,18 @@ def build(photos: list[Path], root: Path, out: Path, max_side: int) -> Iterator[
     """Write the set; yields every photo with what became of it."""
     for folder in ("images", "alpha"):
         (out / folder).mkdir(parents=True)
-    for path in photos:
+    stems = [_stem(path, root) for path in photos]
+    for number, (path, stem) in enumerate(zip(photos, stems, strict=True)):
         found = read(path, max_side)
         if found.rgb is not None and found.pha is not None:
-            stem = "_".join(path.relative_to(root).with_suffix("").parts)
-            cv2.imwrite(str(out / "images" / f"{stem}.png"), cv2.cvtColor(found.rgb, cv2.COLOR_RGB2BGR))
-            cv2.imwrite(str(out / "alpha" / f"{stem}.png"), found.pha)
+            name = f"{stem}.png" if stems.count(stem) == 1 else f"{stem}_{number:04}.png"
+            write_png(out / "images" / name, found.rgb)
+            write_png(out / "alpha" / name, found.pha)
         yield path, found.how
+
+
+def _stem(path: Path, root: Path) -> str:
+    return "_".join(path.relative_to(root).with_suffix("").parts)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -20,9 +21,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from matting_training.checkpoint import save_weights
+from matting_training.checkpoint import NotFiniteError, save_weights
 from matting_training.config import TrainConfig, parse
-from matting_training.data.cache import cache_pairs, cache_pictures, check
+from matting_training.data.cache import cache_pairs, cache_pictures, check, check_uncached
 from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb
 from matting_training.data.stream import MattingStream, Source
 from matting_training.model.unet import MattingUNet, cost
@@ -47,15 +48,17 @@ def load_training_data(config: TrainConfig) -> Data:
     DataError
         A picture cannot be read, an alpha is missing, or a set is one to measure on (val_...); before any training.
     """
-    sources = []
+    sources, known = [], []
     for entry in config.sets:
         where, *numbers = entry.split(":")
-        name = Path(where).name
-        if name.startswith(VALIDATION):
+        if Path(where).name.startswith(VALIDATION):
             raise DataError(f"{config.data / where}: got a set to measure on, expected one to train on; leave it out")
-        pairs = find_pairs(config.data / where)
+        known.append((Path(where).name, find_pairs(config.data / where), tuple(map(float, numbers))))
+    for name, pairs, _ in known:  # all of them, before minutes are spent on the first
+        check_uncached(pairs, config.cache / name, config.max_side, quick=config.quick)
+    for name, pairs, shares in known:
         paths = cache_pairs(pairs, config.cache / name, config.max_side, quick=config.quick)
-        sources.append(Source(name, tuple(paths), *map(float, numbers)))
+        sources.append(Source(name, tuple(paths), *shares))
     if not (config.negatives or config.scenes or any(source.composite for source in sources)):
         return sources, [], []  # every subject stays in its photo
     found = pictures(config.data / "backgrounds")
@@ -106,7 +109,13 @@ def timed(loader: DataLoader[dict[str, Tensor]], waited: list[float]) -> Generat
 
 
 def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tqdm[Any]) -> dict[str, float]:
-    """Train to the end of the epoch or of the run; mean losses, images/s and the share of time waiting for data."""
+    """Train to the end of the epoch or of the run; mean losses, images/s and the share of time waiting for data.
+
+    Raises
+    ------
+    NotFiniteError
+        The loss is no number any more.
+    """
     sums: dict[str, Tensor] = {}
     counts = Counter[str]()
     waited, first = [0.0], trainer.seen
@@ -122,7 +131,13 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
             bar.update(trainer.config.batch)
             if count % 10 == 0:
                 spent = time.perf_counter() - start
-                shown = {"loss": f"{float(sums['total']) / count:.4f}", "waiting": f"{waited[0] / spent:.0%}"}
+                loss = float(sums["total"]) / count
+                if not math.isfinite(loss):
+                    raise NotFiniteError(
+                        f"{trainer.config.run}: got a loss of {loss} before {trainer.seen} samples, expected a number; "
+                        "train at a lower --lr. last.pt is of before, best.safetensors, too"
+                    )
+                shown = {"loss": f"{loss:.4f}", "waiting": f"{waited[0] / spent:.0%}"}
                 if trainer.config.minutes:
                     shown["minutes"] = f"{trainer.spent / 60:.1f}/{trainer.config.minutes:g}"
                 bar.set_postfix(shown, refresh=False)
@@ -160,31 +175,40 @@ def validate(trainer: Trainer, validation: dict[str, list[Pair]], losses: dict[s
         sheet([(pair, predict(read_rgb(pair.image))) for pair in shown], c.run / "validation.png")
 
 
+def validate_missing(trainer: Trainer, validation: dict[str, list[Pair]], losses: dict[str, float]) -> None:
+    """Make up for the validation of the state at hand, where there was none."""
+    if not trainer.history or trainer.history[-1]["seen"] < trainer.seen:
+        validate(trainer, validation, losses)
+        trainer.save()
+
+
 def run(config: TrainConfig) -> None:
     """Train from the start or the last checkpoint to the end of the run, or to its time limit."""
     config.run.mkdir(parents=True, exist_ok=True)
-    data, validation = load_training_data(config), load_validation(config)
+    if config.start is not None and not config.start.is_file():
+        raise DataError(f"{config.start}: got no file of weights to start from; check the path")
+    validation = load_validation(config)  # first: it costs no foregrounds
+    data = load_training_data(config)
     trainer = Trainer(config)
     config.write(config.run / "config.json")
     figures = cost(trainer.model)
     print(f"{figures['parameters_m']:.2f} M parameters, {figures['gflop']:.2f} GFLOP at 512x512, on {trainer.device}")
     losses: dict[str, float] = {}
     with tqdm(total=config.samples or None, initial=trainer.seen, unit="img", smoothing=0.02, mininterval=5) as bar:
+        if trainer.seen and config.epoch and trainer.seen % config.epoch == 0:
+            validate_missing(trainer, validation, losses)  # it was ended between an epoch and its validation
         while not trainer.over():
             losses = train_epoch(trainer, batches(config, data, trainer.seen), bar)
             trainer.save()
             validate(trainer, validation, losses)
             trainer.save()
-        # It may have been ended between its last step and its validation.
-        if not trainer.history or trainer.history[-1]["seen"] < trainer.seen:
-            validate(trainer, validation, losses)
-            trainer.save()
+        validate_missing(trainer, validation, losses)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 done, 1 bad data, 130 interrupted (resumable from the last checkpoint)."""
+    """Command line; 0 done, 1 bad data or a diverged training, 130 interrupted (resumable from the last checkpoint)."""
     config = parse(argv)
-    return run_program(lambda: run(config), DataError)
+    return run_program(lambda: run(config), DataError, NotFiniteError)
 
 
 if __name__ == "__main__":

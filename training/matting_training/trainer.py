@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from matting_training.checkpoint import load_state, load_weights, save_state
+from matting_training.checkpoint import check_finite, load_state, load_weights, save_state
 from matting_training.config import TrainConfig
 from matting_training.data.augment import finish
 from matting_training.losses import deep_loss, matting_loss
@@ -93,7 +93,14 @@ class Trainer:
         print(f"resuming {self.last} at {self.seen} samples, {self.spent / 60:.1f} minutes")
 
     def save(self) -> None:
-        """Write the resumable state."""
+        """Write the resumable state.
+
+        Raises
+        ------
+        NotFiniteError
+            The weights are no numbers any more; the state of before stays.
+        """
+        check_finite(self.model.state_dict(), f"{self.config.run} after {self.seen} samples")
         state = {
             "model": self.model.state_dict(),
             "ema": self.ema.state_dict(),

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from matting_client.processing import letterbox, unletterbox
 
+from matting_training.checkpoint import NotFiniteError
 from matting_training.data.pairs import Pair, read_alpha, read_rgb
 from matting_training.metrics import score
 from matting_training.model.unet import MattingUNet
@@ -20,7 +21,10 @@ Predict = Callable[[Array], Array]
 
 
 def torch_predictor(model: MattingUNet, size: int) -> Predict:
-    """(H, W, 3) photo -> (H, W) alpha by a model in evaluation mode at one input size, bf16 where training uses it."""
+    """(H, W, 3) photo -> (H, W) alpha by a model in evaluation mode at one input size, bf16 where training uses it.
+
+    It raises `NotFiniteError` where the alpha is no number: rounded to bytes it would look like an empty one.
+    """
     device = next(model.parameters()).device
 
     def predict(rgb: Array) -> Array:
@@ -34,6 +38,8 @@ def torch_predictor(model: MattingUNet, size: int) -> Predict:
         )
         with torch.no_grad(), autocast(device):
             pha = model(batch)
+        if not torch.isfinite(pha).all():
+            raise NotFiniteError(f"got NaN in an alpha of {size} px, expected numbers; the weights are of no use")
         alpha = (pha[0, 0] * 255).round().to(torch.uint8).cpu().numpy()
         return unletterbox(alpha, box)
 

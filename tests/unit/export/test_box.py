@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import resource
+import shutil
 from pathlib import Path
 
 import cv2
@@ -59,7 +61,7 @@ def test_a_set_in_the_plain_layout_is_a_box(tmp_path: Path) -> None:
     for folder, picture in (("images", PHOTO), ("alpha", ALPHA)):
         (tmp_path / "box" / folder).mkdir(parents=True)
         for index in range(LEAST):
-            (tmp_path / "box" / folder / f"{index}.png").write_bytes(png(picture))
+            (tmp_path / "box" / folder / f"{index}.png").write_bytes(png(np.roll(picture, index, 1)))
     split_box(tmp_path / "box", tmp_path / "out")
     assert len(find_pairs(tmp_path / "out" / HELD_OUT)) == 2
 
@@ -113,3 +115,39 @@ def test_boxes_that_are_none_are_named(tmp_path: Path) -> None:
     (box / f"{0:032x}" / "photo.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"photo, photo\.jpg, expected one photo"):
         split_box(box, tmp_path / "out")
+
+
+def test_a_photo_that_came_twice_is_not_learnt_and_measured(tmp_path: Path) -> None:
+    box = make_box(tmp_path / "box", LEAST + 2)
+    for index in (4, 8):  # the fourth once more, and the sixth
+        (box / f"{index:032x}" / "photo").write_bytes((box / f"{3 if index == 4 else 5:032x}" / "photo").read_bytes())
+    split_box(box, tmp_path / "out")
+    learn, held_out = (
+        {read_rgb(pair.image).tobytes() for pair in find_pairs(tmp_path / "out" / name)} for name in (LEARN, HELD_OUT)
+    )
+    assert held_out and not learn & held_out
+
+
+def test_too_few_different_photos_are_refused(tmp_path: Path) -> None:
+    box = make_box(tmp_path / "box")
+    shutil.copyfile(box / f"{0:032x}" / "photo", box / f"{1:032x}" / "photo")
+    with pytest.raises(DataError, match="got 7 different photos"):
+        split_box(box, tmp_path / "out")
+
+
+def test_a_mask_of_0_and_1_is_no_correction(tmp_path: Path) -> None:
+    box = make_box(tmp_path / "box", correction=png(ALPHA // 255))
+    with pytest.raises(DataError, match=r"got values of 0\.\.1"):
+        split_box(box, tmp_path / "out")
+
+
+def test_a_full_disk_leaves_no_sets(tmp_path: Path) -> None:
+    box = make_box(tmp_path / "box")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, old[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            split_box(box, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert [path.name for path in tmp_path.iterdir()] == ["box"]

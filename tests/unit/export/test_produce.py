@@ -13,7 +13,7 @@ import pytest
 import torch
 from matting_export import finetune, produce
 from matting_export.main import ROOT, WEIGHTS
-from matting_export.publish import _in_own_process, _take_over, publish_all
+from matting_export.publish import _in_own_process, _take_over, publish_all, publish_models
 from matting_export.tolerances import ParityError
 from matting_training.checkpoint import load_model, save_weights
 from matting_training.data.pairs import DataError, find_pairs, read_rgb
@@ -26,7 +26,7 @@ from tests.unit.export.test_int8 import make_set
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 SIZE = 128  # at which weights are compared here
 SMALL = ["--size", "64", "--batch", "4", "--max-side", "96", "--workers", "0", "--device", "cpu"]
-RUINOUS = ["--lr", "30", "--warmup", "4", "--ema", "0"]
+RUINOUS = ["--lr", "0.01", "--warmup", "4", "--ema", "0"]
 
 
 @pytest.fixture
@@ -144,6 +144,34 @@ def test_a_box_that_teaches_nothing_changes_nothing(
     assert finetune.main([*argv, *SMALL, *RUINOUS]) == 1
     assert "not published, what was there stays" in capsys.readouterr().err
     assert (tmp_path / "run" / "last.pt").exists() and not (tmp_path / "run" / "chosen.safetensors").exists()
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_what_was_chosen_earlier_is_measured_against_what_is_published_now(
+    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetune, "SIZE", SIZE)
+    box = make_box(tmp_path / "box")
+    for sample in box.iterdir():
+        call_right(sample / "correction.png", sample / "photo", SIZE)
+    model = load_model(WEIGHTS)
+    with torch.no_grad():
+        next(model.head.parameters()).zero_()
+    (tmp_path / "run").mkdir()
+    save_weights(tmp_path / "run" / "chosen.safetensors", model.state_dict(), model.config, {"seen": 0, "scores": {}})
+    assert finetune.main(["--finetune", str(box), "--run", str(tmp_path / "run"), *where(published)]) == 1
+    assert "not published, what was there stays" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_one_model_that_fails_publishes_none(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ParityError("another one")
+
+    monkeypatch.setattr("matting_export.publish.verify", fail)
+    repository, weights = published / "repository", published / "matting.safetensors"
+    with pytest.raises(ParityError, match="another one"):
+        publish_models(WEIGHTS, repository, ["matting_512"], [PORTRAIT], half=False, published=weights)
 
 
 @pytest.mark.usefixtures("unharmed")

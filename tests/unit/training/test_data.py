@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from matting_training.data.cache import cache_pairs, cache_pictures, check
-from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha
+from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb
+from PIL import Image, ImageOps
 
 
 def test_pairs_are_matched_by_stem(dataset: Path) -> None:
@@ -46,6 +48,49 @@ def test_alpha_may_be_grey_three_equal_channels_rgba_or_16_bit(tmp_path: Path) -
         path = tmp_path / f"{name}.png"
         cv2.imwrite(str(path), form)
         assert np.array_equal(read_alpha(path), grey), name
+
+
+def test_what_is_no_alpha_is_refused(tmp_path: Path) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    classes = np.zeros((16, 16, 3), np.uint8)
+    classes[4:8, 4:8, 2] = 128
+    forms = {"01": grey // 128, "classes": classes, "photo": np.dstack([grey, grey.T, 255 - grey])}
+    for name, form in forms.items():
+        path = tmp_path / f"{name}.png"
+        cv2.imwrite(str(path), form)
+        with pytest.raises(DataError, match=f"{name}.png"):
+            read_alpha(path)
+    opaque = tmp_path / "opaque.png"  # a grey mask that was saved with a full alpha channel
+    cv2.imwrite(str(opaque), np.dstack([grey, grey, grey, np.full_like(grey, 255)]))
+    assert np.array_equal(read_alpha(opaque), grey)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_photo_and_alpha_stand_upright_in_every_format(tmp_path: Path, suffix: str, orientation: int) -> None:
+    picture = np.zeros((32, 48), np.uint8)
+    picture[:8, :12] = 255  # at the upper left as it is stored
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(picture)
+    upright = np.array(ImageOps.exif_transpose(_with(stored, exif)))
+    path = tmp_path / f"one{suffix}"
+    stored.convert("RGB").save(path, quality=100, exif=exif)
+    for read in (read_alpha(path), read_rgb(path)[..., 1]):
+        assert read.shape == upright.shape
+        assert np.abs(read.astype(np.int16) - upright).max() < 16
+
+
+def _with(picture: Image.Image, exif: Image.Exif) -> Image.Image:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", exif=exif)
+    return Image.open(stream)
+
+
+def test_two_files_of_one_stem_are_refused(dataset: Path) -> None:
+    (dataset / "people/images/one.jpg").write_bytes((dataset / "people/images/one.png").read_bytes())
+    with pytest.raises(DataError, match="several files named one"):
+        find_pairs(dataset / "people")
 
 
 def test_cached_foreground_loses_the_old_background(tmp_path: Path) -> None:

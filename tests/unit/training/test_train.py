@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from matting_training.checkpoint import load_model, load_state
+from matting_training.checkpoint import NotFiniteError, load_model, load_state, save_weights
 from matting_training.config import TrainConfig, parse
+from matting_training.data.pairs import DataError
 from matting_training.process import autocast
 from matting_training.train import main, run
+from safetensors.torch import save_file
 
 
 def config(dataset: Path, folder: Path, **changes: object) -> TrainConfig:
@@ -98,7 +101,72 @@ def test_options_reach_the_configuration() -> None:
     )
 
 
-@pytest.mark.parametrize("argv", [["--size", "100"], ["--size", "544"], ["--samples", "10", "--batch", "4"]])
+def test_what_was_ended_before_its_validation_gets_it(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("matting_training.train.validate", interrupted)
+        run(config(dataset, tmp_path / "run"))
+    run(config(dataset, tmp_path / "run"))
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [row["seen"] for row in rows] == [8, 16]
+
+
+def test_a_diverged_training_ends_and_keeps_no_weights(
+    dataset: Path, tmp_path: Path, start: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    argv = ["--data", str(dataset), "--run", str(folder), "--cache", str(tmp_path / "c"), "--start", str(start)]
+    argv += ["--sets", "people:1:0.5", "--validate", "val", "--max-side", "96", "--size", "64", "--batch", "4"]
+    argv += ["--samples", "16", "--epoch", "16", "--warmup", "4", "--lr", "1e8", "--workers", "0", "--device", "cpu"]
+    assert main(argv) == 1
+    assert "NaN" in capsys.readouterr().err
+    assert not (folder / "best.safetensors").exists() and not (folder / "last.pt").exists()
+
+
+def test_weights_that_are_no_numbers_are_neither_written_nor_read(tmp_path: Path, start: Path) -> None:
+    model = load_model(start)
+    with torch.no_grad():
+        next(model.head.parameters()).fill_(torch.nan)
+    with pytest.raises(NotFiniteError, match="head"):
+        save_weights(tmp_path / "w.safetensors", model.state_dict(), model.config, {})
+    assert not list(tmp_path.glob("w.*"))
+    weights = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    save_file(weights, tmp_path / "w.safetensors", metadata={"model": json.dumps(model.config.to_dict())})
+    with pytest.raises(NotFiniteError, match=r"w\.safetensors"):
+        load_model(tmp_path / "w.safetensors")
+
+
+def test_every_size_is_taught_as_a_whole() -> None:
+    assert parse(["--size", "1024", "512", "512", "--deep", "1"]).deep == 1
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--size", "1024", "512", "--deep", "3"])
+
+
+def test_all_sets_are_looked_at_before_the_first_is_cached(dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(dataset / "people", dataset / "others")
+    (dataset / "others/images/two.png").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"others/images/two\.png"):
+        run(config(dataset, tmp_path / "run", sets=("people:1:0.5", "others:1:0.5")))
+    assert not list((dataset / "cache").rglob("*.npy"))
+    with pytest.raises(DataError, match="no file of weights"):
+        run(config(dataset, tmp_path / "run", start=tmp_path / "nothing.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--size", "100"],
+        ["--size", "544"],
+        ["--samples", "10", "--batch", "4"],
+        ["--sets", "people"],
+        ["--sets", "people:a:1"],
+        ["--scenes", "group:0.1", "--things", "nothing"],
+    ],
+)
 def test_impossible_options_end_with_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse(argv)

@@ -91,6 +91,19 @@ def _build_picture(job: tuple[Path, Path, int]) -> None:
     _save(_shrink(read_rgb(source), max_side), path)
 
 
+def _paths(pairs: list[Pair], cache: Path, max_side: int, quick: bool) -> list[Path]:
+    folder = cache / "quick" if quick else cache
+    return [cached_path((pair.image, pair.alpha), folder, max_side) for pair in pairs]
+
+
+def check_uncached(
+    pairs: list[Pair], cache: Path, max_side: int, workers: int | None = None, *, quick: bool = False
+) -> None:
+    """`check` those that `cache_pairs` would have to make; the parameters are its own."""
+    paths = _paths(pairs, cache, max_side, quick)
+    check([pair for pair, path in zip(pairs, paths, strict=True) if not path.exists()], workers)
+
+
 def cache_pairs(
     pairs: list[Pair], cache: Path, max_side: int, workers: int | None = None, *, quick: bool = False
 ) -> list[Path]:
@@ -98,23 +111,16 @@ def cache_pairs(
 
     Parameters
     ----------
-    pairs : photos and alphas; those that are not cached are checked first, all of them.
+    pairs : photos and alphas, checked by `check_uncached`.
     cache : folder of the arrays; made when missing. An interrupted run leaves only whole arrays.
     max_side : longest side in pixels; larger pictures are shrunk by area.
     workers : processes; None: one a core.
     quick : estimate foregrounds as the client does, in about a tenth of a second a photo; in a cache of their own.
-
-    Raises
-    ------
-    DataError
-        As of `check`.
     """
-    cache = cache / "quick" if quick else cache
-    cache.mkdir(parents=True, exist_ok=True)
-    paths = [cached_path((pair.image, pair.alpha), cache, max_side) for pair in pairs]
+    paths = _paths(pairs, cache, max_side, quick)
     jobs = [(pair, path, max_side, quick) for pair, path in zip(pairs, paths, strict=True) if not path.exists()]
     if jobs:
-        check([pair for pair, *_ in jobs], workers)
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
         with process_pool(workers) as pool:
             list(tqdm(pool.map(_build_pair, jobs, chunksize=4), total=len(jobs), desc="foregrounds", unit="photo"))
     return paths

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+GREY = 24  # steps of 255 between the channels of what is still called grey: JPEG's
+FAINT = 16  # steps of 255 that an alpha with any subject reaches at least; less is a mask of 0 and 1, or of classes
+ORIENTATION = 0x0112  # "Exif Version 2.32", CIPA DC-008-2019
+# What brings pixels upright that lie as `ORIENTATION` says.
+UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: x.swapaxes(0, 1)[:, ::-1],
+    7: lambda x: x.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda x: x.swapaxes(0, 1)[::-1],
+}
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
@@ -49,10 +66,16 @@ def find_pairs(root: Path) -> list[Pair]:
     Raises
     ------
     DataError
-        A photo has no alpha; the first ones are named.
+        A photo has no alpha, or two files have one stem; the first ones are named.
     """
-    alphas = {p.stem: p for p in pictures(root / "alpha")}
-    images = pictures(root / "images")
+    images, found = pictures(root / "images"), pictures(root / "alpha")
+    for folder, files in (("images", images), ("alpha", found)):
+        twice = [stem for stem, count in Counter(p.stem for p in files).items() if count > 1]
+        if twice:
+            raise DataError(
+                f"{root / folder}: got several files named {', '.join(twice[:5])}, expected one of a stem; rename them"
+            )
+    alphas = {p.stem: p for p in found}
     missing = [p.name for p in images if p.stem not in alphas]
     if missing:
         raise DataError(
@@ -61,15 +84,47 @@ def find_pairs(root: Path) -> list[Pair]:
     return [Pair(p, alphas[p.stem]) for p in images]
 
 
+def read_pixels(path: Path, *, colour: bool) -> NDArray[np.uint8] | None:
+    """Pixels as OpenCV reads them, upright whatever the format; None: no readable picture.
+
+    Parameters
+    ----------
+    path : the file.
+    colour : (H, W, 3) BGR; otherwise channels and depth as they are stored.
+    """
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if colour else cv2.IMREAD_UNCHANGED
+    picture = cv2.imread(str(path), flags)
+    if picture is None:
+        return None
+    turn: object = 1
+    with contextlib.suppress(Exception), Image.open(path) as opened:  # damaged EXIF: the picture stays as it lies
+        turn = opened.getexif().get(ORIENTATION, 1)
+    upright = UPRIGHT.get(turn) if isinstance(turn, int) else None
+    out: NDArray[np.uint8] = np.ascontiguousarray(upright(picture)) if upright else picture
+    return out
+
+
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write (H, W) grey or (H, W, 3) RGB.
+
+    Raises
+    ------
+    OSError
+        The disk is full or the folder cannot be written; `cv2.imwrite` would only return False.
+    """
+    stored = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    path.write_bytes(cv2.imencode(".png", stored)[1].tobytes())
+
+
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Photo as (H, W, 3) RGB.
+    """Photo as (H, W, 3) RGB, upright.
 
     Raises
     ------
     DataError
         Not a readable picture.
     """
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    bgr = read_pixels(path, colour=True)
     if bgr is None:
         raise DataError(f"{path}: got no readable picture, expected JPEG, PNG or WebP; replace or remove it")
     rgb: NDArray[np.uint8] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
@@ -86,19 +141,52 @@ def shrunk(picture: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
 
 
 def read_alpha(path: Path) -> NDArray[np.uint8]:
-    """Alpha as (H, W), 0..255: the alpha channel where there is one, the first channel otherwise.
+    """Alpha as (H, W), 0..255, upright: the alpha channel where there is one that is not full, the grey otherwise.
 
     Raises
     ------
     DataError
-        Not a readable picture.
+        Not a readable picture, or one that is no alpha.
     """
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    picture = read_pixels(path, colour=False)
     if picture is None:
         raise DataError(f"{path}: got no readable picture, expected an 8-bit alpha; replace or remove it")
-    if picture.ndim == 3:
-        picture = picture[..., 3] if picture.shape[2] == 4 else picture[..., 0]
     if picture.dtype == np.uint16:
         picture = np.round(picture / 257.0)
     alpha: NDArray[np.uint8] = picture.astype(np.uint8)
+    if alpha.ndim == 3:
+        own = alpha.shape[2] == 4 and alpha[..., 3].min() < 255
+        alpha = np.ascontiguousarray(alpha[..., 3]) if own else grey_of(alpha[..., :3], path)
+    check_range(alpha, path)
     return alpha
+
+
+def grey_of(picture: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+    """The grey (H, W) of a picture (H, W, 3) without colours.
+
+    Raises
+    ------
+    DataError
+        It has colours, as a photo or a mask of classes has.
+    """
+    if int((picture.max(2) - picture.min(2)).max()) > GREY:
+        raise DataError(
+            f"{path}: got an opaque picture in colour, expected the alpha in grey, or a cutout with transparency; "
+            "save it as PNG"
+        )
+    return np.ascontiguousarray(picture[..., 0])
+
+
+def check_range(alpha: NDArray[np.uint8], path: Path) -> None:
+    """Refuse an alpha (H, W) whose values cannot be meant as 0..255.
+
+    Raises
+    ------
+    DataError
+        Its largest value is neither 0 nor at least `FAINT`.
+    """
+    largest = int(alpha.max())
+    if 0 < largest < FAINT:
+        raise DataError(
+            f"{path}: got values of 0..{largest}, expected an alpha of 0..255; multiply it by {255 // largest}"
+        )
