@@ -16,15 +16,16 @@ import PIL.Image
 from matting_client import processing
 from matting_client.cutout import Cutout
 from matting_client.engine import AsyncEngine, Engine
-from matting_client.errors import InputError, OptionError
+from matting_client.errors import InputError
 from matting_client.files import Origin
 from matting_client.imaging import decode
 from matting_client.imaging.decode import GREY, Limits
-from matting_client.options import Options
+from matting_client.options import Options, given_options
 from matting_client.passes import Passes
+from matting_client.settled import settled
 from matting_client.timing import Stopwatch
 from matting_client.types import Alpha, Image
-from matting_client.video.stream import cutouts, cutouts_async
+from matting_client.video.stream import Frames, check_clip, cutouts, cutouts_async
 
 Photo = Image | PIL.Image.Image | bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 
@@ -58,9 +59,7 @@ def load(photo: Photo, limits: Limits | None = None, name: str = "photo") -> dec
         Not a usable photo; names the path, or `name` for what has none.
     """
     if isinstance(photo, np.ndarray):
-        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
-            raise InputError(name, f"{photo.dtype} {photo.shape}", "uint8 (H, W, 3) RGB", "convert it first")
-        return decode.Photo(photo.copy())
+        return decode.Photo(decode.check_pixels(photo, name, limits or Limits()).copy())
     if isinstance(photo, PIL.Image.Image):
         return decode.from_pillow(photo, name, limits)
     if isinstance(photo, str | os.PathLike):
@@ -74,6 +73,14 @@ def _content(file: BinaryIO, most: int, name: str) -> bytes:
     if not hasattr(file, "read"):
         expected = "a path, bytes, an open binary file, pixels or a PIL image"
         raise InputError(name, f"a {type(file).__name__}", expected)
+    parts: list[bytes] = []
+    while most > 0 and (part := _part(file, most, name)):  # a pipe gives less than it is asked for
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
+def _part(file: BinaryIO, most: int, name: str) -> bytes:
     try:
         data = file.read(most)
     except (OSError, ValueError) as error:  # closed, or text that is no text
@@ -99,9 +106,7 @@ def begin(prepared: Prepared, options: Options, watch: Stopwatch) -> Passes:
     OptionError
         `options` are none.
     """
-    if not isinstance(options, Options):
-        raise OptionError("options", repr(options), "Options", "use Options(...) or Options.from_preset(name)")
-    return Passes(prepared.seen, prepared.square, prepared.box, options, watch)
+    return Passes(prepared.seen, prepared.square, prepared.box, given_options(options), watch)
 
 
 def finish(prepared: Prepared, passes: Passes, options: Options, watch: Stopwatch) -> Cutout:
@@ -109,7 +114,8 @@ def finish(prepared: Prepared, passes: Passes, options: Options, watch: Stopwatc
     assert passes.raw is not None, "all questions are answered"
     photo = prepared.photo
     raw = passes.raw if photo.alpha is None else processing.within_cover(passes.raw, photo.alpha)
-    return Cutout(photo.rgb, raw, options, watch.timings, photo.alpha, Origin(photo.notes, photo.dpi, photo.exif))
+    rgb, cover = settled(photo.rgb), None if photo.alpha is None else settled(photo.alpha)
+    return Cutout(rgb, raw, options, watch.timings, cover, Origin(photo.notes, photo.dpi, photo.exif))
 
 
 class MattingClient:
@@ -133,15 +139,15 @@ class MattingClient:
 
         Raises
         ------
-        InputError, EngineError
+        InputError, OptionError, EngineError
         """
-        watch = Stopwatch()
+        options, watch = given_options(options), Stopwatch()
         with watch.step("decode"):
             prepared = prepare(photo, self.engine.size, self.limits, name)
-            passes = begin(prepared, options or Options(), watch)
+            passes = begin(prepared, options, watch)
         while passes.squares is not None:
             passes.answer(self.engine.infer(passes.squares))
-        return finish(prepared, passes, options or Options(), watch)
+        return finish(prepared, passes, options, watch)
 
     def alpha(self, photo: Photo, name: str = "photo") -> Alpha:
         """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
@@ -154,16 +160,19 @@ class MattingClient:
 
         Parameters
         ----------
-        frames : (H, W, 3) uint8 RGB, all of one size; drawn as they are needed, so a clip may be of any length.
+        frames : (H, W, 3) uint8 RGB, all of one size; drawn as they are needed, so a clip may be of any length, and
+            copied, so one array may bring them all.
         options : as of a photo.
         smooth : let neighbouring frames agree; two frames are read ahead for it.
         in_flight : frames that are worked on at once, which lets the server form batches.
 
         Raises
         ------
-        InputError, EngineError
+        InputError, OptionError, EngineError
         """
-        made = cutouts(self.engine, frames, options or Options(), smooth=smooth, in_flight=in_flight)
+        options, checked = given_options(options), Frames(self.limits or Limits())
+        check_clip(frames, in_flight)
+        made = cutouts(self.engine, map(checked.copied, frames), options, smooth=smooth, in_flight=in_flight)
         return (cutout for cutout, _ in made)
 
     def close(self) -> None:
@@ -187,15 +196,15 @@ class AsyncMattingClient:
 
     async def cutout(self, photo: Photo, options: Options | None = None, name: str = "photo") -> Cutout:
         """Cut the subject out of a photo; parameters and errors as of `MattingClient.cutout`."""
+        options, watch = given_options(options), Stopwatch()
         if not self.engine.size:
             await self.engine.connect()
-        watch = Stopwatch()
         with watch.step("decode"):
             prepared = await asyncio.to_thread(prepare, photo, self.engine.size, self.limits, name)
-            passes = await asyncio.to_thread(begin, prepared, options or Options(), watch)
+            passes = await asyncio.to_thread(begin, prepared, options, watch)
         while passes.squares is not None:
             await asyncio.to_thread(passes.answer, await self.engine.infer(passes.squares))
-        return finish(prepared, passes, options or Options(), watch)
+        return finish(prepared, passes, options, watch)
 
     async def alpha(self, photo: Photo, name: str = "photo") -> Alpha:
         """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
@@ -210,7 +219,9 @@ class AsyncMattingClient:
         in_flight: int = 4,
     ) -> AsyncIterator[Cutout]:
         """Cut the subject out of every frame of a clip; parameters and errors as of `MattingClient.video`."""
-        return cutouts_async(self.engine, frames, options or Options(), smooth=smooth, in_flight=in_flight)
+        options, checked = given_options(options), Frames(self.limits or Limits())
+        check_clip(frames, in_flight)
+        return cutouts_async(self.engine, frames, options, checked, smooth=smooth, in_flight=in_flight)
 
     async def close(self) -> None:
         """Close the engine."""

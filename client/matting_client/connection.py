@@ -15,6 +15,8 @@ from matting_client.triton.http import AsyncHttpEngine, HttpEngine
 from matting_client.triton.protocol import LbPolicy
 from matting_client.triton.retry import Retry
 
+MOST_PORT = 65535
+
 
 def split_url(url: str) -> tuple[Literal["grpc", "http"], str]:
     """Protocol and address of grpc://host:port, http://host:port or host:port, which means gRPC.
@@ -22,14 +24,17 @@ def split_url(url: str) -> tuple[Literal["grpc", "http"], str]:
     Raises
     ------
     OptionError
-        Another scheme, or no port.
+        Another scheme, or no port from 1 to 65535.
     """
     scheme, found, rest = url.partition("://")
     address = (rest if found else url).rstrip("/")
     if found and scheme not in ("grpc", "http"):
         raise OptionError("url", f"{url!r}", "grpc://host:port, http://host:port or host:port")
-    if not address.rpartition(":")[2].isdigit():
+    port = address.rpartition(":")[2]
+    if not (port.isascii() and port.isdigit()):
         raise OptionError("url", f"{url!r}", "a port, as in 127.0.0.1:8001")
+    if len(port) > len(str(MOST_PORT)) or not 1 <= int(port) <= MOST_PORT:
+        raise OptionError("url", f"{url!r}", f"a port from 1 to {MOST_PORT}")  # gRPC would count on from 0
     return ("http" if scheme == "http" and found else "grpc"), address
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
@@ -36,11 +36,15 @@ class Stroke:
     """
 
     keep: bool
-    points: tuple[tuple[float, float], ...]
+    points: Sequence[Sequence[float]]
     radius: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", tuple(tuple(point) for point in self.points))
+        _check_keep("stroke", self.keep)
+        try:
+            object.__setattr__(self, "points", tuple(tuple(point) for point in self.points))
+        except TypeError:
+            raise OptionError("stroke", f"the points {_shown(self.points)}", "pairs of x and y in pixels") from None
         if not 1 <= len(self.points) <= MOST_POINTS:
             raise OptionError("stroke", f"{len(self.points)} points", f"1 to {MOST_POINTS}")
         for point in self.points:
@@ -69,6 +73,7 @@ class Pick:
     y: float
 
     def __post_init__(self) -> None:
+        _check_keep("pick", self.keep)
         _check_point("point", (self.x, self.y))
 
 
@@ -93,11 +98,14 @@ class Correction:
     strokes: tuple[Stroke, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("picks", "strokes"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-            if len(getattr(self, name)) > MOST_MARKS:
-                raise OptionError(name, f"{len(getattr(self, name))}", f"at most {MOST_MARKS}")
+        for name, kind in (("picks", Pick), ("strokes", Stroke)):
+            marks = _marks(name, getattr(self, name), kind)
+            object.__setattr__(self, name, marks)
+            if len(marks) > MOST_MARKS:
+                raise OptionError(name, f"{len(marks)}", f"at most {MOST_MARKS}")
         mask = self.mask
+        if mask is not None and not isinstance(mask, np.ndarray):
+            raise OptionError("mask", f"a {type(mask).__name__}", "uint8 (h, w)", "use np.asarray(mask)")
         if mask is not None and (mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size):
             raise OptionError("mask", f"{mask.dtype} {mask.shape}", "uint8 (h, w)")
 
@@ -186,7 +194,20 @@ def _fitted(mask: Alpha, shape: tuple[int, ...]) -> Alpha:
     return out
 
 
-def _check_point(subject: str, point: tuple[float, ...]) -> None:
+def _marks(name: str, given: object, kind: type) -> tuple[object, ...]:
+    marks = tuple(given) if isinstance(given, Iterable) else (given,)
+    for mark in marks:
+        if not isinstance(mark, kind):
+            raise OptionError(name, _shown(mark), f"a {kind.__name__} each", f"use {kind.__name__}(...)")
+    return marks
+
+
+def _check_keep(subject: str, keep: object) -> None:
+    if not isinstance(keep, bool | np.bool_):
+        raise OptionError(subject, f"keep {_shown(keep)}", "True or False")
+
+
+def _check_point(subject: str, point: Sequence[float]) -> None:
     if len(point) != 2 or not all(_is_number(each) and abs(each) <= FARTHEST for each in point):
         raise OptionError(subject, f"the point ({', '.join(map(_shown, point))})"[:70], "x and y in pixels")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -17,15 +18,17 @@ from matting_client.correction import Correction, Pick, Stroke
 from matting_client.errors import OptionError
 from matting_client.files import Encoded, Origin
 from matting_client.framing import window_of
-from matting_client.imaging.decode import read
+from matting_client.imaging.decode import check_pixels, read
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, MEDIA_TYPES, encode, encode_within, write
 from matting_client.imaging.tags import Tags, kept_exif
 from matting_client.lengths import region_box
-from matting_client.options import Options, parse_colour
+from matting_client.options import Options, given_options, parse_colour
+from matting_client.settled import is_settled, settled
 from matting_client.timing import Stopwatch, Timings
 from matting_client.types import Alpha, Image
 
 WHITE = (255, 255, 255)
+_ARRAYS = ("rgb", "raw", "cover")  # of a cutout
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +48,8 @@ def _background(path: Path) -> Image:
 class Cutout:
     """A photo with its alpha, kept as the model gave it, so that options change without a new inference.
 
-    Two cutouts are equal when they are the same object. The arrays are not to be written to; `render` gives new ones.
+    Two cutouts are equal when they are the same object. Arrays that could still be written to are copied when it is
+    made, and its own never can be; `render` gives new ones.
 
     Attributes
     ----------
@@ -65,12 +69,16 @@ class Cutout:
     origin: Origin = field(default_factory=Origin)
 
     def __post_init__(self) -> None:
-        for name in ("rgb", "raw", "cover"):
+        for name in _ARRAYS:
             array = getattr(self, name)
             if array is not None:
-                read_only = array.view()
-                read_only.flags.writeable = False
-                object.__setattr__(self, name, read_only)
+                kept = array if is_settled(array) else settled(array.copy())
+                object.__setattr__(self, name, kept.view())  # a view cannot be made writeable again
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Pickled and copied arrays can be written to, whatever the first ones could.
+        arrays = {name: state[name] for name in _ARRAYS if state[name] is not None}
+        vars(self).update(state | {name: settled(array).view() for name, array in arrays.items()})
 
     def __repr__(self) -> str:
         height, width = self.raw.shape
@@ -82,8 +90,16 @@ class Cutout:
         return sum(each.nbytes for each in (self.rgb, self.raw, self.cover) if each is not None)
 
     def with_options(self, options: Options) -> Cutout:
-        """The same photo and alpha, made differently."""
-        return replace(self, options=options)
+        """The same photo and alpha, made differently.
+
+        Raises
+        ------
+        OptionError
+            They are no options.
+        """
+        if options is None:
+            raise OptionError("options", "None", "Options", "use Options() for the defaults")
+        return replace(self, options=given_options(options))
 
     def corrected(
         self, mask: Alpha | None = None, *, picks: Iterable[Pick] = (), strokes: Iterable[Stroke] = ()
@@ -104,7 +120,7 @@ class Cutout:
         OptionError
             Too many strokes or picks; one lies beside the photo; a picked subject is not there.
         """
-        correction = Correction(mask, tuple(picks), tuple(strokes))
+        correction = Correction(mask, picks, strokes)  # type: ignore[arg-type]  # which makes tuples of them
         watch = Stopwatch(self.seconds)
         with watch.step("correct"):
             raw = correction.apply(self.rgb, self.raw)
@@ -197,7 +213,7 @@ class Cutout:
         Raises
         ------
         InputError
-            The options' background picture cannot be read.
+            The options' background picture cannot be read, or `background` is no such picture.
         OptionError
             The region lies outside the photo.
         """
@@ -210,9 +226,11 @@ class Cutout:
     def compose(self, fgr: Image, pha: Image, background: Image | None = None) -> Image:
         """The result's pixels from its `layers`; parameter, value and errors as of `render`, without an alpha alone."""
         o = self.options
-        if background is None and isinstance(o.background, Path):
+        if background is not None:
+            check_pixels(background, "background")
+        elif isinstance(o.background, Path):
             background = _background(o.background)
-        elif background is None and o.background in processing.BACKDROPS:
+        elif o.background in processing.BACKDROPS:
             background = self._backdrop(str(o.background), pha.shape)
         if background is not None:
             return processing.compose_picture(fgr, pha, background)

@@ -9,7 +9,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.errors import ModelError
+from matting_client.errors import EngineError, ModelError
 
 INPUT, OUTPUT = "image", "alpha"
 
@@ -22,7 +22,7 @@ class Engine(Protocol):
     size: int
 
     def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8."""
+        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8; a server takes an N of 8 at most."""
         ...
 
     def close(self) -> None:
@@ -48,6 +48,11 @@ class AsyncEngine(Protocol):
     async def close(self) -> None:
         """Give back connections; the engine is not used afterwards."""
         ...
+
+
+def closed(subject: str) -> EngineError:
+    """The error of an engine that is used after its end."""
+    return EngineError(subject, "a client that was closed", "an open one", "make another")
 
 
 def check_batch(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

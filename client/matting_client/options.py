@@ -230,3 +230,18 @@ def parse_colour(text: str) -> tuple[int, int, int]:
     if alpha:
         raise OptionError("background", f"{text!r}", "a colour without transparency, such as #ffffff")
     return red, green, blue
+
+
+def given_options(options: object) -> Options:
+    """The options that somebody gave; the defaults for None.
+
+    Raises
+    ------
+    OptionError
+        They are none.
+    """
+    if options is None:
+        return Options()
+    if not isinstance(options, Options):
+        raise OptionError("options", f"{options!r:.70}", "Options", "use Options(...) or Options.from_preset(name)")
+    return options

@@ -26,6 +26,7 @@ from matting_client.processing.compose import compose_colour
 __all__ = [
     "Limits",
     "Photo",
+    "check_pixels",
     "decode",
     "decode_photo",
     "from_pillow",
@@ -70,6 +71,27 @@ class Photo:
         if self.alpha is None:
             return self.rgb
         return compose_colour(self.rgb, self.alpha, colour)
+
+
+def check_pixels(pixels: object, name: str, limits: Limits | None = None) -> NDArray[np.uint8]:
+    """The same pixels.
+
+    Raises
+    ------
+    InputError
+        Not (H, W, 3) uint8 with something in it, or beyond the limits, if there are any.
+    """
+    expected, remedy = "uint8 (H, W, 3) RGB", "convert it first"
+    if not isinstance(pixels, np.ndarray):
+        raise InputError(name, f"a {type(pixels).__name__}", expected, remedy)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise InputError(name, f"{pixels.dtype} {pixels.shape}", expected, remedy)
+    try:
+        if limits is not None:
+            limits.check_size(pixels.shape[1], pixels.shape[0])
+    except Unusable as error:
+        raise _named(error, name) from None
+    return pixels
 
 
 def decode_photo(data: bytes, name: str = "photo", limits: Limits | None = None) -> Photo:

@@ -138,8 +138,10 @@ def write(path: Path, data: bytes) -> None:
     Raises
     ------
     OutputError
-        The folder cannot be written or the disk is full; nothing is left behind.
+        The path names no file, its folder cannot be written or the disk is full; nothing is left behind.
     """
+    if not path.name or "\0" in str(path):
+        raise OutputError(path, f"{str(path)!r}", "the name of a file", "choose another name")
     part = path.with_name(f".matting-{secrets.token_hex(8)}.part")  # short, so that any allowed name can be written
     _unfinished.add(part)
     try:
@@ -149,7 +151,7 @@ def write(path: Path, data: bytes) -> None:
         part.replace(path)
     except OSError as error:
         raise OutputError(
-            path, problem=f"cannot be written ({error.strerror})", remedy="free space or choose another folder with -o"
+            path, problem=f"cannot be written ({error.strerror})", remedy="free space or choose another folder"
         ) from None
     finally:
         with contextlib.suppress(OSError):

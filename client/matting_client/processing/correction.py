@@ -21,7 +21,7 @@ from matting_client.processing.letterbox import Letterbox
 from matting_client.processing.refine import refine
 from matting_client.types import Alpha, Float, Mask, Picture
 
-Points = Sequence[tuple[float, float]]
+Points = Sequence[Sequence[float]]
 
 CARELESS = 0.5  # of a brush's radius: how far within and beyond its border the photo decides
 MASK_BAND = 0.01  # the same of a mask, as a share of the photo's short side

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.engine import check_batch
+from matting_client.engine import check_batch, closed
 from matting_client.repository import DEFAULT_MODEL, model_file
 from matting_client.runtime.loader import open_model
 from matting_client.runtime.precision import Precision
@@ -36,13 +36,25 @@ class LocalEngine:
         file = model_file(model, repository)
         self._loaded = open_model(file, precision=precision, threads=threads, together=together)
         self.model, self.size, self.description = model, self._loaded.size, self._loaded.description
+        self._closed = False
 
     def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8."""
+        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8.
+
+        Raises
+        ------
+        ModelError
+            The batch is none.
+        EngineError
+            It was closed.
+        """
+        if self._closed:
+            raise closed(self.model)
         return self._loaded.run(check_batch(image, self.size))
 
     def close(self) -> None:
-        """Nothing to give back; the memory goes with the object."""
+        """The end of its use; the memory goes with the object."""
+        self._closed = True
 
     def __enter__(self) -> Self:
         return self

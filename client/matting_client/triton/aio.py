@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import AsyncGenerator
 from types import ModuleType, TracebackType
 from typing import Any, Self
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
-from matting_client.engine import OUTPUT, check_batch
+from matting_client.engine import OUTPUT, check_batch, closed
 from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
 from matting_client.repository import split_model
 from matting_client.triton.protocol import (
@@ -58,6 +58,7 @@ class AsyncTritonEngine:
         self.size = 0
         self._lives: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[Any]] = WeakKeyDictionary()
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self._closed: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # event loops that have closed it
         self._regions = Regions()
         self._share = self._may_share(shared_memory)
         self._must_share = shared_memory is True
@@ -68,6 +69,8 @@ class AsyncTritonEngine:
     async def _connection(self) -> Any:
         """The tritonclient client of the running event loop: its connections belong to one loop."""
         loop = asyncio.get_running_loop()
+        if loop in self._closed and loop not in self._clients:
+            raise closed(self.url)
         if loop not in self._clients:
             self._lives[loop] = life = self._life()
             self._clients[loop] = await anext(life)
@@ -118,7 +121,7 @@ class AsyncTritonEngine:
         return self
 
     async def infer(self, image: Batch) -> Batch:
-        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8; retries and errors as of the synchronous engines."""
+        """(N, S, S, 3) uint8 RGB, N at most 8 -> (N, S, S, 1) uint8; retries and errors as of the twin in `sync`."""
         if not self.size:
             await self.connect()
         image = check_batch(image, self.size)
@@ -135,7 +138,10 @@ class AsyncTritonEngine:
             await asyncio.sleep(wait)
 
     async def _once(self, image: Batch) -> Batch:
+        loop = asyncio.get_running_loop()
         try:
+            if loop in self._closed:
+                raise closed(self.url)
             if self._share:
                 alpha = await self._shared(image)
                 if alpha is not None:
@@ -143,6 +149,8 @@ class AsyncTritonEngine:
             answer = await self._infer(image)
             return np.array(answer.as_numpy(OUTPUT))
         except Exception as error:  # as above
+            if loop in self._closed:  # by another task
+                raise closed(self.url) from None
             raise translate(error, self.url, self.model) from None
 
     async def _infer(self, image: Batch, region: Region | None = None) -> Any:
@@ -223,7 +231,14 @@ class AsyncTritonEngine:
         return bool(await client.get_system_shared_memory_status(name, as_json=True, **self._memory_options()))
 
     async def close(self) -> None:
-        """Unregister and unlink shared memory and close the connection of this event loop; harmless when repeated."""
+        """Unregister and unlink shared memory and close the connection of this event loop; harmless when repeated.
+
+        Other event loops may go on to use it.
+        """
+        self._closed.add(asyncio.get_running_loop())
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
         loop = asyncio.get_running_loop()
         if loop in self._clients:
             regions = self._regions.drain()
@@ -238,7 +253,7 @@ class AsyncTritonEngine:
         try:
             return await self.connect()
         except BaseException:
-            await self.close()
+            await self._disconnect()  # not for good: it may be tried again
             raise
 
     async def __aexit__(

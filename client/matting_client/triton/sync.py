@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from matting_client.engine import OUTPUT, check_batch
-from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
+from matting_client.engine import OUTPUT, check_batch, closed
+from matting_client.errors import ServerBusy, ServerUnavailable
 from matting_client.repository import split_model
 from matting_client.triton.protocol import (
     TRANSPORT_ERRORS,
@@ -91,7 +91,7 @@ class SyncTritonEngine:
         return "shared memory" if self._share else type(self).__name__.removesuffix("Engine").lower()
 
     def infer(self, image: Batch) -> Batch:
-        """(N, S, S, 3) uint8 RGB -> (N, S, S, 1) uint8; retries while the server is busy or comes back.
+        """(N, S, S, 3) uint8 RGB, N at most 8 -> (N, S, S, 1) uint8; retries while the server is busy or comes back.
 
         Raises
         ------
@@ -103,8 +103,6 @@ class SyncTritonEngine:
             It was closed.
         """
         image = check_batch(image, self.size)
-        if self._closed:
-            raise EngineError(self.url, "a client that was closed", "an open one", "make another")
         attempts = Attempts(self.retry)
         while True:
             try:
@@ -119,14 +117,24 @@ class SyncTritonEngine:
 
     def _once(self, image: Batch) -> Batch:
         try:
+            if self._closed:
+                raise closed(self.url)
             if self._share:
                 alpha = self._shared(image)
                 if alpha is not None:
                     return alpha
             answer = self._infer(image)
             return np.array(answer.as_numpy(OUTPUT))
-        except TRANSPORT_ERRORS as error:
-            raise translate(error, self.url, self.model) from None
+        except Exception as error:
+            if self._closed:  # by another thread; the transports have no error of their own for it
+                raise closed(self.url) from None
+            if isinstance(error, TRANSPORT_ERRORS):
+                raise translate(error, self.url, self.model) from None
+            raise
+        finally:
+            if self._closed:  # what `close` could not give back, as it was in use
+                for region in self._regions.drain():
+                    region.close()
 
     def _infer(self, image: Batch, region: Region | None = None) -> Any:
         given, wanted = tensors(self.module, image, region)
@@ -213,12 +221,12 @@ class SyncTritonEngine:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""
         if self._closed:
             return
+        self._closed = True
         regions = self._regions.drain()
         if self._share:
             self._unregister(regions)
         for region in regions:  # also of servers that do not share memory: no certain one could be asked
             region.close()
-        self._closed = True
         self._disconnect()
 
     def __enter__(self) -> Self:

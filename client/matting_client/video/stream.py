@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 from matting_client import processing
 from matting_client.cutout import Cutout
 from matting_client.engine import AsyncEngine, Engine
-from matting_client.errors import InputError
+from matting_client.errors import InputError, OptionError
+from matting_client.imaging.decode import Limits, check_pixels
 from matting_client.options import Options
 from matting_client.processing.letterbox import inner
+from matting_client.settled import settled
 from matting_client.system import usable_cores
 from matting_client.types import Image
 from matting_client.video.still import Still
@@ -60,10 +63,28 @@ def pixel_workers(in_flight: int) -> int:
     return min(in_flight, usable_cores())
 
 
-class Frames:
-    """Checks the frames of one clip: (H, W, 3) uint8 RGB, all of one size."""
+def check_clip(frames: object, in_flight: object) -> None:
+    """Refuse what is no clip, before anything is done.
 
-    def __init__(self) -> None:
+    Raises
+    ------
+    InputError
+        `frames` are a file, or nothing that gives one after the other.
+    OptionError
+        `in_flight` is no number of frames.
+    """
+    if isinstance(frames, str | bytes | bytearray) or not isinstance(frames, Iterable | AsyncIterable):
+        expected, remedy = "frames, uint8 (H, W, 3) RGB, one after the other", "decode the clip, or use `matting video`"
+        raise InputError("frames", f"a {type(frames).__name__}", expected, remedy)
+    if not isinstance(in_flight, int) or isinstance(in_flight, bool) or in_flight < 1:
+        raise OptionError("in_flight", f"{in_flight!r:.70}", "a whole number from 1 on")
+
+
+class Frames:
+    """Checks the frames of one clip: (H, W, 3) uint8 RGB, all of one size, within the limits if there are any."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits
         self._shape: tuple[int, ...] | None = None
         self._count = 0
 
@@ -73,16 +94,19 @@ class Frames:
         Raises
         ------
         InputError
-            It is no picture, or has another size than the first.
+            It is no picture, too large, or has another size than the first.
         """
         self._count += 1
-        if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
-            raise InputError(f"frame {self._count}", f"{rgb.dtype} {rgb.shape}", "uint8 (H, W, 3) RGB")
+        check_pixels(rgb, f"frame {self._count}", self._limits)
         self._shape = self._shape or rgb.shape
         if rgb.shape != self._shape:
             got, expected = (f"{shape[1]}x{shape[0]}" for shape in (rgb.shape, self._shape))
             raise InputError(f"frame {self._count}", f"{got} pixels", f"{expected} as the first", "scale it first")
         return rgb
+
+    def copied(self, rgb: Image) -> Image:
+        """A copy of somebody's frame, whose array may bring the next one, too; errors as of `check`."""
+        return self.check(rgb).copy()
 
 
 def in_order(
@@ -151,8 +175,8 @@ class Steady:
         """The next frame's, from its alpha (H, W)."""
         if self._smooth:
             self.state = self.state.after(inner(frame.square, frame.box), pha)
-            pha = self.state.shown if self.state.shown is not None else pha
-        return Cutout(frame.rgb, pha, self._options)
+            pha = settled(self.state.shown) if self.state.shown is not None else pha
+        return Cutout(settled(frame.rgb), pha, self._options)
 
 
 def cutouts(
@@ -170,7 +194,7 @@ def cutouts(
     Parameters
     ----------
     engine : the model.
-    frames : (H, W, 3) uint8 RGB, all of one size; drawn as they are needed.
+    frames : (H, W, 3) uint8 RGB, all of one size; drawn as they are needed, and nobody else's from then on.
     options : as of a photo.
     smooth : let neighbouring frames agree; else each is a photo of its own.
     still : the state behind the frame before, to go on from.
@@ -208,14 +232,17 @@ async def cutouts_async(
     engine: AsyncEngine,
     frames: Iterable[Image] | AsyncIterable[Image],
     options: Options,
+    checked: Frames,
     *,
     smooth: bool = True,
     in_flight: int = IN_FLIGHT,
 ) -> AsyncIterator[Cutout]:
-    """`cutouts` for asyncio: pixels are worked on in threads. Parameters and errors as there."""
+    """`cutouts` for asyncio: pixels are worked on in threads, as is drawing from what is no `AsyncIterable`.
+
+    The frames may be somebody's: they are copied. Other parameters and errors as of `cutouts`.
+    """
     if not engine.size:
         await engine.connect()
-    checked = Frames()
     smoother = Smoother()
     steady = Steady(options, Still(), smooth=smooth)
 
@@ -230,7 +257,7 @@ async def cutouts_async(
 
     async def answered() -> AsyncIterator[Frame]:
         async for rgb in _each(frames):
-            waiting.append(asyncio.ensure_future(ask(checked.check(rgb))))
+            waiting.append(asyncio.ensure_future(ask(await asyncio.to_thread(checked.copied, rgb))))
             if len(waiting) >= in_flight:
                 yield await waiting.popleft()
         while waiting:
@@ -241,7 +268,7 @@ async def cutouts_async(
             ready = await asyncio.to_thread(list, smoother.add(frame)) if smooth else [frame]
             for each in ready:
                 yield await asyncio.to_thread(finish, each)
-        for each in smoother.rest():
+        async for each in _drawn(smoother.rest()):
             yield await asyncio.to_thread(finish, each)
     finally:
         for task in waiting:
@@ -253,5 +280,12 @@ async def _each(frames: Iterable[Image] | AsyncIterable[Image]) -> AsyncIterator
         async for frame in frames:
             yield frame
     else:
-        for frame in frames:
+        async for frame in _drawn(frames):
             yield frame
+
+
+async def _drawn(items: Iterable[Given]) -> AsyncIterator[Given]:
+    """Each item, drawn in a thread: it may be long in coming, as from a file or a camera."""
+    drawn = iter(items)
+    while taken := await asyncio.to_thread(lambda: list(islice(drawn, 1))):  # no StopIteration passes through a future
+        yield taken.pop()

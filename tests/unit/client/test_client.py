@@ -7,11 +7,22 @@ import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytest
-from matting_client import AsyncMattingClient, Cutout, InputError, Limits, MattingClient, Options, connect
+from matting_client import (
+    AsyncMattingClient,
+    Cutout,
+    EngineError,
+    InputError,
+    Limits,
+    MattingClient,
+    OptionError,
+    Options,
+    TooLarge,
+    connect,
+)
 from matting_client.engines import AsyncEngine, LocalEngine
 from PIL import Image
 
@@ -120,6 +131,39 @@ def test_pixels_that_are_no_photo(client: MattingClient, pixels: U8) -> None:
 def test_limits(local: Path, photo: U8) -> None:
     with connect("local", limits=Limits(max_pixels=1000)) as client, pytest.raises(InputError, match="400x300 pixels"):
         client.cutout(file_of(photo, "PNG"))
+
+
+def test_limits_of_pixels(local: Path, photo: U8) -> None:
+    with connect("local", limits=Limits(max_pixels=1000)) as client, pytest.raises(TooLarge, match="400x300 pixels"):
+        client.cutout(photo)
+    with connect("local") as client, pytest.raises(TooLarge, match="no side above 32768"):
+        client.cutout(np.zeros((1, 40_000, 3), np.uint8))
+
+
+def test_a_closed_client_is_closed(local: Path, photo: U8) -> None:
+    with connect("local") as client:
+        pass
+    with pytest.raises(EngineError, match="a client that was closed"):
+        client.cutout(photo)
+
+
+@pytest.mark.parametrize("options", [{}, 0, False, "portrait"])
+def test_what_is_no_options(client: MattingClient, photo: U8, options: Any) -> None:
+    with pytest.raises(OptionError, match=r"^options: got .* expected Options"):
+        client.cutout(photo, options)
+    for wrong in (options, None):
+        with pytest.raises(OptionError, match=r"^options: got "):
+            client.cutout(photo).with_options(wrong)
+
+
+@pytest.mark.parametrize(
+    "background",
+    [np.ones((4, 4, 3)), np.ones((4, 4), np.uint8), np.ones((4, 4, 4), np.uint8), np.ones((0, 4, 3), np.uint8), "red"],
+    ids=str,
+)
+def test_what_is_no_background(client: MattingClient, photo: U8, background: Any) -> None:
+    with pytest.raises(InputError, match=r"^background: got .* expected uint8 \(H, W, 3\) RGB"):
+        client.cutout(photo).render(background)
 
 
 def test_a_missing_background_is_named(client: MattingClient, photo: U8, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from matting_client import InputError, OptionError, Options, Pick, Stroke
-from matting_client.correction import MOST_MARKS, MOST_POINTS, paint
+from matting_client.correction import MOST_MARKS, MOST_POINTS, Correction, paint
 from matting_client.cutout import Cutout
 from matting_client.processing import Box, paint_stroke
 from skimage import data
@@ -128,6 +128,12 @@ def test_strokes_of_every_kind(holed: Cutout, stroke: Stroke) -> None:
         lambda: Stroke(True, ((1, 1),), float("inf")),
         lambda: Stroke(True, ((1, 1),), True),
         lambda: Pick(True, float("inf"), 1),
+        lambda: Pick("no", 5, 5),  # type: ignore[arg-type]
+        lambda: Stroke("no", ((1, 1),), 5),  # type: ignore[arg-type]
+        lambda: Stroke(True, (5, 5), 3),  # type: ignore[arg-type]
+        lambda: Correction([[255]]),  # type: ignore[arg-type]
+        lambda: Correction(picks=[(True, 5, 5)]),  # type: ignore[arg-type]
+        lambda: Correction(strokes=7),  # type: ignore[arg-type]
     ],
 )
 def test_bad_marks(make: Any) -> None:

@@ -154,6 +154,12 @@ def test_places_that_cannot_be_written(tmp_path: Path, kind: str) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["", ".", "a\0.png"])
+def test_paths_that_name_no_file(name: str) -> None:
+    with pytest.raises(OutputError, match="expected the name of a file"):
+        write(Path(name), b"data")
+
+
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     """The kernel stops the write in the middle: by a limit on the size of files, as a full disk does."""
     target = tmp_path / "out.png"
@@ -168,7 +174,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, str(target)], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == [
-        f"{target}: cannot be written (File too large); free space or choose another folder with -o"
+        f"{target}: cannot be written (File too large); free space or choose another folder"
     ]
     assert done.stderr == ""
     assert target.read_bytes() == b"old"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 
+import numpy as np
 import pytest
 from matting_client import connect, connect_async
 from matting_client.connection import split_url
@@ -170,3 +172,31 @@ def test_a_region_in_use_is_told_from_one_that_is_gone() -> None:
     assert is_in_use(answer(held, "StatusCode.INTERNAL")) and is_in_use(answer(held, "400"))
     assert not is_in_use(answer("Unable to find system shared memory region: 'r'", "StatusCode.NOT_FOUND"))
     assert not is_in_use(ConnectionRefusedError(111, "Connection refused"))
+
+
+def test_a_client_closed_in_the_middle_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = {"inputs": [{"name": "image", "shape": [-1, 8, 8, 3]}]}
+    monkeypatch.setattr(GrpcEngine, "_metadata", lambda engine: metadata)
+    engine = GrpcEngine("127.0.0.1:1", shared_memory=False)
+
+    def closed_by_another(*_: object) -> None:
+        engine.close()
+        raise ValueError("Cannot invoke RPC on closed channel!")
+
+    monkeypatch.setattr(engine, "_infer", closed_by_another)
+    for _ in range(2):
+        with pytest.raises(EngineError, match="a client that was closed"):
+            engine.infer(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_an_asynchronous_client_is_closed_in_its_event_loop() -> None:
+    async def run() -> None:
+        client = connect_async("127.0.0.1:1")
+        await client.close()
+        with pytest.raises(EngineError, match="a client that was closed"):
+            await client.engine.connect()
+        client.engine.size = 8
+        with pytest.raises(EngineError, match="a client that was closed"):
+            await client.engine.infer(np.zeros((1, 8, 8, 3), np.uint8))
+
+    asyncio.run(run())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import doctest
 import importlib
 import io
 import os
+import pickle
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 import matting_client
 import numpy as np
 import pytest
-from matting_client import InputError, MattingClient, OptionError, Options, connect, timing
+from matting_client import Cutout, InputError, MattingClient, OptionError, Options, connect, timing
 from matting_client.client import prepare
 from matting_client.idphoto import IdPhoto
 from matting_client.idsizes import sizes
@@ -238,3 +240,33 @@ def test_numbers_of_other_kinds_become_pythons_own() -> None:
     options = Options(quality=np.int64(80), alpha_threshold=3.0, erode=np.float32(1.5))  # type: ignore[arg-type]
     assert options == Options(quality=80, alpha_threshold=3, erode=1.5)
     assert [type(each) for each in (options.quality, options.alpha_threshold, options.erode)] == [int, int, float]
+
+
+def test_a_cutout_keeps_a_copy() -> None:
+    rgb, alpha = astronaut(60, 80), np.full((60, 80), 200, np.uint8)
+    shown = rgb.view()
+    shown.flags.writeable = False  # which `rgb` still is
+    made = Cutout(shown, alpha)
+    before = made.render()
+    rgb[:], alpha[:] = 0, 0
+    assert np.array_equal(made.render(), before)
+    assert made.with_options(Options(erode=1)).rgb.base is made.rgb.base  # copied once
+    for again in (made, pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
+        assert np.array_equal(again.render(), before)
+        for array in (again.rgb, again.raw):
+            assert not array.flags.writeable
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                array.flags.writeable = True
+
+
+def test_a_pipe_that_gives_little_at_a_time(client: MattingClient) -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 1000))
+
+    photo = astronaut(60, 80)
+    assert np.array_equal(client.alpha(Slow(file_of(photo, "PNG"))), client.alpha(photo))
+
+
+def test_the_package_shows_its_names() -> None:
+    assert {*matting_client.__all__} <= {*dir(matting_client)}

@@ -48,7 +48,22 @@ def test_urls(url: str, expected: tuple[str, str]) -> None:
     assert split_url(url) == expected
 
 
-@pytest.mark.parametrize("url", ["", "a", "ftp://a:1", "https://a:1", "grpc://a", "a:b", "http://a:1/v2"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "a",
+        "ftp://a:1",
+        "https://a:1",
+        "grpc://a",
+        "a:b",
+        "http://a:1/v2",
+        "a:0",
+        "a:88537",
+        "http://a:99999",
+        "a:²",
+    ],
+)
 def test_no_urls(url: str) -> None:
     with pytest.raises(OptionError, match=r"^url: got '.*', expected "):
         split_url(url)
