@@ -44,9 +44,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp
 WORKDIR /app
 EXPOSE 7860
-# /readyz asks the model, too.
+# /readyz asks the model, too. $http_proxy is for other machines.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/readyz', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:7860/readyz', timeout=4)"]
 ENTRYPOINT ["entrypoint"]
 # Triton stays on loopback within the container.
 CMD ["matting", "serve", "--page", "--page-host", "0.0.0.0"]

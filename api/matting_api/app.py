@@ -38,6 +38,7 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
     """The API without the outer guard; see `create_app`."""
     used = service or Service(settings)
     turns = Turns(settings.workers, settings.waiting)
+    used.queues.append(turns)
     used.metrics.watch_turns(turns)
 
     @asynccontextmanager
@@ -120,6 +121,7 @@ def guard(app: ASGIApp, settings: Settings, service: Service) -> ASGIApp:
         hosts=hosts,
         proxies=Proxies(settings.trusted_proxies),
         incoming=incoming,
+        end_waiting=service.end_waiting,
     )
     if service.tracing is not None:
         guarded = service.tracing.around(guarded)

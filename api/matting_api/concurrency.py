@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from matting_api.errors import ApiError
+from matting_api.errors import ApiError, ending
 
 MOST_FLOWS = 10_000  # callers that are remembered; beyond, those served longest ago are forgotten
 LONGEST_WAIT = 120  # seconds for Retry-After
@@ -106,6 +106,7 @@ class Turns:
         self._timed = 0
         self._count = 0
         self._away: dict[str, float] = {}  # callers that were refused, and when they are to come again
+        self._is_closed = False
         self.working, self.waiting = 0, 0
 
     def expected_wait(self) -> int:
@@ -120,7 +121,8 @@ class Turns:
         Raises
         ------
         ApiError
-            503: all places are taken, by callers who had no more turns than this one.
+            503: all places are taken, by callers who had no more turns than this one; or the service ends, and it would
+            have to wait.
         """
         await self._wait(caller)
         start = self._clock()
@@ -129,6 +131,14 @@ class Turns:
         finally:
             self._note(self._clock() - start)
             self._pass_on()
+
+    def close(self) -> None:
+        """Refuse those who wait, and from now on whoever would have to: the service ends before their turn comes."""
+        self._is_closed = True
+        for request in [each for queue in self._queues.values() for each in queue.requests]:
+            self._remove(request)
+            if not request.turn.done():
+                request.turn.set_exception(ending())
 
     def _note(self, seconds: float) -> None:
         self._timed = min(self._timed + 1, RECENT)
@@ -139,6 +149,8 @@ class Turns:
             self._callers.begin(self._callers.take(caller.name))
             self.working += 1
             return
+        if self._is_closed:
+            raise ending()
         if self.waiting >= self._places:
             self._make_room(caller)
         request = self._add(caller)

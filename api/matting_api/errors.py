@@ -80,6 +80,12 @@ def storage_error(kind: type[Kind], error: OSError, place: str) -> Kind:
     return kind(told.status, told.code, told.title, told.detail, told.headers)
 
 
+def ending() -> ApiError:
+    """503: the service was told to end before it was this request's turn; another server, or the next one, answers."""
+    text = "The server is ending; send the request again"
+    return ApiError(503, "server_unavailable", "Server unavailable", text, _LATER)
+
+
 def translate(error: MattingError, busy_seconds: int) -> ApiError:
     """The client's error as an answer; `busy_seconds` after which it is worth to ask a busy model again."""
     detail = str(error)

@@ -88,11 +88,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve until a signal asks for the end."""
-    import uvicorn  # with the page below, the slow part of starting
-
-    from matting_api.app import create_app
+    from matting_api.app import create_app  # with the page below, the slow part of starting
     from matting_api.middleware.access_log import AccessLog
-    from matting_api.middleware.connections import server_config
+    from matting_api.middleware.connections import Server, server_config
     from matting_api.tempdir import private_folder
 
     tune_for_many_photos()
@@ -102,7 +100,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         app = _site(settings, folder) if settings.page else create_app(settings)
         app = AccessLog(app, every_request=settings.access_log)
         config = server_config(app, Proxies(settings.trusted_proxies))
-        server = uvicorn.Server(config)
+        server = Server(config)
         # From here on a signal is noted, as uvicorn itself does when it runs: raised then, it could cut its start.
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))

@@ -12,6 +12,7 @@ from matting_api.concurrency import Turns
 from matting_api.middleware.incoming import Incoming
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
+STORAGE_FULL = "insufficient_storage"  # the code that `MattingStorageFull` of deploy/prometheus/rules.yml looks for
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 
@@ -43,6 +44,13 @@ class Metrics:
         self._queue = Gauge(
             "matting_queue", "API requests in the house, by what they do.", ["state"], registry=registry
         )
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Show what alerts look for before it happens: what begins with its first event does not increase there."""
+        self._failures.labels(STORAGE_FULL)
+        for was_kept in ("true", "false"):
+            self._outputs.labels(was_kept)
 
     def watch_incoming(self, incoming: Incoming) -> None:
         """Show the bodies on their way."""

@@ -27,6 +27,7 @@ from matting_client.triton.retry import Retry
 from matting_client.video.job import make_container
 from matting_client.video.pipeline import Plan
 
+from matting_api.concurrency import Turns
 from matting_api.metrics import Metrics
 from matting_api.outputs import Outputs
 from matting_api.settings import Settings
@@ -53,6 +54,7 @@ class Service:
     Attributes
     ----------
     outputs : keeps results, where the settings say so.
+    queues : in which requests wait, for `end_waiting`.
     tracing : tells a collector, where the settings name one.
 
     Raises
@@ -68,9 +70,15 @@ class Service:
             limits = settings.outputs_mb * 2**20, settings.outputs_days * DAY
             self.outputs = Outputs(settings.outputs, *limits, self.metrics.kept_output)
         self.tracing = Tracing(settings.trace) if settings.trace else None
+        self.queues: list[Turns] = []
         self._closers: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._current: dict[str, _Connection] = {}  # by model
+
+    def end_waiting(self) -> None:
+        """Refuse the requests that wait, since the service was told to end; those at work are finished."""
+        for queue in self.queues:
+            queue.close()
 
     def cutout(
         self, photo: bytes, options: Options | None = None, name: str = "photo", model: str | None = None

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from matting_client.errors import OptionError
-from matting_client.serving import LOG_FORMATS, configure_log, trace_endpoint
+from matting_client.serving import LOG_FORMATS, LOG_VARIABLE, configure_log, trace_endpoint
 from matting_client.system import is_loopback
 
 from matting_server.errors import ServeError
@@ -99,7 +99,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         help="send OpenTelemetry traces to this OTLP receiver, such as http://127.0.0.1:4318 (default: none)",
     )
     add("--log-verbose", type=_count, default=0, metavar="N", help="show Triton's own log, at this level")
-    add("--log-format", choices=LOG_FORMATS, default="text", help="one line an event (default: %(default)s)")
+    add("--log-format", choices=LOG_FORMATS, help=f"one line an event (default: ${LOG_VARIABLE}, else text)")
     add("--ready-file", type=Path, metavar="FILE", help="written when all is ready, removed at the end")
 
 

@@ -13,7 +13,7 @@ from matting_client.serving import LOG_VARIABLE
 
 from matting_server.managed_process import Program
 from matting_server.orphans import OWNER_VARIABLE
-from matting_server.settings import Settings
+from matting_server.settings import Settings, in_url
 from matting_server.workspace import Workspace
 
 GATEWAY, PAGE = "the HTTP gateway", "the page"
@@ -38,8 +38,9 @@ def gateway_program(settings: Settings, workspace: Workspace, sockets: Sockets) 
 
 def gateway_addresses(settings: Settings) -> str:
     """Where the gateway is reached."""
-    http = [f"KServe http://{settings.host}:{settings.http_port}"] if settings.triton_http else []
-    metrics = [f"metrics http://{settings.host}:{settings.metrics_port}/metrics"] if settings.triton_metrics else []
+    host = in_url(settings.host)
+    http = [f"KServe http://{host}:{settings.http_port}"] if settings.triton_http else []
+    metrics = [f"metrics http://{host}:{settings.metrics_port}/metrics"] if settings.triton_metrics else []
     return ", ".join(http + metrics)
 
 

@@ -33,7 +33,7 @@ class Settings:
     trace: str = ""  # URL of an OTLP receiver that is told of requests; none is told
     log_verbose: int = 0  # Triton's own verbosity; above 0 its whole log is shown
     ready_file: Path | None = None  # written when all is ready, removed at the end
-    log_format: LogFormat = "text"
+    log_format: LogFormat | None = None  # None: $MATTING_LOG_FORMAT, else text
     page: bool = False  # also run the web page and the REST API
     page_host: str = LOOPBACK
     page_port: int = 7860
@@ -81,6 +81,10 @@ class Settings:
         return wanted
 
 
-def _as_url(host: str) -> str:
-    host = LOOPBACK if host in _ANY_ADDRESS else host
+def in_url(host: str) -> str:
+    """An address as it stands before a port: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
+
+
+def _as_url(host: str) -> str:
+    return in_url(LOOPBACK if host in _ANY_ADDRESS else host)

@@ -19,7 +19,8 @@ from matting_server.orphans import sweep
 from matting_server.ports import check_ports, listen
 from matting_server.process import adopt_orphans
 from matting_server.programs import GATEWAY, Sockets, gateway_addresses, gateway_program, page_program
-from matting_server.settings import Settings
+from matting_server.ready_file import check_ready_file, remove_stale
+from matting_server.settings import Settings, in_url
 from matting_server.signals import StopSignals
 from matting_server.triton_control import Control
 from matting_server.workspace import Workspace, create_workspace, fill_backends, fill_models
@@ -151,11 +152,11 @@ class Supervisor:
     def _announce(self, service: Service) -> None:
         settings = self._settings
         if service is self._triton:
-            where = f"gRPC {settings.host}:{settings.grpc_port} ({', '.join(self._models)})"
+            where = f"gRPC {in_url(settings.host)}:{settings.grpc_port} ({', '.join(self._models)})"
         elif service.program.name == GATEWAY:
             where = gateway_addresses(settings)
         else:
-            where = f"http://{settings.page_host}:{settings.page_port}"
+            where = f"http://{in_url(settings.page_host)}:{settings.page_port}"
         again = "again " if service.starts > 1 else ""
         log.info("%s ready %safter %.1f s: %s", service.program.name, again, service.age, where)
 
@@ -175,6 +176,8 @@ def serve(settings: Settings) -> None:
     ServeError
         When something is missing, or a service does not become ready.
     """
+    if settings.ready_file is not None:
+        check_ready_file(settings.ready_file)
     adopt_orphans()
     with StopSignals() as signals, contextlib.ExitStack() as opened:
         for folder in sweep():  # first of all: what is swept may still hold our ports
@@ -185,6 +188,8 @@ def serve(settings: Settings) -> None:
             for option, (host, port) in settings.ports.items()
             if option != "--grpc-port"  # which Triton opens itself
         }
+        if settings.ready_file is not None:
+            remove_stale(settings.ready_file)  # not before the ports are ours: a server that has them wrote it
         runtime = tritonserver.find_runtime()
         workspace = create_workspace()
         try:

@@ -16,6 +16,7 @@ from matting_client.imaging.encode import write
 from matting_api.errors import ApiError, storage_error
 
 FREE_BYTES = 2 * 2**30  # of the disk, that jobs leave to others
+FREE_SHARE = 10  # of a small disk they leave one part in so many: a tmpfs of 2 GiB never has 2 GiB free
 log = logging.getLogger("jobs")
 
 
@@ -49,11 +50,11 @@ def check_space(folder: Path, needed: int = 0) -> None:
     Raises
     ------
     StorageFailed
-        Less than `FREE_BYTES` would be left to others.
+        Less than `FREE_BYTES`, or the `FREE_SHARE` of a small disk, would be left to others.
     """
     with told():
-        free = shutil.disk_usage(folder).free
-    if free - needed < FREE_BYTES:
+        usage = shutil.disk_usage(folder)
+    if usage.free - needed < min(FREE_BYTES, usage.total // FREE_SHARE):
         raise _answer(OSError(errno.ENOSPC, ""))
 
 

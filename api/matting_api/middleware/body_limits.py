@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_api import errors
 from matting_api.errors import ApiError
+from matting_api.middleware.cookies import with_same_site
 from matting_api.middleware.hosts import Hosts
 from matting_api.middleware.incoming import Incoming, Kind, kind_of
 from matting_api.middleware.proxies import Proxies
@@ -31,9 +32,8 @@ SLOWEST = 4096  # bytes a second; one that is slower over all of its time (beyon
 # After a refusal what still comes is dropped, or the answer would be lost: for so long, and not beyond such a silence.
 DRAIN_SECONDS, DRAIN_SILENCE_SECONDS = 5.0, 0.5
 LENGTH_DIGITS = 20  # of any size in bytes
+END_WAITING = "end_waiting"  # in the state of the application's life, which uvicorn keeps
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
-_SAME_SITE = re.compile(r";\s*samesite=(lax|strict)", re.IGNORECASE)
-_ANY_SITE = re.compile(r";\s*samesite=[^;]*", re.IGNORECASE)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -175,6 +175,7 @@ class Guard:
     hosts : refuses what other websites send.
     proxies : tells who a caller is.
     incoming : bounds all bodies together.
+    end_waiting : refuses requests that wait; the server calls it when it is told to end (`connections.Server`).
     """
 
     def __init__(
@@ -186,7 +187,9 @@ class Guard:
         hosts: Hosts,
         proxies: Proxies,
         incoming: Incoming,
+        end_waiting: Callable[[], None],
     ) -> None:
+        self._end_waiting = end_waiting
         self._app, self._limit, self._answered = app, limit, answered
         self._hosts, self._proxies, self._incoming = hosts, proxies, incoming
 
@@ -197,6 +200,7 @@ class Guard:
         elif scope["type"] == "http":
             await self._pass_on(scope, receive, send)
         else:
+            scope.setdefault("state", {})[END_WAITING] = self._end_waiting
             await self._app(scope, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -216,6 +220,9 @@ class Guard:
             await self._app(scope, body, answer)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError:  # the server's end, which this request was too slow for
+            body.done = True  # there is no time to drop what still comes
+            body.refuse(errors.ending())
         except Exception as error:
             if body.refused is None:
                 body.refuse(_unexpected(path, error))
@@ -269,7 +276,7 @@ class _Answer:
             headers["X-Request-Id"] = self._request_id
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
-            message["headers"] = [_with_same_site(*each) for each in message["headers"]]
+            message["headers"] = [with_same_site(*each) for each in message["headers"]]
         await self._send(message)
 
     async def refuse(self) -> None:
@@ -288,11 +295,3 @@ class _Answer:
 def _is_crash(message: Message) -> bool:
     is_start = message["type"] == "http.response.start" and message["status"] == 500
     return is_start and Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain")
-
-
-def _with_same_site(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """A header, in which a cookie is kept from requests that other websites send; Gradio would let them have it."""
-    cookie = value.decode("latin-1")
-    if name.lower() != b"set-cookie" or _SAME_SITE.search(cookie):
-        return name, value
-    return name, f"{_ANY_SITE.sub('', cookie)}; SameSite=Lax".encode("latin-1")

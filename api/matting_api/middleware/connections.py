@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from typing import Any
 
 import h11
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from matting_api import errors
+from matting_api.middleware.body_limits import END_WAITING
 from matting_api.middleware.proxies import Proxies, household
 
 GRACE_SECONDS = 5  # for requests still running when the server is asked to end
@@ -50,6 +52,16 @@ def server_config(app: ASGIApp, proxies: Proxies) -> uvicorn.Config:
         ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which lets requests go at once whose turn would not come before its end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, after those requests were refused: what is at work has `GRACE_SECONDS`."""
+        if end_waiting := self.lifespan.state.get(END_WAITING):
+            end_waiting()
+        await super().shutdown(sockets)
 
 
 class BoundedProtocol(H11Protocol):

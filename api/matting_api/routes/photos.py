@@ -45,6 +45,7 @@ def router(
     with_keys : tell in the API's description that a key is needed; `Gate` checks it.
     """
     fetches = Turns(MOST_FETCHES, service.settings.waiting)
+    service.queues.append(fetches)
     serve = _Serving(service, turns, fetcher, body_limit, fetches, CapacityLimiter(service.settings.workers))
     needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
     routes = APIRouter(default_response_class=Response, dependencies=needs)

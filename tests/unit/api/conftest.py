@@ -15,9 +15,8 @@ import httpx
 import numpy as np
 import onnx
 import pytest
-import uvicorn
 from matting_api.app import create_app
-from matting_api.middleware.connections import server_config
+from matting_api.middleware.connections import Server, server_config
 from matting_api.middleware.proxies import Proxies
 from matting_api.request.fetch import Fetcher
 from matting_api.settings import Settings
@@ -52,7 +51,7 @@ def write_model(repository: Path, version: int = 1, *, inverted: bool = False) -
 @contextmanager
 def running(settings: Settings, fetcher: Fetcher | None = None) -> Iterator[httpx.Client]:
     """The API of these settings, served by the real server on a free port."""
-    server = uvicorn.Server(server_config(create_app(settings, fetcher), Proxies(settings.trusted_proxies)))
+    server = Server(server_config(create_app(settings, fetcher), Proxies(settings.trusted_proxies)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -15,7 +15,7 @@ from matting_bench.server_process import free_ports
 from matting_ui import ids
 
 from tests.support.programs import caddy, example, nginx
-from tests.unit.api.conftest import pixels
+from tests.unit.api.conftest import error, pixels
 from tests.unit.api.test_main import START_SECONDS, process
 
 NAME = "photos.example.com"
@@ -90,6 +90,14 @@ def test_below_a_path_over_tls(client: httpx.Client, portrait: bytes) -> None:
     call = f"/matting/gradio_api/call/{ids.API_PRESET}"
     begun = client.post(call, json={"data": ["product"]}).raise_for_status().json()
     assert "event: complete" in client.get(f"{call}/{begun['event_id']}").text  # events, one by one
+
+
+def test_a_zip_of_photos_may_be_larger_than_a_photo(client: httpx.Client) -> None:
+    """The proxy lets it through to the API, which then says what is wrong with it."""
+    body, headers = bytes(140 * 2**20), {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = client.post("/matting/v1/jobs", content=body, headers=headers)
+    assert (answer.status_code, error(answer)["code"]) == (400, "invalid_form")
+    assert client.post("/matting/v1/cutout", content=body, headers=headers).status_code == 413
 
 
 def test_plain_http_is_sent_to_tls(client: httpx.Client) -> None:

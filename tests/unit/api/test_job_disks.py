@@ -154,7 +154,21 @@ def test_a_temporary_folder_that_cannot_be_used(
 
 def set_free(patch: pytest.MonkeyPatch, beyond: Callable[[], int]) -> None:
     """Let the disk have so many bytes beyond those that are left to others."""
-    patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 * 2**30 + beyond()))
+    patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=2**40, free=2 * 2**30 + beyond()))
+
+
+@pytest.mark.parametrize(
+    ("total", "kept"),
+    [(2 * 2**30, 2 * 2**30 // 10), (20 * 2**30, 2 * 2**30), (2**40, 2 * 2**30)],  # a tmpfs of 2 GiB, disks
+)
+def test_a_small_disk_may_be_used_but_for_a_tenth(
+    total: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=total, free=kept + 100))
+    disk.check_space(tmp_path, 100)
+    with pytest.raises(ApiError) as refused:
+        disk.check_space(tmp_path, 101)
+    assert refused.value.code == "insufficient_storage"
 
 
 def test_photos_are_not_cut_out_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import base64
 import hmac
 import io
 import json
+import shutil
 import threading
 import time
 import zipfile
@@ -13,12 +14,13 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from matting_api.jobs import disk, store
+from matting_api.jobs import store
 from matting_api.jobs.job import NOTE
 from matting_api.jobs.store import Cancelled, Job, JobStore
 from matting_api.jobs.webhooks import load_secret
@@ -271,7 +273,7 @@ def test_a_job_that_ends_the_server_again_and_again_is_given_up(tmp_path: Path) 
 
 
 def test_a_disk_that_is_nearly_full(serve: Serve, disc: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "FREE_BYTES", 2**60)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=2**40, free=2**31 - 1))
     answer = send(serve(), {"a.png": disc})
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (507, "insufficient_storage")
 

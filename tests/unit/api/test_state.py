@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import httpx
+from matting_api.metrics import Metrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.image import ROOT
 from tests.unit.api.conftest import Serve, wait_until
 from tests.unit.api.test_limits import connection
 from tests.unit.api.test_removebg import PATH, post
@@ -46,6 +48,13 @@ def test_metrics_count(serve: Serve, portrait: bytes) -> None:
         assert found["matting_step_seconds_sum", step] >= 0
     assert found["matting_queue", "waiting"] == found["matting_queue", "working"] == 0
     assert found["process_resident_memory_bytes",] > 1e6
+
+
+def test_what_alerts_look_for_is_there_before_it_happens() -> None:
+    text = Metrics().text().decode()
+    for born in ('matting_failures_total{code="insufficient_storage"}', 'matting_outputs_total{kept="false"}'):
+        assert f"{born} 0.0" in text
+        assert born.replace("}", "}[10m]") in (ROOT / "deploy/prometheus/rules.yml").read_text()
 
 
 def test_refusals_of_the_guard_are_counted(serve: Serve) -> None:

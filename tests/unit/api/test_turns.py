@@ -187,6 +187,22 @@ class Skipping(selectors.DefaultSelector):
         return found
 
 
+def test_the_end_refuses_those_who_wait_and_whoever_would_have_to() -> None:
+    async def test() -> None:
+        house = House(1, 5)
+        for name in ("a", "b", "b"):
+            await house.come(name)
+        house.turns.close()
+        await house.come("c")
+        assert (house.turns.waiting, house.turns.working, sorted(house.refused)) == (0, 1, ["b", "b", "c"])
+        await house.finish()
+        await house.come("d")  # there is a place at work
+        assert house.served == ["a", "d"]
+        await house.finish()
+
+    run(test)
+
+
 def turns_of(callers: int, places: int, seconds: float) -> list[int]:
     """Let many callers ask again and again, and wait as long as they are told to; returns how often each was served."""
     time = Skipping()

@@ -15,7 +15,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from matting_api.arguments import parser
+from matting_api.arguments import EXAMPLES, parser
+from matting_client.serving import LOG_VARIABLE
 
 from tests.support import image
 
@@ -104,6 +105,14 @@ def test_temporary_folders_have_a_size_and_run_programs(services: dict[str, Any]
             assert size, name
             memory = each["deploy"]["resources"]["limits"]["memory"]
             assert int(size[1]) < int(memory.removesuffix("g")), name  # it counts as memory
+
+
+def test_settings_come_in(services: dict[str, Any]) -> None:
+    """Every variable of the API that there is, and only such."""
+    known = {LOG_VARIABLE, *re.findall(r"\bMATTING_API_\w+", EXAMPLES)}
+    for name in ("matting", "matting-gpu", "page"):
+        given = services[name]["environment"]
+        assert len(given) == len(set(given)) and set(given) == known
 
 
 def test_published_on_loopback_only(services: dict[str, Any]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import matting_server.main
@@ -61,6 +65,23 @@ def test_what_it_starts() -> None:
     subprocess.run(["sh", "-n", str(script)], check=True)
     assert "user=10001" in script.read_text()
     assert any("--uid 10001" in text for text in steps("RUN"))
+
+
+def test_the_health_check_asks_directly_whatever_proxy_is_set() -> None:
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/readyz" else 404)
+            self.end_headers()
+
+    (check,) = steps("HEALTHCHECK")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        words = image.words_of(check.partition(" CMD ")[2].replace("7860", str(server.server_address[1])))
+        try:
+            environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+            subprocess.run([sys.executable, *words[1:]], env=environment, check=True, timeout=30)
+        finally:
+            server.shutdown()
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "deploy/plans.Dockerfile"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from matting_client.repository import REPOSITORY_VARIABLE
 from matting_server.main import main, parser
-from matting_server.programs import answers, page_program
+from matting_server.programs import answers, gateway_addresses, page_program
+from matting_server.ready_file import remove_stale
 from matting_server.settings import Settings
 from matting_server.workspace import Workspace
 
@@ -87,6 +89,38 @@ def test_the_page_asks_the_model_that_was_chosen(tmp_path: Path) -> None:
 )
 def test_the_page_is_asked_where_it_listens(host: str, local: str) -> None:
     assert Settings(page_host=host).local_page_host == local
+
+
+def test_addresses_are_announced_as_they_are_typed() -> None:
+    settings = Settings(host="::1", triton_http=True, triton_metrics=True)
+    assert gateway_addresses(settings) == "KServe http://[::1]:8000, metrics http://[::1]:8002/metrics"
+
+
+@pytest.mark.parametrize("place", ["missing/ready", "folder"])
+def test_a_ready_file_that_cannot_be_written_ends_before_anything_starts(
+    place: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    assert main(["--ready-file", str(tmp_path / place)]) == 2
+    assert re.match(r"matting serve: --ready-file: got .*, expected a file", capsys.readouterr().err)
+
+
+def test_the_ready_file_of_a_killed_server_is_removed(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    remove_stale(ready)
+    ready.write_text("ready\n")
+    remove_stale(ready)
+    assert not ready.exists()
+
+
+def test_the_log_is_as_the_environment_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("matting_server.main.configure_log", lambda component, log_format: asked.append(log_format))
+    for given in ([], ["--log-format", "json"]):
+        assert main([*given, "--ready-file", str(tmp_path)]) == 2
+    assert asked == [None, "json"]  # without a choice $MATTING_LOG_FORMAT has it
 
 
 def test_the_page_is_asked_directly_whatever_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
