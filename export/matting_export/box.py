@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from matting_client.errors import MattingError
 from matting_client.imaging.decode import read_photo
 from matting_client.types import U8
-from matting_training.data.pairs import DataError, check_range, find_pairs, grey_of, write_png
+from matting_training.data.pairs import DataError, check_range, find_pairs, grey_of, refuse, shrunk, write_png
 
 PHOTO, CORRECTION = "photo", "correction"  # names without suffix, of which any or none may follow
 LEARN, HELD_OUT = "learn", "val_box"  # names of the sets
@@ -105,16 +104,8 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
                         "correct it at the photo's own size")  # fmt: skip
     if alpha.min() == 255:
         raise DataError(f"{sample.correction}: got a correction without any background, expected the right alpha")
-    return _shrink(rgb), _shrink(np.ascontiguousarray(alpha))
-
-
-def _shrink(picture: U8) -> U8:
-    scale = LONGEST / max(picture.shape[:2])
-    if scale >= 1:
-        return picture
-    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-    small: U8 = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return small
+    scale = LONGEST / max(alpha.shape)
+    return shrunk(rgb, scale), shrunk(np.ascontiguousarray(alpha), scale)
 
 
 def split_box(box: Path, out: Path) -> None:
@@ -163,9 +154,7 @@ def _held_out(samples: Sequence[Sample]) -> set[Sample]:
             problems.append(str(error))
         else:
             photos.setdefault(hashlib.sha256(rgb.tobytes()).digest(), []).append(sample)
-    if problems:
-        more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise DataError("\n".join(problems[:10]) + more)
+    refuse(problems)
     if len(photos) < LEAST:
         twice = ", ".join(" = ".join(each.name for each in same) for same in photos.values() if len(same) > 1)
         raise DataError(f"got {len(photos)} different photos ({twice}), expected at least {LEAST}; correct some more")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from matting_client.repository import CONTRACT_FILE, INT8_FILE, MODEL_FILE
+from matting_client.repository import CONTRACT_FILE, MODEL_FILE
 from matting_training.checkpoint import load_model, read_metadata
 from matting_training.model.unet import MattingUNet
 from numpy.typing import NDArray
@@ -56,8 +56,6 @@ def publish_model(
     _write(proto, repository / name / "1" / ("model.fp16.onnx" if half else "model.onnx"))
     if not half:
         contract.write(repository / name)  # without a promise for an int8 model, which is of the weights before
-        for stale in (repository / name / "1").glob(Path(INT8_FILE).with_suffix(".*").name):
-            stale.unlink()
     return contract
 
 

@@ -132,14 +132,20 @@ def test_what_is_of_other_weights_goes(published: Path, tmp_path: Path) -> None:
     assert (place / "config.pbtxt").exists() and (place / "configs").is_dir()
 
 
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Samples on which the published weights are right by definition."""
+    monkeypatch.setattr(finetune, "SIZE", SIZE)
+    made = make_box(tmp_path / "box")
+    for sample in made.iterdir():
+        call_right(sample / "correction.png", sample / "photo", SIZE)
+    return made
+
+
 @pytest.mark.usefixtures("unharmed")
 def test_a_box_that_teaches_nothing_changes_nothing(
-    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    published: Path, box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(finetune, "SIZE", SIZE)
-    box = make_box(tmp_path / "box")
-    for sample in box.iterdir():
-        call_right(sample / "correction.png", sample / "photo", SIZE)
     argv = ["--finetune", str(box), "--run", str(tmp_path / "run"), "--minutes", "0.0001", *where(published)]
     assert finetune.main([*argv, *SMALL, *RUINOUS]) == 1
     assert "not published, what was there stays" in capsys.readouterr().err
@@ -148,12 +154,8 @@ def test_a_box_that_teaches_nothing_changes_nothing(
 
 @pytest.mark.usefixtures("unharmed")
 def test_what_was_chosen_earlier_is_measured_against_what_is_published_now(
-    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    published: Path, box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(finetune, "SIZE", SIZE)
-    box = make_box(tmp_path / "box")
-    for sample in box.iterdir():
-        call_right(sample / "correction.png", sample / "photo", SIZE)
     model = load_model(WEIGHTS)
     with torch.no_grad():
         next(model.head.parameters()).zero_()

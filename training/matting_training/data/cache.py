@@ -16,7 +16,7 @@ from matting_client.processing.foreground import estimate_foreground
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from matting_training.data.pairs import DataError, Pair, read_alpha, read_rgb, shrunk
+from matting_training.data.pairs import DataError, Pair, read_alpha, read_rgb, refuse, shrunk
 from matting_training.process import fork_server, work_on_one_core
 
 
@@ -47,9 +47,7 @@ def check(pairs: list[Pair], workers: int | None = None) -> None:
         return
     with process_pool(workers) as pool:
         problems = [p for p in pool.map(_problem, pairs, chunksize=32) if p]
-    if problems:
-        more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise DataError("\n".join(problems[:10]) + more)
+    refuse(problems)
 
 
 def _shrink(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:

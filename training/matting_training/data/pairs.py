@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,13 @@ PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 
 class DataError(ValueError):
     """A picture is missing, unreadable or does not fit its alpha; the message names the files."""
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Raise a DataError that tells of all problems, up to ten by their text, if there are any."""
+    if problems:
+        more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise DataError("\n".join(problems[:10]) + more)
 
 
 @dataclass(frozen=True)
