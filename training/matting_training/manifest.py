@@ -3,6 +3,8 @@
 `training/manifest.csv` has a row a picture, or one with the stem `*` for a whole set of one origin: set, stem, kind of
 subject, how its alpha was made, licence and source. A picture without a row, or of a licence that training must not
 use (share-alike, research only, unknown), is named. `_clean` at the end of a set's name is ignored.
+`training/left_out.csv` has the pictures that earlier weights learnt from and whose origin, looked at again, is not what
+their repository's licence says: they are refused, whatever the manifest says of their set.
 """
 
 from __future__ import annotations
@@ -11,13 +13,20 @@ import argparse
 import csv
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from matting_training.data.pairs import DataError, find_pairs
 
 MANIFEST = Path(__file__).resolve().parents[1] / "manifest.csv"
-ALLOWED = ("CC0", "CC BY", "MIT", "Apache-2.0", "BSD", "Unsplash", "public domain", "unrestricted")  # beginnings
+LEFT_OUT = MANIFEST.with_name("left_out.csv")
+# How the names of the licences begin that training may use.
+ALLOWED = (
+    *("CC0", "CC BY", "MIT", "Apache-2.0", "BSD", "0BSD", "Unlicense"),
+    *("Unsplash", "Pexels", "public domain", "unrestricted"),
+)
 FIELDS = ("set", "stem", "kind", "how", "licence", "source")
 EXAMPLES = """examples:
   python -m matting_training.manifest ~/matting-data portraits mixed goods_exact
@@ -57,8 +66,14 @@ def read(path: Path = MANIFEST) -> dict[tuple[str, str], Origin]:
     return {(row.set, row.stem): row for row in rows}
 
 
-def check(rows: dict[tuple[str, str], Origin], data: Path, names: list[str]) -> list[Origin]:
-    """Origin of every picture of the sets.
+def check(
+    rows: dict[tuple[str, str], Origin],
+    data: Path,
+    names: list[str],
+    *,
+    left_out: Mapping[tuple[str, str], Origin] = MappingProxyType({}),
+) -> list[Origin]:
+    """Origin of every picture of the sets; that of `left_out` goes before that of `rows`.
 
     Raises
     ------
@@ -69,7 +84,8 @@ def check(rows: dict[tuple[str, str], Origin], data: Path, names: list[str]) -> 
     for name in names:
         known = name.removesuffix("_clean")
         for pair in find_pairs(data / name):
-            row = rows.get((known, pair.stem)) or rows.get((known, "*"))
+            key = (known, pair.stem)
+            row = left_out.get(key) or rows.get(key) or rows.get((known, "*"))
             if row is None:
                 wrong.append(f"{pair.image}: got no row in the manifest, expected its source and licence; add it")
             elif not row.allowed:
@@ -95,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--manifest", type=Path, default=MANIFEST, help="default: %(default)s")
     given = parser.parse_args(argv)
     try:
-        found = check(read(given.manifest), given.data, given.sets)
+        found = check(read(given.manifest), given.data, given.sets, left_out=read(LEFT_OUT))
     except DataError as error:
         print(error, file=sys.stderr)
         return 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from matting_training.data.pairs import DataError
-from matting_training.manifest import FIELDS, check, main, read
+from matting_training.manifest import FIELDS, LEFT_OUT, check, main, read
 
 
 def table(folder: Path, *rows: str) -> Path:
@@ -18,6 +18,19 @@ def test_the_projects_manifest_names_a_usable_licence_for_every_picture() -> Non
     assert len(rows) > 300 and {"portraits", "fashion", "products", "studio", "mixed"} <= {name for name, _ in rows}
     assert [row for row in rows.values() if not (row.allowed and row.source and row.how)] == []
     assert not any(name.startswith("val_") for name, _ in rows)
+
+
+def test_what_was_left_out_is_not_in_the_manifest_and_is_refused_by_its_licence(dataset: Path, tmp_path: Path) -> None:
+    left_out = read(LEFT_OUT)
+    assert left_out and [row for row in left_out.values() if row.allowed or not row.source] == []
+    assert not left_out.keys() & read().keys()
+    with pytest.raises(DataError, match=r"two\.png: got the licence 'PASCAL VOC', expected .*; remove it"):
+        check(
+            read(table(tmp_path, "people,*,people,exact,CC0,here")),
+            dataset,
+            ["people"],
+            left_out=read(table(tmp_path, "people,two,people,exact,PASCAL VOC,there")),
+        )
 
 
 def test_pictures_are_known_one_by_one_or_by_their_set(dataset: Path, tmp_path: Path) -> None:
