@@ -36,12 +36,21 @@ check_machine() {
     die "got glibc ${glibc:-none}, the embedded Triton needs 2.35 (Ubuntu 22.04, Debian 12 or newer)"
 }
 
+check_folder() { # what is installed lies here, and links to it
+  local each
+  for each in . .venv; do
+    [ ! -e "$each" ] || [ -w "$each" ] ||
+      die "$(realpath "$each") cannot be written by $(id -un 2>/dev/null): run ./run.sh as its owner, or copy the files to a folder of yours"
+  done
+}
+
 wanted() { # changes when something else is to be installed, or the folder has moved
   { pwd; cat pyproject.toml client/pyproject.toml; [ ! -f constraints.txt ] || cat constraints.txt; } | sha256sum
 }
 
 install() {
   check_machine
+  check_folder
   local python
   if ! suitable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     python="$(find_python)"

@@ -54,20 +54,23 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
         openapi_url=paths.OPENAPI,
         docs_url=None,  # its page would load scripts from another host
         redoc_url=None,
+        responses={421: openapi.error_answer(*openapi.MISDIRECTED)},
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         lifespan=lifespan,
     )
     errors.install(app, turns.expected_wait)
     guesses = Guesses("key", used.metrics.attempted)
     rate = Allowance(settings.rate, MINUTE)
     quota = Allowance(settings.quota, DAY)
-    app.add_middleware(Gate, keys=settings.keys, rate=rate, quota=quota, guesses=guesses)
+    app.add_middleware(Gate, keys=settings.keys, rate=rate, quota=quota, guesses=guesses, keys_file=settings.keys_file)
     fetches = fetcher or (Fetcher(settings.limits.max_bytes, ports=settings.url_ports) if settings.urls else None)
     limit = partial(body_limit, settings)
     app.include_router(photos.router(used, turns, fetches, limit, with_keys=bool(settings.keys)))
     box = SampleBox(settings.samples, settings.limits) if settings.samples else None
-    app.include_router(account.router(quota, box, limit, turns))
+    app.include_router(account.router(quota, box, limit, turns, with_keys=bool(settings.keys)))
     opened = open_jobs(settings, used, fetches)
-    app.include_router(video.router(opened.clips, with_keys=bool(settings.keys)))
+    root_path = settings.root_path
+    app.include_router(video.router(opened.clips, with_keys=bool(settings.keys), root_path=root_path))
     app.include_router(
         jobs.router(
             opened.photos,
@@ -75,6 +78,7 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
             settings.limits.max_bytes,
             with_keys=bool(settings.keys),
             with_webhooks=opened.webhooks is not None,
+            root_path=root_path,
         )
     )
     app.include_router(health.router(used, turns))

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, get_args
 
+from matting_client import OptionError
 from matting_client.serving import LOG_FORMATS
 from matting_client.triton.protocol import LbPolicy
 
@@ -161,7 +162,7 @@ def _add_callers(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         default=_environment("QUOTA", Settings.quota),
-        help="the same a day (default: %(default)s)",
+        help="photos a day of the same, those of jobs among them (default: %(default)s)",
     )
     add(
         "--keys-file",
@@ -270,17 +271,24 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--outputs-mb",
         type=int,
         metavar="N",
-        default=os.environ.get("MATTING_OUTPUTS_MB") or Settings.outputs_mb,
+        default=_environment("OUTPUTS_MB", Settings.outputs_mb, "MATTING"),
         help="of all results there; the oldest go first (default: %(default)s)",
     )
     add(
         "--outputs-days",
         type=int,
         metavar="N",
-        default=os.environ.get("MATTING_OUTPUTS_DAYS") or Settings.outputs_days,
+        default=_environment("OUTPUTS_DAYS", Settings.outputs_days, "MATTING"),
         help="after which a result there goes (default: %(default)s)",
     )
 
 
-def _environment(name: str, default: object) -> Any:
-    return os.environ.get(f"MATTING_API_{name}") or default
+def _environment(name: str, default: object, prefix: str = "MATTING_API") -> Any:
+    """What a variable says, else the default. Raises OptionError where that is a number and the variable is none."""
+    value = os.environ.get(f"{prefix}_{name}") or default
+    if not isinstance(default, int):
+        return value
+    try:
+        return int(str(value))
+    except ValueError:
+        raise OptionError(f"${prefix}_{name}", f"{value!r:.100}", "a whole number") from None

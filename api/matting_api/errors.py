@@ -26,6 +26,8 @@ from matting_client import (
 )
 from starlette.exceptions import HTTPException
 
+from matting_api import unserved
+
 GONE_SECONDS = 5  # for Retry-After
 _LATER = {"Retry-After": str(GONE_SECONDS)}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -141,9 +143,12 @@ def install(app: FastAPI, busy_seconds: Callable[[], int]) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        code = status.name.lower()
-        headers = error.headers or {}
-        return response(request, ApiError(status, code, status.phrase, str(error.detail), headers))
+        detail, headers = str(error.detail), error.headers or {}
+        if status == HTTPStatus.NOT_FOUND:
+            detail = unserved.of_path(request.scope["path"])
+        elif status == HTTPStatus.METHOD_NOT_ALLOWED and (taken := unserved.methods_of(request)):
+            detail, headers = unserved.of_method(request, taken), {"Allow": ", ".join(taken)}
+        return response(request, ApiError(status, status.name.lower(), status.phrase, detail, headers))
 
     @app.exception_handler(OSError)
     async def _storage(request: Request, error: OSError) -> JSONResponse:

@@ -16,7 +16,7 @@ from matting_client.serving import configure_log, inherited_listeners
 from matting_client.system import tune_for_many_photos
 
 from matting_api.arguments import parser
-from matting_api.configuration import read_settings
+from matting_api.configuration import as_given, read_settings
 from matting_api.middleware.proxies import Proxies
 from matting_api.settings import Settings
 
@@ -31,16 +31,16 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def main(argv: list[str]) -> int:
     """Run `matting ui` with `argv` (without the command's name); returns the exit code."""
-    given = parser().parse_args(argv)
-    configure_log("page" if given.page else "api", given.log_format)
-    for library in ("httpx", "persistqueue"):  # they tell everything that they do
-        logging.getLogger(library).setLevel(logging.WARNING)
     try:
+        given = parser().parse_args(argv)
+        configure_log("page" if given.page else "api", given.log_format)
+        for library in ("httpx", "persistqueue"):  # they tell everything that they do
+            logging.getLogger(library).setLevel(logging.WARNING)
         settings = read_settings(given)
         handed_over = inherited_listeners()  # by `matting serve --page`, or by systemd
         listener = handed_over[0] if handed_over else listen(settings.host, settings.port)
     except OptionError as error:
-        say(str(error))
+        say(str(as_given(error, argv)))
         return USAGE
     opened = _opened(settings)
     if opened and not settings.is_loopback:
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
         try:
             serve(settings, listener)
         except OptionError as error:
-            say(str(error))
+            say(str(as_given(error, argv)))
             return USAGE
     return 0
 

@@ -3,48 +3,75 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EXAMPLES = """\
 examples:
   matting migrate .                            every place below this folder
   matting migrate src --server https://photos.example.com
+  matting migrate vendor                       a folder that is left out otherwise
 
-Nothing is changed. Files that are no text, hidden folders and installed packages are left out.
+Nothing is changed. Left out are files that are no text, lists of exact versions (package-lock.json and its kind),
+links, hidden folders, and folders that are named as installed packages and built files are:
+{skipped}.
+The folders are named at the end, and so are texts that could not be read or have more than {most} MB.
 
 exit code: 0 nothing to change, 1 places were found, 2 wrong usage
 """
 SERVER = "http://127.0.0.1:7860"
 MOST_BYTES = 2 * 2**20  # of a file; larger ones are hardly written by people
+MOST_NAMED = 20  # folders and files of a kind that were left out
 SKIPPED = {"node_modules", "vendor", "venv", "site-packages", "__pycache__", "dist", "build", "target"}
+NEVER_WRITTEN = {"__pycache__", ".git"}  # by people: not worth a word
 LOCKS = {"package-lock.json", "yarn.lock", "poetry.lock", "Gemfile.lock", "go.sum", "composer.lock", "uv.lock"}
+_PYTHON_LISTS = (  # of packages
+    r"(require|constraint|dev|prod).*\.(txt|in)|pipfile|pyproject\.toml|setup\.(py|cfg)|environment.*\.ya?ml"
+)
+_LINE_END = re.compile(r"\r\n|\r|\n")  # no others: in Latin-1 they are letters of Windows' own code pages
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What to look for, and what to do about it; ``{server}`` stands for the new address."""
+    """What to look for, in files of what name, and what to do about it; ``{server}`` stands for the new address."""
 
     pattern: re.Pattern[str]
     advice: str
+    names: re.Pattern[str]
 
 
-def _rule(pattern: str, advice: str) -> Rule:
-    return Rule(re.compile(pattern, re.IGNORECASE), advice)
+def _rule(pattern: str, advice: str, names: str = ".*") -> Rule:
+    return Rule(re.compile(pattern, re.IGNORECASE), advice, re.compile(names, re.IGNORECASE))
 
 
+_NPM = "npm's client has its address in dist/index.js: {server} there"
+_PYPI = "set removebg.removebg.API_ENDPOINT = '{server}/v1.0/removebg' where it is imported"
+_PYPI_API = "set remove_bg_api.API_URL = '{server}/v1.0' where it is imported"
+_COMPOSER = "set its object's public $endpoint = '{server}/v1.0/removebg' once it is made"
+_GEM = "the gem's address, RemoveBg::Api::URL, becomes {server}"
+_GO = "remove.bg's Go program has its address as APIEndpoint in client/client.go: {server}/v1.0/removebg there"
 RULES = (
     _rule(r"https?://api\.remove\.bg", "put {server} in its place; paths, fields and answers stay"),
     _rule(r"(?<!//)api\.remove\.bg", "put the host of {server} in its place"),
     _rule(r"https?://(www\.)?remove\.bg/", "a link to remove.bg's own site, which closes"),
-    _rule(r"(require\(|from\s+)['\"]remove\.bg['\"]", "npm's client has its address in dist/index.js: {server} there"),
+    _rule(r"(require\(|import\(|import\s+|from\s+)['\"]remove\.bg['\"]|['\"]remove\.bg['\"]\s*:", _NPM),
     _rule(r"^\s*(import|from)\s+removebg\b", "set removebg.removebg.API_ENDPOINT = '{server}/v1.0/removebg'"),
     _rule(r"^\s*(import|from)\s+remove_bg_api\b", "set remove_bg_api.API_URL = '{server}/v1.0'"),
-    _rule(r"\brequire ['\"]remove_bg['\"]|\bRemoveBg\.(from_|configure)", "the gem's address becomes {server}"),
+    _rule(r"(?<![\w./-])removebg\s*(?=[\[=<>~!;,\"'\]@#]|$)", _PYPI, _PYTHON_LISTS),
+    _rule(r"(?<![\w./-])remove[_-]bg[_-]api\s*(?=[\[=<>~!;,\"'\]@#]|$)", _PYPI_API, _PYTHON_LISTS),
+    _rule(r"\bpip3?\s+install\b.*\sremovebg\b", _PYPI),
+    _rule(r"\bpip3?\s+install\b.*\sremove[_-]bg[_-]api\b", _PYPI_API),
+    _rule(r"\b(npm|yarn|pnpm|bun)\s+(i|install|add)\b.*\sremove\.bg\b", _NPM),
+    _rule(r"mtownsend/remove-bg(?![\w-])|mtownsend\\{1,2}RemoveBg\b|\bRemoveBg::(file|url|base64)\(", _COMPOSER),
+    _rule(r"\brequire ['\"]remove_bg['\"]|\bRemoveBg\.(from_|configure)|\bgem install\b.*\sremove_bg\b", _GEM),
+    _rule(r"(^\s*gem|\badd_(runtime_|development_)?dependency)[\s(]+['\"]remove_bg['\"]", _GEM),
+    _rule(r"\bgithub\.com/remove-bg/go\b", _GO),
     _rule(r"\bremovebg\s+(--api-key|zip2png)", "matting cutout FILES -o FOLDER does the same"),
     _rule(r"REMOVE_?BG_(API_)?KEY", "a key of --keys-file, of 16 characters or more; none where there are no keys"),
     _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", "a shadow is drawn, of our own kind; look at one result"),
@@ -62,28 +89,75 @@ class Place:
     advice: str
 
 
-def text_files(root: Path) -> Iterator[Path]:
-    """Files below a folder that people may have written, in order; or the file itself."""
+@dataclass
+class Passed:
+    """What was not looked at: folders that were left out, and texts that were not read, each with a reason."""
+
+    folders: list[Path] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """What to say of it."""
+        folders = [f"{path}{os.sep}" for path in self.folders]
+        return [*_named("left out", folders), *_named("not read", self.files)]
+
+
+def _named(what: str, found: list[str]) -> list[str]:
+    more = [f"{what}: {len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+    return [*(f"{what}: {each}" for each in found[:MOST_NAMED]), *more]
+
+
+def text_files(root: Path, passed: Passed) -> Iterator[Path]:
+    """Files below a folder that people may have written, in order; or the file itself. Notes what it has `passed`."""
     if root.is_file():
         yield root
         return
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
+
+    def unreadable(error: OSError) -> None:
+        passed.files.append(f"{error.filename} ({error.strerror})")
+
+    for folder, folders, names in os.walk(root, onerror=unreadable):
+        kept = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
+        left_out = sorted({*folders} - {*kept} - NEVER_WRITTEN)
+        passed.folders.extend(Path(folder, name) for name in left_out)
+        folders[:] = kept
         for name in sorted(names):
             path = Path(folder, name)
-            if name not in LOCKS and path.is_file() and not path.is_symlink() and path.stat().st_size <= MOST_BYTES:
+            if name not in LOCKS and path.is_file() and not path.is_symlink():
                 yield path
 
 
-def find_places(root: Path, server: str) -> Iterator[Place]:
-    """All places below a folder, with what to do about each; files that are no text hold none."""
-    for path in text_files(root):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            continue
-        for number, line in enumerate(text.splitlines(), 1):
-            for rule in RULES:
+def read_text(path: Path, passed: Passed) -> str:
+    """The text of a file in UTF-8, UTF-16 with its mark, or else Latin-1, in which any bytes are letters.
+
+    It is empty of a file that is no text, and of one that cannot be read or is too large, which is noted in `passed`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        passed.files.append(f"{path} ({error.strerror})")
+        return ""
+    is_utf16 = data.startswith(_UTF16)
+    if b"\0" in data and not is_utf16:
+        return ""  # no text has it
+    if len(data) > MOST_BYTES:
+        passed.files.append(f"{path} (got more than {MOST_BYTES // 2**20} MB; look for remove.bg in it yourself)")
+        return ""
+    if is_utf16:
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def find_places(root: Path, server: str, passed: Passed) -> Iterator[Place]:
+    """All places below a folder, with what to do about each; parameters as of `text_files`."""
+    for path in text_files(root, passed):
+        rules = [rule for rule in RULES if rule.names.fullmatch(path.name)]
+        for number, line in enumerate(_LINE_END.split(read_text(path, passed)), 1):
+            for rule in rules:
                 if rule.pattern.search(line):
                     yield Place(path, number, line.strip()[:120], rule.advice.format(server=server))
 
@@ -93,7 +167,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="matting migrate",
         description="Find the places of a code base that call remove.bg, and say what to change.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES.format(skipped=", ".join(sorted(SKIPPED)), most=MOST_BYTES // 2**20),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("folder", type=Path, metavar="DIR", help="a folder, or one file")
@@ -107,9 +181,14 @@ def main(argv: list[str]) -> int:
     if not given.folder.exists():
         print(f"matting migrate: {given.folder}: no such folder or file", file=sys.stderr)
         return 2
-    places = list(find_places(given.folder, given.server.rstrip("/")))
+    passed = Passed()
+    places = list(find_places(given.folder, given.server.rstrip("/"), passed))
     for place in places:
         print(f"{place.path}:{place.line}: {place.text}\n    {place.advice}")
+    told = passed.lines()
+    for line in told:
+        print(f"matting migrate: {line}", file=sys.stderr)
     files = len({place.path for place in places})
-    print(f"{len(places)} places in {files} files call remove.bg" if places else "nothing calls remove.bg")
+    nothing = "nothing calls remove.bg in what was read" if told else "nothing calls remove.bg"
+    print(f"{len(places)} places in {files} files call remove.bg" if places else nothing)
     return 1 if places else 0

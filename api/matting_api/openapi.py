@@ -52,6 +52,7 @@ ERRORS = {
     "429": ("More requests in a minute than allowed; Retry-After.", "rate_limit_exceeded", "got more than 60"),
     "503": ("The server is busy, starting or gone; Retry-After.", "server_busy", "got 53 requests at once; try later"),
 }
+MISDIRECTED = ("The Host is none of the server's names.", "misdirected_request", "name it in --allowed-hosts")
 _HEADERS = {
     "X-Width": "Width of the result in pixels.",
     "X-Height": "Height of the result in pixels.",
@@ -76,6 +77,11 @@ def error_answer(about: str, code: str, detail: str) -> Json:
     return {"description": about, "content": {"application/json": {"schema": _ERROR, "example": shown}}}
 
 
+def failures(*statuses: str) -> Json:
+    """Answers that are errors of these statuses; of all that a photo may have without any."""
+    return {status: error_answer(*ERRORS[status]) for status in statuses or ERRORS}
+
+
 def _answers(*kinds: str) -> Json:
     as_json = {
         "type": "object",
@@ -88,7 +94,7 @@ def _answers(*kinds: str) -> Json:
             "headers": {name: {"schema": TEXT, "description": text} for name, text in _HEADERS.items()},
             "content": {**content, "application/json": {"schema": as_json}},
         },
-        **{status: error_answer(*told) for status, told in ERRORS.items()},
+        **failures(),
     }
 
 
@@ -166,16 +172,15 @@ IDPHOTO = _own(
     "application/pdf",
 )
 SCENE = _own(OF_A_SCENE, {"image_file": FILE, "bg_image_file": {**BEHIND, "description": "The scene."}}, *_PICTURES)
-ACCOUNT: Json = example(
-    {
-        "data": {
-            "attributes": {
-                "credits": {"total": 100, "subscription": 100, "payg": 0, "enterprise": 0},
-                "api": {"free_calls": 100, "sizes": "all"},
-            }
+_CREDITS: Json = {
+    "data": {
+        "attributes": {
+            "credits": {"total": 100, "subscription": 100, "payg": 0, "enterprise": 0},
+            "api": {"free_calls": 100, "sizes": "all"},
         }
     }
-)
+}
+ACCOUNT: Json = {"responses": {**example(_CREDITS)["responses"], **failures("403", "429")}}
 IMPROVE: Json = {
     "requestBody": {
         "required": True,
@@ -200,7 +205,10 @@ IMPROVE: Json = {
     },
     "responses": {
         **example({"id": "6fe0c5e3a2b84b0d9a1f6a8c2b3d4e5f"})["responses"],
-        "403": error_answer("The server keeps no photos.", "improve_not_supported", "start it with --samples FOLDER"),
+        **failures(),
+        "403": error_answer(
+            "The server keeps no photos, or wants a key.", "improve_not_supported", "start it with --samples FOLDER"
+        ),
         "507": error_answer("The box of samples or the disk is full.", "insufficient_storage", "empty the box"),
     },
 }

@@ -25,7 +25,8 @@ Json = dict[str, Any]
 TINY = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR42mP89eEOAwMDEwMDAwMDAwAhkALKPoT4swAAAABJRU5ErkJggg=="
 TEXT: Json = {"type": "string"}
 FLAG: Json = {"type": "boolean"}
-LENGTH = r"\d{1,3}(px|%)?"
+_NUMBER = r"\d{1,9}(\.\d{1,6})?"
+LENGTH = rf"{_NUMBER}(px|%)?"
 
 
 def text_field(about: str, example: str, pattern: str | None = None, **more: Any) -> Json:
@@ -51,11 +52,11 @@ FRAMING: Json = {
         "10%",
         rf"^{LENGTH}( {LENGTH}( {LENGTH} {LENGTH})?)?$",
     ),
-    "scale": text_field("`original`, or how much of the result the subject fills.", "80%", r"^(original|\d{2,3}%)$"),
+    "scale": text_field("`original`, or how much of the result the subject fills.", "80%", rf"^(original|{_NUMBER}%)$"),
     "position": text_field(
         "`original`, `center`, or how the room beside the subject is divided, across and down. center with a scale.",
         "50% 100%",
-        r"^(original|center|\d{1,3}%( \d{1,3}%)?)$",
+        rf"^(original|center|{_NUMBER}%( {_NUMBER}%)?)$",
     ),
 }
 SHADOW_OPACITY: Json = {"type": "integer", "minimum": 0, "maximum": 100, "description": "How dark the shadow is."}
@@ -131,10 +132,12 @@ OF_OURS: Json = {
     ),
     **FRAMING,
     "size": text_field(
-        "`original`, or the largest result: a longest side or an area.", "1080px", r"^(original|\d{1,4}px|\d{1,2}MP)$"
+        "`original`, or the largest result: a longest side or an area.",
+        "1080px",
+        rf"^(original|{_NUMBER}([pP][xX]|[mM][pP])?)$",
     ),
     "canvas": text_field(
-        "The result's exact size; the subject fills `scale` of it.", "2000x2000", r"^\d{2,4}(x\d{2,4})?$"
+        "The result's exact size; the subject fills `scale` of it.", "2000x2000", r"^\d{2,5}([x×]\d{2,5})?$"
     ),
     "shadow": choice_field("What the subject casts.", SHADOWS, default="none"),
     "shadow_opacity": {**SHADOW_OPACITY, "default": 50},

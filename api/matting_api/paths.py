@@ -9,4 +9,5 @@ STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metr
 OPENAPI = "/openapi.json"
 MCP = "/gradio_api/mcp"  # the page's, where it is offered
 ALL = (*PHOTOS, VIDEO, JOBS, ACCOUNT, IMPROVE, *STATE, OPENAPI)
-PUBLIC = (*PHOTOS, ACCOUNT, IMPROVE, LIVE, READY, HEALTH, OPENAPI)  # what `--origins` opens to other websites
+BACKGROUND = VIDEO, JOBS  # each has a path below it for every job
+PUBLIC = (*PHOTOS, *BACKGROUND, ACCOUNT, IMPROVE, LIVE, READY, HEALTH, OPENAPI)  # what `--origins` opens to websites

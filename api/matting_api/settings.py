@@ -68,6 +68,7 @@ class Settings:
     root_path: str = ""  # below which a proxy shows it, such as /matting
     origins: tuple[str, ...] = ()  # of other websites that may use the API
     keys: frozenset[str] = field(default=frozenset(), repr=False)  # who may use the API; none for everyone
+    keys_file: Path | None = None  # where they are from, beside the environment; read again when it changes
     rate: int = 0  # photos a minute of one key, or of one address without keys; 0 for no limit
     quota: int = 0  # the same a day
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from matting_client import OptionError
+from matting_client.serving import temporary_folder
 
 PREFIX = "unet-matting-page-"
 UNLOCKED_SECONDS = 60.0  # longer than it takes to lock a new folder
@@ -45,7 +46,7 @@ def private_folder() -> Iterator[Path]:
 
 def _new_folder() -> tuple[Path, int]:
     """A new folder, and its lock's open file."""
-    root = Path(tempfile.gettempdir()).resolve()
+    root = temporary_folder().resolve()
     for old in root.glob(f"{PREFIX}*"):
         _remove_if_orphan(old)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))

@@ -6,7 +6,7 @@ import mimetypes
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +135,16 @@ class Cutout:
         """How doubtful the result is, from its own alpha: about 0.01 for a good portrait; see `processing.doubt`."""
         return processing.uncertainty(self.raw)
 
-    @property
+    @cached_property
     def is_empty(self) -> bool:
-        """Whether no subject was found."""
-        return processing.is_empty(self.raw)
+        """Whether the result shows no subject: none was found, or the options leave nothing of it.
+
+        Raises
+        ------
+        OptionError
+            The region lies outside the photo.
+        """
+        return processing.is_empty(self.alpha)
 
     @property
     def alpha(self) -> Alpha:
@@ -168,13 +174,13 @@ class Cutout:
     def layers(self) -> tuple[Image, Image]:
         """The result before it is put on anything: colours (h, w, 3), black where nothing is, and alpha (h, w).
 
-        A shadow is part of both.
-
-        Raises
-        ------
-        OptionError
-            The region lies outside the photo.
+        A shadow is part of both. Errors as of `subject_layers`.
         """
+        o = self.options
+        return processing.cast_shadow(*self.subject_layers(), o.shadow, o.shadow_opacity)
+
+    def subject_layers(self) -> tuple[Image, Image]:
+        """As `layers`, without a shadow. Raises OptionError where the region lies outside the photo."""
         cleared, pha = self._alphas()
         # The photo was mixed by its own alpha: colours found with a moved edge would be wrong there.
         fgr = processing.estimate_foreground(self.rgb, cleared, pha) if self.options.foreground else self.rgb
@@ -182,12 +188,7 @@ class Cutout:
         if not window.is_whole(pha.shape):
             rgba = processing.render_window(processing.cutout_rgba(fgr, pha), window)
             fgr, pha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
-        shadow = processing.shadow_of(pha, self.options.shadow)
-        return (
-            (fgr, pha)
-            if shadow is None
-            else processing.lay_under(fgr, pha, shadow * (self.options.shadow_opacity / 100))
-        )
+        return fgr, pha
 
     def source(self) -> Image:
         """The photo itself as the result shows it, to be laid beside: (h, w, 3), black beyond the photo."""

@@ -94,12 +94,16 @@ class IdAsked:
     paper: str | None = None
     format: str = "jpeg"
 
-    def make(self, cutout: Cutout) -> tuple[bytes, IdPhoto]:
-        """The file, and the photo that is on it; errors as of `id_photo` and `print_sheet`."""
+    def make(self, cutout: Cutout) -> tuple[bytes, IdPhoto, tuple[int, int]]:
+        """The file, the photo that is on it, and width and height of the file's picture, the photo's or the sheet's.
+
+        Errors as of `id_photo` and `print_sheet`.
+        """
         photo = id_photo(cutout, self.size, self.background, self.zoom, self.shift)
         if self.paper is None:
-            return photo.to_jpeg(), photo
-        return sheet_file(print_sheet(photo, self.paper)[0], self.format), photo
+            return photo.to_jpeg(), photo, self.size.px
+        sheet = print_sheet(photo, self.paper)[0]
+        return sheet_file(sheet, self.format), photo, (sheet.shape[1], sheet.shape[0])
 
 
 def id_photo(

@@ -1,4 +1,4 @@
-"""What all processes that serve share: their log, sockets that they are handed, and a count of connections."""
+"""What all processes that serve share: their log, sockets that they are handed, their files, a count of connections."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import os
 import resource
 import socket
 import sys
+import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,6 +23,8 @@ LogFormat = Literal["text", "json"]
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 LOG_VARIABLE = "MATTING_LOG_FORMAT"
 FIRST_SOCKET = 3
+RESERVED_FILES = 64  # of a process itself, beside its connections
+FEWEST_CONNECTIONS = 8
 
 
 class _Formatter(logging.Formatter):
@@ -120,6 +125,55 @@ def raise_file_limit() -> int:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard if hard != resource.RLIM_INFINITY else 2**20
+
+
+def affordable_connections(most: int, files_each: int) -> int:
+    """How many connections this process has files for, at most ``most``; it is allowed all that it may have first.
+
+    Parameters
+    ----------
+    files_each : open files that one connection may need.
+
+    Raises
+    ------
+    OptionError
+        There are too few to serve anyone.
+    """
+    allowed = raise_file_limit()
+    needed = RESERVED_FILES + FEWEST_CONNECTIONS * files_each
+    if allowed < needed:
+        raise too_few_files(allowed, needed)
+    return min(most, (allowed - RESERVED_FILES) // files_each)
+
+
+def too_few_files(allowed: int, needed: int) -> OptionError:
+    """The error of a process that may not open as many files as it needs."""
+    return OptionError("open files", allowed, f"{needed} or more", "raise the hard limit, as with ulimit -Hn 4096")
+
+
+def temporary_folder() -> Path:
+    """The system's folder for temporary files; the log tells where that is not what $TMPDIR names.
+
+    Raises
+    ------
+    OSError
+        There is none that can be written to.
+    """
+    folder = Path(tempfile.gettempdir())
+    if named := os.environ.get("TMPDIR"):
+        _tell_unusable(named, folder)
+    return folder
+
+
+@cache
+def _tell_unusable(named: str, used: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=named) as file:
+            file.write(b"x")
+    except OSError as error:
+        logging.getLogger("matting").warning(
+            "TMPDIR=%s cannot be used (%s): using %s instead", named, error.strerror, used
+        )
 
 
 class Connections:

@@ -7,12 +7,11 @@ import json
 import socket
 
 from aiohttp import web
-from matting_client.serving import Connections, raise_file_limit
+from matting_client.serving import Connections, affordable_connections
 
 HEADER_SECONDS = 15.0  # for the headers of a request, from the connection's begin or the last answer on
 MOST_CONNECTIONS = 1024
 FILES_EACH = 2  # descriptors that one connection needs: its own, and one to Triton
-RESERVED_FILES = 64  # of the process itself
 STOP_SECONDS = 5.0
 
 
@@ -32,7 +31,7 @@ class Entrance:
             application, access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=HEADER_SECONDS
         )
         self._listener = listener
-        self._connections = Connections(most or _affordable())
+        self._connections = Connections(most or affordable_connections(MOST_CONNECTIONS, FILES_EACH))
 
     async def open(self) -> None:
         """Begin to accept connections."""
@@ -47,10 +46,6 @@ class Entrance:
     def _connection(self) -> asyncio.Protocol:
         assert self._runner.server is not None, "it is open"
         return _Counted(self._runner.server(), self._connections)
-
-
-def _affordable() -> int:
-    return min(MOST_CONNECTIONS, max(8, (raise_file_limit() - RESERVED_FILES) // FILES_EACH))
 
 
 class _Counted(asyncio.Protocol):

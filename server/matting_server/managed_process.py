@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
 import threading
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 from socket import socket
 
 from matting_server import command_line
-from matting_server.errors import ServeError
+from matting_server.errors import ServeError, SetupError
 from matting_server.process import Child
 from matting_server.pulse import Pulse
 
@@ -21,6 +23,9 @@ LONGEST_PAUSE_SECONDS = 10.0
 DEATH_WINDOW_SECONDS = 60.0  # deaths within it make the pause longer
 STARTING_SECONDS = 0.1  # between questions to one that starts, or that has not answered the last one
 ASKING_SECONDS = 1.0  # between questions to one that runs
+HARMLESS = ("CudaDriverHelper has not been initialized.",)  # said on every machine without a GPU
+_TRITON_LINE = re.compile(r"[IWEF]\d{4} [\d:.]+ \d+ ")
+_OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL}  # exit codes of what gets no more memory
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Program:
     sockets: tuple[socket, ...] = ()  # it answers on; ours, so that callers wait while it is started again
     secret: str = ""  # in its command line; hidden from other users as soon as the program has read it
     start_seconds: float = 120.0  # not ready after so long, and not at work on it, counts as a death
+    usage_code: int | None = None  # it ends with this where a setting cannot be, and its last line says which
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class Service:
         self._tell = tell
         self._child: Child | None = None
         self._verdict = ""  # of somebody else, that the running child is not worth keeping
+        self._code: int | None = None  # with which the last child ended by itself
         self._was_ready = False
         self._deaths: deque[float] = deque()
         self._started = time.monotonic()
@@ -155,7 +162,7 @@ class Service:
             if self._stopping.is_set():
                 return None
             program = self.program
-            self._verdict = ""
+            self._verdict, self._code = "", None
             self._child = Child(program.command, program.env, self._tell.line, program.folder, program.sockets)
         self._started = time.monotonic()
         self.starts += 1
@@ -179,9 +186,19 @@ class Service:
             elif pulse.is_dead() and (self.is_ready or self.age > self.program.start_seconds):
                 what = "has not answered for" if self.is_ready else "was not ready after"
                 return f"{what} {pulse.silence:.0f} s"
+        self._code = code
         if self._verdict:
             return self._verdict
         return f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+
+    def _failure(self, what: str, child: Child | None) -> ServeError:
+        """Why it never became ready."""
+        code = self._code
+        if child is not None and child.tail and code is not None and code == self.program.usage_code:
+            return SetupError(re.sub(r"^matting \w+: ", "", child.tail[-1]))
+        when = " before it was ready" if code is not None else ""
+        reason = _last_words(list(child.tail), code) if child is not None else ""
+        return ServeError(f"{what}{when}{reason and ': '}{reason}")
 
     def _hide_secret(self, child: Child) -> None:
         if not command_line.hide(child.pid, self.program.secret) and child.wait(0) is None:
@@ -190,7 +207,7 @@ class Service:
     def _pause(self, what: str, child: Child | None) -> float:
         """How long to wait before the next start: it doubles with each death of the last minute."""
         if not self._was_ready:
-            raise ServeError(f"{what} before it was ready{_last_words(child) if child is not None else ''}")
+            raise self._failure(what, child)
         now = time.monotonic()
         self._deaths.append(now)
         while now - self._deaths[0] > DEATH_WINDOW_SECONDS:
@@ -200,10 +217,19 @@ class Service:
         return pause
 
 
-def _last_words(child: Child) -> str:
-    """Pick the line most likely to say why: the last Triton error, else the last line of all."""
-    lines = [line for line in child.tail if line.strip()]
-    errors = [line for line in lines if line[:1] == "E" and line[1:5].isdecimal()]
-    for line in (errors or lines)[-1:]:
-        return f": {line}"
-    return ""
+def _last_words(tail: list[str], code: int | None) -> str:
+    """What is most likely to say why: the last Triton error, else the last line that is none of Triton's notes.
+
+    Parameters
+    ----------
+    tail : its last lines.
+    code : its exit code, negative for a signal; None where it did not end by itself.
+    """
+    lines = [line.strip() for line in tail if line.strip() and not any(each in line for each in HARMLESS)]
+    errors = [line for line in lines if _TRITON_LINE.match(line) and line[0] in "EF"]
+    others = [line for line in lines if not _TRITON_LINE.match(line)]
+    last = (errors or others or lines or [""])[-1]
+    if code in _OF_MEMORY and not errors:
+        said = f" ({last})" if others else ""
+        return f"perhaps of too little memory{said}; free some, or raise the limit (ulimit -v, the container's)"
+    return last

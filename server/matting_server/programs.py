@@ -11,6 +11,7 @@ import urllib.request
 from matting_client.repository import REPOSITORY_VARIABLE
 from matting_client.serving import LOG_VARIABLE
 
+from matting_server.errors import SetupError
 from matting_server.managed_process import Program
 from matting_server.orphans import OWNER_VARIABLE
 from matting_server.settings import Settings, in_url
@@ -64,6 +65,7 @@ def page_program(settings: Settings, workspace: Workspace, sockets: Sockets) -> 
         },
         lambda: answers(f"http://{settings.local_page_host}:{port}/livez"),
         sockets=(sockets["--page-port"],),
+        usage_code=SetupError.exit_code,
     )
 
 

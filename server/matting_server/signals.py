@@ -7,6 +7,7 @@ library the kernel hands it to.
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+log = logging.getLogger("matting")
 
 
 class StopSignals:
@@ -38,7 +40,7 @@ class StopSignals:
         os.close(self._write)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a stop signal or the time; whether one has come since entering."""
+        """Wait for a stop signal or the time; whether one has come since entering. The log names it."""
         if not self.received:
             select.select([self._read], [], [], seconds)
             self._drain()
@@ -49,7 +51,10 @@ class StopSignals:
             numbers = os.read(self._read, 4096)
         except BlockingIOError:
             return
-        self.received = any(number in STOP_SIGNALS for number in numbers)
+        for number in STOP_SIGNALS:
+            if number in numbers:
+                log.info("got %s: ending", number.name)
+                self.received = True
 
 
 def _note(number: int, frame: FrameType | None) -> None:

@@ -9,12 +9,13 @@ import threading
 import time
 from functools import partial
 
-from matting_client.serving import relay
+from matting_client.serving import raise_file_limit, relay, too_few_files
 
 from matting_server import tritonserver
 from matting_server.connections import end_connections
+from matting_server.errors import SetupError
 from matting_server.health import Health
-from matting_server.managed_process import Listeners, Program, Service
+from matting_server.managed_process import HARMLESS, Listeners, Program, Service
 from matting_server.orphans import sweep
 from matting_server.ports import check_ports, listen
 from matting_server.process import adopt_orphans
@@ -25,6 +26,7 @@ from matting_server.signals import StopSignals
 from matting_server.triton_control import Control
 from matting_server.workspace import Workspace, create_workspace, fill_backends, fill_models
 
+FEWEST_FILES = 256  # Triton has 66 open before anyone calls it, and one more for each connection
 WATCH_SECONDS = 0.5  # between looks at the services, which do their work in threads
 # `docker stop` and systemd wait for 10 s: first what faces callers ends what it has begun, then Triton.
 DRAIN_SECONDS = 5.5
@@ -33,7 +35,6 @@ TRITON_STOP_SECONDS = 3.0
 _TRITON_LINE = re.compile(r'([IWEF])\d{4} [\d:.]+ \d+ [^\]]*\] "?(.*?)"?$')
 _LEVELS = {"I": logging.INFO, "W": logging.WARNING, "E": logging.ERROR, "F": logging.CRITICAL}
 _ENGINE = "engine of "
-_HARMLESS = {"CudaDriverHelper has not been initialized."}  # said on every machine without a GPU
 log = logging.getLogger("matting")
 
 
@@ -163,7 +164,7 @@ class Supervisor:
     def _triton_line(self, line: str) -> None:
         match = _TRITON_LINE.match(line)
         severity, message = match.groups() if match else ("I", line)
-        told = message not in _HARMLESS and (severity in "EF" or message.startswith(_ENGINE))
+        told = message not in HARMLESS and (severity in "EF" or message.startswith(_ENGINE))
         if (told and match) or self._settings.log_verbose:
             log.log(_LEVELS[severity], "%s", message, extra={"component": "triton"})
 
@@ -176,6 +177,8 @@ def serve(settings: Settings) -> None:
     ServeError
         When something is missing, or a service does not become ready.
     """
+    if (allowed := raise_file_limit()) < FEWEST_FILES:  # of its children, which have the same
+        raise SetupError(str(too_few_files(allowed, FEWEST_FILES)))
     if settings.ready_file is not None:
         check_ready_file(settings.ready_file)
     adopt_orphans()

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client.repository import CONTRACT_FILE, CONTRACT_PARAMETER, MODEL_FILE, facts_of
+from matting_client.serving import temporary_folder
 
 from matting_server.errors import SetupError
 from matting_server.orphans import (
@@ -180,7 +181,7 @@ def create_workspace(tmp: Path | None = None) -> Workspace:
     SetupError
         It cannot be made, or no server can run from it.
     """
-    tmp = tmp or Path(tempfile.gettempdir())
+    tmp = tmp or temporary_folder()
     try:
         check_folder(tmp)
         unborn = Path(tempfile.mkdtemp(prefix=UNBORN_PREFIX, dir=tmp))

@@ -16,6 +16,8 @@ from matting_api.errors import ApiError, bad_request, too_large
 MOST_ENTRIES = 30_000  # thrice as many as photos: folders, and the doubles that a Mac adds
 MOST_LIST_BYTES = 8 * 2**20
 MOST_NAME_BYTES = 1024
+_IS_UTF8 = 0x800  # of an entry's flags: its name is
+_UNICODE_PATH = 0x7075  # beside a name of another encoding (APPNOTE, 4.6.9)
 _ENTRY = b"PK\x01\x02"  # begins each entry of the list
 _ENDING_BYTES = 2**16 + 22 + 20 + 56  # what is searched for the end of the list, and the two records of zip64
 _BROKEN = (
@@ -52,8 +54,8 @@ class _Guarded(io.BufferedReader):
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a ZIP; entries of it may be read from several threads at once.
+def open_archive(path: Path, name: str = "archive") -> Iterator[zipfile.ZipFile]:
+    """Open a ZIP, which errors call `name`; entries of it may be read from several threads at once.
 
     Raises
     ------
@@ -64,13 +66,14 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         try:
             archive = zipfile.ZipFile(file)
         except _TooMuch:
-            detail = f"archive: got more than {MOST_ENTRIES} entries or {MOST_LIST_BYTES // 2**20} MB of names"
+            detail = f"{name}: got more than {MOST_ENTRIES} entries or {MOST_LIST_BYTES // 2**20} MB of names"
             raise _invalid(f"{detail}, expected fewer; send it in parts") from None
         except _BROKEN:
-            raise _invalid("archive: got no readable ZIP; pack it again") from None
+            raise _invalid(f"{name}: got no readable ZIP; pack it again") from None
         file.left = None
         with archive:
-            _check_names(archive)
+            _read_names(archive)
+            _check_names(archive, name)
             yield archive
 
 
@@ -92,11 +95,33 @@ def unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most_bytes: int) 
     return data
 
 
-def _check_names(archive: zipfile.ZipFile) -> None:
+def _read_names(archive: zipfile.ZipFile) -> None:
+    """Undo that `zipfile` takes for cp437 each name that does not say to be UTF-8: macOS and Info-ZIP do not say it."""
+    for entry in archive.infolist():
+        if not entry.flag_bits & _IS_UTF8:
+            try:
+                name = _unicode_path(entry) or entry.filename.encode("cp437").decode("utf-8")
+            except UnicodeError:
+                continue  # it is in a code page that nobody tells
+            entry.filename = name.partition("\0")[0]
+
+
+def _unicode_path(entry: zipfile.ZipInfo) -> str:
+    """The name that an entry brings in UTF-8 beside its own; "" for none. Raises UnicodeError."""
+    extra, known = entry.extra, struct.pack("<BL", 1, zlib.crc32(entry.orig_filename.encode("cp437")))
+    while len(extra) >= 4:
+        kind, size = struct.unpack("<HH", extra[:4])
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_PATH and field.startswith(known):  # made for this name
+            return field[len(known) :].decode("utf-8")
+    return ""
+
+
+def _check_names(archive: zipfile.ZipFile, name: str) -> None:
     for entry in archive.infolist():
         size = len(entry.filename.encode(errors="replace"))
         if not 1 <= size <= MOST_NAME_BYTES:
-            detail = f"archive: got a name of {size} bytes, expected 1 to {MOST_NAME_BYTES}; pack it again"
+            detail = f"{name}: got a name of {size} bytes, expected 1 to {MOST_NAME_BYTES}; pack it again"
             raise _invalid(detail)
 
 

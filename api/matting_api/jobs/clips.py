@@ -23,7 +23,8 @@ MOST_JOBS = 8
 MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
 KEPT_SECONDS = 3600.0
 FIELDS = ("format", "background", "alpha_only")
-SOURCE = "source"
+SOURCE, FIELD = "source", "video_file"
+NAME = "file_name"  # of the clip, in an order beside its fields: what errors call it
 Convert = Callable[[Plan, Path, Callable[[], None]], None]
 log = logging.getLogger("jobs")
 
@@ -72,24 +73,28 @@ def read_order(fields: dict[str, str]) -> Order:
     return Order(suffix, Options(background=background, alpha_only=alpha_only), FromOptions())
 
 
-def count_frames(folder: Path) -> int | None:
-    """How many frames the clip in a folder has, as far as is known.
+def _order_of(job: Job) -> Order:
+    return read_order({name: value for name, value in job.order.items() if name in FIELDS})
+
+
+def count_frames(folder: Path, name: str = FIELD) -> int | None:
+    """How many frames the clip in a folder has, as far as is known; `name` is what errors call it.
 
     Raises
     ------
     InputError, ApiError
         It cannot be used.
     """
-    count = VideoFile(folder / SOURCE, name="video_file").clip.count
+    count = VideoFile(folder / SOURCE, name=name).clip.count
     if count is not None and count > MOST_FRAMES:
-        detail = f"got about {count} frames, expected at most {MOST_FRAMES}; send a part of the clip"
+        detail = f"{name}: got about {count} frames, expected at most {MOST_FRAMES}; send a part of the clip"
         raise ApiError(413, "file_too_large", "Clip too long", detail)
     return count
 
 
 def result_of(job: Job) -> Path:
     """The result of a clip, once it is complete."""
-    return job.folder / f"cutout{read_order(job.order).suffix}"
+    return job.folder / f"cutout{_order_of(job).suffix}"
 
 
 def work(job: Job, convert: Convert) -> None:
@@ -100,7 +105,7 @@ def work(job: Job, convert: Convert) -> None:
     Cancelled, MattingError, ApiError
         Among them StorageFailed: the disk is full, or its part that is left to others is reached.
     """
-    order = read_order(job.order)
+    order, name = _order_of(job), job.order.get(NAME, FIELD)
     job.done = 0
 
     def step() -> None:
@@ -109,9 +114,10 @@ def work(job: Job, convert: Convert) -> None:
             raise Cancelled
         disk.check_space(job.folder)
         if job.done > MOST_FRAMES:
-            raise bad_request("invalid_parameter", "Clip too long", f"got more than {MOST_FRAMES} frames; send a part")
+            detail = f"{name}: got more than {MOST_FRAMES} frames; send a part"
+            raise bad_request("invalid_parameter", "Clip too long", detail)
 
-    source = VideoFile(job.folder / SOURCE, name="video_file")
+    source = VideoFile(job.folder / SOURCE, name=name)
     try:
         convert(Plan(source, order.options, order.background), result_of(job), step)
     except OutputError as error:  # its text holds the server's path

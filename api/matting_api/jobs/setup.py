@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from matting_api.jobs import clips, photos
@@ -72,7 +72,7 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
 
     def tell(job: Job) -> None:
         if webhooks is not None and job.order["webhook"]:
-            webhooks.send(job.order["webhook"], job.name, PHOTOS.described(job))
+            webhooks.send(job.order["webhook"], job.name, replace(PHOTOS, root_path=settings.root_path).described(job))
 
     photo_jobs = JobStore(
         folder and folder / PHOTOS_FOLDER,

@@ -34,15 +34,15 @@ class Elsewhere:
     buckets: Buckets | None = None
 
 
-def list_archive(path: Path, most_bytes: int) -> list[str]:
-    """Names of the photos of a ZIP.
+def list_archive(path: Path, most_bytes: int, name: str = "archive") -> list[str]:
+    """Names of the photos of a ZIP; `name` is what errors call it.
 
     Raises
     ------
     ApiError
         It is none, or holds too much.
     """
-    with open_archive(path) as archive:
+    with open_archive(path, name) as archive:
         entries = _photos(archive)
     for each in entries:
         if each.file_size > most_bytes:
@@ -75,8 +75,11 @@ def need_buckets(elsewhere: Elsewhere, field: str) -> Buckets:
 
 
 def stem_of(job: Job, name: str) -> str:
-    """The name of a photo's file without its folders and ending."""
-    return PurePosixPath(urlsplit(name).path if job.order["by_address"] else name).stem
+    """The name of a photo's file without its folders and ending; empty where there is none."""
+    try:
+        return PurePosixPath(urlsplit(name).path if job.order["by_address"] else name).stem
+    except ValueError:  # no address: this photo will fail
+        return ""
 
 
 def _fetched(fetcher: Fetcher | None, address: str) -> bytes:

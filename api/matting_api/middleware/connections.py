@@ -10,7 +10,7 @@ from typing import Any
 
 import h11
 import uvicorn
-from matting_client.serving import Connections, raise_file_limit
+from matting_client.serving import Connections, affordable_connections
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -22,13 +22,11 @@ GRACE_SECONDS = 5  # for requests still running when the server is asked to end
 HEADER_SECONDS = 15.0  # for all headers of a request, from the first byte of a connection
 MOST_CONNECTIONS = 1024
 FILES_EACH = 4  # descriptors that one connection may need: its own, two uploads and a result
-RESERVED_FILES = 64  # of the process itself
 
 
 def connection_protocol(proxies: Proxies) -> type[H11Protocol]:
-    """The protocol for uvicorn, with bounds for this process."""
-    most = min(MOST_CONNECTIONS, max(8, (raise_file_limit() - RESERVED_FILES) // FILES_EACH))
-    connections = Connections(most)
+    """The protocol for uvicorn, with bounds for this process. Raises OptionError where it may open too few files."""
+    connections = Connections(affordable_connections(MOST_CONNECTIONS, FILES_EACH))
 
     class _Protocol(BoundedProtocol):
         def __init__(self, *arguments: Any, **more: Any) -> None:

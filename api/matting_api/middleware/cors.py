@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_api.middleware.hosts import Hosts, is_for_others
 
-METHODS = ("GET", "HEAD", "POST")
-ASKED = ("Accept", "Authorization", "Content-Encoding", "Content-Type", "X-Api-Key", "X-Request-Id")
+METHODS = ("GET", "HEAD", "POST", "DELETE")
+ASKED = (
+    *("Accept", "Authorization", "Content-Encoding", "Content-Type", "Idempotency-Key"),
+    *("X-Api-Key", "X-Matting-Model", "X-Request-Id"),
+)
 SHOWN = [
+    "Allow",
+    "Content-Disposition",
+    "Location",
     "Retry-After",
     "Server-Timing",
     "X-Credits-Charged",
@@ -56,6 +64,8 @@ class Cors:
 class RootPath:
     """ASGI middleware that takes the path of a proxy away, whether or not the proxy has done so.
 
+    What answers knows nothing of it, so that its redirects, which stay on this server, get it back here.
+
     Parameters
     ----------
     app : what answers.
@@ -68,7 +78,19 @@ class RootPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         path = scope.get("path", "")
-        if path == self._root_path or path.startswith(f"{self._root_path}/"):
+        if self._is_below(path):
             scope = {**scope, "path": path[len(self._root_path) :] or "/"}
             scope["raw_path"] = scope["path"].encode()
-        await self._app(scope, receive, send)
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                place = urlsplit(headers.get("location", ""))
+                if place.path.startswith("/") and not self._is_below(place.path):
+                    headers["location"] = place._replace(path=self._root_path + place.path).geturl()
+            await send(message)
+
+        await self._app(scope, receive, send_on)
+
+    def _is_below(self, path: str) -> bool:
+        return path == self._root_path or path.startswith(f"{self._root_path}/")

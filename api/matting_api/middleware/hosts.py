@@ -65,7 +65,7 @@ def read_origins(text: str) -> tuple[str, ...]:
 
 def is_for_others(path: str) -> bool:
     """Whether other websites may be allowed to ask for a path: the API, never the page."""
-    return path in paths.PUBLIC
+    return path in paths.PUBLIC or path.startswith(tuple(f"{each}/" for each in paths.BACKGROUND))
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,22 @@ class Hosts:
             )
             return ApiError(421, "misdirected_request", "Unknown host", detail)
         if self._is_foreign(method, path, headers, host):
-            detail = (
-                "got a request that another website sent, expected one of the server's own page or of a program; "
-                "behind a proxy, name the site's host (and port) in --allowed-hosts"
-            )
-            return ApiError(403, "foreign_origin", "Request of another website", detail)
+            return ApiError(403, "foreign_origin", "Request of another website", self._why_foreign(path, headers))
         return None
 
     def invites(self, origin: str) -> bool:
         """Whether the pages of an origin may use the API."""
         return bool(origin) and (origin in self.origins or "*" in self.origins)
+
+    def _why_foreign(self, path: str, headers: Headers) -> str:
+        got = "got a request that another website sent"
+        if self.invites(headers.get("origin", "")):
+            return f"{got}, one of --origins, expected one for the API's paths; {path[:_SHOWN]} is not open to websites"
+        return (
+            f"{got}, expected one of the server's own page or of a program; start the server with the site in "
+            "--origins to open the API to it, or, where it is this server behind a proxy, with its host (and port) in "
+            "--allowed-hosts"
+        )
 
     def _is_ours(self, host: str) -> bool:
         found = _HOST.fullmatch(host)

@@ -2,92 +2,32 @@
 
 from __future__ import annotations
 
-import hmac
 import math
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
-from matting_client import OptionError
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_api import errors
 from matting_api.concurrency import Caller
 from matting_api.middleware.guesses import Guesses
+from matting_api.middleware.keys import Keys
 from matting_api.middleware.proxies import household
 
 MINUTE, DAY = 60, 86_400
 MOST_CALLERS = 100_000  # that are counted at once
 _GUARDED = re.compile(r"/v1(\.0)?/")
-_KEY = re.compile(r"[\x21-\x7e]{16,200}")
-
-
-def read_keys(text: str, source: str) -> frozenset[str]:
-    """Keys from lines or words; a # begins a remark.
-
-    Raises
-    ------
-    OptionError
-        A key is shorter than 16 characters or has strange ones. It names `source` and the line, never the key.
-    """
-    keys = set()
-    for number, line in enumerate(text.splitlines(), 1):
-        for word in line.partition("#")[0].replace(",", " ").split():
-            if not _KEY.fullmatch(word):
-                raise OptionError(
-                    f"{source}, line {number}",
-                    f"a key of {len(word)} characters",
-                    "16 to 200 of ASCII",
-                    "make one with: openssl rand -hex 24",
-                )
-            keys.add(word)
-    if not keys:
-        raise OptionError(source, "no key", "one a line")
-    return frozenset(keys)
-
-
-def load_keys(path: Path) -> frozenset[str]:
-    """Keys from a file.
-
-    Raises
-    ------
-    OptionError
-        It cannot be read, or as of `read_keys`.
-    """
-    try:
-        return read_keys(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(path, problem=f"cannot be read as text ({error})", remedy="check the path") from None
-
-
-class Keys:
-    """Finds the key of a request, in a time that says nothing of how near a guess came."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = [sha256(key.encode()).digest() for key in keys]
-
-    @staticmethod
-    def given(headers: Headers) -> str:
-        """The key of a request, which comes as X-Api-Key or as a Bearer token; empty without one."""
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        return headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
-
-    def find(self, given: str) -> str | None:
-        """What stands for a key; None for one that is not known."""
-        digest = sha256(given.encode("latin-1")).digest()
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]  # all of them, always
-        return digest.hex() if any(matches) else None
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a request left of an allowance."""
+    """What a request left of an allowance; of one that is not allowed, nothing was taken."""
 
     allowed: bool
     remaining: int
@@ -95,7 +35,7 @@ class Taken:
 
 
 class Allowance:
-    """`most` requests of each caller in each span of `seconds`, counted from the epoch; 0 for no limit.
+    """`most` requests or photos of each caller in each span of `seconds`, counted from the epoch; 0 for no limit.
 
     The time is that of the system's clock when the process began, and runs on by itself: a clock that is set forth or
     back renews nothing.
@@ -120,16 +60,23 @@ class Allowance:
             self._counts.clear()
         return now
 
-    def take(self, caller: str) -> Taken:
-        """Count a request."""
+    def take(self, caller: str, count: int = 1) -> Taken:
+        """Count a request, or some photos: all of them or none."""
         now = self._begin_span()
         left = max(1, math.ceil((self._span + 1) * self._seconds - now))
-        if self._counts[caller] >= self.most:
-            return Taken(False, 0, left)
-        self._counts[caller] += 1
+        if self._counts[caller] + count > self.most:
+            return Taken(False, self.most - self._counts[caller], left)
+        self._counts[caller] += count
         if len(self._counts) > MOST_CALLERS:  # those who asked least are forgotten
             self._counts = Counter(dict(self._counts.most_common(MOST_CALLERS // 2)))
         return Taken(True, self.most - self._counts[caller], left)
+
+    def give_back(self, caller: str, count: int) -> None:
+        """Count what was taken in this span as not taken."""
+        self._begin_span()
+        self._counts[caller] -= count
+        if self._counts[caller] <= 0:  # of another span, or nothing is left to count
+            del self._counts[caller]
 
 
 def _steady_clock() -> Callable[[], float]:
@@ -137,21 +84,62 @@ def _steady_clock() -> Callable[[], float]:
     return lambda: begin + time.monotonic()
 
 
+class Bill:
+    """What a request takes of its caller's `quota`: photos, which are given back unless it succeeds."""
+
+    def __init__(self, quota: Allowance, caller: str) -> None:
+        self._quota, self._caller = quota, caller
+        self._photos = 0
+
+    def take(self, photos: int) -> None:
+        """Count so many photos in all. Raises ApiError, 402, where fewer are left of the day."""
+        if not self._quota.most:
+            return
+        taken = self._quota.take(self._caller, photos - self._photos)
+        if not taken.allowed:
+            left = f"the {taken.remaining + self._photos} that are left of {self._quota.most} a day"
+            detail = f"photos: got {photos}, expected at most {left}; try again in {taken.seconds} s"
+            later = {"Retry-After": str(taken.seconds)}
+            raise errors.ApiError(402, "insufficient_credits", "Daily quota used up", detail, later)
+        self._photos = photos
+
+    def give_back(self) -> None:
+        """The request made nothing new."""
+        if self._photos:
+            self._quota.give_back(self._caller, self._photos)
+            self._photos = 0
+
+    def settle(self, status: int) -> None:
+        """The request is answered: what a success has taken stays taken."""
+        if status >= 300:
+            self.give_back()
+        self._photos = 0
+
+
 class Gate:
     """ASGI middleware before the photo endpoints: keys first, then rate and quota; no body is read for a refusal.
 
     Parameters
     ----------
-    app : what answers; finds the caller in the request's state.
+    app : what answers; finds the caller, and the bill, which has one photo, in the request's state.
     keys : accepted keys; none for an open API, whose callers are told apart by their address.
-    rate, quota : photos of a caller in a minute and in a day.
+    rate, quota : requests of a caller in a minute, and photos in a day.
     guesses : refuses who tries keys.
+    keys_file : where keys are from; read again when it changes.
     """
 
-    def __init__(self, app: ASGIApp, keys: Iterable[str], rate: Allowance, quota: Allowance, guesses: Guesses) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: Iterable[str],
+        rate: Allowance,
+        quota: Allowance,
+        guesses: Guesses,
+        keys_file: Path | None = None,
+    ) -> None:
         self._app, self._guesses = app, guesses
         self._rate, self._quota = rate, quota
-        self._keys = Keys(keys)
+        self._keys = Keys(keys, keys_file)
         self._is_open = not frozenset(keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,14 +159,25 @@ class Gate:
 
         try:
             name = await self._identify(request)
+            bill = Bill(self._quota, name)
             if request.method == "POST":
                 self._count(name, added)
+                bill.take(1)
         except errors.ApiError as error:
             await errors.response(request, error)(scope, receive, send_on)
             return
         host, port = scope.get("client") or ("", 0)
-        request.state.caller = Caller(name, f"{host}:{port}")
-        await self._app(scope, receive, send_on)
+        request.state.caller, request.state.bill = Caller(name, f"{host}:{port}"), bill
+
+        async def send_billed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                bill.settle(message["status"])
+            await send_on(message)
+
+        try:
+            await self._app(scope, receive, send_billed)
+        finally:
+            bill.give_back()  # where nothing was answered
 
     async def _identify(self, request: Request) -> str:
         """What stands for the caller: the key's digest, or the address where there are no keys."""
@@ -193,19 +192,14 @@ class Gate:
         raise errors.ApiError(403, "auth_failed", "API key invalid", "expected a valid key in the X-Api-Key header")
 
     def _count(self, caller: str, headers: dict[str, str]) -> None:
-        """Count a request, note its headers, and refuse it when it is one too many."""
-        if self._rate.most:
-            taken = self._rate.take(caller)
-            headers["X-RateLimit-Limit"] = str(self._rate.most)
-            headers["X-RateLimit-Remaining"] = str(taken.remaining)
-            headers["X-RateLimit-Reset"] = str(int(time.time()) + taken.seconds)
-            if not taken.allowed:
-                detail = f"got more than {self._rate.most} requests in a minute; try again in {taken.seconds} s"
-                later = {"Retry-After": str(taken.seconds)}
-                raise errors.ApiError(429, "rate_limit_exceeded", "Rate limit exceeded", detail, later)
-        if self._quota.most:
-            taken = self._quota.take(caller)
-            if not taken.allowed:
-                detail = f"got more than {self._quota.most} requests in a day; try again in {taken.seconds} s"
-                later = {"Retry-After": str(taken.seconds)}
-                raise errors.ApiError(402, "insufficient_credits", "Daily quota used up", detail, later)
+        """Count a request, note its headers, and refuse it when it is one too many in a minute."""
+        if not self._rate.most:
+            return
+        taken = self._rate.take(caller)
+        headers["X-RateLimit-Limit"] = str(self._rate.most)
+        headers["X-RateLimit-Remaining"] = str(taken.remaining)
+        headers["X-RateLimit-Reset"] = str(int(time.time()) + taken.seconds)
+        if not taken.allowed:
+            detail = f"got more than {self._rate.most} requests in a minute; try again in {taken.seconds} s"
+            later = {"Retry-After": str(taken.seconds)}
+            raise errors.ApiError(429, "rate_limit_exceeded", "Rate limit exceeded", detail, later)

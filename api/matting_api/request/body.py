@@ -9,24 +9,30 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from anyio import to_thread
+from matting_client.imaging.formats import HEAD, sniff
 from starlette.datastructures import Headers, UploadFile
 from starlette.requests import Request
 
 from matting_api.errors import ApiError, bad_request
+from matting_api.paths import REMOVEBG
 from matting_api.request.fetch import Fetcher
 from matting_api.request.multipart import MAX_FIELD_BYTES, Part, check_length, new_file, read_parts
 from matting_api.request.texts import fields_of_form, fields_of_json
 
 MAX_TEXT_BYTES = 32 * 2**20  # of JSON and urlencoded forms, which are held in memory; a file is not
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+JSON = "application/json"
+TEXTS = (FORMS[1], JSON)
 MASK = "mask_file"
 SAMPLE = RESULT, CORRECTION = ("result_file", "correction_file")  # what came of a photo, and what should have come
 FILES = ("image_file", "bg_image_file", MASK, *SAMPLE)
 TEXT_FILES = ("image_file_b64",)  # base64, which may be long
 PHOTO, BACKGROUND = ("image_file", "image_file_b64", "image_url"), ("bg_image_file", "bg_image_url")
 _FILE_TYPES = re.compile(r"image/.+|application/octet-stream")
+_FIELDS = re.compile(rb"\s*[{\[]|[\w%.-]+=")  # begins JSON or a urlencoded form
 _STANDARD = bytes.maketrans(b"-_", b"+/")  # from the alphabet for addresses (RFC 4648, 5)
 _SPACES = b" \t\n\r\v\f"
 
@@ -98,12 +104,12 @@ class Form:
 
 @asynccontextmanager
 async def read_form(request: Request, limit: int, takes_photo: bool = False) -> AsyncIterator[Form]:
-    """Read a request's pictures and fields; files are gone afterwards.
+    """Read a request's pictures and fields, those in its address among them; files are gone afterwards.
 
     Parameters
     ----------
     limit : bytes of the body, after its Content-Encoding is undone.
-    takes_photo : a body of any type but multipart is the photo itself, and the address' query holds the fields.
+    takes_photo : a body of any type but multipart is the photo itself.
 
     Raises
     ------
@@ -113,17 +119,16 @@ async def read_form(request: Request, limit: int, takes_photo: bool = False) -> 
     kind = content_type(request.headers)
     stream = _decoded(request, limit)
     async with AsyncExitStack() as opened:
-        items: list[tuple[str, Source | str]] = list(request.query_params.multi_items()) if takes_photo else []
+        items: list[tuple[str, Source | str]] = list(request.query_params.multi_items())
         if kind == FORMS[0]:
             parts = await opened.enter_async_context(read_parts(stream, request.headers["content-type"], _check_part))
             form = _gather([*items, *[await _from_part(part) for part in parts]])
         elif takes_photo:
-            form = _gather([*items, *await _from_body(stream, opened)])
-        elif kind in (FORMS[1], "application/json"):
+            form = _gather([*items, *await _from_body(stream, opened, kind)])
+        elif kind in TEXTS:
             data = b"".join([chunk async for chunk in stream])
-            form = _gather(
-                await to_thread.run_sync(fields_of_json if kind == "application/json" else fields_of_form, data)
-            )
+            read = fields_of_json if kind == JSON else partial(fields_of_form, base64=TEXT_FILES)
+            form = _gather([*items, *await to_thread.run_sync(read, data)])
         else:
             detail = f"got {kind or 'no Content-Type'}, expected {FORMS[0]}, {FORMS[1]} or application/json"
             raise ApiError(415, "unsupported_media_type", "Unsupported media type", detail)
@@ -180,6 +185,8 @@ def _check_part(part: Part) -> None:
     """Refuse what no field can be, while it comes."""
     if part.name in TEXT_FILES or (part.name in FILES and _is_file(part)):
         return  # bounded with the whole body
+    if part.name in FILES and part.size > MAX_FIELD_BYTES:
+        raise _no_file(part.name)  # the same as of a shorter one
     if _is_file(part) and part.name not in (*PHOTO, *BACKGROUND):
         detail = f"{part.name[:50]}: got a file, expected {' and '.join(FILES)} as the only ones"
         raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
@@ -205,13 +212,21 @@ async def read_text(part: Part) -> str:
     return (await part.file.read()).decode("utf-8", "replace")
 
 
-async def _from_body(stream: AsyncIterator[bytes], opened: AsyncExitStack) -> list[tuple[str, Source | str]]:
-    """The body as a file, if there is one."""
+async def _from_body(stream: AsyncIterator[bytes], opened: AsyncExitStack, kind: str) -> list[tuple[str, Source | str]]:
+    """The body, of a media type `kind`, as a file if there is one. curl calls each body a urlencoded form."""
     file, size = new_file(), 0
     opened.push_async_callback(file.close)
     async for chunk in stream:
         size += len(chunk)
         await file.write(chunk)
+    await file.seek(0)
+    head = await file.read(HEAD)
+    if kind in TEXTS and sniff(head) is None and _FIELDS.match(head):
+        detail = (
+            f"got fields as {kind}, expected the photo itself as the body, or {FORMS[0]} with image_file; "
+            f"{REMOVEBG} takes {' and '.join(TEXTS)}"
+        )
+        raise ApiError(415, "unsupported_media_type", "Unsupported media type", detail)
     await file.seek(0)
     return [("image_file", Source("image_file", file))] if size else []
 
@@ -228,8 +243,7 @@ def _gather(items: Iterable[tuple[str, Source | str]]) -> Form:
         if isinstance(value, Source):
             sources[key] = value
         elif value and key in FILES:
-            detail = f"{key}: got a text, expected a file; send it as multipart/form-data with a file name"
-            raise bad_request(f"invalid_{key}", f"{key} is no file", detail)
+            raise _no_file(key)
         elif key in TEXT_FILES and not value.isascii():  # in memory a text of other letters is up to 4 times as long
             raise _no_base64()
         elif key not in TEXT_FILES and len(value) > MAX_FIELD_BYTES:
@@ -249,6 +263,11 @@ def _gather(items: Iterable[tuple[str, Source | str]]) -> Form:
             raise bad_request("multiple_sources", "More than one image", detail)
     behind = backgrounds[0] if backgrounds else None
     return Form(fields, photos[0], behind, *(sources.get(name) for name in (MASK, RESULT, CORRECTION)))
+
+
+def _no_file(name: str) -> ApiError:
+    detail = f"{name}: got a text, expected a file; send it as multipart/form-data with a file name"
+    return bad_request(f"invalid_{name}", f"{name} is no file", detail)
 
 
 def _decode(data: bytes) -> bytes:

@@ -38,11 +38,15 @@ def read_flag(name: str, text: str) -> bool:
 
 
 def read_number(name: str, text: str, kind: Callable[[str], float]) -> float:
-    """A number from its text; an ApiError where it is none."""
+    """A number from its text; an ApiError where it is none. A whole one may come as 50.0, as programs write it."""
+    text = text[:50]
     try:
-        return kind(text[:50])
+        if kind is int and not text.isdecimal() and (value := float(text)).is_integer():
+            return int(value)
+        return kind(text)
     except ValueError:
-        raise invalid(name, f"{name}: got {text[:50]!r}, expected a number") from None
+        expected = "a whole number" if kind is int else "a number"
+        raise invalid(name, f"{name}: got {text!r}, expected {expected}") from None
 
 
 def read_colour(name: str, text: str) -> str | None:
@@ -58,7 +62,7 @@ def read_colour(name: str, text: str) -> str | None:
 
 
 def read_translucent(text: str) -> tuple[int, int, int, int] | None:
-    """RGBA of a colour in hex that is not opaque; None for any other text."""
+    """RGBA of a colour in hex with an alpha; None for any other text."""
     found = _WITH_ALPHA.fullmatch(text)
     if found is None:
         return None

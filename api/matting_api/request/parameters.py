@@ -82,6 +82,7 @@ class Asked:
     scene: Scene | None = None  # of the picture that is put behind
     template: Template | None = None  # whose rules the result is held against
     translucent: tuple[int, int, int, int] | None = None  # RGBA to put behind, which lets through what lies behind it
+    notes: tuple[str, ...] = ()  # what was asked for and is not done
 
 
 def read_removebg(fields: Mapping[str, str], has_background: bool, default_size: str = "auto") -> Asked:
@@ -105,7 +106,8 @@ def read_removebg(fields: Mapping[str, str], has_background: bool, default_size:
     alpha_only = read_choice(fields, "channels", CHANNELS) == "alpha"
     format = read_choice(fields, "format", FORMATS)
     translucent = read_translucent(fields.get("bg_color", ""))
-    if translucent is not None and FORMATS[format] == "jpeg" and format != "zip":
+    is_jpeg = FORMATS[format] == "jpeg" and format != "zip"
+    if translucent is not None and (translucent[3] == 255 or is_jpeg):
         background: str | None = laid_on_white(translucent)
         translucent = None
     else:
@@ -134,6 +136,7 @@ def read_removebg(fields: Mapping[str, str], has_background: bool, default_size:
         as_zip=format == "zip",
         must_find=True,
         translucent=translucent,
+        notes=_not_done(fields, alpha_only, has_background),
     )
 
 
@@ -175,12 +178,27 @@ def read_alpha(fields: Mapping[str, str], has_background: bool) -> Asked:
 
 
 def _shadow(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Options of remove.bg's shadow; a transparent alpha has none."""
-    wanted = read_flag("add_shadow", fields.get("add_shadow", ""))
+    """Options of remove.bg's shadow; false says there is none, whatever the type is."""
+    wanted = fields.get("add_shadow", "")
     kind = SHADOW_TYPES[read_choice(fields, "shadow_type", SHADOW_TYPES)]
-    shadow = kind if kind != "none" else "contact" if wanted else "none"
+    shadow = kind if kind != "none" and not wanted else "none"
+    if wanted and read_flag("add_shadow", wanted):
+        shadow = kind if kind != "none" else "contact"
     text = fields.get("shadow_opacity")
     return {"shadow": shadow, **({"shadow_opacity": read_number("shadow_opacity", text, int)} if text else {})}
+
+
+def _not_done(fields: Mapping[str, str], alpha_only: bool, has_background: bool) -> tuple[str, ...]:
+    """What checked fields of remove.bg ask for and the result cannot have, to be warned of."""
+    behind = "bg_color" if fields.get("bg_color") else "bg_image_*" if has_background else ""
+    add = read_flag("add_shadow", fields.get("add_shadow", ""))
+    typed = fields.get("shadow_type", "none") not in ("none", "")
+    if alpha_only:
+        left_out = [behind] * bool(behind) + ["add_shadow"] * add + ["shadow_type"] * typed
+        return tuple(f"{name} was left out: channels is alpha, which holds the subject alone" for name in left_out)
+    if typed and fields.get("add_shadow") and not add:
+        return ("no shadow was drawn: got a shadow_type with add_shadow=false; leave add_shadow out",)
+    return ()
 
 
 def _template(fields: Mapping[str, str]) -> Template | None:

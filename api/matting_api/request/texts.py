@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -62,13 +63,18 @@ def fields_of_json(data: bytes) -> list[tuple[str, str]]:
     return [(_whole(key), _text(key, value)) for key, value in found.items() if value is not None]
 
 
-def fields_of_form(data: bytes) -> list[tuple[str, str]]:
-    """Names and texts of a urlencoded form. Raises ApiError where it has more than `MAX_FIELDS`."""
+def fields_of_form(data: bytes, base64: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Names and texts of a urlencoded form. Raises ApiError where it has more than `MAX_FIELDS`.
+
+    Parameters
+    ----------
+    base64 : names whose texts have no spaces: "+" stays itself there, as programs send it that do not escape it.
+    """
     pairs = data.split(b"&", MAX_FIELDS)
     if len(pairs) > MAX_FIELDS:
         raise _too_many_fields("invalid_form")
-    halves = (pair.partition(b"=") for pair in pairs if pair)
-    return [(_unescaped(name), _unescaped(value)) for name, _, value in halves]
+    halves = ((_unescaped(name), value) for name, _, value in (pair.partition(b"=") for pair in pairs if pair))
+    return [(name, _unescaped(value, b"+" if name in base64 else b" ")) for name, value in halves]
 
 
 def kind_of(value: Any) -> str:
@@ -92,14 +98,17 @@ def _whole(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
-def _unescaped(text: bytes) -> str:
-    """A name or a text of a form. It is done piece by piece: the library makes an object of each escape."""
+def _unescaped(text: bytes, plus: bytes = b" ") -> str:
+    """A name or a text of a form, in which "+" stands for `plus`.
+
+    It is done piece by piece: the library makes an object of each escape.
+    """
     pieces = []
     start = 0
     while start < len(text):
         cut = text.rfind(b"%", start + _PIECE - 2, start + _PIECE)  # no escape is cut in two
         end = cut if cut > 0 else start + _PIECE
-        pieces.append(unquote_to_bytes(text[start:end].replace(b"+", b" ")))
+        pieces.append(unquote_to_bytes(text[start:end].replace(b"+", plus)))
         start = end
     return b"".join(pieces).decode("utf-8", "replace")
 

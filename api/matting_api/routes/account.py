@@ -6,19 +6,22 @@ import logging
 from collections.abc import Callable
 
 from anyio import to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Security
 from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyHeader
 from starlette.datastructures import Headers
 
 from matting_api import openapi
 from matting_api.concurrency import Turns
-from matting_api.errors import ApiError
+from matting_api.errors import ApiError, bad_request
 from matting_api.middleware.rate_limit import Allowance
 from matting_api.paths import ACCOUNT, IMPROVE
-from matting_api.request.body import CORRECTION, RESULT, Form, read_form
+from matting_api.request.body import CORRECTION, RESULT, SAMPLE, Form, read_form
+from matting_api.request.fields import refuse_unknown
 from matting_api.samples import BoxUnusable, Sample, SampleBox
 
 log = logging.getLogger("api")
+SAMPLE_FIELDS = ("image_filename", "tag")
 UNLIMITED = 1_000_000  # credits to show where there is no quota: programs refuse to start at 0
 
 
@@ -27,6 +30,8 @@ def router(
     box: SampleBox | None,
     body_limit: Callable[[str, Headers], int],
     turns: Turns,
+    *,
+    with_keys: bool,
 ) -> APIRouter:
     """The endpoints.
 
@@ -36,8 +41,9 @@ def router(
     box : where photos are kept; None keeps none.
     body_limit : largest body in bytes, by path and headers.
     turns : bounds how many photos, and samples among them, are worked on.
+    with_keys : as of the photos' router.
     """
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else [])
 
     @routes.head(ACCOUNT, include_in_schema=False)
     @routes.get(ACCOUNT, summary="What is left of the quota, as credits", openapi_extra=openapi.ACCOUNT)
@@ -65,6 +71,15 @@ def router(
 
 
 async def _read_sample(form: Form) -> Sample:
+    """A form as a sample. Raises ApiError where it has more than belongs to one, or the photo has to be fetched."""
+    refuse_unknown(form.fields, SAMPLE_FIELDS)
+    for source in (form.background, form.mask):
+        if source is not None:
+            detail = f"{source.field}: got what belongs to no sample, expected {' and '.join(SAMPLE)} beside the photo"
+            raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
+    if form.photo.is_address:
+        detail = "image_url: got an address, expected the photo itself as image_file or image_file_b64"
+        raise bad_request("image_url_not_supported", "image_url is not supported", detail)
     read = {source.field: await source.read() for source in (form.result, form.correction) if source}
     return Sample(
         photo=await form.photo.read(),

@@ -22,7 +22,7 @@ from matting_client.idphoto import IdAsked
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
 from matting_client.lengths import parse_canvas, parse_margins, parse_size
-from matting_client.processing import compose_translucent, subject_box
+from matting_client.processing import cast_shadow, compose_translucent, subject_box, touches_ground
 from matting_client.processing.scene import Scene, compose_scene, limited
 from matting_client.shop import broken_rules
 from matting_client.timing import Stopwatch, Timings
@@ -35,6 +35,10 @@ from matting_api.request.fields import invalid
 from matting_api.request.parameters import Asked
 
 SHEET_PIXELS = 9_000_000  # of the largest sheet of ID photos, A4 at 300 dpi
+NO_GROUND = (
+    "no shadow was drawn: the subject reaches the lower edge, so that it stands on nothing; "
+    "leave room below it, with crop_margin where it is cropped, or ask for drop"
+)
 SUFFIXES = {
     **{MEDIA_TYPES[format]: suffix for format, suffix in SUFFIX_OF_FORMAT.items()},
     "application/zip": ".zip",
@@ -44,11 +48,11 @@ SUFFIXES = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """A file, its media type, the alpha (h, w) of what it shows, and the seconds of each step from the photo on."""
+    """A file, its media type, the alpha (h, w) of the subject in it, and the seconds of each step from the photo on."""
 
     data: bytes
     media_type: str
-    pha: Alpha
+    pha: Alpha  # without a shadow; 255 all over where the whole picture counts
     timings: Timings
     notes: tuple[str, ...] = ()  # what to be warned of
 
@@ -118,8 +122,9 @@ def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: A
         cutout = service.cutout(photo[0], asked.options, photo[1], asked.model)
         if mask is not None or asked.correction:
             cutout = _corrected(cutout, mask, asked.correction)
-        if asked.must_find and cutout.is_empty:
-            detail = f"{photo[1]}: got a photo in which no subject was found; try one with a clear foreground"
+        if cutout.is_empty and asked.must_find:  # it is found here, where there is room, and told of later
+            remedy = "another roi, or leave it out" if asked.options.roi else "one with a clear foreground"
+            detail = f"{photo[1]}: got a photo in which no subject was found; try {remedy}"
             raise bad_request("unknown_foreground", "Could not identify foreground in image", detail)
         result = _result(cutout, behind, asked)
     service.metrics.spent(result.timings.since(cutout.seconds))
@@ -130,7 +135,7 @@ def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: A
 def facts_of(cutout: Cutout, result: Result, asked: Asked) -> Facts:
     """What is told of a result of `produce`."""
     height, width = result.pha.shape
-    warnings = (*cutout.origin.notes, *result.notes, *_broken(cutout, result, asked))
+    warnings = (*cutout.origin.notes, *asked.notes, *result.notes, *_broken(cutout, result, asked))
     return Facts(not cutout.is_empty, round(cutout.uncertainty, 4), width, height, warnings)
 
 
@@ -234,8 +239,8 @@ def _result(cutout: Cutout, background: Image | None, asked: Asked) -> Result:
 def _id_photo(cutout: Cutout, asked: IdAsked) -> Result:
     watch = Stopwatch(cutout.seconds)
     with watch.step("compose"):
-        data, photo = asked.make(cutout)
-    pha = np.full(photo.picture.shape[:2], 255, np.uint8)  # the photo is opaque
+        data, photo, (width, height) = asked.make(cutout)
+    pha = np.full((height, width), 255, np.uint8)  # photo and sheet are opaque
     media_type = "application/pdf" if asked.format == "pdf" else MEDIA_TYPES["jpeg"]
     return Result(data, media_type, pha, watch.timings, photo.warnings)
 
@@ -256,24 +261,38 @@ def _picture(cutout: Cutout, background: Image | None, asked: Asked) -> Result:
         if cutout.options.alpha_only:
             picture = pha = cutout.render()
         else:
-            fgr, pha = cutout.layers()
+            fgr, pha = cutout.subject_layers()
+            fgr, shown = _with_shadow(cutout, fgr, pha)
             if asked.translucent is not None:
-                picture = compose_translucent(fgr, pha, asked.translucent)
+                picture = compose_translucent(fgr, shown, asked.translucent)
             else:
-                picture = cutout.compose(fgr, pha, background)
+                picture = cutout.compose(fgr, shown, background)
     with watch.step("encode"):
         data = cutout.encoded(picture)
-    return Result(data, MEDIA_TYPES[cutout.options.format], pha, watch.timings)
+    return Result(data, MEDIA_TYPES[cutout.options.format], pha, watch.timings, _no_shadow(cutout, pha))
+
+
+def _with_shadow(cutout: Cutout, fgr: Image, pha: Alpha) -> tuple[Image, Alpha]:
+    return cast_shadow(fgr, pha, cutout.options.shadow, cutout.options.shadow_opacity)
+
+
+def _no_shadow(cutout: Cutout, pha: Alpha) -> tuple[str, ...]:
+    """What to be warned of where a shadow on the ground was asked for, and the subject (h, w) touches none."""
+    if cutout.options.shadow != "contact" or cutout.options.alpha_only:
+        return ()
+    box = subject_box(pha)
+    return () if box is None or touches_ground(box, pha.shape[0]) else (NO_GROUND,)
 
 
 def _zip(cutout: Cutout) -> Result:
     """Colours and alpha as two files, smaller and quicker to make than a PNG with both."""
     watch = Stopwatch(cutout.seconds)
     with watch.step("compose"):
-        fgr, pha = cutout.layers()
+        fgr, pha = cutout.subject_layers()
+        fgr, shown = _with_shadow(cutout, fgr, pha)
     with watch.step("encode"):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:  # both are compressed already
             file.writestr("color.jpg", encode(fgr, "jpeg", cutout.options.quality))
-            file.writestr("alpha.png", encode(pha, "png"))
-    return Result(buffer.getvalue(), "application/zip", pha, watch.timings)
+            file.writestr("alpha.png", encode(shown, "png"))
+    return Result(buffer.getvalue(), "application/zip", pha, watch.timings, _no_shadow(cutout, pha))

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Security
+from fastapi import APIRouter, Request, Security
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import APIKeyHeader
 
 from matting_api.errors import ApiError
 from matting_api.jobs.job import DONE, Job
 from matting_api.jobs.store import JobStore
-from matting_api.openapi_fields import Json
+from matting_api.openapi_fields import TEXT, Json
+
+# Declared here: FastAPI would add a 422 to a parameter of its own, and any text may be asked for.
+_BY_ID: Json = {"parameters": [{"name": "job_id", "in": "path", "required": True, "schema": TEXT}]}
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Kind:
     result_of : the file that a caller gets of one that is done.
     media : types of such files by their ending.
     state, result, delete : what the API's description says of the endpoints.
+    root_path : below which a proxy shows the server; "" for none.
     """
 
     path: str
@@ -42,6 +46,11 @@ class Kind:
     state: Json
     result: Json
     delete: Json
+    root_path: str = ""
+
+    def place(self, job: Job) -> str:
+        """The path at which a caller finds a job."""
+        return f"{self.root_path}{self.path}/{job.name}"
 
     def described(self, job: Job) -> dict[str, Any]:
         """A job as JSON."""
@@ -53,13 +62,13 @@ class Kind:
             "done": job.done,
             **self.more(job),
             "seconds_left": None if left is None else round(left, 1),
-            "result": f"{self.path}/{job.name}/result" if job.state == DONE else None,
+            "result": f"{self.place(job)}/result" if job.state == DONE else None,
             **({"error": job.error} if job.error else {}),
         }
 
     def accepted(self, job: Job) -> Response:
         """The answer to a job that was taken."""
-        return JSONResponse(self.described(job), 202, {"Location": f"{self.path}/{job.name}"})
+        return JSONResponse(self.described(job), 202, {"Location": self.place(job)})
 
 
 def job_router(jobs: JobStore, kind: Kind, *, with_keys: bool) -> APIRouter:
@@ -68,23 +77,25 @@ def job_router(jobs: JobStore, kind: Kind, *, with_keys: bool) -> APIRouter:
     routes = APIRouter(default_response_class=Response, dependencies=needs)
     place = kind.path + "/{job_id}"
 
-    @routes.get(place, openapi_extra=kind.state, summary=f"How far a {kind.noun} is")
-    async def state(job_id: str) -> Response:
-        job = await to_thread.run_sync(jobs.get, job_id)
+    @routes.head(place, include_in_schema=False)
+    @routes.get(place, openapi_extra={**kind.state, **_BY_ID}, summary=f"How far a {kind.noun} is")
+    async def state(request: Request) -> Response:
+        job = await to_thread.run_sync(jobs.get, request.path_params["job_id"])
         return JSONResponse(await to_thread.run_sync(kind.described, job))
 
-    @routes.get(f"{place}/result", openapi_extra=kind.result, summary=f"A {kind.noun}'s result")
-    async def result(job_id: str) -> Response:
-        job = await to_thread.run_sync(jobs.get, job_id)
+    @routes.head(f"{place}/result", include_in_schema=False)
+    @routes.get(f"{place}/result", openapi_extra={**kind.result, **_BY_ID}, summary=f"A {kind.noun}'s result")
+    async def result(request: Request) -> Response:
+        job = await to_thread.run_sync(jobs.get, request.path_params["job_id"])
         if job.state != DONE:
             detail = f"got a {kind.noun} that is {job.state}, expected done; ask again"
             raise ApiError(409, "not_ready", "Not done", detail)
         path = kind.result_of(job)
         return FileResponse(path, media_type=kind.media[path.suffix], filename=path.name)
 
-    @routes.delete(place, openapi_extra=kind.delete, status_code=204, summary=f"Forget a {kind.noun}")
-    async def remove(job_id: str) -> Response:
-        await to_thread.run_sync(jobs.remove, job_id)
+    @routes.delete(place, openapi_extra={**kind.delete, **_BY_ID}, status_code=204, summary=f"Forget a {kind.noun}")
+    async def remove(request: Request) -> Response:
+        await to_thread.run_sync(jobs.remove, request.path_params["job_id"])
         return Response(status_code=204)
 
     return routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,15 @@ PHOTOS = Kind(
 )
 
 
-def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: bool, with_webhooks: bool) -> APIRouter:
+def router(
+    jobs: JobStore,
+    elsewhere: Elsewhere,
+    most_bytes: int,
+    *,
+    with_keys: bool,
+    with_webhooks: bool,
+    root_path: str = "",
+) -> APIRouter:
     """The endpoints.
 
     Parameters
@@ -58,14 +67,17 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: 
     most_bytes : of a photo.
     with_keys : as of the photos' router.
     with_webhooks : somebody may be told of the end.
+    root_path : as of `Kind`.
     """
-    routes = job_router(jobs, PHOTOS, with_keys=with_keys)
+    kind = replace(PHOTOS, root_path=root_path)
+    routes = job_router(jobs, kind, with_keys=with_keys)
 
     @routes.post(JOBS, openapi_extra=openapi_jobs.JOBS, status_code=202, summary="Cut the subjects out of many photos")
     async def start(request: Request) -> Response:
         mark = _mark(request)
         if known := jobs.find(mark):
-            return PHOTOS.accepted(known)
+            request.state.bill.give_back()  # it is counted already
+            return kind.accepted(known)
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
@@ -76,11 +88,12 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_keys: 
             order["fields"] = read_job(order["fields"])
             await _check_places(order, elsewhere, most_bytes)
             photos.check_count(len(order["names"]))
+            request.state.bill.take(len(order["names"]))
             job = await to_thread.run_sync(jobs.add, folder, order, len(order["names"]), mark)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return PHOTOS.accepted(job)
+        return kind.accepted(job)
 
     return routes
 
@@ -95,10 +108,10 @@ def _mark(request: Request) -> str:
 
 
 async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[str, Any]:
-    async with read_upload(request, "archive", "No photos given", "a ZIP of photos") as (archive, fields):
+    async with read_upload(request, "archive", "No photos given", "a ZIP of photos") as (archive, name, fields):
         refuse_of_one_photo(fields)  # before the archive is copied
         await store_upload(archive, folder / SOURCE)
-    names = await to_thread.run_sync(list_archive, folder / SOURCE, most_bytes)
+    names = await to_thread.run_sync(list_archive, folder / SOURCE, most_bytes, name)
     return _order(names, fields)
 
 
@@ -118,7 +131,8 @@ def _read_json(body: bytes) -> dict[str, Any]:
     fields = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in found.items()}
     if "bucket" in fields:
         return _order([], fields, bucket=fields.pop("bucket"))
-    return _order(urls, fields, by_address=True)
+    # Half a surrogate pair, which JSON may bring and UTF-8 has no bytes for, becomes "?": that address fails alone.
+    return _order([url.encode(errors="replace").decode() for url in urls], fields, by_address=True)
 
 
 def _order(names: list[str], fields: dict[str, str], *, by_address: bool = False, bucket: str = "") -> dict[str, Any]:
@@ -135,8 +149,6 @@ async def _check_places(order: dict[str, Any], elsewhere: Elsewhere, most_bytes:
         if elsewhere.fetcher is None:
             detail = "urls: this server fetches nothing from other hosts; send a ZIP as the file archive of a form"
             raise bad_request("image_url_not_supported", "urls is not supported", detail)
-        for url in order["names"]:
-            check_address(url, "image_url")
     elif order["bucket"]:
         buckets = need_buckets(elsewhere, "bucket")
         place = buckets.check(order["bucket"], "bucket")

@@ -15,14 +15,15 @@ from matting_api.request.body import FORMS, content_type, read_text
 from matting_api.request.multipart import Part, read_parts
 
 CHUNK_BYTES = 1 << 20
+SHOWN = 200  # characters of a file's name
 A_FILE = "a file"  # in place of a text
 
 
 @asynccontextmanager
 async def read_upload(
     request: Request, field: str, title: str, what: str
-) -> AsyncIterator[tuple[UploadFile, dict[str, str]]]:
-    """The file `field` of a form, gone afterwards, and the texts beside it.
+) -> AsyncIterator[tuple[UploadFile, str, dict[str, str]]]:
+    """The file `field` of a form, gone afterwards, what errors call it, and the texts beside it.
 
     Any other file is among the texts, with one that is no field's: whoever knows them says what is wrong with it.
 
@@ -40,18 +41,19 @@ async def read_upload(
         raise missing
     async with read_parts(request.stream(), request.headers["content-type"]) as parts:
         found: UploadFile | None = None
+        name = field
         texts: dict[str, str] = {}
         for part in parts:
             if part.name in texts or (found is not None and part.name == field):
                 detail = f"{part.name[:50]}: got it twice, expected it once"
                 raise bad_request("invalid_parameter", "Parameter given twice", detail)
             if part.name == field and part.filename is not None:
-                found = part.file
+                found, name = part.file, (part.filename or field)[:SHOWN]
             else:
                 texts[part.name] = await _text(part)
         if found is None or field in texts:
             raise missing
-        yield found, texts
+        yield found, name, texts
 
 
 async def _text(part: Part) -> str:

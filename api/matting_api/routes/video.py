@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 from anyio import to_thread
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from matting_api import openapi_jobs
-from matting_api.jobs.clips import SOURCE, count_frames, read_order, result_of
+from matting_api.jobs.clips import NAME, SOURCE, count_frames, read_order, result_of
 from matting_api.jobs.job import Job
 from matting_api.jobs.store import JobStore
 from matting_api.paths import VIDEO
@@ -36,22 +37,23 @@ CLIPS = Kind(
 )
 
 
-def router(jobs: JobStore, *, with_keys: bool) -> APIRouter:
-    """The endpoints; `with_keys` as of the photos' router."""
-    routes = job_router(jobs, CLIPS, with_keys=with_keys)
+def router(jobs: JobStore, *, with_keys: bool, root_path: str = "") -> APIRouter:
+    """The endpoints; `with_keys` as of the photos' router, `root_path` as of `Kind`."""
+    kind = replace(CLIPS, root_path=root_path)
+    routes = job_router(jobs, kind, with_keys=with_keys)
 
     @routes.post(VIDEO, openapi_extra=openapi_jobs.VIDEO, status_code=202, summary="Cut a subject out of a clip")
     async def start(request: Request) -> Response:
-        async with read_upload(request, "video_file", "No clip given", "the clip") as (file, fields):
+        async with read_upload(request, "video_file", "No clip given", "the clip") as (file, name, fields):
             read_order(fields)
             folder = await to_thread.run_sync(jobs.new_folder)
             try:
                 await store_upload(file, folder / SOURCE)
-                frames = await to_thread.run_sync(count_frames, folder)
-                job = await to_thread.run_sync(jobs.add, folder, fields, frames)
+                frames = await to_thread.run_sync(count_frames, folder, name)
+                job = await to_thread.run_sync(jobs.add, folder, {**fields, NAME: name}, frames)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
-        return CLIPS.accepted(job)
+        return kind.accepted(job)
 
     return routes

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+
+def megabytes(count: int) -> str:
+    """Bytes for a message, rounded up to a tenth of a MB, so that what is too large never looks as if it were not."""
+    return f"{math.ceil(count * 10 / 2**20) / 10:g} MB"
 
 
 class Unusable(Exception):
@@ -56,7 +62,7 @@ class Limits:
             raise Unusable("an empty file", "a picture", "choose another file")
         if count > self.max_bytes:
             raise BeyondLimits(
-                f"{count / 2**20:.0f} MB", f"at most {self.max_bytes / 2**20:.0f} MB", "save it smaller or as JPEG"
+                megabytes(count), f"at most {self.max_bytes / 2**20:.4g} MB", "save it smaller or as JPEG"
             )
 
     def check_size(self, width: int, height: int) -> None:

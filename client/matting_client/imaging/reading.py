@@ -44,6 +44,7 @@ DAMAGED = (
     struct.error,
     zlib.error,
 )
+TOLD = (OSError, SyntaxError, EOFError)  # of those, what decoders raise with words of their own
 
 
 @dataclass(eq=False, repr=False)
@@ -245,8 +246,10 @@ def _repaired(broken: Image.Image, data: bytes, limits: Limits, notes: list[str]
 
 
 def _damaged(error: Exception, name: str | None) -> Unusable:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return Unusable(f"a damaged {name or 'picture'} ({reason})", "a whole one", "copy it again")
+    """What to say of a damaged file: the decoder's own words, and nothing of what only Python says of its objects."""
+    told = isinstance(error, TOLD) and not isinstance(error, UnidentifiedImageError)
+    reason = f" ({str(error).splitlines()[0]})" if told and str(error) else ""
+    return Unusable(f"a damaged {name or 'picture'}{reason}", "a whole one", "copy it again")
 
 
 def strips(opened: Opened) -> tuple[int, Iterator[U8]]:

@@ -19,7 +19,7 @@ from matting_client.processing.edge import edge_band, erode, feather, fill_insid
 from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, inner, letterbox, unletterbox
 from matting_client.processing.refine import refine
-from matting_client.processing.shadow import SHADOWS, lay_under, shadow_of
+from matting_client.processing.shadow import SHADOWS, cast_shadow, lay_under, shadow_of, touches_ground
 from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
 from matting_client.processing.upright import quarters_turned, rotated
 
@@ -34,6 +34,7 @@ __all__ = [
     "Window",
     "beyond",
     "blur_around",
+    "cast_shadow",
     "clear_outside",
     "compose_colour",
     "compose_picture",
@@ -65,6 +66,7 @@ __all__ = [
     "share_of",
     "subject_box",
     "threshold",
+    "touches_ground",
     "uncertainty",
     "unletterbox",
     "within_cover",

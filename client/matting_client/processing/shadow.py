@@ -16,6 +16,17 @@ TOUCH_BAND, TOUCH_RISE, TOUCH_BLUR = 0.08, 0.02, 0.012
 WORK_SIDE = 1024  # a soft shadow is the same at a reduced size, and much quicker there
 
 
+def cast_shadow(fgr: Picture, pha: Picture, kind: str, opacity: float) -> tuple[Picture, Picture]:
+    """Colours (h, w, 3) and alpha (h, w) with the shadow of a `kind` below them; `opacity` is 0..100."""
+    shadow = shadow_of(pha, kind)
+    return (fgr, pha) if shadow is None else lay_under(fgr, pha, shadow * (opacity / 100))
+
+
+def touches_ground(box: Box, height: int) -> bool:
+    """Whether a subject in a picture `height` px high ends within it; one that its lower edge cuts touches nothing."""
+    return box.bottom < height
+
+
 def shadow_of(pha: Picture, kind: str) -> Float | None:
     """How dark the shadow is, (h, w) in 0..1, for an alpha (h, w); None where there is no shadow.
 
@@ -26,7 +37,7 @@ def shadow_of(pha: Picture, kind: str) -> Float | None:
         subject that the picture's lower edge cuts off touches nothing. "none": no shadow.
     """
     box = subject_box(pha) if kind != "none" else None
-    if box is None or (kind == "contact" and box.bottom >= pha.shape[0]):
+    if box is None or (kind == "contact" and not touches_ground(box, pha.shape[0])):
         return None
     height, width = pha.shape
     factor = max(1.0, max(height, width) / WORK_SIDE)

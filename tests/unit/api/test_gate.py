@@ -10,7 +10,8 @@ import pytest
 from matting_api import main as command
 from matting_api.configuration import read_settings
 from matting_api.middleware import guesses, rate_limit
-from matting_api.middleware.rate_limit import Allowance, Keys, load_keys, read_keys
+from matting_api.middleware.keys import Keys, load_keys, read_keys
+from matting_api.middleware.rate_limit import Allowance
 from matting_client import OptionError
 from starlette.datastructures import Headers
 
@@ -172,3 +173,35 @@ def test_bad_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setenv("MATTING_API_KEYS", "short")
     assert command.main([]) == 2
     assert "MATTING_API_KEYS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("MATTING_API_RATE", "abc", "$MATTING_API_RATE: got 'abc', expected a whole number"),
+        ("MATTING_OUTPUTS_DAYS", "1.5", "$MATTING_OUTPUTS_DAYS: got '1.5', expected a whole number"),
+        ("MATTING_API_QUOTA", "-1", "$MATTING_API_QUOTA: got -1, expected 0 to"),
+        ("MATTING_OUTPUTS_MB", "0", "$MATTING_OUTPUTS_MB: got 0, expected 1 to"),
+        ("MATTING_API_KEYS_FILE", "/nowhere", "$MATTING_API_KEYS_FILE: /nowhere: cannot be read"),
+        ("MATTING_API_LOGINS_FILE", "/nowhere", "$MATTING_API_LOGINS_FILE: /nowhere: cannot be read"),
+        ("MATTING_API_ROOT_PATH", "x", "$MATTING_API_ROOT_PATH: got 'x'"),
+        ("MATTING_JOBS", "/dev/null/jobs", "$MATTING_JOBS: /dev/null/jobs"),
+    ],
+)
+def test_a_variable_that_cannot_be_is_named(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not the option in whose place it stands, which `matting serve` does not have."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # what ends pytest stays as it is
+    monkeypatch.setenv(variable, value)
+    assert command.main(["--engine", "local", "--no-page", "--port", "0"]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("matting ui: ")]
+    assert len(lines) == 1 and lines[0].startswith(f"matting ui: {said}")
+
+
+def test_an_option_is_named_before_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MATTING_API_RATE", "7")
+    assert command.main(["--rate=-1"]) == 2
+    assert capsys.readouterr().err.startswith("matting ui: --rate: got -1")

@@ -119,6 +119,31 @@ def test_everything_is_guarded(api: httpx.Client, path: str, method: str) -> Non
     assert "access-control-allow-origin" not in foreign.headers
 
 
+def test_what_is_open_to_invited_websites(serve: Serve) -> None:
+    """Jobs and clips, too; and a refusal advises what helps."""
+    shop = "https://shop.example"
+    api = serve(origins=(shop,))
+    for path, method, asked in (
+        ("/v1/cutout", "POST", "x-matting-model"),
+        ("/v1/jobs", "POST", "idempotency-key,content-type"),
+        ("/v1/jobs/none", "DELETE", "x-api-key"),
+        ("/v1/video", "POST", "x-api-key"),
+        ("/v1/video/none/result", "GET", "authorization"),
+    ):
+        ask = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": asked}
+        allowed = api.options(path, headers={"Origin": shop, **ask})
+        assert allowed.status_code == 200, allowed.text
+        assert method in allowed.headers["access-control-allow-methods"]
+    found = api.delete("/v1/jobs/none", headers={"Origin": shop})
+    assert (found.status_code, found.headers["access-control-allow-origin"]) == (404, shop)
+    assert "Location" in found.headers["access-control-expose-headers"]
+    for path in ("/metrics", "/v1/jobsx", "/v1/cutout/x", "/"):
+        detail = error(api.get(path, headers={"Origin": shop}))["detail"]
+        assert path in detail and "one of --origins" in detail and "--allowed-hosts" not in detail
+    stranger = error(api.get("/v1/jobs/none", headers={"Origin": "https://evil.example"}))["detail"]
+    assert "--origins" in stranger and "--allowed-hosts" in stranger
+
+
 def test_the_option(serve: Serve) -> None:
     api = serve(allowed_hosts=("photos.example",))
     headers = {"Host": "photos.example", "Origin": "https://photos.example"}

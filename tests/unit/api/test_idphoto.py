@@ -31,8 +31,12 @@ def test_the_photo_has_the_size_and_background_of_its_kind(api: httpx.Client, pe
 def test_a_sheet_is_printed_at_its_true_size(api: httpx.Client, person: bytes) -> None:
     sheet = api.post(PATH, files={"image_file": person}, data={"paper": "4x6", "format": "pdf"})
     assert sheet.headers["content-type"] == "application/pdf" and sheet.content.startswith(b"%PDF")
-    picture = pixels(api.post(PATH, files={"image_file": person}, data={"paper": "4x6"}).content)
-    assert sorted(picture.shape[:2]) == [1200, 1800]
+    answered = api.post(PATH, files={"image_file": person}, data={"paper": "4x6"})
+    height, width = pixels(answered.content).shape[:2]
+    assert sorted((height, width)) == [1200, 1800]
+    for each in (sheet, answered):  # the headers are the sheet's
+        for kind in ("", "foreground-"):
+            assert [each.headers[f"x-{kind}{side}"] for side in ("width", "height")] == [str(width), str(height)]
 
 
 def test_a_photo_that_ends_too_early_is_warned_of(api: httpx.Client, person: bytes) -> None:

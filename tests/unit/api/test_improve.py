@@ -48,6 +48,21 @@ def test_a_result_and_a_correction_come_along(serve: Serve, disc: bytes, alpha: 
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_belongs_to_no_sample_is_refused_by_name(serve: Serve, disc: bytes, tmp_path: Path) -> None:
+    api = serve(samples=tmp_path)
+    photo = {"image_file": disc}
+    for answer, code, named in (
+        (api.post(IMPROVE, files=photo, data={"colour": "red"}), "unknown_parameter", "colour: got"),
+        (api.post(f"{IMPROVE}?size=auto", files=photo), "unknown_parameter", "size: got"),
+        (api.post(IMPROVE, files={**photo, "mask_file": disc}), "unsupported_parameter", "mask_file: got"),
+        (api.post(IMPROVE, files=photo, data={"bg_image_url": "x"}), "unsupported_parameter", "bg_image_url: got"),
+        (api.post(IMPROVE, json={"image_url": "https://a.example/"}), "image_url_not_supported", "image_url: got"),
+    ):
+        assert (answer.status_code, error(answer)["code"]) == (400, code), answer.text
+        assert error(answer)["detail"].startswith(named)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_command_line_fills_the_same_box(
     disc: bytes, alpha: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

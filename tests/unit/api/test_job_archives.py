@@ -6,6 +6,7 @@ import random
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from matting_api.jobs.job import Job
 from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, open_source
 
 from tests.unit.api.conftest import Serve, error
-from tests.unit.api.test_jobs import packed
+from tests.unit.api.test_jobs import packed, results, wait
 
 MUTATIONS = 1500
 
@@ -115,3 +116,32 @@ def test_mutated_archives_are_invalid_and_nothing_else(method: int, tmp_path: Pa
             assert told.code in ("invalid_archive", "file_too_large")
             seen += 1
     assert seen > MUTATIONS / 10
+
+
+class Named(zipfile.ZipInfo):
+    """An entry whose name is stored in cp437's bytes, whatever these are, and said to be no UTF-8."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode("cp437"), 0
+
+
+def test_names_are_read_as_their_packer_wrote_them(tmp_path: Path, serve: Serve, disc: bytes) -> None:
+    """macOS and Info-ZIP write UTF-8 without saying so, others an old code page with the name in UTF-8 beside it."""
+    raw = "M├╝nchen.png".encode("cp437")  # the bytes that Müller's ZIP would have
+    assert raw.decode("utf-8") == "München.png"
+    old = "Grüße.png".encode("cp850")
+    beside = b"\x01" + struct.pack("<L", zlib.crc32(old)) + "Grüße 名.png".encode()
+    stale = b"\x01" + struct.pack("<L", 0) + b"evil.png"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, extra in ((raw, b""), (old, beside), ("é.png".encode("cp437"), stale), (b"a.png", b"")):
+            entry = Named(name.decode("cp437"))
+            entry.extra = struct.pack("<HH", 0x7075, len(extra)) + extra if extra else b""
+            archive.writestr(entry, disc)
+        archive.writestr("名.png", disc)
+    expected = ["München.png", "Grüße 名.png", "é.png", "a.png", "名.png"]
+    assert list_archive(tmp_path / "a.zip", 10**6) == expected
+    client = serve()
+    begun = client.post("/v1/jobs", files={"archive": ("a.zip", (tmp_path / "a.zip").read_bytes())})
+    files, told = results(client, wait(client, begun.json(), "done", "failed"))
+    assert [each["photo"] for each in told] == expected
+    assert sorted(files) == sorted(f"{name.removesuffix('.png')}-cutout.png" for name in expected)

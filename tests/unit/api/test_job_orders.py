@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import warnings
 import zipfile
@@ -76,6 +77,21 @@ def test_fields_of_one_photo_are_refused_by_name(serve: Serve, disc: bytes) -> N
         assert told["detail"].startswith(f"{name.strip()}: got") and "; " in told["detail"]
     empty = client.post("/v1/jobs", files=[archive], data={"points": "", "bg_image_url": "", "format": ""})
     assert wait(client, empty.json(), "done", "failed")["failed"] == 0
+
+
+def test_an_address_that_is_none_fails_alone(serve: Serve) -> None:
+    """As one that is refused does."""
+    client = serve(urls=True)
+    urls = ["http://127.0.0.1/a.jpg", "notanurl", "", "http://[x/a.jpg", "ftp://a.example/a.jpg", "\ud800"]
+    begun = client.post("/v1/jobs", content=json.dumps({"urls": urls}), headers={"Content-Type": "application/json"})
+    assert begun.status_code == 202, begun.text
+    done = wait(client, begun.json(), "done", "failed")
+    assert (done["status"], done["failed"]) == ("done", len(urls))
+    told = results(client, done)[1]
+    assert [each["photo"] for each in told] == [*urls[:-1], "?"]
+    codes = [each["error"]["code"] for each in told]
+    assert codes[:2] == ["image_url_refused", "invalid_image_url"]
+    assert set(codes[2:]) <= {"invalid_image_url", "image_url_failed"}
 
 
 def test_the_document_lists_the_fields_of_jobs() -> None:

@@ -17,6 +17,8 @@ import httpx
 import pytest
 from matting_api import tempdir
 from matting_api.main import listen, main
+from matting_api.middleware import connections
+from matting_client.serving import affordable_connections
 
 from tests.unit.api.conftest import pixels
 from tests.unit.api.test_gate import KEY
@@ -184,3 +186,18 @@ def test_all_addresses_are_those_of_both_protocols() -> None:
     with listen("::", 0) as listener:
         for host in ("127.0.0.1", "::1"):
             socket.create_connection((host, listener.getsockname()[1]), timeout=5).close()
+
+
+@pytest.mark.parametrize(("allowed", "most"), [(10**6, 1024), (1000, 234), (96, 8)])
+def test_connections_are_those_that_the_open_files_allow(
+    allowed: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matting_client.serving.raise_file_limit", lambda: allowed)
+    assert affordable_connections(connections.MOST_CONNECTIONS, connections.FILES_EACH) == most
+
+
+def test_too_few_open_files_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # what ends pytest stays as it is
+    monkeypatch.setattr("matting_client.serving.raise_file_limit", lambda: 64)
+    assert main(["--engine", "local", "--no-page", "--port", "0"]) == 2
+    assert "matting ui: open files: got 64, expected 96 or more; raise the hard limit" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from matting_api.migrate import main
+from matting_api.migrate import MOST_BYTES, SKIPPED, main
 
 SOURCES = {
     "src/cut.py": 'import requests\nrequests.post("https://api.remove.bg/v1.0/removebg", headers={"X-Api-Key": KEY})\n',
@@ -33,7 +33,7 @@ def code(tmp_path: Path) -> Path:
         path = tmp_path / "code" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    (tmp_path / "code" / "photo.png").write_bytes(b"\x89PNG api.remove.bg \xff\xfe")
+    (tmp_path / "code" / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR api.remove.bg \xff\xfe")
     (tmp_path / "code" / "loop").symlink_to(tmp_path / "code")
     return tmp_path / "code"
 
@@ -59,9 +59,59 @@ def test_one_file_and_nothing(code: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "no such folder" in capsys.readouterr().err
 
 
+def test_texts_of_any_encoding_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With their lines counted as editors do it; what is not read is named."""
+    text = "// größe … \r\n$host = 'api.remove.bg';\r\n"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
+        (tmp_path / f"{encoding}.php").write_bytes(text.encode(encoding))
+    (tmp_path / "dump.sql").write_bytes(b"api.remove.bg\n" + b"x" * MOST_BYTES)
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    found = {line.partition(": ")[0] for line in said.out.splitlines() if line.startswith(str(tmp_path))}
+    assert found == {f"{tmp_path}/{name}.php:2" for name in ("utf-8", "utf-8-sig", "utf-16", "cp1252")}
+    assert f"not read: {tmp_path}/dump.sql (got more than 2 MB" in said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("composer.json", '"mtownsend/remove-bg": "^2.0"', "endpoint = 'https://own.example/v1.0/removebg'"),
+        ("Cut.php", "use Mtownsend\\RemoveBg\\RemoveBg;", "endpoint = 'https://own.example/v1.0/removebg'"),
+        ("Gemfile", 'gem "remove_bg", "~> 2.0"', "RemoveBg::Api::URL, becomes https://own.example"),
+        ("requirements.txt", "removebg==0.4", "removebg.removebg.API_ENDPOINT"),
+        ("requirements-dev.txt", "removebg", "removebg.removebg.API_ENDPOINT"),
+        ("pyproject.toml", 'dependencies = ["requests", "removebg>=0.4"]', "removebg.removebg.API_ENDPOINT"),
+        ("Dockerfile", "RUN pip install requests removebg", "removebg.removebg.API_ENDPOINT"),
+        ("package.json", '"remove.bg": "^1.3.0"', "dist/index.js: https://own.example"),
+        ("README", "npm install --save remove.bg", "dist/index.js: https://own.example"),
+        ("go.mod", "require github.com/remove-bg/go v1.1.0", "client/client.go: https://own.example"),
+    ],
+)
+def test_packages_of_clients_are_places(
+    name: str, text: str, advice: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text + "\n")
+    assert main([str(tmp_path), "--server", "https://own.example"]) == 1
+    said = capsys.readouterr().out
+    assert f"{name}:1: {text}" in said and advice in said and "\n1 places in 1 files" in said
+
+
+def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("app/build", "vendor", ".github", ".git", "app/__pycache__"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "cut.sh").write_text("curl https://api.remove.bg/v1.0/removebg\n")
+    assert main([str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert said.out == "nothing calls remove.bg in what was read\n"
+    told = [line.partition("left out: ")[2] for line in said.err.splitlines()]
+    assert told == [f"{tmp_path}/.github/", f"{tmp_path}/vendor/", f"{tmp_path}/app/build/"]
+    assert main([str(tmp_path / "vendor")]) == 1
+
+
 def test_it_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["matting_client.commands"]["migrate"] == "matting_api.migrate:main"
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
-    assert ended.value.code == 0 and "exit code" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert ended.value.code == 0 and "exit code" in said and all(name in said for name in SKIPPED)

@@ -46,6 +46,33 @@ def test_headers(api: httpx.Client, portrait: bytes) -> None:
     assert "access-control-allow-origin" not in headers
 
 
+def test_a_region_without_the_subject_is_empty(api: httpx.Client, disc: bytes) -> None:
+    """As a photo without one, whatever is put behind it."""
+    fields = {"roi": "80% 0% 100% 100%"}
+    told = error(refused := post(api, disc, bg_color="red", **fields))
+    assert (refused.status_code, told["code"]) == (400, "unknown_foreground") and "roi" in told["detail"]
+    sent = {"image_file": ("photo.png", disc)}
+    own = api.post("/v1/cutout", files=sent, data={**fields, "background": "red"})
+    assert (own.status_code, own.headers["x-matting-found"]) == (200, "false")
+    assert post(api, disc, roi="0% 0% 80% 100%").headers["x-matting-found"] == "true"
+
+
+def test_the_address_may_hold_fields(api: httpx.Client, disc: bytes) -> None:
+    """As at /v1/cutout: none is left out without a word."""
+    sent = {"image_file": ("photo.png", disc)}
+    found = api.post(f"{PATH}?format=jpg&crop=true", files=sent)
+    assert found.headers["content-type"] == "image/jpeg" and pixels(found.content).shape == (79, 79, 3)
+    as_json = {"image_file_b64": base64.b64encode(disc).decode()}
+    assert api.post(f"{PATH}?format=jpg", json=as_json).headers["content-type"] == "image/jpeg"
+    for query, code, named in (
+        ("size=preview&foo=1", "unknown_parameter", "foo: got"),
+        ("format=gif", "invalid_parameter", "format: got"),
+        ("size=auto&size=full", "invalid_parameter", "size: got it twice"),
+    ):
+        told = error(api.post(f"{PATH}?{query}", files=sent))
+        assert told["code"] == code and named in told["detail"]
+
+
 def test_nothing_found_is_a_header(api: httpx.Client) -> None:
     black = encode(np.zeros((60, 80, 3), np.uint8))
     headers = api.post("/v1/cutout", content=black).headers

@@ -36,3 +36,13 @@ def test_the_smallest_photos(shape: tuple[int, int], alphas: tuple[int, ...]) ->
     assert cutout.corrected(strokes=[Stroke(True, ((0, 0),), 3)]).raw.shape == shape
     assert compose_scene(rgb, raw, rgb, Scene()).shape == (*shape, 3)
     assert find_faces(rgb) == []
+
+
+def test_what_the_options_leave_nothing_of_is_empty() -> None:
+    raw = np.zeros((40, 60), np.uint8)
+    raw[10:14, 5:9] = 70
+    cutout = Cutout(np.full((40, 60, 3), 120, np.uint8), raw)
+    assert not cutout.is_empty
+    for way in ({"roi": "50% 0% 100% 100%"}, {"alpha_threshold": 50}):
+        assert cutout.with_options(Options(**way)).is_empty, way
+    assert not cutout.with_options(Options(roi="0% 0% 50% 100%")).is_empty

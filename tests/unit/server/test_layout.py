@@ -9,9 +9,11 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from google.protobuf import text_format
+from matting_api.tempdir import private_folder
 from matting_client.repository import CONTRACT_PARAMETER, facts_of
 from matting_server.errors import SetupError
 from matting_server.orphans import SHM
@@ -59,6 +61,30 @@ def test_workspace_is_private_and_goes_away(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_used_is_named(folder: str, what: str) -> None:
     with pytest.raises(SetupError, match=what):
         create_workspace(Path(folder))
+
+
+@pytest.mark.parametrize("named", ["none", "full", "usable"])
+def test_a_tmpdir_that_is_not_used_is_named(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By page and server alike, which run in another folder, as Python's `tempfile` chooses it."""
+    folder, other = tmp_path / named, tmp_path / "other"
+    other.mkdir()
+    if named != "none":
+        folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder if named == "usable" else other))
+    if named == "full":
+        full = OSError(28, "No space left on device")
+        monkeypatch.setattr("tempfile.TemporaryFile", Mock(side_effect=full))
+    workspace = create_workspace()
+    assert workspace.root.parent == (folder if named == "usable" else other)
+    workspace.close()
+    with private_folder() as page:
+        assert page.parent == workspace.root.parent
+    reason = {"none": "No such file or directory", "full": "No space left on device"}.get(named)
+    line = f"TMPDIR={folder} cannot be used ({reason}): using {other} instead"
+    assert caplog.messages == ([line] if reason else [])
 
 
 def test_a_folder_without_programs_is_named(tmp_path: Path) -> None:

@@ -65,6 +65,27 @@ def test_a_model_that_is_not_there_ends_before_anything_starts(
     assert error.rstrip().endswith(": matting_1024, matting_512")
 
 
+def test_too_few_open_files_end_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [(64, 64)]
+    monkeypatch.setattr("resource.getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr("resource.setrlimit", lambda _, wanted: limits.append(wanted))
+    assert main([]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("matting serve: open files: got 64, expected 256 or more; raise the hard limit")
+
+
+def test_open_files_are_raised_where_the_system_lets_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [(64, 4096)]
+    monkeypatch.setattr("resource.getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr("resource.setrlimit", lambda _, wanted: limits.append(wanted))
+    assert main(["--ready-file", str(tmp_path)]) == 2
+    assert "--ready-file" in capsys.readouterr().err and limits[-1] == (4096, 4096)
+
+
 def test_the_page_asks_the_model_that_was_chosen(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "", "", 0)
     sockets = {"--page-port": socket.socket()}
@@ -73,6 +94,7 @@ def test_the_page_asks_the_model_that_was_chosen(tmp_path: Path) -> None:
         command = program.command
         assert Path(program.env[REPOSITORY_VARIABLE]).samefile(given.model_repository)
         assert command[command.index("--model") + 1] == expected
+        assert program.usage_code == 2
         workspace.page.rmdir()
     sockets["--page-port"].close()
 

@@ -17,7 +17,6 @@ from typing import Any
 import psutil
 import pytest
 from matting_server import managed_process, pulse
-from matting_server.errors import ServeError
 from matting_server.managed_process import Listeners, Program, Service
 from matting_server.process import Child
 
@@ -168,20 +167,6 @@ def test_one_that_is_slow_is_left_alone(make: Callable[..., Kept], monkeypatch: 
         for each in burners:
             each.kill()
             each.wait()
-
-
-def test_first_death_says_why(make: Callable[..., Kept]) -> None:
-    kept = make("import sys; print('no such model'); sys.exit(3)", ready=lambda: False)
-    kept.until(lambda: kept.service.failure is not None)
-    assert isinstance(kept.service.failure, ServeError)
-    assert str(kept.service.failure) == "the program ended with exit code 3 before it was ready: no such model"
-
-
-def test_never_ready_is_a_death(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "HANG_SECONDS", 0.3)
-    kept = make(SLEEP, ready=lambda: False, start_seconds=0.2)
-    kept.until(lambda: kept.service.failure is not None)
-    assert "was not ready after" in str(kept.service.failure)
 
 
 def test_one_that_was_stopped_ends_cleanly(make: Callable[..., Kept], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from matting_server.signals import StopSignals
 
 # A thread of a library, which blocks nothing, while the main thread does something else; then it waits.
 CODE = """
@@ -55,3 +56,13 @@ def test_the_process_is_as_before_afterwards() -> None:
         process.stdout.readline()
         process.terminate()
         assert process.wait() == -signal.SIGTERM or process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_log_names_it(number: signal.Signals, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "matting")
+    with StopSignals() as signals:
+        assert not signals.wait(0)
+        signal.raise_signal(number)
+        assert signals.wait(0) and signals.wait(0)
+    assert caplog.messages == [f"got {number.name}: ending"]
