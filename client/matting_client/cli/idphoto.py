@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     with open_client(given) as client:
         cutout = client.cutout(data, Options.from_preset("id-photo"), given.photo)
     try:
-        made, photo = asked.make(cutout)
+        made, photo, _ = asked.make(cutout)
     except InputError as error:
         raise error.about(given.photo) from None
     write(Path(given.output), made)

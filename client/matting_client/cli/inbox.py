@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import stat
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from matting_client.cli.folders import list_folder
+from matting_client.cli.folders import Listing, list_folder
 from matting_client.cli.inputs import Found, Job, Photo, plan
 
 FAILED = "failed"  # folder within that of the results
 PARTIAL = (".part", ".partial", ".tmp", ".crdownload", ".download")  # names of files that are still being written
+State = tuple[int, int]  # a file's size in bytes and date in ns: another one tells that it has changed
 
 
 @dataclass
@@ -22,6 +26,10 @@ class Inbox:
     ----------
     folder, out : where photos come and results go.
     settle : seconds that a file must not have changed.
+
+    Attributes
+    ----------
+    left_out : lines on what the last look has found first that is not worked on.
     """
 
     folder: Path
@@ -29,25 +37,52 @@ class Inbox:
     format: str
     recursive: bool
     settle: float
-    _seen: dict[Path, tuple[tuple[int, int], float]] = field(default_factory=dict)
-    _stuck: dict[Path, tuple[int, int]] = field(default_factory=dict)  # failed, and could not be moved
+    left_out: list[str] = field(default_factory=list)
+    _listed: list[Path] = field(default_factory=list)  # by the last look
+    _jobs: list[Job] = field(default_factory=list)  # of these
+    _is_first: bool = True  # look: of what is there, only dates are known
+    _seen: dict[Path, tuple[State, float]] = field(default_factory=dict)
+    _done: dict[Path, tuple[Path, State]] = field(default_factory=dict)  # the result, and what it was made of
+    _stuck: dict[Path, State] = field(default_factory=dict)  # failed, and could not be moved
+    _others: dict[tuple[Path, str], float] = field(default_factory=dict)  # left out: when seen first, inf once told
+    _is_hidden_told: bool = False
 
-    def due(self) -> list[Job]:
-        """Whole photos without a result.
+    def due(self, check: Callable[[], None] = lambda: None) -> list[Job]:
+        """Whole photos without a result, and those that have changed since theirs was made.
+
+        Parameters
+        ----------
+        check : called for each file; what it raises ends the look.
 
         Raises
         ------
         OSError
             The folder cannot be read.
         """
-        listing = list_folder(self.folder, self.recursive, self.out)
-        paths = [path for path in listing.photos if path.suffix.lower() not in PARTIAL]
-        self._seen = {path: seen for path, seen in self._seen.items() if path in paths}
-        photos = [Photo(path, path.parent.relative_to(self.folder)) for path in paths]
-        if not photos:
-            return []
-        jobs = plan(Found(photos, single=False, left_out=[]), f"{self.out}/", self.format)
-        return [job for job in jobs if self._is_due(job)]
+        listing = list_folder(self.folder, self.recursive, self.out, check)
+        self.left_out = list(self._news(listing).lines(self.folder))
+        if listing.photos != self._listed:
+            self._listed, self._jobs = listing.photos, self._plan(listing.photos)
+        due = []
+        for job in self._jobs:
+            check()
+            if self._is_due(job):
+                due.append(job)
+        self._is_first = False
+        return due
+
+    def _plan(self, paths: list[Path]) -> list[Job]:
+        """Every photo and its result; what is known of others, which are gone, is forgotten."""
+        photos = [Photo(path, path.parent.relative_to(self.folder)) for path in paths if not _is_partial(path)]
+        for known in (self._seen, self._done, self._stuck):
+            for path in known.keys() - {photo.path for photo in photos}:
+                del known[path]
+        return plan(Found(photos, single=False, left_out=[]), f"{self.out}/", self.format) if photos else []
+
+    def done(self, job: Job) -> None:
+        """Take note that a photo that was due has its result: it is due again when it is another than it was then."""
+        assert job.source is not None and job.target is not None
+        self._done[job.source] = job.target, self._seen[job.source][0]
 
     def put_aside(self, job: Job) -> Path | None:
         """Move a photo that failed out of the way; None when it has changed since, and so gets another chance.
@@ -76,9 +111,55 @@ class Inbox:
 
     def _is_due(self, job: Job) -> bool:
         assert job.source is not None
-        if not self._is_settled(job.source) or _is_done(job):
+        is_settled = self._is_settled(job.source)
+        if job.source not in self._seen or self._is_done(job) or not is_settled:  # its state counts from the first look
             return False
         return self._stuck.get(job.source) != self._seen[job.source][0]
+
+    def _is_done(self, job: Job) -> bool:
+        """Whether the result is there, and of the photo as it is.
+
+        Where this process has not made it, dates tell. Those of a photo that came after the first look are when it was
+        changed, and when it came: a copy may keep the former of an older photo.
+        """
+        assert job.source is not None and job.target is not None
+        if job.clash:  # what is there is another photo's
+            return False
+        state = self._seen[job.source][0]
+        try:
+            result = job.target.stat()
+            if not stat.S_ISREG(result.st_mode):
+                return False
+            if self._done.get(job.source, (None,))[0] != job.target:
+                arrived = 0 if self._is_first else job.source.stat().st_ctime_ns
+                if result.st_mtime_ns < max(state[1], arrived):
+                    return False
+                self._done[job.source] = job.target, state
+        except OSError:
+            return False
+        return self._done[job.source][1] == state
+
+    def _news(self, listing: Listing) -> Listing:
+        """What is left out and was not told before, once it has settled: a file may still grow."""
+        now = time.monotonic()
+        present: dict[tuple[Path, str], float] = {}
+
+        def is_new(path: Path, kind: str = "") -> bool:
+            since = present[path, kind] = self._others.get((path, kind), now)
+            if now - since < self.settle:
+                return False
+            present[path, kind] = math.inf
+            return True
+
+        news = Listing(
+            no_pictures=[each for each in listing.no_pictures if not _is_partial(each[0]) and is_new(*each)],
+            folders=[path for path in listing.folders if is_new(path)],
+            unreadable=[each for each in listing.unreadable if is_new(*each)],
+            hidden=0 if self._is_hidden_told else listing.hidden,  # copies in work are: those would be told for ever
+        )
+        self._others = present
+        self._is_hidden_told |= listing.hidden > 0
+        return news
 
     def _is_settled(self, path: Path | None) -> bool:
         """Whether a file has been the same for long enough; by this process's clock, not by the file's."""
@@ -95,12 +176,8 @@ class Inbox:
         return time.monotonic() - known[1] >= self.settle
 
 
-def _is_done(job: Job) -> bool:
-    assert job.source is not None and job.target is not None
-    try:
-        return job.target.stat().st_mtime_ns >= job.source.stat().st_mtime_ns
-    except OSError:
-        return False
+def _is_partial(path: Path) -> bool:
+    return path.suffix.lower() in PARTIAL
 
 
 def _free(path: Path) -> Path:

@@ -14,10 +14,10 @@ import time
 from types import FrameType
 from typing import Any, NoReturn, Self
 
+from matting_client.cli.parser import INTERRUPTED
 from matting_client.imaging import encode
 from matting_client.triton import shm
 
-EXIT_CODE = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE = 5.0  # seconds for what is in work, and what waits for a server that hangs, to come to its end
 STEP = 0.1  # seconds after which a signal is noticed
@@ -75,7 +75,7 @@ class Interruption:
         os.write(2, f"{line_start}{self._command}: interrupted\n".encode())
         encode.remove_unfinished()
         shm.unlink_all()
-        os._exit(EXIT_CODE)
+        os._exit(INTERRUPTED)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

@@ -1,17 +1,26 @@
-"""The `matting` command: `cutout` here, further commands from whatever registers under `matting_client.commands`."""
+"""The `matting` command: `cutout` here, further commands from whatever registers under `matting_client.commands`.
+
+A command's module is imported when it is called, with Ctrl-C seen to: NumPy and others take a second, and an exception
+out of a signal's handler may come out of their imports as any other one.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
-from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import matting_client
-from matting_client.cli import cutout, idphoto, scene, video, watch
-from matting_client.cli.interruption import EXIT_CODE
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import INTERRUPTED, Parser
 from matting_client.errors import MattingError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "matting_client.commands"
 APPLICATION = (
@@ -26,13 +35,7 @@ APPLICATION = (
     "export",
     "produce",
 )  # named here so that a bare client can say so
-COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "cutout": cutout.main,
-    "idphoto": idphoto.main,
-    "scene": scene.main,
-    "video": video.main,
-    "watch": watch.main,
-}
+COMMANDS = ("cutout", "idphoto", "scene", "video", "watch")  # each the `main` of a module beside this one
 USAGE = 2
 EXAMPLES = """examples:
   matting cutout photo.jpg -o cutout.png
@@ -47,6 +50,8 @@ EXAMPLES = """examples:
 
 
 def _plugins() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # as slow as Python's own start
+
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
@@ -71,11 +76,13 @@ def main(argv: list[str] | None = None) -> int:
     -------
     0 all done, 1 some files failed, 2 wrong usage or no server, 130 interrupted.
     """
-    plugins = _plugins()
-    parser = _parser(plugins)
-    given = parser.parse_args(argv)
+    with _ending_at_once():
+        plugins = _plugins()
+        parser = _parser(plugins)
+        given = parser.parse_args(argv)
+        command = _command(given.command, plugins, parser)
     try:
-        return _command(given.command, plugins, parser)(given.arguments)
+        return command(given.arguments)
     except MattingError as error:
         print(f"matting {given.command}: {error}", file=sys.stderr)
         return USAGE
@@ -87,7 +94,29 @@ def main(argv: list[str] | None = None) -> int:
         return USAGE
     except KeyboardInterrupt:
         print(f"matting {given.command}: interrupted", file=sys.stderr)
-        return EXIT_CODE
+        return INTERRUPTED
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process without a word of Python's, for as long as nothing is begun; an own handler stays."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    try:
+        signal.signal(signal.SIGINT, _end)
+    except ValueError:  # not the main thread, which alone may, and gets the signal
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(*_: object) -> None:
+    os.write(2, b"matting: interrupted\n")
+    os._exit(INTERRUPTED)
 
 
 def _remedy(name: str) -> str:
@@ -96,11 +125,13 @@ def _remedy(name: str) -> str:
 
 
 def _command(name: str, plugins: dict[str, EntryPoint], parser: argparse.ArgumentParser) -> Callable[[list[str]], int]:
+    loaded: Callable[[list[str]], int]
     if name in COMMANDS:
-        return COMMANDS[name]
+        loaded = import_module(f"matting_client.cli.{name}").main
+        return loaded
     if name in plugins:
         try:
-            loaded: Callable[[list[str]], int] = plugins[name].load()
+            loaded = plugins[name].load()
         except ImportError as error:
             parser.error(f"{name} lacks {error.name or error}: {_remedy(name)} in the application's folder")
         return loaded

@@ -1,9 +1,11 @@
-"""The command line's manners: wrong usage is one line."""
+"""The command line's manners: wrong usage is one line, an interruption has an exit code of its own."""
 
 from __future__ import annotations
 
 import argparse
 from typing import NoReturn
+
+INTERRUPTED = 130  # exit code, as a shell gives it to what Ctrl-C has ended
 
 
 class Parser(argparse.ArgumentParser):

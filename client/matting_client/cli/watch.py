@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from matting_client.cli.inputs import DEFAULT_FOLDER, STANDARD, Job
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.outage import Outage
 from matting_client.cli.overwriting import identity
-from matting_client.cli.review import Review, review_line
+from matting_client.cli.review import Outcome, Review, review_line
 from matting_client.cli.work import Work
 from matting_client.client import MattingClient
 from matting_client.connection import connect
@@ -24,14 +25,15 @@ from matting_client.system import tune_for_many_photos, usable_cores
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
 SERVER, FOLDER, RESULTS = "server", "folder", "results"  # what may keep photos waiting
-FULL_SECONDS = 10.0  # the same while results cannot be written
+HELD_SECONDS = 10.0  # between two attempts at photos whose results could not be written
 EXAMPLES = """examples:
   matting watch inbox/ -o cutouts/
   matting watch inbox/ -o cutouts/ --recursive --preset product
 
-A photo is taken once it has not changed for --settle seconds. One that fails is moved to OUT/failed/. A photo whose
-result is there, and newer, is not done again. While the server or the folder is gone, or results cannot be written, it
-waits. Ctrl-C and SIGTERM end it with nothing half-written; exit code 0.
+A photo is taken once it has not changed for --settle seconds, and again when it has changed since. One that fails is
+moved to OUT/failed/. At the start a photo whose result is there, and newer, is not done again. While the server or the
+folder is gone, or a result cannot be written, photos wait. Ctrl-C and SIGTERM end it, with nothing half-written and the
+exit code 0.
 """
 
 
@@ -53,6 +55,8 @@ class Troubles:
     """What keeps photos waiting; each is said once, until it is over."""
 
     now: set[str] = field(default_factory=set)
+    _held: dict[Path | None, bool] = field(default_factory=dict)  # last tried last; whether it was named
+    _next: float = 0.0  # when one of these is tried
 
     def tell(self, kind: str, line: str | None) -> None:
         """Take note that a kind of trouble is there, with what to say of it, or is over (None)."""
@@ -61,6 +65,28 @@ class Troubles:
         elif kind not in self.now:
             self.now.add(kind)
             _say(f"{line}, waiting")
+
+    def hold(self, job: Job, error: OutputError) -> None:
+        """Take note that a photo's result cannot be written: the disk may be full, or this one's place taken."""
+        was_named = self._held.pop(job.source, False)
+        self._held[job.source] = was_named or RESULTS not in self.now
+        if not was_named:
+            self.tell(RESULTS, str(error))
+        self._next = time.monotonic() + HELD_SECONDS
+
+    def end(self, job: Job) -> None:
+        """A result was written: the others', too, if this one's could not be."""
+        self.tell(RESULTS, None)
+        if job.source in self._held:
+            self._held.clear()
+
+    def choose(self, due: list[Job]) -> list[Job]:
+        """Those to try now: all that were never held, and from time to time one that was, the longest ago."""
+        jobs = {job.source: job for job in due}
+        self._held = {source: named for source, named in self._held.items() if source in jobs}
+        first = next(iter(self._held), None)
+        is_time = time.monotonic() >= self._next
+        return [job for job in due if job.source not in self._held or (job.source == first and is_time)]
 
 
 def work_once(
@@ -80,7 +106,7 @@ def work_once(
     ----------
     shop : whose rules the results are held against.
     review_above : results whose uncertainty is larger are named.
-    troubles : takes note of what photos wait for. While results cannot be written one photo alone is tried.
+    troubles : takes note of what photos wait for. A photo whose result could not be written is tried seldom.
 
     Raises
     ------
@@ -89,15 +115,17 @@ def work_once(
     """
     outage = Outage(0.0, _say, interruption)
     troubles = troubles or Troubles()
-    review = Review()
+    review = Review(review_above)
     work = Work(client, options, interruption, outage, shop=shop)
     try:
-        due = inbox.due()
+        due = inbox.due(interruption.check)
     except OSError as error:
         troubles.tell(FOLDER, f"{error.filename}: the folder cannot be read ({error.strerror})")
         return True
     troubles.tell(FOLDER, None)
-    for job, done in work.through(due[:1] if RESULTS in troubles.now else due, workers):
+    for line in inbox.left_out:
+        _say(line)
+    for job, done in work.through(troubles.choose(due), workers):
         try:
             outcome = done.result()
         except (ServerBusy, ServerUnavailable):
@@ -106,20 +134,25 @@ def work_once(
             if job.clash:
                 _fail(inbox, job, error)
             else:
-                troubles.tell(RESULTS, str(error))  # not the photo's fault
+                troubles.hold(job, error)  # not the photo's fault
         except MattingError as error:
             _fail(inbox, job, error)
         else:
-            if outcome is None:
-                continue  # interrupted
-            troubles.tell(RESULTS, None)
-            _say(f"{job.name}: {job.target}")
-            if review_above is not None and outcome.uncertainty > review_above:
-                _say(review_line(outcome.uncertainty, job.name))
-            for note in review.add(job.name, outcome):
-                _say(note)
+            if outcome is not None:  # not interrupted
+                inbox.done(job)
+                troubles.end(job)
+                _report(job, outcome, review)
     troubles.tell(SERVER, "the server is gone" if outage.is_given_up() else None)
     return not outage.is_given_up()
+
+
+def _report(job: Job, outcome: Outcome, review: Review) -> None:
+    """Name a result, and what it says of itself."""
+    _say(f"{job.name}: {job.target}")
+    if review.above is not None and outcome.uncertainty > review.above:
+        _say(review_line(outcome.uncertainty, job.name))
+    for note in review.add(job.name, outcome):
+        _say(note)
 
 
 def _fail(inbox: Inbox, job: Job, error: MattingError) -> None:
@@ -175,9 +208,11 @@ def main(argv: list[str]) -> int:
     inbox = Inbox(Path(given.files[0]), out, options.format, given.recursive, given.settle)
     tune_for_many_photos()
     workers = given.jobs or min(8, usable_cores() + 2)
-    client = connect(given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
     troubles = Troubles()
     try:
+        client = connect(
+            given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy
+        )
         with Interruption("matting watch") as interruption, client:
             _say(f"waiting for photos in {inbox.folder}")
             while True:
@@ -191,7 +226,7 @@ def main(argv: list[str]) -> int:
                     review_above=given.review_above,
                     troubles=troubles,
                 )
-                interruption.sleep(FULL_SECONDS if RESULTS in troubles.now else LOOK_SECONDS)
+                interruption.sleep(LOOK_SECONDS)
                 interruption.check()
     except KeyboardInterrupt:
         return 0

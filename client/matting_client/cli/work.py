@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -54,13 +55,13 @@ class Work:
         KeyboardInterrupt
             The end was asked for; what was in work is done, and nothing is half-written.
         """
-        todo = list(jobs)
+        todo = deque(jobs)
         running: dict[Done, Job] = {}
         with ThreadPoolExecutor(workers) as pool:
             # Few are handed out at a time, so that an interruption ends soon.
             while todo or running:
                 while todo and len(running) < workers:
-                    job = todo.pop(0)
+                    job = todo.popleft()
                     running[pool.submit(self.one, job)] = job
                 for future in wait(running, STEP, FIRST_COMPLETED).done:
                     yield running.pop(future), future

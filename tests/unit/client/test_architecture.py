@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from matting_client.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIENT = ROOT / "client" / "matting_client"
@@ -88,7 +89,7 @@ def loaded_by(*modules: str) -> set[str]:
 
 CLIENT_MODULES = [
     "matting_client.client",
-    "matting_client.cli.main",
+    *(f"matting_client.cli.{name}" for name in ("main", *COMMANDS)),
     "matting_client.triton.aio",
     "matting_client.runtime.cpu",
 ]
@@ -112,6 +113,11 @@ def test_nothing_that_serves_loads_torch(modules: list[str]) -> None:
 @pytest.mark.parametrize("module", ["matting_client.runtime.loader", "matting_client.processing"])
 def test_what_training_and_the_server_use_needs_no_triton_client(module: str) -> None:
     assert not loaded_by(module) & {"tritonclient", "grpc", "gevent", "PIL"}
+
+
+def test_the_command_line_begins_without_what_is_slow() -> None:
+    """For as long as nothing sees to Ctrl-C, which ends Python's own imports with a traceback."""
+    assert not loaded_by("matting_client.cli.main") & {"numpy", "cv2", "PIL", "tritonclient", "importlib.metadata"}
 
 
 def test_every_public_name_exists() -> None:

@@ -169,6 +169,27 @@ def test_interruption(environment: dict[str, str], tmp_path: Path, number: signa
         assert decode((out / name).read_bytes()).shape == (1200, 1600, 3)
 
 
+STRIKE = """
+import signal, sys
+
+class Strike:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Strike())
+from matting_client.cli.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("module", ["importlib.metadata", "numpy", "PIL"])
+def test_an_interruption_of_the_imports_is_quiet(module: str, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-c", STRIKE, module, "cutout", "none.jpg", *LOCAL]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"matting: interrupted\n")
+
+
 def test_in_process_the_handlers_are_put_back(local: Path, photo: Path, tmp_path: Path) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     assert cutout.main([str(photo), "-o", str(tmp_path / "o.png"), *LOCAL]) == 0

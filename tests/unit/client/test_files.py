@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matting_client.cli import inputs as command_line
@@ -132,6 +135,65 @@ def test_a_folder_is_judged_by_content_and_says_what_it_leaves_out(shop: Path) -
         "shop: left out 2 hidden files",
     ]
     assert not find_photos(["shop"], recursive=True).left_out[1].startswith("shop: left out 1 folder")
+
+
+def denied(real: Callable[..., Any], end: str) -> Callable[..., Any]:
+    """As for a user whom a folder's rights keep out, which they do not do to root."""
+
+    def read(path: Any = ".", **options: Any) -> Any:
+        if str(path).endswith(end):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
+
+    return read
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_subfolder_that_cannot_be_read_is_left_out(
+    shop: Path, recursive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the lost+found of each ext4 disk."""
+    (shop / "lost+found").mkdir()
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, denied(getattr(os, name), "lost+found"))
+    found = find_photos(["shop"], recursive)
+    assert [str(photo.path) for photo in found.photos if photo.path and photo.path.parent.name == "shop"] == [
+        "shop/a.png",
+        "shop/b.JPG",
+        "shop/c.webp",
+    ]
+    assert found.left_out[-1] == ("shop: left out 1 folder, which cannot be read: lost+found/ (Permission denied)")
+
+
+def test_a_subfolder_of_which_only_the_names_can_be_read_is_left_out(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "stat", denied(os.stat, "deeper/."))
+    assert find_photos(["shop"], recursive=True).left_out[-1] == (
+        "shop: left out 1 folder, which cannot be read: deeper/ (Permission denied)"
+    )
+
+
+def test_links_that_lead_nowhere_and_special_files_are_named(shop: Path) -> None:
+    (shop / "gone.jpg").symlink_to("nothing.jpg")
+    (shop / "album").symlink_to("deeper")
+    (shop / "again.jpg").symlink_to("a.png")
+    (shop / "loop").symlink_to("loop")
+    os.mkfifo(shop / "camera.jpg")
+    (shop / "2024" / "01").mkdir(parents=True)
+    found = find_photos(["shop"])
+    assert [photo.path.name for photo in found.photos if photo.path] == ["a.png", "again.jpg", "b.JPG", "c.webp"]
+    assert found.left_out == [
+        "shop: left out 5 files: album (a link to a folder), camera.jpg (a pipe), "
+        "gone.jpg (a link that cannot be followed: No such file or directory), "
+        "loop (a link that cannot be followed: Too many levels of symbolic links), notes.txt (no picture)",
+        "shop: left out 2 folders, which --recursive takes: 2024/, deeper/",
+    ]
+
+
+def test_a_link_to_the_results_is_passed_over_as_they_are(shop: Path) -> None:
+    (shop / "link").symlink_to("deeper")
+    assert find_photos(["shop"], out="shop/deeper").left_out == ["shop: left out 1 file: notes.txt (no picture)"]
 
 
 @pytest.mark.parametrize("out", ["shop", "shop/", "./shop/../shop"])

@@ -155,6 +155,7 @@ def test_while_results_cannot_be_written_photos_stay(
         assert capsys.readouterr().err.count("waiting") == 1
         monkeypatch.undo()
         monkeypatch.setenv("MATTING_MODEL_REPOSITORY", "")
+        monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + watch.HELD_SECONDS)
         for _ in range(2):
             work_once(client, inbox, Options(), 2, Interruption(), troubles=troubles)
     assert sorted(path.name for path in inbox.out.iterdir()) == ["a.png", "b.png"]
