@@ -17,7 +17,7 @@ from matting_ui.i18n import EN
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.ui.browser import Site, choose, download, notice, open_tab, pick
+from tests.ui.browser import Site, Visit, choose, download, notice, open_tab, pick
 
 BROKEN = ("photo-broken.jpg", "words.png")
 
@@ -151,6 +151,21 @@ def test_the_51st_is_refused(page: Page, photos: Path, tmp_path: Path) -> None:
     expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("No photos yet")
     choose(page, ids.BATCH_DROP, photos / "astronaut.jpg")
     expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("1 photos: 1 waiting")
+
+
+def test_a_card_can_be_corrected_just_after_another_was_pressed(visit: Visit, photos: Path) -> None:
+    """However long the answer to the button before takes."""
+    page = visit()
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, *(photos / "many" / f"photo-0{index}.jpg" for index in range(3)))
+    page.locator(f"#{ids.BATCH_START}").click()
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("3 done")
+    slow = {"offline": False, "latency": 600, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    card(page, "photo-00.jpg").get_by_text("Discard").click()
+    page.wait_for_timeout(250)
+    card(page, "photo-01.jpg").get_by_text(EN["correct"]).click()
+    expect(page.locator("dialog.editor")).to_have_attribute("data-state", "ready")
 
 
 HOSTILE = (

@@ -243,3 +243,15 @@ def test_without_a_model_there_is_no_switch(tmp_path: Path, monkeypatch: Any, ca
     monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(tmp_path))
     assert device_model(DEFAULT_MODEL) is None
     assert "no cutouts in the browser" in caplog.text
+
+
+def test_photos_that_only_the_server_opens(visit: Visit) -> None:
+    """The page names the file and the switch."""
+    page = visit(locale="zh-CN")
+    switch_on(page)
+    choose(page, Path(__file__).resolve().parents[1] / "data" / "iphone.heic")
+    state(page, "failed")
+    box = notice(page, ids.TAB_SINGLE)
+    expect(box).to_have_attribute("data-code", "invalid_image")
+    expect(box).to_contain_text(ZH["device_format"].format(kind="HEIC"))
+    expect(box).to_contain_text("iphone.heic")

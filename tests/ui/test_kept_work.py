@@ -12,7 +12,7 @@ from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.ui.browser import MODEL, Visit, choose, open_tab, picture, shown
+from tests.ui.browser import MODEL, Visit, choose, open_tab, picture, shown, unfold
 from tests.ui.test_editor import SUIT, Editor, alpha_of
 
 
@@ -76,6 +76,31 @@ def test_a_correction_stays_and_goes_along(page: Page, photos: Path, tmp_path: P
     expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "working")
     expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "done")
     assert alpha_of(page, tmp_path)[SUIT[1], SUIT[0]] == 255
+
+
+def test_another_model_does_not_discard_a_correction(page: Page, photos: Path, tmp_path: Path) -> None:
+    """It can be chosen again once the correction is taken back, or for the next photo."""
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
+    unfold(page, ids.ADVANCED)
+    fine = page.locator(f"#{ids.FINE}")
+    expect(fine.locator("input")).to_be_enabled()
+    editor = Editor(page).open()
+    page.keyboard.press("x")
+    editor.stroke((260, 720), SUIT, (380, 720))
+    editor.wait().done()
+    expect(fine.locator("input")).to_be_disabled()
+    expect(fine).to_contain_text(EN["fine_corrected"])
+    assert alpha_of(page, tmp_path)[SUIT[1], SUIT[0]] == 0
+    editor.open().button("Undo").click()
+    editor.wait().done()
+    expect(fine.locator("input")).to_be_enabled()
+    editor.open().button("Redo").click()
+    editor.wait().done()
+    expect(fine.locator("input")).to_be_disabled()
+    choose(page, ids.PHOTO, photos / "rocket.jpg")
+    expect(fine.locator("input")).to_be_enabled()
+    expect(fine).to_contain_text(EN["fine_info"])
 
 
 def _is_empty(address: str) -> bool:

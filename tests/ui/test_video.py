@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from matting_client import InputError
 from matting_ui import ids
 from matting_ui.i18n import EN
-from matting_ui.tabs.video import progress
+from matting_ui.tabs.video import as_told, progress
 from playwright.sync_api import Page, expect
 
 from tests.ui.browser import Site, choose, drop, notice, open_tab, pick, shown
@@ -36,6 +37,7 @@ def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
     pick(tab, ids.VIDEO_FORMAT, "mov")
     tab.locator(f"#{ids.VIDEO_START}").click()
     expect(status).to_contain_text("Done")
+    expect(status).not_to_contain_text("0.0 MB")
     expect(cancel).to_be_disabled()
     with tab.expect_download() as waiting:
         tab.locator(f"#{ids.VIDEO_RESULT} a[download]").first.click()
@@ -125,3 +127,28 @@ def test_progress_tells_what_is_known() -> None:
     assert progress(EN, 0, 60, 0.5) == "0 of 60 frames"
     assert progress(EN, 6, 60, 3.0) == "6 of 60 frames · 2.0 a second · 27 s left"
     assert progress(EN, 6, None, 3.0) == "6 of ? frames · 2.0 a second"
+
+
+def test_a_broken_clip_is_no_video(tab: Page, tmp_path: Path) -> None:
+    """It says so in those words, and cannot be started, also after one that could."""
+    write_clip(tmp_path / "clip.mp4", sound=None)
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.mp4")
+    start, box = tab.locator(f"#{ids.VIDEO_START}"), notice(tab, ids.TAB_VIDEO)
+    expect(start).to_be_enabled()
+    (tmp_path / "bad.mp4").write_text("not a video")
+    drop(tab, "#hero", (tmp_path / "bad.mp4", "video/mp4"))
+    expect(box).to_contain_text(EN["error_invalid_image_video"])
+    expect(box).to_contain_text("bad.mp4: got no readable video")
+    expect(start).to_be_disabled()
+    expect(tab.locator(f"#{ids.VIDEO_STATUS}")).to_have_text(EN["error_invalid_image_video"])
+
+
+def test_errors_name_no_option_of_the_command_line() -> None:
+    damaged = InputError(
+        "clip.mp4", problem="damaged after frame 9 (x)", remedy="cut it there with --end, or repair it"
+    )
+    assert str(as_told(damaged)) == "clip.mp4: damaged after frame 9 (x); cut it there, or repair it"
+    nothing = as_told(
+        InputError("clip.mp4", "no frames between --start and --end", "some", "choose another file"), 1.98
+    )
+    assert str(nothing) == "second 1.98: got no frames from there on; choose an earlier one"

@@ -73,9 +73,9 @@ class Handlers:
             batch.discard(number)
 
     def edit(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> dict[str, Any] | None:
-        """Keep the cutout of a photo that is done, for the editor; None where something else was asked."""
+        """Keep the cutout of a photo that is done, for the editor; None where it is gone."""
         item = (batch or Batch()).items.get(int(values_of(event)["number"]))
-        if batch is None or item is None or item.path is None or values_of(event)["action"] != "edit":
+        if batch is None or item is None or item.path is None:
             return None
         try:
             kept = self.studio.store.get(item.key)

@@ -243,6 +243,6 @@ def code_of(request: gr.Request | None) -> str:
     return language_of(request)
 
 
-def shown(error: MattingError, request: gr.Request | None) -> gr.Error:
-    """An error for the page, which shows it in the tab, and for programs; its title is its code."""
-    return gr.Error(failure(error, code_of(request)), title=error_code(error), visible=False, print_exception=False)
+def shown(error: MattingError, request: gr.Request | None, of: str = "photo") -> gr.Error:
+    """An error for the page, which shows it in the tab, and for programs; its title is its code; `of` as `failure`."""
+    return gr.Error(failure(error, code_of(request), of), title=error_code(error), visible=False, print_exception=False)

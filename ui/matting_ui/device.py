@@ -31,9 +31,9 @@ MODEL_NAME, RUNTIME_NAME = "model.onnx", "runtime.wasm"
 # A browser asks each time whether a file is still the same, and fetches it again only when it is not.
 _CACHE = "private, no-cache"
 _WORDS = (
-    "device", "device_info", "device_unable", "device_drop", "device_loading", "device_stayed", "working", "pixels",
-    "nothing_found", "background", "transparent", "white", "blue", "red", "custom", "colour", "format", "download",
-    "another", "result",
+    "device", "device_info", "device_unable", "device_drop", "device_format", "device_loading", "device_stayed",
+    "working", "pixels", "nothing_found", "background", "transparent", "white", "blue", "red", "custom", "colour",
+    "format", "download", "another", "result",
 )  # fmt: skip
 log = logging.getLogger("page")
 

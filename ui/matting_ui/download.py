@@ -32,7 +32,8 @@ def on_click(button: Any, make: Callable[..., Any], naming: dict[str, Any], **ev
     button.click(None, None, None, js=_busy(button, True), **private)
     made = button.click(make, outputs=file, trigger_mode="once", **{**event, **naming})
     made.success(None, file, None, js=_FOLLOW, **private)
-    made.then(None, None, None, js=_busy(button, False), **private)
+    for over in (made.success, made.failure):  # `then` comes after a success alone
+        over(None, None, None, js=_busy(button, False), **private)
 
 
 def _busy(button: Any, is_busy: bool) -> str:

@@ -44,7 +44,7 @@ _CODES: tuple[tuple[type[MattingError], str], ...] = (
     (MattingError, "internal_error"),
 )
 # Of uploads and of the page's own script.
-_OTHER_CODES = ("invalid_request", "too_many_uploads", "storage_unavailable", "unreachable", "forbidden")
+_OTHER_CODES = ("invalid_request", "too_many_uploads", "storage_unavailable", "unreachable", "forbidden", "restarted")
 CODES = tuple(dict.fromkeys((*(code for _, code in _CODES), *_OTHER_CODES)))
 RETRY = (
     "server_busy",
@@ -81,10 +81,19 @@ def error_code(error: MattingError) -> str:
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 
-def failure(error: MattingError, language: str) -> str:
-    """What a visitor is told of an error: a sentence, and below it the error's own line where it tells more."""
-    sentence = texts(language)[f"error_{error_code(error)}"]
-    return sentence if isinstance(error, _TELLS_NOTHING_MORE) else f"{sentence}\n{error}"
+def failure(error: MattingError, language: str, of: str = "photo") -> str:
+    """What a visitor is told of an error: a sentence, and below it the error's own line where it tells more.
+
+    Parameters
+    ----------
+    of : what was uploaded: "photo" or "video".
+    """
+    words, key = texts(language), f"error_{error_code(error)}"
+    sentence = words.get(f"{key}_{of}", words[key])
+    if isinstance(error, _TELLS_NOTHING_MORE):
+        return sentence
+    subject = Path(error.subject)
+    return f"{sentence}\n{error.replace(subject=subject.name) if subject.is_absolute() else error}"
 
 
 def script_words() -> dict[str, dict[str, str]]:

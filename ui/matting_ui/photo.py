@@ -6,6 +6,22 @@ from typing import Any
 
 import gradio as gr
 
+from matting_ui.gradio_import import components_in_no_file
+
+with components_in_no_file():
+
+    class PhotoInput(gr.Image):  # type: ignore[misc]  # Gradio has no types
+        """An image that hands over the path of the uploaded file, unopened.
+
+        A class, for Gradio makes the component anew for a visitor for whom it was shown or hidden.
+        """
+
+        is_template = True  # the page draws it as its parent
+
+        def preprocess(self, payload: Any) -> str | None:
+            """The uploaded file's path, which `Visitors.check` has seen."""
+            return None if payload is None or payload.path is None else str(payload.path)
+
 
 def photo_input(
     label: Any,
@@ -16,11 +32,10 @@ def photo_input(
 ) -> Any:
     """An image that hands over the path of the uploaded file, unopened.
 
-    Gradio would open it first, and answer a broken one with an error of its own. (Not a subclass: Gradio writes a stub
-    file beside the source of each one.) A pasted picture comes through the page's own script, which needs no clipboard
-    permission and so works on plain http, too.
+    Gradio would open it first, and answer a broken one with an error of its own. A pasted picture comes through the
+    page's own script, which needs no clipboard permission and so works on plain http, too.
     """
-    image = gr.Image(
+    return PhotoInput(
         label=label,
         type="filepath",
         sources=list(sources),
@@ -31,10 +46,3 @@ def photo_input(
         elem_classes="takes-photo",
         **more,
     )
-    image.preprocess = _path
-    return image
-
-
-def _path(payload: Any) -> str | None:
-    """The uploaded file's path, which `Visitors.check` has seen."""
-    return None if payload is None or payload.path is None else str(payload.path)

@@ -31,8 +31,10 @@ SCRIPT = "\n".join(
             for name in (
                 "machine",
                 "device_link",
+                "calls",
                 "stream",
                 "page",
+                "numbers",
                 "editor_canvas",
                 "editor_link",
                 "editor_box",

@@ -140,6 +140,7 @@ const press = (event) => {
   const number = Number(pressed.dataset.number);
   if (pressed.dataset.action === "view") show(number);
   else if (pressed.dataset.action === "close") dialog.close();
+  else if (pressed.dataset.action === "edit") trigger("edit", { number });
   else trigger("select", { action: pressed.dataset.action, number });
 };
 

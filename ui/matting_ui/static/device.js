@@ -38,11 +38,19 @@ const board = (width, height) => {
   return `center / contain no-repeat url("data:image/svg+xml,${encodeURIComponent(drawn)}")`;
 };
 
-const fail = (error) => {
+// A kind of photo that the server opens and many a browser does not; nothing for any other file.
+const kindOf = async (file) => {
+  const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 12).arrayBuffer()));
+  if (/^.{4}ftyp(hei|hev|mif1|msf1)/s.test(head)) return "HEIC";
+  return /^(II\*\0|MM\0\*)/.test(head) ? "TIFF" : "";
+};
+
+const fail = (error, file, kind) => {
   const code = window.matting.word(error.code) ? error.code : "model_error";
+  const text = kind && code === "invalid_image" ? fill(words.device_format, { kind }) : window.matting.word(code);
   enter("failed");
-  say(window.matting.word(code));
-  window.matting.failed(code);
+  say(text);
+  window.matting.failed(code, file ? `${text}\n${file.name}` : text, { tab: panel.id.replace(/^tab-/, "") });
 };
 
 // The file of the cutout; what is shown is what is downloaded.
@@ -78,7 +86,8 @@ const take = async (file) => {
     cutout = made;
     await finish();
   } catch (error) {
-    if (photo === newest) fail(error);
+    const kind = await kindOf(file).catch(() => ""); // of one that is gone from the disk
+    if (photo === newest) fail(error, file, kind);
   }
 };
 
@@ -94,7 +103,7 @@ at(".device-photo input").addEventListener("change", (event) => {
   event.target.value = "";
   if (file) take(file);
 });
-at("form").addEventListener("change", () => cutout && finish().catch(fail));
+at("form").addEventListener("change", () => cutout && finish().catch((error) => fail(error)));
 at(".device-split").addEventListener("input", (event) => at(".device-view").style.setProperty("--split", `${event.target.value}%`));
 at(".device-switch input").addEventListener("change", (event) => {
   localStorage.setItem(KEPT, event.target.checked ? "on" : "off");

@@ -10,8 +10,10 @@ window.matting = (() => {
   const UNUSABLE = ["invalid_image", "invalid_request", "file_too_large"];
   const BOXES = ".takes-photo, .takes-files, .takes-clip";
   const REOPEN = "matting-tab"; // in the browser's storage, over one loading of the page
+  const failures = new Map(); // what was told last in each tab
+  const outlived = new Set(); // tabs that show what a server had which was started anew since
   let current = null;
-  let failure = null;
+  let failure = null; // what was told last
 
   const state = (tab, name) => {
     const panel = panelOf(tab);
@@ -21,15 +23,17 @@ window.matting = (() => {
     if (name !== "working") return;
     hide(panel);
     held.delete(tab);
+    outlived.delete(tab);
     if (sent.has(tab) && !panel.dataset.device) current = sent.get(tab); // what stays on this device goes to no other tab
   };
 
   const hide = (panel) => panel?.querySelector(".notice")?.setAttribute("hidden", "");
 
-  // What the server or the network said is told in the open tab, with a button where another try can help.
-  const tell = (told) => {
+  // What the server or the network said is told in the tab that it is about, with a button where another try can help: it
+  // sends the photo again, which a result that is there, with its correction, has no need of.
+  const tell = (told, tab = openTab()) => {
     failure = told;
-    const tab = openTab();
+    failures.set(tab, told);
     const panel = panelOf(tab);
     const box = panel?.querySelector(".notice");
     if (!box) return;
@@ -40,13 +44,23 @@ window.matting = (() => {
     box.querySelector(".notice-code").textContent = told.code;
     const again = box.querySelector(".notice-retry");
     again.textContent = word("retry");
-    again.hidden = !(window.mattingRetry.includes(told.code) && sent.get(tab));
+    const isOfResult = told.call && panel.dataset.state === "done";
+    again.hidden = isOfResult || !(window.mattingRetry.includes(told.code) && sent.get(tab));
     box.querySelector(".notice-close").setAttribute("aria-label", word("close"));
     box.removeAttribute("hidden");
   };
 
+  // A notice goes once what went wrong, or the result of its tab, has come out well in a call that began after it.
+  const succeeded = (call) => {
+    const told = failures.get(call.tab);
+    if (!told || call.at < told.at) return;
+    const isSame = told.call && (told.call.of === call.of || call.outputs.some((each) => told.call.outputs.includes(each)));
+    if (call.isResult || isSame) hide(panelOf(call.tab));
+  };
+
   const fail = (tab) => {
     const panel = panelOf(tab);
+    const failure = failures.get(tab);
     if (UNUSABLE.includes(failure?.code) && current === sent.get(tab)) current = null;
     if (panel?.dataset.state === "working") {
       panel.dataset.state = "failed";
@@ -129,6 +143,8 @@ window.matting = (() => {
       list.items.add(new File([file], file.name, { type: "image/*" })); // or Gradio would not send it
       input.files = list.files;
     }
+    const home = input.closest('[role="tabpanel"]')?.id.replace(/^tab-/, "");
+    if (inputOf(home) === input) outlived.delete(home); // what the tab shows is replaced
     const tab = ofMachine(input);
     if (!tab) return;
     sent.set(tab, file);
@@ -220,9 +236,16 @@ window.matting = (() => {
 
   const busy = (id, is) => document.getElementById(id)?.setAttribute("aria-busy", String(is));
 
+  // A call is told of as static/calls.js describes it.
+  const failed = (code, text, call) =>
+    tell({ code, text: text || word(code), at: performance.now(), call: call?.outputs && call }, call?.tab);
+
   return {
     state,
     fail,
+    failed,
+    succeeded,
+    openTab,
     busy,
     calm: hide,
     // Where another part of a tab takes the photos from now on: Retry must not hand it one of the other's.
@@ -230,12 +253,20 @@ window.matting = (() => {
       hide(panel);
       sent.delete(panel.id.replace(/^tab-/, ""));
     },
-    failed: (code, text) => tell({ code, text: text || word(code), at: performance.now() }),
-    // A call that was not even taken: Gradio starts nothing that was to follow it, a failure's own steps among them.
-    refused: (code, text) => {
-      tell({ code, text: text || word(code), at: performance.now() });
-      fail(openTab());
+    // A call that was not even taken, or lost: nothing need follow the failure of what comes before a photo's own call.
+    refused: (code, text, call) => {
+      failed(code, text, call);
+      fail(call.tab);
     },
+    // The server takes calls again: those that have waited for it go on.
+    reached: () => {
+      for (const [tab, told] of failures) if (told.call && told.code === "unreachable") hide(panelOf(tab));
+    },
+    // The server was started anew: nothing is left of what the page shows. A tab goes on with what is chosen then.
+    outlived: () => {
+      for (const panel of document.querySelectorAll('[role="tabpanel"][data-state]')) outlived.add(panel.id.replace(/^tab-/, ""));
+    },
+    isOutlived: (tab) => outlived.has(tab),
     // Whether the page may be loaded again: asks where something would be lost. It comes back with the tab that is open.
     mayLeave: (question) => {
       isAgreed = !hasWork() || window.confirm(question);

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import Cutout, Limits, MattingError, OptionError, Options
+from matting_client import Cutout, InputError, Limits, MattingError, OptionError, Options
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT, encode
 from matting_client.processing import blur_around, compose_picture, draw_backdrop
@@ -45,7 +45,12 @@ class Handlers:
             return None, words_of(request)["scene_waiting"], None, None
         try:
             key, kept = self.studio.keep(photo, waited=waited_since(started))
-            return *self._show(kept, background, request, values), key, None
+            try:
+                return *self._show(kept, background, request, values), key, None
+            except InputError:  # of the background: `settle` says so, beside a result that can be changed
+                if started is None:  # a program, which is told at once
+                    raise
+                return *self._show(kept, None, request, values), key, None
         except MattingError as error:
             raise shown(error, request) from None
 

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import MattingError, Options
+from matting_client import InputError, MattingError, Options
 from matting_client.files import Encoded
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT
 from matting_client.timing import Timings
 
-from matting_ui import controls, correct, device, download, ids, report
+from matting_ui import controls, correct, device, download, ids, notes, report
 from matting_ui.context import Studio, code_of, shown, size_text, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import Made, Preview
 from matting_ui.stage import Stage, another, samples, waited_since
 from matting_ui.store import Kept
+from matting_ui.tabs import single_parts
 
 Key = str | None  # of a kept cutout
 Upload = str | None  # path of an uploaded file
@@ -42,11 +43,15 @@ class Handlers:
         if photo is None:
             return None, None, words_of(request)["waiting"], None, None
         try:
-            options = controls.read_options(self.studio, picture=picture, **values)
+            plain = controls.read_options(self.studio, **values)
             key, kept = self.studio.keep(photo, bool(fine), waited_since(started), by_hand=False)
-            for note in kept.full.origin.notes:
-                gr.Warning(note)
-            return *self._show(kept, options, request), key, None
+            try:
+                options = controls.read_options(self.studio, picture=picture, **values)
+                return *self._show(kept, options, request), key, None
+            except InputError:  # of the background picture: `settle` says so, beside a result that can be changed
+                if started is None:  # a program, which is told at once
+                    raise
+                return *self._show(kept, plain, request), key, None
         except MattingError as error:
             raise shown(error, request) from None
 
@@ -63,9 +68,18 @@ class Handlers:
     def settle(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> tuple[Any, ...]:
         """Follow a control that was moved while the photo was cut out."""
         kept = self.studio.store.get(key)
-        if kept is None or kept.small.shown == controls.read_options(self.studio, picture=picture, **values):
-            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            if kept is None or kept.small.shown == controls.read_options(self.studio, picture=picture, **values):
+                return gr.skip(), gr.skip(), gr.skip()
+        except MattingError as error:
+            raise shown(error, request) from None
         return self.recompose(key, request, picture, **values)
+
+    def offer_fine(self, key: Key, request: gr.Request) -> Any:
+        """The choice of the finer model, which would make the alpha anew: not while that is corrected by hand."""
+        is_corrected = key is not None and self.studio.editor.is_corrected(key)
+        info = words_of(request)["fine_corrected" if is_corrected else "fine_info"]
+        return gr.update(interactive=not is_corrected, info=info)
 
     def file(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Write the result in full size; the download hands over exactly these bytes."""
@@ -156,6 +170,7 @@ class Handlers:
             facts.insert(0, words["nothing_found"])
         if options.format == "jpeg" and options.background is None:
             facts.append(words["jpeg_white"])
+        facts += notes.told(kept.full.origin.notes, words)
         infer = seconds.get("infer", 0.0) + seconds.get("second", 0.0)
         steps = {"queue": round(1000 * seconds.get("queue", 0.0)), "infer": round(1000 * infer)}
         total = round(1000 * (infer + sum(seconds.get(step, 0.0) for step in ("queue", "decode", "refine"))))
@@ -183,7 +198,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     with gr.Row(elem_classes="machine", equal_height=False):
         with gr.Column(scale=7, min_width=320, elem_classes="picture"):
             photo = photo_input(i18n("photo"), ids.PHOTO, placeholder=i18n("drop"))
-            result = _result(i18n)
+            result = single_parts.result(i18n)
             status = gr.Markdown(i18n("waiting"), elem_id=ids.STATUS, elem_classes="status")
             samples()
         with gr.Column(scale=3, min_width=300, elem_classes="side"):
@@ -191,14 +206,14 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 button = gr.Button(i18n("download"), variant="primary", elem_id=ids.DOWNLOAD, scale=2, min_width=120)
                 correcting = gr.Button(i18n("correct"), elem_id=ids.CORRECT, min_width=120)
                 another(i18n("another"))
-            values, fine = _settings(i18n, studio.model)
+            values, fine = single_parts.settings(i18n, studio.model)
             with gr.Accordion(i18n("details"), open=False, elem_id=ids.DETAILS):
-                alpha, alpha_button = _details(i18n)
+                alpha, alpha_button = single_parts.details(i18n)
             report.offer(studio, photo, key, i18n)
     if studio.in_browser:
         device.build(studio.in_browser)
     parts = [result, alpha, status]
-    stage.follow(
+    done = stage.follow(
         [photo.input, fine.input],
         photo,
         parts,
@@ -208,11 +223,13 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
         inputs=[photo, started, fine],
         inputs_kwargs=values,
         api_name=ids.API_CUTOUT,
-    ).success(do.settle, key, parts, inputs_kwargs=values, api_visibility="private", **studio.light).then(
-        do.weigh, **_weighing(do, key, values, status)
     )
+    private: dict[str, Any] = {"api_visibility": "private", **studio.light}
+    settled = done.success(do.settle, key, parts, inputs_kwargs=values, **private)
+    settled.then(do.weigh, **_weighing(do, key, values, status))
+    done.success(do.offer_fine, key, fine, **private)
     _wire_settings(do, values, parts, key)
-    _wire_editor(do, correcting, values, parts, key)
+    _wire_editor(do, correcting, values, parts, (key, fine))
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, **studio.work}
     download.on_click(button, do.file, {"api_name": ids.API_FILE}, **inputs)
     download.on_click(alpha_button, do.alpha, {"api_name": ids.API_ALPHA}, **inputs)
@@ -220,57 +237,21 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     call.click(do.whole, photo, file, inputs_kwargs=values, api_name=ids.API_ONE, **studio.work)
 
 
-def _settings(i18n: gr.I18n, model: str) -> tuple[dict[str, Any], Any]:
-    """Every control of the tab by the name of its value, and the choice of the finer model."""
-    values: dict[str, Any] = {"preset": controls.preset_choice(i18n, ids.PRESET)}
-    values["background"] = controls.background_choice(i18n, tuple(ids.BACKGROUNDS), ids.BACKGROUND)
-    values["colour"] = controls.colour_choice(i18n, ids.COLOUR)
-    values["picture"] = photo_input(
-        i18n("background_picture"), ids.PICTURE, sources=("upload",), height=150, visible=False
-    )
-    values["format"] = controls.format_choice(i18n, ids.FORMAT)
-    values["quality"] = controls.quality_slider(i18n, ids.QUALITY)
-    with gr.Accordion(i18n("tuning"), open=False, elem_id=ids.ADVANCED):
-        fine = gr.Checkbox(
-            False, label=i18n("fine"), info=i18n("fine_info"), elem_id=ids.FINE, visible=model != ids.FINE_MODEL
-        )
-        values.update(controls.edge_knobs(i18n))
-    values["shop"] = controls.shop_choice(i18n, ids.SHOP)
-    with gr.Accordion(i18n("output"), open=False, elem_id=ids.OUTPUT):
-        values.update(controls.file_knobs(i18n))
-    return values, fine
-
-
-def _result(i18n: gr.I18n) -> Any:
-    return gr.ImageSlider(
-        label=i18n("result"), type="filepath", interactive=False, buttons=["fullscreen"], elem_id=ids.RESULT, height=560
-    )
-
-
-def _details(i18n: gr.I18n) -> tuple[Any, Any]:
-    """The alpha and the button that downloads it."""
-    alpha = gr.Image(
-        label=i18n("alpha"),
-        type="filepath",
-        interactive=False,
-        buttons=["fullscreen"],
-        elem_id=ids.ALPHA,
-        height=260,
-    )
-    return alpha, gr.Button(i18n("download_alpha"), elem_id=ids.DOWNLOAD_ALPHA)
-
-
 def _weighing(do: Handlers, key: Any, values: dict[str, Any], status: Any) -> dict[str, Any]:
     inputs: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": status}
     return {**inputs, "api_visibility": "private", "trigger_mode": "always_last", **do.studio.behind}
 
 
-def _wire_editor(do: Handlers, button: Any, values: dict[str, Any], parts: list[Any], key: Any) -> None:
+def _wire_editor(
+    do: Handlers, button: Any, values: dict[str, Any], parts: list[Any], key_and_fine: tuple[Any, Any]
+) -> None:
     """Show what was corrected by hand, once the editor is closed."""
+    key, fine = key_and_fine
     again: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": parts, **do.studio.light}
     closed = correct.on_click(button, do.studio, key)
     shown_again = closed.then(do.recompose, api_visibility="private", trigger_mode="always_last", **again)
     shown_again.then(do.weigh, **_weighing(do, key, values, parts[-1]))
+    closed.then(do.offer_fine, key, fine, api_visibility="private", **do.studio.light)
 
 
 def _wire_settings(do: Handlers, values: dict[str, Any], parts: list[Any], key: Any) -> None:

@@ -19,11 +19,11 @@ from matting_client.imaging.encode import encode
 from matting_client.processing import BLUR
 from matting_client.video.background import Background, Blurred, FromOptions
 from matting_client.video.pipeline import Plan
-from matting_client.video.reader import VideoFile
+from matting_client.video.reader import Clip, VideoFile
 from matting_client.video.writer import CODECS
 
 from matting_ui import controls, ids
-from matting_ui.context import Studio, shown, words_of
+from matting_ui.context import Studio, shown, size_text, words_of
 from matting_ui.filenames import portable
 
 FORMATS = tuple(suffix[1:] for suffix in CODECS)
@@ -46,22 +46,28 @@ class Handlers:
 
     studio: Studio
 
-    def preview(self, clip: str | None, second: float, request: gr.Request, **values: str) -> tuple[str | None, str]:
+    def preview(
+        self, clip: str | None, second: float | None, request: gr.Request, **values: str
+    ) -> tuple[str | None, str]:
         """One frame, cut out, and a line about the clip."""
         words = words_of(request)
         if clip is None:
             return None, words["video_waiting"]
         try:
             options, background = read_look(**values)
-            start = Fraction(str(max(0.0, float(second))))
-            source = VideoFile(self.studio.uploaded(clip), start, name=Path(clip).name)
+            path, name = self.studio.uploaded(clip), Path(clip).name
+            wanted = Fraction(str(max(0.0, float(second or 0))))
+            whole = VideoFile(path, name=name).clip
+            start = min(wanted, _last_second(whole, wanted))
+            source = VideoFile(path, start, name=name)
             frame = next(source.frames()).rgb
             cutout = self.studio.cut(encode(frame, "png"), options, source.name, None)
             picture = cutout.render(background.behind(cutout, Fraction(0)))
         except (MattingError, ValueError) as error:
             known = error if isinstance(error, MattingError) else OptionError("", problem=error)
-            raise shown(known, request) from None
-        line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=source.clip.count or "?")
+            raise shown(as_told(known, second or 0), request, "video") from None
+        line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=whole.count or "?")
+        line = line if start == wanted else f"{line} · {words['video_last']}"
         return self.studio.save_preview(picture), line
 
     def run(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, Any, Any]]:
@@ -87,8 +93,17 @@ class Handlers:
             for line in self._work(Plan(source, options, background), target, words):
                 yield line, nothing, _look(**values)
         except MattingError as error:
-            raise shown(error, request) from None
-        yield words["video_done"].format(size=f"{target.stat().st_size / 2**20:.1f} MB"), str(target), gr.skip()
+            raise shown(as_told(error), request, "video") from None
+        yield words["video_done"].format(size=size_text(target.stat().st_size)), str(target), gr.skip()
+
+    def offer(self, clip: str | None) -> Any:
+        """The button that starts: for a clip whose first frame can be read."""
+        if clip is None:
+            return _enable(False)
+        try:
+            return _enable(next(VideoFile(self.studio.uploaded(clip)).frames(), None) is not None)
+        except MattingError:  # `preview` says why
+            return _enable(False)
 
     def forget(self, request: gr.Request) -> tuple[Any, None]:
         """No result, and nothing that it is made with."""
@@ -142,6 +157,18 @@ def read_look(format: str, background: str, colour: str) -> tuple[Options, Backg
     return Options(background=chosen), FromOptions()
 
 
+def _last_second(clip: Clip, otherwise: Fraction) -> Fraction:
+    """When a clip's last frame is shown, where its length is known."""
+    return otherwise if clip.count is None else (clip.count - 1) / clip.fps
+
+
+def as_told(error: MattingError, second: float = 0) -> MattingError:
+    """An error of a clip in the words of the page, which looks at a second and has no options of the command line."""
+    if "--start" in error.got:
+        return OptionError(f"second {second:g}", "no frames from there on", remedy="choose an earlier one")
+    return error.replace(remedy=error.remedy.replace(" with --end", "").replace("--end", "a part of it"))
+
+
 def _look(format: str, background: str, colour: str) -> tuple[str, ...]:
     """What of the settings counts for a result."""
     return format, background, colour if background == ids.CUSTOM else ""
@@ -188,8 +215,11 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     _wire_clip(do, clip, start, running, [result, made])
     _wire_settings(do, values, result, made)
     look = [clip.upload, clip.clear, background.change, colour.input, second.change]
-    settings: dict[str, Any] = {"inputs_kwargs": values, "api_name": ids.API_VIDEO_FRAME, **studio.work}
-    gr.on(look, do.preview, [clip, second], [frame, status], trigger_mode="always_last", **settings)
+    settings: dict[str, Any] = {"inputs_kwargs": values, "api_name": ids.API_VIDEO_FRAME, "show_progress_on": frame}
+    looked = gr.on(
+        look, do.preview, [clip, second], [frame, status], trigger_mode="always_last", **settings, **studio.work
+    )
+    looked.failure(None, None, status, js=f"() => matting.fail('{ids.TAB_VIDEO}')", api_visibility="private")
 
 
 def _buttons(i18n: gr.I18n) -> tuple[Any, Any]:
@@ -223,7 +253,7 @@ def _wire_clip(do: Handlers, clip: Any, start: Any, running: Any, parts: list[An
     """Another clip, or none: what was made of the one before goes, and so does what is being made of it."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
     changed = [clip.upload, clip.clear]  # not its own `change`, which comes again and again while a call is on its way
-    gr.on(changed, _enable_for, clip, start, js=_CALM, **light)
+    gr.on(changed, do.offer, clip, start, js=_CALM, **light)
     gr.on(changed, do.forget, None, parts, cancels=running, **light)
 
 
@@ -241,10 +271,6 @@ def _wire_settings(do: Handlers, values: dict[str, Any], result: Any, made: Any)
 
 def _enable(can: bool) -> Any:
     return gr.update(interactive=can)
-
-
-def _enable_for(clip: str | None) -> Any:
-    return _enable(clip is not None)
 
 
 def _show_for(background: str) -> Any:

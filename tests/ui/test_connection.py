@@ -1,0 +1,98 @@
+"""A connection that breaks, and a server that is started anew: the page goes on with what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matting_ui import ids
+from matting_ui.i18n import EN
+from PIL import Image
+from playwright.sync_api import Dialog, Page, Route, expect
+
+from tests.ui.browser import Visit, choose, download, notice, pick
+from tests.ui.test_editor import SUIT, Editor, alpha_of
+from tests.ui.test_states import state
+
+JOIN, ANSWERS = "**/queue/join*", "**/queue/data*"
+
+
+def corrected(page: Page, photos: Path) -> None:
+    """The astronaut without a part of her suit."""
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    state(page, ids.TAB_SINGLE, "done")
+    editor = Editor(page).open()
+    page.keyboard.press("x")
+    editor.stroke((260, 720), SUIT, (380, 720))
+    editor.wait().done()
+
+
+def test_a_photo_and_its_correction_outlast_the_connection(visit: Visit, photos: Path, tmp_path: Path) -> None:
+    """A call waits for the network, and the page is neither dead afterwards nor loaded again."""
+    visit.expected = "ERR_INTERNET_DISCONNECTED"
+    page = visit()
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    corrected(page, photos)
+    told, status = notice(page, ids.TAB_SINGLE), page.locator(f"#{ids.STATUS}")
+    page.context.set_offline(True)
+    pick(page, ids.FORMAT, "jpeg")
+    expect(told.locator(".notice-text")).to_have_text(EN["error_unreachable"])
+    expect(told.locator(".notice-retry")).to_be_hidden()  # it would begin anew, without the correction
+    page.wait_for_timeout(3000)
+    page.context.set_offline(False)
+    expect(status).to_contain_text("JPEG")
+    expect(told).to_be_hidden()
+    page.wait_for_timeout(3000)
+    assert not asked
+    pick(page, ids.FORMAT, "png")
+    expect(status).to_contain_text("PNG")
+    assert alpha_of(page, tmp_path)[SUIT[1], SUIT[0]] == 0
+
+
+def test_an_answer_that_is_lost_ends_its_call(visit: Visit, photos: Path, tmp_path: Path) -> None:
+    """The stream of answers breaks while a photo is on its way: Retry does it, and the page goes on."""
+    visit.expected = "ERR_FAILED"
+    page = visit()
+    told = notice(page, ids.TAB_SINGLE)
+    page.route(ANSWERS, lambda route: route.abort())
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    state(page, ids.TAB_SINGLE, "failed")
+    expect(told.locator(".notice-text")).to_have_text(EN["error_unreachable"])
+    page.unroute(ANSWERS)
+    told.locator(".notice-retry").click()
+    state(page, ids.TAB_SINGLE, "done")
+    expect(told).to_be_hidden()
+    with Image.open(download(page, ids.DOWNLOAD, tmp_path)) as file:
+        assert file.size == (1024, 1024)
+
+
+def test_a_server_that_was_started_anew_says_so(visit: Visit, photos: Path) -> None:
+    """It has nothing of what a tab shows; the tab keeps it, says so, and takes another photo."""
+    visit.expected = "ERR_FAILED"
+    page = visit()
+    told, status = notice(page, ids.TAB_SINGLE), page.locator(f"#{ids.STATUS}")
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    state(page, ids.TAB_SINGLE, "done")
+    expect(status).to_contain_text("1024 × 1024")
+    lost: list[Route] = []
+
+    def break_once(route: Route) -> None:
+        lost.append(route)
+        route.abort() if len(lost) == 1 else route.continue_()
+
+    page.route(JOIN, break_once)
+    page.route("**/gradio_api/app_id", lambda route: route.fulfill(json={"app_id": 1}))
+    for press in (lambda: pick(page, ids.FORMAT, "jpeg"), page.locator(f"#{ids.DOWNLOAD}").click):
+        press()
+        expect(told.locator(".notice-text")).to_have_text(EN["error_restarted"])
+        told.locator(".notice-close").click()
+    assert len(lost) == 1  # the new server is not asked for what it cannot know
+    expect(page.locator(f"#{ids.RESULT}")).to_be_visible()
+    choose(page, ids.PHOTO, photos / "rocket.jpg")
+    expect(status).to_contain_text("1280 × 854 px · JPEG")
+    expect(told).to_be_hidden()
