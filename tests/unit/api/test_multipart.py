@@ -89,7 +89,7 @@ def test_one_uploads_memory_times_all_is_within_their_bound() -> None:
         (PATH, "image_url", "x", "invalid_parameter"),
         ("/v1/cutout", "anything", "", "invalid_parameter"),
         ("/v1/cutout", "anything", "x", "unsupported_parameter"),
-        ("/v1/cutout", "image_file", "", "invalid_parameter"),
+        ("/v1/cutout", "image_file", "", "invalid_image_file"),
         ("/v1/jobs", "format", "", "invalid_parameter"),
     ],
 )

@@ -8,6 +8,8 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -63,12 +65,19 @@ def test_a_folder_that_cannot_be_used_is_named(folder: str, what: str) -> None:
         create_workspace(Path(folder))
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose name leaves room for the sockets in it, as that of `tmp_path` may not."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="t-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("named", ["none", "full", "usable"])
 def test_a_tmpdir_that_is_not_used_is_named(
-    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    named: str, short: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By page and server alike, which run in another folder, as Python's `tempfile` chooses it."""
-    folder, other = tmp_path / named, tmp_path / "other"
+    folder, other = short / named, short / "other"
     other.mkdir()
     if named != "none":
         folder.mkdir()
