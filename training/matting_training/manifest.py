@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from matting_training.data.pairs import DataError, find_pairs
+from matting_training.data.pairs import DataError, find_pairs, refuse
 
 MANIFEST = Path(__file__).resolve().parents[1] / "manifest.csv"
 LEFT_OUT = MANIFEST.with_name("left_out.csv")
@@ -92,9 +92,7 @@ def check(
                 wrong.append(f"{pair.image}: got the licence {row.licence!r}, expected {', '.join(ALLOWED)}; remove it")
             else:
                 found.append(row)
-    if wrong:
-        more = f"\n... and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise DataError("\n".join(wrong[:10]) + more)
+    refuse(wrong)
     return found
 
 
