@@ -12,9 +12,17 @@ from typing import Any
 
 import gradio as gr
 import gradio.mcp
+import httpx
 import pytest
+from fastapi import FastAPI
 from gradio import processing_utils, queueing, route_utils, routes
+from matting_client import Limits
 from matting_ui import gradio_patches
+from matting_ui.app import mount_page
+from matting_ui.context import Studio
+from matting_ui.editor import Editor
+from matting_ui.store import Store
+from matting_ui.visitors import Visitors
 
 UI = Path(gradio_patches.__file__).parent
 
@@ -70,6 +78,32 @@ def test_names_of_logins_tools_and_folders(page: Any) -> None:
     source = inspect.getsource(gradio.mcp)
     assert "self.tool_to_endpoint" in source and "self._local_url" in source
     assert gr.EventData(None, {"a": 1})._data == {"a": 1}
+
+
+@pytest.mark.parametrize("kind", [Store, Studio, Editor, Visitors])
+def test_opening_the_page_copies_nothing_that_is_kept(
+    kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradio copies its configuration for everyone who opens the page, with all that a value of it leads to."""
+    copied: list[object] = []
+
+    def copy_it(self: object, _: dict[int, Any]) -> object:
+        copied.append(self)
+        return self
+
+    monkeypatch.setattr(kind, "__deepcopy__", copy_it, raising=False)
+    monkeypatch.setenv(gradio_patches.FOLDER_VARIABLE, str(tmp_path))
+
+    def unused(*_: object) -> Any:
+        raise AssertionError("nothing is cut out here")
+
+    async def opened() -> httpx.Response:
+        site = mount_page(FastAPI(), *[unused] * 2, tmp_path, "matting_512", 1, Limits(), *[unused] * 3)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url="http://127.0.0.1") as visitor:
+            return await visitor.get("/")
+
+    assert "unet-matting" in asyncio.run(opened()).raise_for_status().text
+    assert copied == []
 
 
 @pytest.mark.parametrize("file", sorted(UI.rglob("*.py")), ids=lambda path: path.name)

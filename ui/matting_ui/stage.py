@@ -33,6 +33,18 @@ class Stage:
     tab: str
     waiting: str
 
+    def key(self) -> gr.State:
+        """The key of the tab's cutout, which is forgotten with the visitor's session.
+
+        Gradio copies its configuration for everyone who opens the page: with a bound method in it, all that is kept.
+        """
+        store = self.studio.store
+
+        def forget(key: str | None) -> None:
+            store.drop(key)
+
+        return gr.State(None, delete_callback=forget)
+
     def reset(self, key: str | None, photo: str | None, request: gr.Request) -> tuple[str, None, float]:
         """Forget the result before another photo, or after the photo was removed; say how many are before it."""
         self.studio.store.drop(key)

@@ -151,7 +151,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
     do = Handlers(studio)
     stage = Stage(studio, page, ids.TAB_SCENE, "scene_waiting")
-    key = gr.State(None, delete_callback=studio.store.drop)
+    key = stage.key()
     started = gr.State(None)
     with gr.Row(elem_classes="machine", equal_height=False):
         with gr.Column(scale=7, min_width=320, elem_classes="picture"):
