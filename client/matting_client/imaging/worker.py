@@ -25,6 +25,7 @@ import numpy as np
 
 from matting_client.imaging import reading
 from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
+from matting_client.imaging.tags import density, exif_block, orientation
 
 MEMORY = 448 << 20  # bytes beyond what the process has after its start
 
@@ -51,10 +52,10 @@ def answer(request: dict[str, Any], data: bytes, out: BinaryIO) -> None:
             "width": width,
             "height": height,
             "channels": channels,
-            "orientation": opened.orientation,
+            "orientation": orientation(opened.picture),
             "notes": opened.notes,
-            "dpi": opened.dpi,
-            "exif": base64.b64encode(opened.exif).decode(),
+            "dpi": density(opened.picture),
+            "exif": base64.b64encode(exif_block(opened.picture)).decode(),
         }
         first = next(rows)  # before anything is said: afterwards a failure can only be told by the end
     except Unusable as error:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 
 from matting_client.engine import OUTPUT, check_batch, closed
-from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
+from matting_client.errors import ServerBusy, ServerUnavailable
 from matting_client.repository import split_model
 from matting_client.triton.protocol import (
     UNREGISTERING,
