@@ -3,6 +3,7 @@
 It runs with bounds of memory for its life and of CPU time for each picture; whoever goes beyond them ends it, and
 `pool` starts another. It holds no more than Pillow and numpy, so that it starts quickly and has little to be attacked.
 
+    at its start: one line of JSON {"ready": true}
     request: one line of JSON {"command": "read" or "measure", "length", "seconds" of CPU, "limits"}, then the file
     answer: one line of JSON {"width", "height", "channels", ...}, or {"got", "expected", "remedy", "beyond"},
             then the rows
@@ -82,6 +83,7 @@ def main() -> None:
     warnings.simplefilter("ignore")  # Pillow warns of damaged metadata, which does not matter here
     reading.prepare_pillow()
     bound_memory()
+    _say(sys.stdout.buffer, {"ready": True})
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         data = sys.stdin.buffer.read(request["length"])
