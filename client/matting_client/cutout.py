@@ -6,7 +6,7 @@ import mimetypes
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ import numpy as np
 import PIL.Image
 
 from matting_client import processing
+from matting_client.behind import picture_of
 from matting_client.correction import Correction, Pick, Stroke
 from matting_client.errors import OptionError
 from matting_client.files import Encoded, Origin
 from matting_client.framing import window_of
-from matting_client.imaging.decode import check_pixels, read
+from matting_client.imaging.decode import check_pixels
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, MEDIA_TYPES, encode, encode_within, write
 from matting_client.imaging.tags import Tags, kept_exif
 from matting_client.lengths import region_box
@@ -29,19 +30,6 @@ from matting_client.types import Alpha, Image
 
 WHITE = (255, 255, 255)
 _ARRAYS = ("rgb", "raw", "cover")  # of a cutout
-
-
-@lru_cache(maxsize=1)
-def _background_of(path: Path, changed: int) -> Image:
-    return read(path)
-
-
-def _background(path: Path) -> Image:
-    """The background picture, kept for the next photo as long as its file does not change."""
-    try:
-        return _background_of(path.absolute(), path.stat().st_mtime_ns)
-    except OSError:
-        return read(path)  # which says what is wrong
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -191,12 +179,13 @@ class Cutout:
         return fgr, pha
 
     def source(self) -> Image:
-        """The photo itself as the result shows it, to be laid beside: (h, w, 3), black beyond the photo."""
+        """The photo as the result shows it, to be laid beside: (h, w, 3), white where clear, black beyond it."""
+        seen = self.rgb if self.cover is None else processing.compose_colour(self.rgb, self.cover, WHITE)
         pha = self._alphas()[1]
         window = window_of(self.options, pha)
         if window.is_whole(pha.shape):
-            return self.rgb
-        opaque = processing.cutout_rgba(self.rgb, np.full_like(pha, 255))
+            return seen
+        opaque = processing.cutout_rgba(seen, np.full_like(pha, 255))
         return np.ascontiguousarray(processing.render_window(opaque, window)[..., :3])
 
     def render(self, background: Image | None = None) -> Image:
@@ -230,7 +219,7 @@ class Cutout:
         if background is not None:
             check_pixels(background, "background")
         elif isinstance(o.background, Path):
-            background = _background(o.background)
+            background = picture_of(o.background)
         elif o.background in processing.BACKDROPS:
             background = self._backdrop(str(o.background), pha.shape)
         if background is not None:
@@ -241,7 +230,8 @@ class Cutout:
 
     def _backdrop(self, name: str, shape: tuple[int, ...]) -> Image:
         if name == processing.BLUR:
-            return processing.blur_around(self.rgb, self.raw)
+            blurred = processing.blur_around(self.rgb, self.raw, cover=self.cover)
+            return processing.window_behind(blurred, self.raw.shape, window_of(self.options, self.alpha))
         return processing.draw_backdrop(name, (shape[0], shape[1]))
 
     def to_image(self, background: Image | None = None) -> PIL.Image.Image:

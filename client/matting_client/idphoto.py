@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from matting_client.cutout import Cutout
 from matting_client.errors import NoFace, OptionError
 from matting_client.idsizes import Frame, Size, frame_for
+from matting_client.imaging.tags import srgb_profile
 from matting_client.options import parse_colour
 from matting_client.processing.head import SOLID, Head, find_head, no_face
 from matting_client.processing.upright import QUARTERS, rotated
@@ -113,7 +115,7 @@ def id_photo(
 
     Parameters
     ----------
-    cutout : of one person; its options say how the edge is treated.
+    cutout : of one person; of its options those about the edge and the region count.
     size : what is wanted.
     background : a colour instead of the size's own.
     zoom : 1/1.5..1.5 of the head's size.
@@ -133,9 +135,7 @@ def id_photo(
     if not -0.2 <= shift <= 0.2:
         raise OptionError("shift", shift, "-0.2 to 0.2")
     colour = background or size.background
-    options = cutout.options.with_changes(
-        background=colour, format="png", max_kb=None, alpha_only=False, crop=False, size="original"
-    )
+    options = cutout.options.in_place().with_changes(background=colour, format="png", max_kb=None, alpha_only=False)
     plain = cutout.with_options(options)
     ground = parse_colour(colour)
     person = _upright(plain, ground)
@@ -266,7 +266,9 @@ def sheet_file(sheet: Picture, format: str) -> bytes:
 
 def _saved(picture: Picture, format: str, dpi: float, quality: int) -> bytes:
     buffer = io.BytesIO()
-    how = {"resolution": dpi} if format == "PDF" else {"dpi": (dpi, dpi), "subsampling": "4:4:4"}
+    how: dict[str, Any] = {"resolution": dpi}
+    if format == "JPEG":
+        how = {"dpi": (dpi, dpi), "subsampling": "4:4:4", "icc_profile": srgb_profile()}
     Image.fromarray(picture).save(buffer, format, quality=quality, **how)
     return buffer.getvalue()
 

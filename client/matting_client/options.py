@@ -16,6 +16,7 @@ from typing import Any, Self
 from PIL import ImageColor
 
 from matting_client.errors import OptionError
+from matting_client.imaging import formats
 from matting_client.lengths import parse_canvas, parse_margins, parse_position, parse_region, parse_scale, parse_size
 from matting_client.processing import BACKDROPS, SHADOWS
 
@@ -149,6 +150,8 @@ class Options:
         if isinstance(background, os.PathLike):
             object.__setattr__(self, "background", Path(background))
         elif isinstance(background, str):
+            if background.lower().endswith(formats.SUFFIXES):
+                raise OptionError("background", repr(background), "a Path of a picture", f"use Path({background!r})")
             if background not in BACKDROPS:
                 parse_colour(background)
         elif background is not None:
@@ -189,6 +192,11 @@ class Options:
     def for_alpha(self) -> Self:
         """The options that give the alpha of the same result, which is a PNG and loses nothing."""
         return replace(self, alpha_only=True, format="png", max_kb=None)
+
+    def in_place(self) -> Self:
+        """The options that show the subject where it is in the whole photo, in its size and without a shadow."""
+        place: dict[str, Any] = {"crop": False, "scale": "original", "position": None, "size": "original"}
+        return replace(self, **place, canvas=None, shadow="none")
 
     def with_changes(self, **changes: Any) -> Self:
         """A copy with some values replaced, checked like a new one."""

@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
     except InputError as error:
         raise error.about(given.photo) from None
     write(Path(given.output), made)
-    for warning in photo.warnings:
+    for warning in (*cutout.origin.notes, *photo.warnings):
         print(f"matting idphoto: {given.photo}: warning: {warning}", file=sys.stderr)
     return 0
 

@@ -21,6 +21,7 @@ from matting_client.imaging import formats, jpeg
 from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
 from matting_client.imaging.orientation import stored_view, upright_size
 from matting_client.imaging.pool import DECODERS, Decoded
+from matting_client.imaging.tags import ORIENTATION, density, exif_block, orientation
 from matting_client.processing.compose import compose_colour
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
 
 WHITE = (255, 255, 255)
 GREY = (127, 127, 127)  # neutral ground, the letterbox's own
+# Modes that a TIFF does not hold, or not as Pillow writes it, and what becomes of them.
+_NOT_OF_A_TIFF = {"HSV": "RGB", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
 _HAS_PROCESSES = sys.platform == "linux"
 _in_process = threading.Lock()  # Pillow's switches are of the whole process
 
@@ -189,18 +192,22 @@ def from_pillow(picture: Image.Image, name: str = "photo", limits: Limits | None
     except Unusable as error:
         raise _named(error, name) from None
     try:
-        exif = picture.getexif().tobytes()
-        if picture.mode == "RGB" and not exif and not picture.info.keys() & {"icc_profile", "transparency"}:
-            return Photo(np.array(picture))
-        # What the file's own decoder would do with it is done to a copy in a format that holds every mode.
-        copied = picture.convert("RGBA") if "transparency" in picture.info else picture
+        picture.load()  # which turns some pictures, and says so in their EXIF block
+        lies, dpi, exif = orientation(picture), density(picture), exif_block(picture)
+        if picture.mode == "RGB" and lies == 1 and not picture.info.keys() & {"icc_profile", "transparency"}:
+            return Photo(np.array(picture), dpi=dpi, exif=exif)
+        # What the file's own decoder would do with it is done to a copy in a format that holds nearly every mode.
+        mode = "RGBA" if "transparency" in picture.info else _NOT_OF_A_TIFF.get(picture.mode, picture.mode)
+        turned = Image.Exif()
+        turned[ORIENTATION] = lies
         buffer = io.BytesIO()
-        copied.save(buffer, "TIFF", exif=exif, icc_profile=picture.info.get("icc_profile"))
+        picture.convert(mode).save(buffer, "TIFF", exif=turned, icc_profile=picture.info.get("icc_profile"))
     except (OSError, ValueError, KeyError, SyntaxError) as error:
         raise InputError(
             name, f"a picture that Pillow does not give ({error})", "a whole one", "copy it again"
         ) from None
-    return decode_photo(buffer.getvalue(), name, replace(limits, max_bytes=sys.maxsize))
+    photo = decode_photo(buffer.getvalue(), name, replace(limits, max_bytes=sys.maxsize))
+    return replace(photo, dpi=dpi, exif=exif)
 
 
 def _named(error: Unusable, name: object) -> InputError:
@@ -231,12 +238,13 @@ def _decode_here(data: bytes, limits: Limits) -> Decoded:
         opened = reading.load(data, limits)
         channels, strips = reading.strips(opened)
         width, height = opened.picture.size
-        pixels = np.empty((*upright_size(height, width, opened.orientation), channels), np.uint8)
-        rows, top = stored_view(pixels, opened.orientation), 0
+        lies = orientation(opened.picture)
+        pixels = np.empty((*upright_size(height, width, lies), channels), np.uint8)
+        rows, top = stored_view(pixels, lies), 0
         for strip in strips:
             rows[top : top + len(strip)] = strip
             top += len(strip)
-    return Decoded(pixels, tuple(opened.notes), opened.dpi, opened.exif)
+    return Decoded(pixels, tuple(opened.notes), density(opened.picture), exif_block(opened.picture))
 
 
 def _measure_here(data: bytes, limits: Limits) -> int:

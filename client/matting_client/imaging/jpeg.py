@@ -18,8 +18,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from matting_client.imaging.colour import has_srgb_profile
 from matting_client.imaging.limits import Limits, Unusable
+from matting_client.imaging.tags import ORIENTATION, density, exif_block
 
-ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {1: None, 3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}  # without mirrors
 USUAL_SCANS = 16  # progressive JPEGs have about ten; each one costs a pass over all pixels
 MOST_SCANS = 100
@@ -84,7 +84,7 @@ def decode_usual(data: bytes, limits: Limits) -> Jpeg | None:
     except ValueError:  # damaged, perhaps too little to refuse it
         return None
     code = TURNS[turn]
-    return Jpeg(rgb if code is None else cv2.rotate(rgb, code), _dpi(picture), _exif(picture))
+    return Jpeg(rgb if code is None else cv2.rotate(rgb, code), density(picture), exif_block(picture))
 
 
 def count_scans(data: bytes, most: int) -> int:
@@ -100,17 +100,3 @@ def count_scans(data: bytes, most: int) -> int:
         scans += found[0] == b"\xff\xda"
         at += int.from_bytes(data[at : at + 2])
     return scans
-
-
-def _dpi(picture: Image.Image) -> tuple[float, float] | None:
-    with contextlib.suppress(*_DAMAGED, ArithmeticError):
-        across, down = (float(each) for each in picture.info["dpi"])
-        if 1 <= across <= 100_000 and 1 <= down <= 100_000:
-            return across, down
-    return None
-
-
-def _exif(picture: Image.Image) -> bytes:
-    with contextlib.suppress(*_DAMAGED):
-        return picture.getexif().tobytes() if picture.getexif() else b""
-    return b""

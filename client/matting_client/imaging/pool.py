@@ -26,7 +26,9 @@ MODULE = "matting_client.imaging.worker"
 PIPE_BYTES = 1 << 20
 # CPU time of one picture: what a small file may cost, and more for a large one.
 SECONDS, SECONDS_PER_MEGABYTE = 1.5, 0.5
-PATIENCE = 20  # times the CPU time, in real time, until a process that only waits is ended
+# Times the CPU time, in real time, until a process that only waits is ended; once more for a machine that is busy.
+PATIENCE, LAST_PATIENCE = 20, 80
+START_SECONDS = 300  # in real time, until a new process is up: there is no CPU time left when many start at once
 LIMIT_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)  # of its own clock, and of the kernel's
 
 
@@ -53,12 +55,13 @@ class _Died(Exception):
 
     Parameters
     ----------
-    at_limit : it took too long; otherwise somebody else may have ended it, as the kernel does without memory.
+    at_limit : it took too much CPU time.
+    is_overdue : it took too much real time. Otherwise somebody else may have ended it, as the kernel without memory.
     """
 
-    def __init__(self, at_limit: bool = False) -> None:
+    def __init__(self, at_limit: bool = False, is_overdue: bool = False) -> None:
         super().__init__()
-        self.at_limit = at_limit
+        self.at_limit, self.is_overdue = at_limit, is_overdue
 
 
 class _Decoder:
@@ -81,13 +84,27 @@ class _Decoder:
                 "", f"no process for a decoder ({error.strerror})", remedy="free memory or processes"
             ) from None
         assert self._process.stdin is not None and self._process.stdout is not None
+        self._is_ready = False
         self._is_overdue = False
+        self._watchdog = threading.Timer(0, self._give_up)  # not started
         self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout
         _widen(self._out.fileno())
 
-    def ask(self, command: str, data: bytes, limits: Limits) -> dict[str, Any]:
-        """The answer's head.
+    def _watch(self, seconds: float) -> None:
+        """End the process in so many seconds, unless it may rest before."""
+        self._watchdog = threading.Timer(seconds, self._give_up)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+
+    def _wait_until_ready(self) -> None:
+        if not self._is_ready:
+            self._watch(START_SECONDS)
+            self._is_ready = self._out.readline().endswith(b"\n")
+            self.rest()
+
+    def ask(self, command: str, data: bytes, limits: Limits, patience: float) -> dict[str, Any]:
+        """The answer's head; the process has `patience` times its CPU time for all of the answer.
 
         Raises
         ------
@@ -95,10 +112,9 @@ class _Decoder:
         """
         seconds = SECONDS + SECONDS_PER_MEGABYTE * len(data) / 2**20
         request = {"command": command, "length": len(data), "seconds": seconds, "limits": astuple(limits)}
-        self._watchdog = threading.Timer(PATIENCE * seconds, self._give_up)
-        self._watchdog.daemon = True
-        self._watchdog.start()
         try:
+            self._wait_until_ready()  # or dead, which the next lines tell
+            self._watch(patience * seconds)
             self._in.write(json.dumps(request).encode() + b"\n")
             self._in.write(data)
             self._in.flush()
@@ -161,13 +177,13 @@ class _Decoder:
         """Whether it ended by itself, or somebody else ended it."""
         return self._process.poll() is not None
 
-    def was_at_limit(self) -> bool:
-        """Whether it ended because it took too long; kills it when it did not end."""
+    def death(self) -> _Died:
+        """Why it ended; kills it when it did not end."""
         try:
             code = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
             code = self.end()
-        return self._is_overdue or code in [-number for number in LIMIT_SIGNALS]
+        return _Died(code in [-number for number in LIMIT_SIGNALS], self._is_overdue)
 
 
 def _widen(pipe: int) -> None:
@@ -225,24 +241,22 @@ class DecoderPool:
 
     def _run(self, command: str, data: bytes, limits: Limits) -> Decoded | dict[str, Any]:
         with self._free:
-            try:
-                return self._once(command, data, limits)
-            except _Died as death:
-                at_limit = death.at_limit
-            if not at_limit:
-                try:  # perhaps it was not this picture's fault
-                    return self._once(command, data, limits)
+            for patience in (PATIENCE, LAST_PATIENCE):  # perhaps the first time it was not this picture's fault
+                try:
+                    return self._once(command, data, limits, patience)
                 except _Died as death:
-                    at_limit = death.at_limit
+                    took_too_long = death.at_limit or death.is_overdue
+                    if death.at_limit:
+                        break
         self.warm()  # for the next picture
-        if at_limit:
+        if took_too_long:
             raise Unusable("a picture that takes too long to decode", "one that was saved as usual", "save it anew")
         raise Unusable("a picture that its decoder does not survive", "one that was saved as usual", "save it anew")
 
-    def _once(self, command: str, data: bytes, limits: Limits) -> Decoded | dict[str, Any]:
+    def _once(self, command: str, data: bytes, limits: Limits, patience: float) -> Decoded | dict[str, Any]:
         decoder = self._take()
         try:
-            head = decoder.ask(command, data, limits)
+            head = decoder.ask(command, data, limits, patience)
             if command == "read":
                 pixels = decoder.read_pixels(head, limits)
         except Unusable:
@@ -250,9 +264,9 @@ class DecoderPool:
             raise
         except _Died:
             decoder.rest()
-            at_limit = decoder.was_at_limit()
+            death = decoder.death()
             decoder.end()
-            raise _Died(at_limit) from None
+            raise death from None
         except BaseException:  # the answer is not read to its end
             decoder.rest()
             decoder.end()

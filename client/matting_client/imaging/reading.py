@@ -17,18 +17,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
-from matting_client.imaging import formats
+from matting_client.imaging import formats, tiff
 from matting_client.imaging.colour import ToSrgb, code_points
-from matting_client.imaging.depth import DEEP, DeepGrey, crops, eight_bit
+from matting_client.imaging.depth import DEEP, DeepGrey, crops
 from matting_client.imaging.limits import Limits, Unusable
 from matting_client.imaging.repair import lost_rows, lost_rows_of_jpeg
 from matting_client.types import U8
 
-ORIENTATION = 0x0112  # the EXIF tag
 LOST_SHARE = 1 / 16  # of the rows: a picture that lacks more is refused
-MOST_PAGES = 16  # of a TIFF that are looked at
-NEW_SUBFILE_TYPE, WIDTH, HEIGHT, PROFILE = 254, 256, 257, 34675  # TIFF tags
-SMALLER_COPY, MASK = 1, 4  # bits of NEW_SUBFILE_TYPE
 # What Pillow's decoders raise on damaged data.
 DAMAGED = (
     OSError,
@@ -59,30 +55,6 @@ class Opened:
     picture: Image.Image
     data: bytes
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def orientation(self) -> int:
-        """How the stored pixels lie, as EXIF tells it: 1..8."""
-        found: object = 1
-        with contextlib.suppress(*DAMAGED):  # a photo whose EXIF is damaged stays as it lies
-            found = self.picture.getexif().get(ORIENTATION, 1)
-        return found if isinstance(found, int) and 1 <= found <= 8 else 1
-
-    @property
-    def dpi(self) -> tuple[float, float] | None:
-        """Pixels an inch across and down, when the file says so."""
-        with contextlib.suppress(*DAMAGED):
-            across, down = (float(each) for each in self.picture.info["dpi"])
-            if 1 <= across <= 100_000 and 1 <= down <= 100_000:
-                return across, down
-        return None
-
-    @property
-    def exif(self) -> bytes:
-        """The EXIF block, empty when there is none or it is damaged."""
-        with contextlib.suppress(*DAMAGED):
-            return self.picture.getexif().tobytes() if self.picture.getexif() else b""
-        return b""
 
 
 def prepare_pillow() -> None:
@@ -144,6 +116,7 @@ def _header(data: bytes, limits: Limits, notes: list[str]) -> Image.Image:
         picture = _open(data, name, limits, notes)
         limits.check_size(*picture.size)
         _choose_page(picture, notes)
+        tiff.leave_planes_to_libtiff(picture)
     except MemoryError:
         raise Unusable(f"a {name} that needs too much memory", "a smaller one", "make it smaller") from None
     except DAMAGED as error:
@@ -169,7 +142,7 @@ def _open(data: bytes, name: str, limits: Limits, notes: list[str]) -> Image.Ima
         return Image.open(io.BytesIO(data), formats=accepted)
     except (UnidentifiedImageError, SyntaxError, struct.error):
         if name == formats.TIFF:
-            return _open_rare_tiff(data, limits)
+            return tiff.open_rare(data, limits)
     with _lenient():  # wrong checksums of what holds no pixels
         picture = Image.open(io.BytesIO(data), formats=accepted)
     notes.append("a damaged part that holds no pixels was left out")
@@ -183,34 +156,8 @@ def _choose_page(picture: Image.Image, notes: list[str]) -> None:
     if not isinstance(picture, TiffImagePlugin.TiffImageFile):
         notes.append("the first of several frames was used")
         return
-    pages = []
-    for index in range(min(picture.n_frames, MOST_PAGES)):
-        picture.seek(index)
-        if not int(picture.tag_v2.get(NEW_SUBFILE_TYPE, 0)) & (SMALLER_COPY | MASK):
-            pages.append(index)
-    picture.seek(pages[0] if pages else 0)
-    if len(pages) > 1:
+    if tiff.choose_page(picture) > 1:
         notes.append("the first of several pages was used")
-
-
-def _open_rare_tiff(data: bytes, limits: Limits) -> Image.Image:
-    """A TIFF of samples that Pillow does not know, such as RGB in floating point, through OpenCV."""
-    file = io.BytesIO(data)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
-    file.seek(tags.next)
-    tags.load(file)
-    limits.check_size(int(tags[WIDTH]), int(tags[HEIGHT]))
-    cv2: Any = import_module("cv2")  # only here: loading it takes longer than all of Pillow
-    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None or values.ndim != 3 or values.shape[2] not in (3, 4):
-        raise SyntaxError("a kind of TIFF that cannot be read")
-    limits.check_size(values.shape[1], values.shape[0])
-    order = cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    picture = Image.fromarray(cv2.cvtColor(eight_bit(values, None), order))
-    picture.format = formats.TIFF
-    if PROFILE in tags:
-        picture.info["icc_profile"] = bytes(tags[PROFILE])
-    return picture
 
 
 @contextlib.contextmanager

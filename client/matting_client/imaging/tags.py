@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from PIL import Image, ImageCms
+
+ORIENTATION = 0x0112  # how the stored pixels lie
 
 # "Exif Version 2.32", CIPA DC-008-2019: what is told of the taking of a photo. What may tell of places, people or
 # devices' numbers (GPS, maker notes, owners, serial numbers) and the small picture of the whole photo stay out.
@@ -17,6 +21,7 @@ _KEPT_EXIF = (
 _EXIF_FOLDER = 0x8769
 _ACROSS, _DOWN, _UNIT = 0x011A, 0x011B, 0x0128  # density, and of which length
 _INCH = 2
+_AN_INCH = {_INCH: 1.0, 3: 2.54}  # of the units of density: inch and cm
 _DATE = slice(24, 36)  # of a profile's header: when it was made, which would make every file another one
 
 
@@ -43,6 +48,40 @@ def srgb_profile() -> bytes:
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile[_DATE] = bytes.fromhex("07d000010001000000000000")  # 1 January 2000
     return bytes(profile)
+
+
+def density(picture: Image.Image) -> tuple[float, float] | None:
+    """Pixels an inch across and down, by a picture's own header or else its EXIF block; None where neither says so."""
+    with contextlib.suppress(Exception):  # of a stranger's file: whatever is wrong with it, it says nothing
+        return _plausible(picture.info["dpi"])
+    with contextlib.suppress(Exception):
+        told = picture.getexif()
+        units = _AN_INCH[told.get(_UNIT, _INCH)]
+        return _plausible(float(told[tag]) * units for tag in (_ACROSS, _DOWN))
+    return None
+
+
+def _plausible(dpi: Iterable[float]) -> tuple[float, float]:
+    across, down = (float(each) for each in dpi)
+    if not (1 < across <= 100_000 and 1 < down <= 100_000):  # Pillow says 1 of a TIFF that says nothing
+        raise ValueError
+    return across, down
+
+
+def exif_block(picture: Image.Image) -> bytes:
+    """A picture's EXIF block, empty where there is none or it is damaged."""
+    with contextlib.suppress(Exception):  # as above
+        exif = picture.getexif()
+        return exif.tobytes() if exif else b""
+    return b""
+
+
+def orientation(picture: Image.Image) -> int:
+    """How the stored pixels lie, as EXIF tells it: 1..8."""
+    found: object = 1
+    with contextlib.suppress(Exception):  # a photo whose EXIF is damaged stays as it lies
+        found = picture.getexif().get(ORIENTATION, 1)
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def kept_exif(block: bytes) -> bytes:

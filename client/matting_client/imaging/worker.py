@@ -3,6 +3,7 @@
 It runs with bounds of memory for its life and of CPU time for each picture; whoever goes beyond them ends it, and
 `pool` starts another. It holds no more than Pillow and numpy, so that it starts quickly and has little to be attacked.
 
+    at its start: one line of JSON {"ready": true}
     request: one line of JSON {"command": "read" or "measure", "length", "seconds" of CPU, "limits"}, then the file
     answer: one line of JSON {"width", "height", "channels", ...}, or {"got", "expected", "remedy", "beyond"},
             then the rows
@@ -25,6 +26,7 @@ import numpy as np
 
 from matting_client.imaging import reading
 from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
+from matting_client.imaging.tags import density, exif_block, orientation
 
 MEMORY = 448 << 20  # bytes beyond what the process has after its start
 
@@ -51,10 +53,10 @@ def answer(request: dict[str, Any], data: bytes, out: BinaryIO) -> None:
             "width": width,
             "height": height,
             "channels": channels,
-            "orientation": opened.orientation,
+            "orientation": orientation(opened.picture),
             "notes": opened.notes,
-            "dpi": opened.dpi,
-            "exif": base64.b64encode(opened.exif).decode(),
+            "dpi": density(opened.picture),
+            "exif": base64.b64encode(exif_block(opened.picture)).decode(),
         }
         first = next(rows)  # before anything is said: afterwards a failure can only be told by the end
     except Unusable as error:
@@ -81,6 +83,7 @@ def main() -> None:
     warnings.simplefilter("ignore")  # Pillow warns of damaged metadata, which does not matter here
     reading.prepare_pillow()
     bound_memory()
+    _say(sys.stdout.buffer, {"ready": True})
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         data = sys.stdin.buffer.read(request["length"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from matting_client.processing.crop import Window
 from matting_client.types import Alpha, Float, Image
 
 BLUR = "blur"  # the photo's own background
@@ -14,10 +15,11 @@ BLUR_SHARE = 1 / 40  # of the longer side: the width of the Gaussian where nothi
 ENOUGH = 6.4  # pixels of the Gaussian: the blurred picture has no detail that a larger one would keep
 DRAWN_SIDE = 1600  # pixels of the longer side of what is drawn; all of it is soft
 SEED = 7
+FAINT = np.float32(1e-7)  # a weight that counts where there is no other
 Size = tuple[int, int]  # (height, width)
 
 
-def blur_around(rgb: Image, pha: Alpha, sigma: float | None = None) -> Image:
+def blur_around(rgb: Image, pha: Alpha, sigma: float | None = None, cover: Alpha | None = None) -> Image:
     """A photo's background out of focus, without the subject's colours.
 
     The mean of what is not the subject, weighted by the distance.
@@ -26,6 +28,7 @@ def blur_around(rgb: Image, pha: Alpha, sigma: float | None = None) -> Image:
     ----------
     rgb, pha : photo (H, W, 3) and its alpha (H, W).
     sigma : pixels of the photo; by default a fortieth of its longer side.
+    cover : (H, W) transparency that the photo had before: what nobody sees does not count.
 
     Returns
     -------
@@ -34,14 +37,44 @@ def blur_around(rgb: Image, pha: Alpha, sigma: float | None = None) -> Image:
     sigma = max(0.5, BLUR_SHARE * max(pha.shape) if sigma is None else sigma)
     scale = min(1.0, ENOUGH / sigma)
     height, width = (max(1, round(side * scale)) for side in pha.shape)
-    small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-    alpha = cv2.resize(pha, (width, height), interpolation=cv2.INTER_AREA)
+
+    def reduced(picture: Image) -> Image:
+        small: Image = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        return small
+
     # A little of the subject counts, so that there is a colour deep inside it.
-    weight = ((255 - cv2.dilate(alpha, np.ones((3, 3), np.uint8))) / np.float32(255) + np.float32(1e-3))[..., None]
-    total = cv2.GaussianBlur(small * weight, (0, 0), sigma * scale)
+    around = (255 - cv2.dilate(reduced(pha), np.ones((3, 3), np.uint8))) / np.float32(255) + np.float32(1e-3)
+    if cover is None:
+        weight, colours = around, reduced(rgb) * around[..., None]
+    else:
+        weight = around * (reduced(cover) / np.float32(255))
+        colours = reduced(cv2.multiply(rgb, cv2.merge([cover] * 3), scale=1 / 255)) * around[..., None]
+    total = cv2.GaussianBlur(colours, (0, 0), sigma * scale)
     share = cv2.GaussianBlur(weight, (0, 0), sigma * scale)[..., None]
-    blurred: Image = np.clip(np.rint(total / share), 0, 255).astype(np.uint8)
+    # Far from all that is seen, the mean of it.
+    mean = colours.sum((0, 1)) / max(float(weight.sum()), FAINT)
+    blurred: Image = np.clip(np.rint((total + FAINT * mean) / (share + FAINT)), 0, 255).astype(np.uint8)
     return blurred
+
+
+def window_behind(backdrop: Image, shape: tuple[int, ...], window: Window) -> Image:
+    """What of a soft picture (h, w, 3) that lies behind all of a photo of (H, W) is seen through a window.
+
+    Returns
+    -------
+    (n, m, 3) of the window's shape, at most 1600 px along its longer side. Beyond the photo its border goes on.
+    """
+    if window.is_whole(shape):
+        return backdrop
+    scale = min(1.0, DRAWN_SIDE / max(window.size))
+    size = max(1, round(window.size[0] * scale)), max(1, round(window.size[1] * scale))
+    zoom_x, zoom_y = backdrop.shape[1] / shape[1], backdrop.shape[0] / shape[0]
+    step_x, step_y = window.width * zoom_x / size[0], window.height * zoom_y / size[1]
+    left, top = window.left * zoom_x + step_x / 2 - 0.5, window.top * zoom_y + step_y / 2 - 0.5
+    matrix = np.array([[step_x, 0, left], [0, step_y, top]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    seen: Image = cv2.warpAffine(backdrop, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return seen
 
 
 def draw_backdrop(name: str, shape: Size) -> Image:

@@ -164,16 +164,18 @@ def render_window(picture: Picture, window: Window) -> Picture:
     if zoom_x == zoom_y == 1.0:
         out[round(top) : round(top) + y1 - y0, round(left) : round(left) + x1 - x0] = part
         return out
+    columns, rows = _drawn(left, (x1 - x0) * zoom_x, width), _drawn(top, (y1 - y0) * zoom_y, height)
     mixed = _premultiplied(part) if picture.ndim == 3 else part
-    if max(zoom_x, zoom_y) > 1 and max(*part.shape[:2], *window.size) <= MAX_WARPED:
+    size = columns.stop - columns.start, rows.stop - rows.start
+    if max(zoom_x, zoom_y) > 1 and max(*part.shape[:2], *size) <= MAX_WARPED:
         # cv2.resize cannot begin between two pixels, which are far apart here.
-        matrix = np.array([[zoom_x, 0, left + zoom_x / 2 - 0.5], [0, zoom_y, top + zoom_y / 2 - 0.5]])
-        drawn = cv2.warpAffine(mixed, matrix, window.size, flags=cv2.INTER_LINEAR)
-        return _straight(drawn) if picture.ndim == 3 else drawn.astype(np.uint8, copy=False)
-    box = _drawn(left, (x1 - x0) * zoom_x, width), _drawn(top, (y1 - y0) * zoom_y, height)
-    size = box[0].stop - box[0].start, box[1].stop - box[1].start
-    drawn = cv2.resize(mixed, size, interpolation=cv2.INTER_AREA)
-    out[box[1], box[0]] = _straight(drawn) if picture.ndim == 3 else drawn
+        shift_x, shift_y = left - columns.start + zoom_x / 2 - 0.5, top - rows.start + zoom_y / 2 - 0.5
+        matrix = np.array([[zoom_x, 0, shift_x], [0, zoom_y, shift_y]])
+        # What is cut by the photo's edge ends there with all its opacity.
+        drawn = cv2.warpAffine(mixed, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        drawn = cv2.resize(mixed, size, interpolation=cv2.INTER_AREA)
+    out[rows, columns] = _straight(drawn) if picture.ndim == 3 else drawn
     return out
 
 

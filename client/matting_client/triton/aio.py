@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from types import ModuleType, TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary, WeakSet
@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 
 from matting_client.engine import OUTPUT, check_batch, closed
-from matting_client.errors import EngineError, ServerBusy, ServerUnavailable
+from matting_client.errors import ServerBusy, ServerUnavailable
 from matting_client.repository import split_model
 from matting_client.triton.protocol import (
     UNREGISTERING,
@@ -33,6 +33,12 @@ from matting_client.triton.retry import (
 from matting_client.triton.shm import Region, Regions
 from matting_client.triton.tracing import trace_headers
 from matting_client.types import Batch
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has asked for the running task to be cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class AsyncTritonEngine:
@@ -112,13 +118,24 @@ class AsyncTritonEngine:
         EngineError
             No such server or model.
         """
-        try:
+        with self._explained():
             self.size = input_side(self.model, self.url, await self._metadata())
-        except EngineError:
-            raise
-        except Exception as error:  # aiohttp, grpc and tritonclient raise unrelated types
-            raise translate(error, self.url, self.model) from None
         return self
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Raise whatever aiohttp, grpc or tritonclient raise, which are unrelated types, as one of our errors."""
+        loop = asyncio.get_running_loop()
+        try:
+            yield
+        except asyncio.CancelledError:
+            if loop in self._closed and not _is_cancelled():  # grpc cancels the calls of a channel that is closed
+                raise closed(self.url) from None
+            raise
+        except Exception as error:
+            if loop in self._closed:  # by another task
+                raise closed(self.url) from None
+            raise translate(error, self.url, self.model) from None
 
     async def infer(self, image: Batch) -> Batch:
         """(N, S, S, 3) uint8 RGB, N at most 8 -> (N, S, S, 1) uint8; retries and errors as of the twin in `sync`."""
@@ -138,9 +155,8 @@ class AsyncTritonEngine:
             await asyncio.sleep(wait)
 
     async def _once(self, image: Batch) -> Batch:
-        loop = asyncio.get_running_loop()
-        try:
-            if loop in self._closed:
+        with self._explained():
+            if asyncio.get_running_loop() in self._closed:
                 raise closed(self.url)
             if self._share:
                 alpha = await self._shared(image)
@@ -148,10 +164,6 @@ class AsyncTritonEngine:
                     return alpha
             answer = await self._infer(image)
             return np.array(answer.as_numpy(OUTPUT))
-        except Exception as error:  # as above
-            if loop in self._closed:  # by another task
-                raise closed(self.url) from None
-            raise translate(error, self.url, self.model) from None
 
     async def _infer(self, image: Batch, region: Region | None = None) -> Any:
         given, wanted = tensors(self.module, image, region)
@@ -172,7 +184,7 @@ class AsyncTritonEngine:
             region.write(image)
             await self._infer(image, region)
             alpha = region.read(alpha_shape(image))
-        except Exception as error:  # as above
+        except Exception as error:  # of an unrelated type
             if has_forgotten(error):  # as it is of a server that has restarted, which knows none of them
                 for stale in [region, *self._regions.drain()]:
                     stale.close()

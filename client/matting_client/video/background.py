@@ -49,7 +49,7 @@ class Blurred:
 
     def behind(self, cutout: Cutout, seconds: Fraction) -> Picture | None:
         """The blurred frame."""
-        return blur_around(cutout.rgb, cutout.raw)
+        return blur_around(cutout.rgb, cutout.raw, cover=cutout.cover)
 
 
 class Moving:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.support.portrait import lit_person
 from tests.unit.client.conftest import RunCommand
+from tests.unit.client.pictures import file_of
 
 
 @pytest.fixture
@@ -26,6 +27,12 @@ def test_a_photo_and_a_sheet(matting: RunCommand, person: Path, tmp_path: Path) 
         assert photo.size == (600, 600) and photo.info["dpi"][0] == pytest.approx(299, abs=1)
     sheet = matting("idphoto", "me.png", "-o", "sheet.pdf", "--paper", "a4", "--engine", "local")
     assert sheet.returncode == 0 and (tmp_path / "sheet.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_what_the_file_lacks_is_told(matting: RunCommand, tmp_path: Path) -> None:
+    (tmp_path / "me.jpg").write_bytes(file_of(lit_person()[0], "JPEG", quality=95)[:-20])
+    done = matting("idphoto", "me.jpg", "--engine", "local")
+    assert done.returncode == 0 and b"me.jpg: warning: the file is incomplete: " in done.stderr
 
 
 def test_kinds_are_listed(matting: RunCommand) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
+from matting_client import InputError
 from matting_client.imaging.colour import CodePoints
 from matting_client.imaging.decode import decode, decode_photo
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from tests.unit.client.pictures import after_header, astronaut, chunk, difference, file_of
@@ -67,6 +71,43 @@ def test_floating_point_rgb(tmp_path: Path) -> None:
     values = photo[..., ::-1].astype(np.float32) / 255
     cv2.imwrite(str(path), values, [cv2.IMWRITE_TIFF_COMPRESSION, 1])
     assert np.abs(decode(path.read_bytes()).astype(int) - photo).max() <= 1
+
+
+def planes_tiff(channels: NDArray[Any], **options: Any) -> bytes:
+    """A TIFF of (H, W, n) whose channels lie apart from each other."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.moveaxis(channels, 2, 0), planarconfig="separate", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("layout", [{}, {"rowsperstrip": 7}, {"tile": (32, 32)}], ids=str)
+@pytest.mark.parametrize("deep", [False, True])
+def test_channels_apart_from_each_other(byteorder: str, compression: str | None, layout: Any, deep: bool) -> None:
+    photo = astronaut(40, 56)
+    options = {"byteorder": byteorder, "compression": compression, **layout}
+    samples = photo * np.uint16(257) if deep else photo
+    most = np.full_like(samples[..., :1], np.iinfo(samples.dtype).max)
+    assert difference(decode(planes_tiff(samples, photometric="rgb", **options)), photo) < 0.1
+    ink = np.dstack([most - samples, 0 * most])
+    assert difference(decode(planes_tiff(ink, photometric="separated", **options)), photo) < 0.1
+    veil = np.dstack([samples, most // 3])
+    veiled = decode_photo(planes_tiff(veil, photometric="rgb", extrasamples=["unassalpha"], **options))
+    assert difference(veiled.rgb, photo) < 0.1
+    assert veiled.alpha is not None and (veiled.alpha == 85).all()
+
+
+@pytest.mark.parametrize("kind", ["rgb of floats", "lab", "grey with alpha"])
+def test_rare_channels_apart_from_each_other_are_refused(kind: str) -> None:
+    photo = astronaut(40, 56)
+    data = {
+        "rgb of floats": lambda: planes_tiff(photo.astype(np.float32) / 255, photometric="rgb"),
+        "lab": lambda: planes_tiff(photo, photometric="cielab"),
+        "grey with alpha": lambda: planes_tiff(photo[..., :2], photometric="minisblack", extrasamples=["unassalpha"]),
+    }[kind]()
+    with pytest.raises(InputError, match=r"channels apart .* expected one with interleaved channels; save it so"):
+        decode(data)
 
 
 def test_an_unused_alpha_of_a_bmp_is_opaque() -> None:

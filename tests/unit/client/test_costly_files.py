@@ -153,8 +153,28 @@ def test_a_decoder_that_only_waits_is_ended(decoders: DecoderPool, monkeypatch: 
     (idle,) = decoders._idle
     os.kill(idle._process.pid, signal.SIGSTOP)
     monkeypatch.setattr(pool, "PATIENCE", 0.2)
+    assert decoders.decode(data, Limits()).pixels.shape == (9, 8, 3)  # by another one: the machine may be busy
+    assert idle.has_ended()
+
+
+def test_what_is_late_twice_is_refused(decoders: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "PATIENCE", 1e-6)
+    monkeypatch.setattr(pool, "LAST_PATIENCE", 1e-6)
     with pytest.raises(Unusable, match="takes too long"):
-        decoders.decode(data, Limits())
+        decoders.decode(png(4_000, 4_000, 8, 2, 12_000), Limits())
+
+
+def test_the_start_of_a_decoder_counts_for_no_picture(
+    decoders: DecoderPool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "slow_worker.py").write_text(
+        "import time\nfrom matting_client.imaging.worker import main\ntime.sleep(6)\nmain()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setattr(pool, "MODULE", "slow_worker")
+    monkeypatch.setattr(pool, "PATIENCE", 3)
+    monkeypatch.setattr(pool, "LAST_PATIENCE", 3)
+    assert decoders.decode(file_of(astronaut(9, 8), "PNG"), Limits()).pixels.shape == (9, 8, 3)
 
 
 def test_a_decoder_loads_little(decoders: DecoderPool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -93,6 +95,26 @@ def test_enlarging_begins_between_two_pixels() -> None:
     out = render_window(ramp, Window(20.25, 0, 20, 10, (200, 100)))
     places = 20.25 + (np.arange(200) + 0.5) / 10 - 0.5
     assert np.abs(out[50] - 2 * places)[5:-5].max() <= 1
+
+
+@pytest.mark.parametrize("turns", range(4), ids=["above", "left", "below", "right"])
+@pytest.mark.parametrize(
+    "options",
+    [{"scale": "100%"}, {"scale": "90%"}, {"canvas": "900x700"}, {"canvas": "700x900", "scale": "100%"}],
+    ids=str,
+)
+def test_what_the_photos_edge_cuts_ends_there_with_all_its_opacity(turns: int, options: Any) -> None:
+    """A subject that touches one edge of the photo stays cut straight there when it is enlarged, wherever it stands."""
+    pha = np.rot90(alpha(Box(90, 0, 150, 61), (123, 240) if turns % 2 == 0 else (240, 233)), turns)
+    for position in ("50% 50%", "0% 0%", "100% 100%", "33% 67%"):
+        made = Cutout(np.full((*pha.shape, 3), 200, np.uint8), pha, Options(position=position, **options))
+        assert made.enlargement > 1
+        drawn = np.rot90(made.render(), -turns)
+        found = shown(drawn[..., 3])
+        middle = (found.left + found.right) // 2
+        column = drawn[:, middle]
+        assert column[found.top].tolist() == [200, 200, 200, 255]
+        assert not column[: found.top].any()
 
 
 def test_transparent_pixels_lend_no_colour_to_the_edge() -> None:

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from matting_client import Cutout, NoFace, OptionError, Options, SeveralFaces
 from matting_client.idphoto import DPI, ENLARGED, INCOMPLETE, PAPERS, UNEDITED, id_photo, print_sheet, sheet_file
 from matting_client.idsizes import Size, frame_for, sizes
+from matting_client.imaging.tags import srgb_profile
 from matting_client.processing.faces import find_faces
 from matting_client.processing.head import Head, find_head
 from numpy.typing import NDArray
@@ -149,8 +151,27 @@ def test_every_size(size: Size) -> None:
     assert column == pytest.approx(width / 2, abs=0.03 * width) and abs(tilt) < 4
     assert 0 < size.top < 1 - size.head < 1
     with Image.open(io.BytesIO(photo.to_jpeg())) as file:
-        assert file.size == size.px and file.format == "JPEG"
+        assert file.size == size.px and file.format == "JPEG" and file.info["icc_profile"] == srgb_profile()
         assert file.info["dpi"][0] == pytest.approx(size.px[0] / size.mm[0] * 25.4, abs=1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"canvas": "300x300"},
+        {"scale": "50%"},
+        {"position": "0% 0%"},
+        {"shadow": "drop"},
+        {"crop": True},
+        {"size": "99"},
+    ],
+    ids=str,
+)
+def test_options_of_other_pictures_change_nothing(changes: dict[str, Any]) -> None:
+    plain = cutout()
+    other = plain.with_options(plain.options.with_changes(background="blur", **changes))
+    made, wanted = (id_photo(each, sizes()["us-visa"]) for each in (other, plain))
+    assert (made.picture == wanted.picture).all() and made.warnings == wanted.warnings
 
 
 HEAD = Head(crown=100, eyes=200, chin=300, middle=250, floor=1e6)

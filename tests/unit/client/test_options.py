@@ -92,6 +92,11 @@ def test_options_cannot_change() -> None:
         Options().erode = 3  # type: ignore[misc]
 
 
+def test_the_text_of_a_path_is_none() -> None:
+    with pytest.raises(OptionError, match=r"background: got 'a.JPG', expected a Path .*; use Path\('a.JPG'\)"):
+        Options(background="a.JPG")
+
+
 def test_a_path_is_a_background() -> None:
     assert Options(background=Path("wall.jpg")).background == Path("wall.jpg")
 

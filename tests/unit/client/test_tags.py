@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matting_client import Cutout, Options
 from matting_client.files import Origin
-from matting_client.imaging.decode import decode
+from matting_client.imaging.decode import decode, decode_photo, from_pillow
 from matting_client.imaging.encode import encode
 from matting_client.imaging.tags import Tags, kept_exif, srgb_profile
 from PIL import Image, ImageCms
+
+from tests.unit.client.pictures import astronaut, file_of
 
 MAKE, DATE, ORIENTATION, TAKEN, MAKER_NOTE, SERIAL, DETAILS, GPS = (
     *(0x010F, 0x0132, 0x0112, 0x9003, 0x927C, 0xA431),
@@ -84,3 +87,53 @@ def test_the_photo_s_own_is_kept_when_wanted() -> None:
             assert opened.info.get("dpi") == dpi
             assert (opened.getexif().get(MAKE) == "Camera") is kept
             assert ORIENTATION not in opened.getexif()
+
+
+def with_density(unit: int, density: float = 300.0) -> Image.Exif:
+    block = Image.Exif()
+    block[0x011A], block[0x011B], block[0x0128] = density, density, unit
+    return block
+
+
+@pytest.mark.parametrize("format", ["WEBP", "AVIF", "PNG", "JPEG"])
+def test_the_density_of_the_exif_block_counts_where_the_file_has_no_other(format: str) -> None:
+    for unit, density, dpi in ((2, 300, 300), (3, 100, 254), (1, 300, None)):
+        if format == "JPEG" and unit == 1:
+            continue  # Pillow says 72
+        read = decode_photo(file_of(astronaut(16, 24), format, exif=with_density(unit, density)))
+        assert read.dpi == (dpi and pytest.approx((dpi, dpi)))
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+def test_what_is_written_is_read_again(format: str) -> None:
+    data = encode(np.zeros((8, 9, 3), np.uint8), format, tags=Tags((300, 200)))
+    assert decode_photo(data).dpi == pytest.approx((300, 200), abs=0.02)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_a_pillow_picture_tells_what_its_file_would(mode: str) -> None:
+    picture = Image.fromarray(astronaut(16, 24)).convert(mode)
+    assert from_pillow(picture).dpi is None and decode_photo(file_of(picture, "TIFF")).dpi is None
+    told = picture.copy()
+    told.info |= {"dpi": (300, 300), "exif": exif()}
+    read = from_pillow(told)
+    assert read.dpi == (300, 300) and kept_exif(read.exif) == kept_exif(exif())
+    assert read.rgb.shape == (24, 16, 3)  # turned as the EXIF block says
+
+
+@pytest.mark.parametrize("mode", ["YCbCr", "HSV", "RGBa", "La", "PA", "RGBX", "CMYK", "I;16B"])
+def test_every_mode_of_pillow_is_taken(mode: str) -> None:
+    colours = Image.new("RGBA", (24, 16), (200, 100, 50, 51))
+    source = colours.convert({"La": "LA", "I;16B": "I"}.get(mode, "RGBA" if mode in ("RGBa", "PA") else "RGB"))
+    read = from_pillow(source.convert(mode))
+    assert read.rgb.shape == (16, 24, 3)
+    if mode in ("RGBa", "La", "PA"):
+        assert read.alpha is not None and (read.alpha == 51).all()
+    if mode not in ("La", "I;16B", "PA"):
+        assert np.abs(read.rgb.astype(int) - (200, 100, 50)).max() <= 3
+
+
+def test_a_picture_that_pillow_turns_when_it_is_loaded_is_turned_once(tmp_path: Path) -> None:
+    Image.fromarray(astronaut(16, 24)).save(tmp_path / "a.tif", tiffinfo={ORIENTATION: 6})
+    with Image.open(tmp_path / "a.tif") as picture:
+        assert (from_pillow(picture).rgb == np.rot90(astronaut(16, 24), -1)).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 from matting_client.connection import split_url
-from matting_client.errors import ModelError, OptionError
+from matting_client.errors import EngineError, ModelError, OptionError
+from matting_client.triton.grpc import AsyncGrpcEngine
+from matting_client.triton.http import AsyncHttpEngine
 from matting_client.triton.protocol import alpha_shape, grpc_settings, input_side, is_local, tensors
 from matting_client.triton.retry import translate
 from matting_client.triton.shm import Region
@@ -131,3 +135,26 @@ def test_what_may_still_be_written_to() -> None:
         ("Socket closed", False),
     ):
         assert translate(InferenceServerException(text), "u:1", "m").answered is answered
+
+
+@pytest.mark.parametrize("engine", [AsyncGrpcEngine, AsyncHttpEngine])
+@pytest.mark.parametrize("size", [0, 8], ids=["connects", "infers"])
+def test_closing_fails_the_calls_at_work_and_cancels_nobody(
+    engine: type[AsyncGrpcEngine] | type[AsyncHttpEngine], size: int
+) -> None:
+    """The server listens and never answers; one of the two tasks is cancelled by its owner as well."""
+
+    async def run(address: str) -> list[object]:
+        one = engine(address, shared_memory=False)
+        one.size = size
+        batch = np.zeros((1, 8, 8, 3), np.uint8)
+        left, cancelled = (asyncio.create_task(one.infer(batch)) for _ in range(2))
+        await asyncio.sleep(0.1)
+        cancelled.cancel()
+        await one.close()
+        return list(await asyncio.gather(left, cancelled, return_exceptions=True))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        left, cancelled = asyncio.run(asyncio.wait_for(run(f"127.0.0.1:{server.getsockname()[1]}"), 60))
+    assert isinstance(left, EngineError) and "a client that was closed" in str(left)
+    assert isinstance(cancelled, asyncio.CancelledError)

@@ -102,7 +102,8 @@ class Handlers:
         """
         fgr, pha = cutout.layers()
         if ground == BLUR:  # the subject stays where it is
-            return compose_picture(fgr, pha, blur_around(photo, cutout.raw, pixels(scene.blur, pha.shape)))
+            blurred = blur_around(photo, cutout.raw, pixels(scene.blur, pha.shape), cutout.cover)
+            return compose_picture(fgr, pha, blurred)
         if ground in DRAWN:
             return compose_scene(fgr, pha, draw_backdrop(ground, (pha.shape[0], pha.shape[1])), scene)
         if ground != ids.FROM_PICTURE or background is None:
