@@ -25,7 +25,7 @@ SIDE = 420  # pixels of each picture of `result.webp`
 TILE = (200, 150)  # of the gallery's, width and height
 BAR = 20  # height of a cell's caption
 COLOURS = ("#7c5cff", "#2f80ed", "#1fa97a", "#f2994a")
-# A photo of each of ten kinds: five usable, two with a small flaw, three unusable (of all 124: 64, 25 and 11 %).
+# A photo of each of ten kinds, an unusable result among them: the verdicts stand above the pictures.
 GALLERY = (
     "c25a1509d5", "4daf3ead51", "4815e414d0", "ed7fdbb5a9", "64ca548a21",
     "4ca3b13cae", "93d0d30496", "cc02f8ca18", "c4f25ca0dc", "dd4bb2612e",

@@ -1,4 +1,4 @@
-"""Many photos at once: `async_batch.py OUT_FOLDER URL PHOTO...`; one that fails does not stop the others."""
+"""A folder's photos, all at once: `async_batch.py PHOTOS OUT_FOLDER [URL]`; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import matting_client
 
 
-async def main(folder: Path, url: str, photos: list[str]) -> int:
-    """Cut out ``photos`` into ``folder``; the number of those that failed."""
-    folder.mkdir(exist_ok=True)
+async def main(photos: list[Path], out: Path, url: str) -> int:
+    """Cut out ``photos`` into the folder ``out``; the number of those that failed."""
+    out.mkdir(exist_ok=True)
     async with matting_client.connect_async(url=url) as client:
         results = await asyncio.gather(*(client.cutout(photo) for photo in photos), return_exceptions=True)
     failed = 0
@@ -22,9 +22,11 @@ async def main(folder: Path, url: str, photos: list[str]) -> int:
         elif isinstance(result, BaseException):
             raise result
         else:
-            result.save(folder / f"{Path(photo).stem}.png")
+            result.save(out / f"{photo.stem}.png")
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(1 if asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])) else 0)
+    folder, out, *url = sys.argv[1:]
+    photos = sorted(path for path in Path(folder).iterdir() if path.is_file())
+    sys.exit(1 if asyncio.run(main(photos, Path(out), url[0] if url else "127.0.0.1:8001")) else 0)

@@ -26,8 +26,9 @@ from matting_training.validation import sheet, torch_predictor
 
 from matting_export.box import HELD_OUT, LEARN, split_box
 from matting_export.metadata import SIZES, sha256
-from matting_export.produce import PARITY_PHOTOS, REFUSALS, add_publishing, find_validation
+from matting_export.produce import PARITY_PHOTOS, REFUSALS, add_publishing
 from matting_export.publish import publish_all
+from matting_export.scores import find_validation
 
 EXAMPLES = """examples:
   matting ui --samples box                          improve keeps photos in box/<id>/photo

@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   matting export verify --photos photos/              measure what is in the repository
   matting export int8 --photos data                   model.int8.xml for CPUs, when it passes its gates
   matting export int8 --photos data --check           let those of the repository pass them on this kind of CPU too
+  matting export scores --photos data                 what each model scores on the sets val_..., into its contract
   matting export tensorrt --photos photos/            on a GPU machine: build, check, time and publish the plans
 """
 
@@ -53,6 +54,7 @@ def _publish(given: argparse.Namespace) -> None:
     made = publish_models(given.weights, given.repository, given.models, photos, half=given.fp16, published=published)
     for contract in made:
         print(f"{contract.model} {contract.precision}: {contract.parity}")
+    print("their contracts have no scores yet; matting export scores --photos FOLDER measures them")
 
 
 def _verify(given: argparse.Namespace) -> None:
@@ -77,6 +79,15 @@ def _int8(given: argparse.Namespace) -> None:
         print(f"{name} int8: {work(given.repository / name / '1' / 'model.onnx', given.photos)}")
 
 
+def _scores(given: argparse.Namespace) -> None:
+    from matting_export.scores import publish_scores
+
+    if given.photos is None:
+        raise DataError("got no --photos, expected a folder with sets named val_... of images/ and alpha/")
+    for name in given.models:
+        print(f"{name} scores: {publish_scores(given.repository, name, given.photos)}", flush=True)
+
+
 def _tensorrt(given: argparse.Namespace) -> None:
     if not TRTEXEC.exists() and shutil.which("docker") is None:
         print("# No docker here. On the GPU machine, after `matting export publish --fp16`, run this command again;")
@@ -98,21 +109,22 @@ def main(argv: list[str] | None = None) -> int:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("verb", choices=("publish", "verify", "int8", "tensorrt"))
+    parser.add_argument("verb", choices=("publish", "verify", "int8", "scores", "tensorrt"))
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--repository", type=Path, default=REPOSITORY)
     parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument(
         "--photos",
         type=Path,
-        help="folder of real photos for the parity check (default: one portrait); for int8, sets with alphas",
+        help="folder of real photos for the parity check (default: one portrait); for int8, scores: sets with alphas",
     )
     parser.add_argument("--fp16", action="store_true", help="publish model.fp16.onnx too")
     parser.add_argument("--check", action="store_true", help="for int8: measure the files that are there, make none")
     given = parser.parse_args(argv)
     os.environ.setdefault("TORCH_LOGS", "-all")
     try:
-        {"publish": _publish, "verify": _verify, "int8": _int8, "tensorrt": _tensorrt}[given.verb](given)
+        verbs = {"publish": _publish, "verify": _verify, "int8": _int8, "scores": _scores, "tensorrt": _tensorrt}
+        verbs[given.verb](given)
     except (ParityError, DataError, MattingError, OSError, ValueError, CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1

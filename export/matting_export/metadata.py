@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ class Contract:
     weights_sha256: str
     commit: str  # of the tree that exported it
     training_samples: int
-    scores: dict[str, dict[str, float]]  # validation during training, at 512
     parity: dict[str, dict[str, float]]  # what `export.verify` measured
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)  # of this very model: `scores.publish_scores`
     opset: int = OPSET
     licence: str = LICENCE
     training_data: str = TRAINING_DATA
@@ -56,8 +56,9 @@ class Contract:
         return {**asdict(self), **tensors}
 
     def metadata(self) -> dict[str, str]:
-        """The fields as strings, for `metadata_props`."""
-        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.to_dict().items()}
+        """The fields as strings, for `metadata_props`; without the scores: they are measured on the file."""
+        told = {key: value for key, value in self.to_dict().items() if key != "scores"}
+        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
 
     def write(self, folder: Path) -> None:
         """Write `contract.json`."""

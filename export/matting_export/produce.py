@@ -23,12 +23,13 @@ from matting_training import gate
 from matting_training.average import average
 from matting_training.checkpoint import load_model
 from matting_training.config import TrainConfig, parse
-from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb
+from matting_training.data.pairs import DataError, Pair, pictures, read_rgb
 from matting_training.process import run_program
-from matting_training.train import VALIDATION, run
+from matting_training.train import run
 
 from matting_export.main import ROOT, WEIGHTS
 from matting_export.publish import publish_all
+from matting_export.scores import find_validation
 from matting_export.tolerances import ParityError
 
 # What is said in a line: bad data, and gates that were not passed.
@@ -84,20 +85,6 @@ def _present(entries: Sequence[str], data: Path) -> list[str]:
     if not found:
         raise DataError(f"{data}: got none of {', '.join(e.split(':')[0] for e in entries)}, expected one at least")
     return found
-
-
-def find_validation(data: Path) -> dict[str, list[Pair]]:
-    """The sets named val_... that have alphas.
-
-    Raises
-    ------
-    DataError
-        There is none.
-    """
-    folders = [path for path in sorted(data.glob(f"{VALIDATION}*")) if (path / "alpha").is_dir()]
-    if not folders:
-        raise DataError(f"{data}: got no set named {VALIDATION}..., expected one to measure on; hold out some photos")
-    return {path.name: find_pairs(path) for path in folders}
 
 
 def plan(given: argparse.Namespace, validation: Sequence[str], more: Sequence[str]) -> list[TrainConfig]:

@@ -22,6 +22,7 @@ from matting_export.fold import fold
 from matting_export.graph import annotate, build
 from matting_export.int8 import publish_int8, split
 from matting_export.metadata import SIZES, Contract, commit, sha256
+from matting_export.scores import publish_scores
 from matting_export.tolerances import ParityError
 from matting_export.verify import verify
 
@@ -49,7 +50,6 @@ def publish_model(
         weights_sha256=sha256(weights),
         commit=commit(),
         training_samples=int(header["seen"]),
-        scores=header["scores"],
         parity=parity,
     )
     annotate(proto, contract.metadata())
@@ -100,7 +100,8 @@ def publish_all(
     weights : the new ones.
     repository : of the models; `configs` and `config.pbtxt` in it are left alone.
     photos : (H, W, 3) each, for the parity check.
-    data : sets with alphas to calibrate int8 with and to check it on, as of `int8.split`.
+    data : sets with alphas to calibrate int8 with and to check it on, as of `int8.split`; each model's scores are of
+        those named val_...
     published : where the weights lie that the models are of.
 
     Raises
@@ -122,6 +123,7 @@ def _stage(weights: Path, stage: Path, photos: list[NDArray[np.uint8]], data: Pa
     for name in SIZES:
         publish_model(model, weights, name, stage, photos, half=False)
         print(f"{name} int8: {publish_int8(stage / name / '1' / MODEL_FILE, data)}", flush=True)
+        print(f"{name} scores: {publish_scores(stage, name, data)}", flush=True)
 
 
 def _in_own_process(work: Callable[..., None], *given: Any) -> None:

@@ -26,6 +26,7 @@ from tests.unit.api.conftest import SIDE, encode, pixels, write_model
 from tests.unit.api.test_jobs import packed
 
 MODEL = "matting_512"
+NAME = "photos.example.com"
 WHITE = encode(np.full((SIDE, SIDE, 3), 255, np.uint8))
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CONTRACT = {  # of the repository that is served, while the page has our own at hand
@@ -70,8 +71,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     two_versions(repository)
     (port,) = free_ports(1)
     options = ["--page", "--page-port", str(port), "--model", f"{MODEL}:1", "--model-repository", str(repository)]
+    environment = {"OTEL_BSP_SCHEDULE_DELAY": "50", "MATTING_API_TRUSTED_PROXIES": "127.0.0.1"}
     with receiver() as collector:
-        server = Served([*options, "--trace", collector.url], environment={"OTEL_BSP_SCHEDULE_DELAY": "50"})
+        named = ["--allowed-hosts", NAME, "--trace", collector.url]
+        server = Served([*options, *named], environment=environment)
         try:
             yield House(server.wait_ready(), f"http://127.0.0.1:{port}", collector)
         finally:
@@ -106,7 +109,13 @@ def test_a_proxy_shares_out_photos(house: House, tmp_path: Path) -> None:
     behind = House(house.server, f"http://127.0.0.1:{port}", house.collector)
     with nginx(tmp_path, site, port):
         seen = {behind.alpha("/v1/alpha") for _ in range(20)}
+        browser = {"Host": NAME, "Origin": f"http://{NAME}"}
+        sent = {"files": ("white.png", WHITE)}
+        upload = httpx.post(
+            f"{behind.page}/gradio_api/upload", files=sent, headers=browser, timeout=60, trust_env=False
+        )
     assert seen == {0, 255}
+    assert upload.status_code == 200, upload.text  # the page behind it works, too
 
 
 async def _alpha_of(client: matting_client.AsyncMattingClient) -> np.ndarray:

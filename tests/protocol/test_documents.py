@@ -34,10 +34,9 @@ def site() -> Iterator[tuple[Served, int]]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where a reader stands: a folder with photos in it, and `.venv`."""
-    for name in ("photo.jpg", "a.jpg", "b.jpg"):
-        Image.fromarray(data.astronaut()).save(tmp_path / name)
     (tmp_path / "photos").mkdir()
-    Image.fromarray(data.astronaut()).save(tmp_path / "photos" / "c.jpg")
+    for name in ("photo.jpg", "a.jpg", "b.jpg", "photos/c.jpg", "photos/d.jpg"):
+        Image.fromarray(data.astronaut()).save(tmp_path / name)
     (tmp_path / ".venv").symlink_to(Path(sys.prefix))
     return tmp_path
 
@@ -67,7 +66,7 @@ def blocks(page: str, language: str) -> list[str]:
 def shell_lines(page: str) -> list[str]:
     """Commands of a page's shell blocks, without their remarks, and those named within its text."""
     lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
-    named = re.findall(r"`(\.venv/bin/matting [^`]+)`", (ROOT / page).read_text(encoding="utf-8"))
+    named = re.findall(r"`(matting cutout [^`]+)`", (ROOT / page).read_text(encoding="utf-8"))
     return [each for each in (line.split(" # ")[0].strip() for line in [*lines, *named]) if each]
 
 
@@ -108,7 +107,7 @@ def test_examples_run(site: tuple[Served, int], folder: Path) -> None:
     url = f"http://127.0.0.1:{port}"
     calls = {
         "cutout.py": ["photo.jpg", "1.png", server.grpc],
-        "async_batch.py": ["batch", server.grpc, "a.jpg", "b.jpg"],
+        "async_batch.py": ["photos", "batch", server.grpc],
         "rest.py": ["photo.jpg", "2.png", url],
         "removebg_client.py": ["photo.jpg", url],
         "gradio_page.py": ["photo.jpg", "3.png", url],
@@ -118,7 +117,7 @@ def test_examples_run(site: tuple[Served, int], folder: Path) -> None:
     for name, arguments in calls.items():
         run([sys.executable, str(ROOT / "examples" / name), *arguments], folder)
     run([str(ROOT / "examples" / "rest.sh"), "photo.jpg", "rest", url], folder)
-    results = ("1.png", "batch/a.png", "batch/b.png", "photo.jpg_no_bg.png", "3.png", "rest/cutout.png")
+    results = ("1.png", "batch/c.png", "batch/d.png", "photo.jpg_no_bg.png", "3.png", "rest/cutout.png")
     shares = {name: mean_alpha(folder / name) for name in results}
     assert max(shares.values()) - min(shares.values()) < 0.01, shares
     assert 0.3 < shares["1.png"] < 0.8  # the astronaut

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -11,10 +12,13 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from matting_api.app import body_limit
+from matting_api.settings import Settings
 from matting_bench.server_process import free_ports
 from matting_ui import ids
+from starlette.datastructures import Headers
 
-from tests.support.programs import caddy, example, nginx
+from tests.support.programs import ROOT, caddy, example, nginx
 from tests.unit.api.conftest import error, pixels
 from tests.unit.api.test_main import START_SECONDS, process
 
@@ -38,6 +42,7 @@ def _nginx(folder: Path, site: str, port: int, plain: int) -> AbstractContextMan
         "/etc/ssl/matting/fullchain.pem": folder / "chain.pem",
         "/etc/ssl/matting/key.pem": folder / "key.pem",
         "127.0.0.1:7860": site,
+        "client_max_body_size 200m": "client_max_body_size 1m",
     }
     return nginx(folder, example("nginx.conf", changes), port)
 
@@ -45,7 +50,8 @@ def _nginx(folder: Path, site: str, port: int, plain: int) -> AbstractContextMan
 def _caddy(folder: Path, site: str, port: int, plain: int) -> AbstractContextManager[None]:
     ports = f"{{\n\tadmin off\n\thttp_port {plain}\n\thttps_port {port}\n\tdefault_bind 127.0.0.1\n}}\n"
     certificate = f"{NAME} {{\n\ttls {folder}/chain.pem {folder}/key.pem"
-    return caddy(folder, ports + example("Caddyfile", {f"{NAME} {{": certificate, "127.0.0.1:7860": site}), port)
+    changes = {f"{NAME} {{": certificate, "127.0.0.1:7860": site, "max_size 200MiB": "max_size 1MiB"}
+    return caddy(folder, ports + example("Caddyfile", changes), port)
 
 
 @pytest.fixture(params=[_nginx, _caddy], ids=["nginx", "caddy"])
@@ -92,12 +98,25 @@ def test_below_a_path_over_tls(client: httpx.Client, portrait: bytes) -> None:
     assert "event: complete" in client.get(f"{call}/{begun['event_id']}").text  # events, one by one
 
 
+@pytest.mark.parametrize(
+    "name", ["deploy/nginx.conf", "deploy/nginx-replicas.conf", "deploy/Caddyfile", "docs/deployment.md"]
+)
+def test_proxies_let_in_what_the_api_takes(name: str) -> None:
+    """Photo, background and mask in one form, and a job's ZIP in another; megabytes are of 2**20 bytes in both."""
+    found = re.findall(r"(?:client_max_body_size|max_size) (\d+)(?:m;|MiB)", (ROOT / name).read_text(encoding="utf-8"))
+    form = Headers({"content-type": "multipart/form-data; boundary=b"})
+    largest = [body_limit(Settings(), path, form) for path in ("/v1/cutout", "/v1/jobs")]
+    assert {int(each) * 2**20 >= largest[0] for each in found} == {True}, found
+    assert name.startswith("docs/") or max(map(int, found)) * 2**20 >= largest[1]
+
+
 def test_a_zip_of_photos_may_be_larger_than_a_photo(client: httpx.Client) -> None:
-    """The proxy lets it through to the API, which then says what is wrong with it."""
-    body, headers = bytes(140 * 2**20), {"Content-Type": "multipart/form-data; boundary=b"}
-    answer = client.post("/matting/v1/jobs", content=body, headers=headers)
-    assert (answer.status_code, error(answer)["code"]) == (400, "invalid_form")
-    assert client.post("/matting/v1/cutout", content=body, headers=headers).status_code == 413
+    """The proxy, whose limit is 1 MiB here, lets it through to the API, which then says what is wrong with it."""
+    archive = {"archive": ("photos.zip", bytes(2 * 2**20))}
+    answer = client.post("/matting/v1/jobs", files=archive)
+    assert (answer.status_code, error(answer)["code"]) == (400, "invalid_archive")
+    photo = {"image_file": ("photo.png", bytes(2 * 2**20))}
+    assert client.post("/matting/v1/cutout", files=photo).status_code == 413
 
 
 def test_plain_http_is_sent_to_tls(client: httpx.Client) -> None:

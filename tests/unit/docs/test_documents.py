@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,43 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_both_readmes_show_the_same() -> None:
+    """Pictures and the figures of the tables, whose words differ."""
+    shown = []
+    for name in ("README.md", "README.zh.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        cells = [cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.split("|")]
+        shown.append((re.findall(r"\((docs/\S+\.webp)\)", text), [each for each in cells if each[:1].isdecimal()]))
+    assert len(shown[0][1]) > 10
+    assert shown[0][0] == shown[1][0]
+    assert [each.split()[0] for each in shown[0][1]][1:] == [each.split()[0] for each in shown[1][1]][1:]
+
+
+def test_every_picture_is_shown() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pictures = [*(ROOT / "docs").rglob("*.webp")]
+    assert pictures
+    assert [each.name for each in pictures if f"{each.name})" not in text] == []
+
+
+def direct_dependencies() -> set[str]:
+    """Packages of others that the two pyproject.toml name."""
+    found = set()
+    for path in (ROOT / "pyproject.toml", ROOT / "client" / "pyproject.toml"):
+        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        for line in chain(project["dependencies"], *project["optional-dependencies"].values()):
+            found.add(re.split(r"[^\w.-]", line)[0])
+    return found - {"matting-client", "unet-matting"}
+
+
+def test_everything_that_we_build_on_is_named_with_its_licence() -> None:
+    rows = [row for row in (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8").splitlines() if row.startswith("| ")]
+    named = {each.lower() for row in rows for each in re.findall(r"[\w.-]+", row.split("|")[1])}
+    dependencies = {each.lower() for each in direct_dependencies()}
+    assert len(dependencies) > 40
+    assert dependencies - named == set()
 
 
 def test_the_readme_is_short() -> None:

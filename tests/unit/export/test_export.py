@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from matting_export.verify import onnxruntime_run, torch_run, verify
 from matting_training.checkpoint import load_model
 from matting_training.model.unet import MattingUNet
 from skimage import data
+
+from tests.unit.export.test_int8 import make_set
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 SIDE = 128
@@ -123,7 +126,34 @@ def test_published_models_match_their_contract_and_weights(name: str) -> None:
     assert {"scores", "parity", "licence", "training_data", "commit"} <= contract.keys()
     stored = {p.key: p.value for p in proto.metadata_props}
     assert stored["weights_sha256"] == contract["weights_sha256"] and stored["model"] == name
+    assert "scores" not in stored  # which are measured on the file
     assert (proto.graph.node[0].op_type, proto.graph.node[-1].op_type) == ("Cast", "Cast")
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_each_model_tells_its_own_scores(name: str) -> None:
+    """Those of the model card's row, to the card's digits."""
+    scores = json.loads((ROOT / "model_repository" / name / "contract.json").read_text())["scores"]
+    card = WEIGHTS.with_name("README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in card.splitlines() if line.startswith(f"| `{name}` |")]
+    _, _, _, london, _, natural, product, *_ = (cell.strip() for cell in row.split("|"))
+    told = [scores["val_london"][metric] for metric in ("SAD", "MSE", "Grad")]
+    assert " / ".join(f"{value:.{digits}f}" for value, digits in zip(told, (3, 6, 3), strict=True)) == london
+    assert [f"{scores[each]['MAD']:.6f}" for each in ("val_natural", "val_product")] == [natural, product]
+
+
+def test_scores_are_those_of_the_model_that_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_set(tmp_path / "data" / "val_heads", 1)
+    place = tmp_path / "repository" / "matting_512"
+    shutil.copytree(ROOT / "model_repository" / "matting_512", place)
+    before = json.loads((place / "contract.json").read_text())
+    sets = ["--models", "matting_512", "--repository", str(place.parent), "--photos"]
+    assert main(["scores", *sets, str(tmp_path / "data")]) == 0
+    after = json.loads((place / "contract.json").read_text())
+    assert set(after["scores"]) == {"val_heads"} and after["scores"]["val_heads"]["SAD"] > 0
+    assert {**after, "scores": before["scores"]} == before
+    assert main(["scores", *sets, str(tmp_path)]) == 1
+    assert "got no set named val_" in capsys.readouterr().err
 
 
 def test_published_512_computes_what_the_weights_do(model: MattingUNet) -> None:

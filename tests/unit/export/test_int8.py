@@ -182,8 +182,12 @@ def test_int8_of_the_repository_is_what_passed(name: str) -> None:
     promise = json.loads((folder / "contract.json").read_text())["int8"]
     assert int8_digest(folder / "1" / INT8_FILE) == promise["sha256"]
     assert promise["cpus"]
-    for found in promise["cpus"].values():
-        Gated(**found).check(name)
+    document = (ROOT / "docs" / "decisions" / "precision.md").read_text(encoding="utf-8")
+    for cpu, told in promise["cpus"].items():
+        found = Gated(**told)
+        found.check(name)
+        row = f"| {SIZES[name]} px, {cpu.upper()} | {found.mean:.5f} | {found.edge_fp32:.4f} / {found.edge_int8:.4f} |"
+        assert f"{row} {found.whole_fp32:.5f} / {found.whole_int8:.5f} |" in document
 
 
 def test_int8_of_the_repository_is_close_to_fp32_here() -> None:

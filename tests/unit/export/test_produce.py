@@ -14,6 +14,7 @@ import torch
 from matting_export import finetune, produce
 from matting_export.main import ROOT, WEIGHTS
 from matting_export.publish import _in_own_process, _take_over, publish_all, publish_models
+from matting_export.scores import find_validation
 from matting_export.tolerances import ParityError
 from matting_training.checkpoint import load_model, save_weights
 from matting_training.data.pairs import DataError, find_pairs, read_rgb
@@ -99,7 +100,7 @@ def test_the_recipe_takes_what_the_folder_holds(photos: Path) -> None:
     with pytest.raises(DataError, match="got none of studio_clean"):
         produce.parts()[0].argv(photos)
     with pytest.raises(DataError, match="got no set named val_"):
-        produce.find_validation(photos / "backgrounds")
+        find_validation(photos / "backgrounds")
 
 
 @pytest.mark.usefixtures("unharmed")
