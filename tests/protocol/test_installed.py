@@ -55,6 +55,18 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return build_wheel(source, out), build_wheel(source / "client", out)
 
 
+def test_an_editable_client_is_a_path_that_type_checkers_follow(tmp_path: Path) -> None:
+    """As ./run.sh installs it; of an import hook they know nothing."""
+    ours = shutil.ignore_patterns("*.egg-info", "__pycache__", "weights")
+    client = Path(shutil.copytree(ROOT / "client", tmp_path / "client", ignore=ours))
+    code = "import setuptools.build_meta as backend; print(backend.build_editable('.'))"
+    subprocess.run([sys.executable, "-c", code], cwd=client, check=True, stdout=subprocess.DEVNULL)
+    (wheel,) = client.glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (each for each in file.namelist() if each.endswith(".pth"))
+        assert Path(file.read(name).decode().strip()) == client
+
+
 @pytest.fixture(scope="module")
 def installed(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of an environment with our wheels; what others wrote is taken from the tests' own environment."""
