@@ -18,6 +18,7 @@ import resource
 import signal
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -52,7 +53,7 @@ def answer(request: dict[str, Any], data: bytes, out: BinaryIO) -> None:
             "height": height,
             "channels": channels,
             "orientation": opened.orientation,
-            "notes": opened.notes,
+            "notes": [asdict(note) for note in opened.notes],
             "dpi": opened.dpi,
             "exif": base64.b64encode(opened.exif).decode(),
         }
