@@ -134,16 +134,6 @@ def test_progress_tells_what_is_known() -> None:
     assert progress(EN, 6, None, 3.0) == "6 of ? frames · 2.0 a second"
 
 
-def test_a_clip_of_too_many_frames_is_refused(tab: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "MOST_FRAMES", 5)
-    write_clip(tmp_path / "clip.mp4", sound=None)
-    choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.mp4")
-    tab.locator(f"#{ids.VIDEO_START}").click()
-    box = notice(tab, ids.TAB_VIDEO)
-    expect(box).to_have_attribute("data-code", "file_too_large")
-    expect(box).to_contain_text(f"clip.mp4: got {FRAMES} frames, expected at most 5; use a part of the clip")
-
-
 def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its header may tell fewer frames than come."""
     write_clip(tmp_path / "clip.mp4", sound=None)
