@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,13 +23,30 @@ from matting_client import (
     SeveralFaces,
     TooLarge,
 )
+from matting_client.system import is_disk_full
 from starlette.exceptions import HTTPException
 
 from matting_api import unserved
 
 GONE_SECONDS = 5  # for Retry-After
 _LATER = {"Retry-After": str(GONE_SECONDS)}
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Status and title of each kind of the client's errors; the code is the error's own.
+_ANSWERS: dict[type, tuple[int, str]] = {
+    TooLarge: (413, "Image too large"),
+    NoFace: (400, "No face found"),
+    SeveralFaces: (400, "Several faces found"),
+    InputError: (400, "Image cannot be used"),
+    OutputError: (400, "Result cannot be encoded"),
+    OptionError: (400, "Invalid parameter"),
+    ServerBusy: (503, "Server busy"),
+    ServerUnavailable: (503, "Server unavailable"),
+    ModelError: (503, "Model unavailable"),
+}
+# Where the model lives is nobody's business outside; /readyz says it to those who run the server.
+_INSTEAD: dict[type, str] = {
+    ServerUnavailable: "The model does not answer now; try again later",
+    ModelError: "The model cannot be used; the server's log says why",
+}
 Kind = TypeVar("Kind", bound="ApiError")
 
 
@@ -69,7 +85,7 @@ def response(request: Request, error: ApiError) -> JSONResponse:
 
 def of_storage(error: OSError, place: str = "the server's temporary folder") -> ApiError:
     """The answer where a file cannot be written at a `place` of the server's."""
-    if error.errno in _FULL:
+    if is_disk_full(error):
         detail = f"{place} is full; try again later"
         return ApiError(507, "insufficient_storage", "Insufficient storage", detail, _LATER)
     detail = f"{place} cannot be used; the server's log says why"
@@ -90,29 +106,14 @@ def ending() -> ApiError:
 
 def translate(error: MattingError, busy_seconds: int) -> ApiError:
     """The client's error as an answer; `busy_seconds` after which it is worth to ask a busy model again."""
-    detail = str(error)
-    if isinstance(error, TooLarge):
-        return ApiError(413, "file_too_large", "Image too large", detail)
-    if isinstance(error, NoFace):
-        return bad_request("no_face", "No face found", detail)
-    if isinstance(error, SeveralFaces):
-        return bad_request("several_faces", "Several faces found", detail)
-    if isinstance(error, InputError):
-        return bad_request("invalid_image", "Image cannot be used", detail)
-    if isinstance(error, OutputError):
-        return bad_request("invalid_parameter", "Result cannot be encoded", detail)
-    if isinstance(error, OptionError):
-        return bad_request("invalid_parameter", "Invalid parameter", detail)
-    if isinstance(error, ServerBusy):
-        return ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": str(busy_seconds)})
-    if isinstance(error, ServerUnavailable):
-        # Where the model lives is nobody's business outside; /readyz says it to those who run the server.
-        text = "The model does not answer now; try again later"
-        return ApiError(503, "server_unavailable", "Server unavailable", text, _LATER)
-    if isinstance(error, ModelError):
-        text = "The model cannot be used; the server's log says why"
-        return ApiError(503, "model_unavailable", "Model unavailable", text, _LATER)
-    return ApiError(500, "internal_error", "Internal error", "The result could not be made")
+    kind = next((each for each in type(error).__mro__ if each in _ANSWERS), None)
+    if kind is None:
+        return ApiError(500, "internal_error", "Internal error", "The result could not be made")
+    status, title = _ANSWERS[kind]
+    headers = _LATER if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if kind is ServerBusy:
+        headers = {"Retry-After": str(busy_seconds)}
+    return ApiError(status, error.code, title, _INSTEAD.get(kind, str(error)), headers)
 
 
 def as_reason(error: Exception) -> dict[str, str]:

@@ -11,7 +11,7 @@ from matting_client import Cutout, Options
 from matting_client.video.pipeline import Plan
 from matting_ui.app import mount_page
 from matting_ui.context import KeepSample
-from matting_ui.i18n import NoRoom
+from matting_ui.errors import NoRoom
 from starlette.types import ASGIApp
 
 from matting_api.app import create_api, guard

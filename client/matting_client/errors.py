@@ -12,7 +12,8 @@
         ├── ServerBusy          its queue is full; try again later
         └── ServerUnavailable   no server answers at the address
 
-Every error has fields, and its text is one line of them: what came, what was expected and what to do.
+Every error has fields, and its text is one line of them: what came, what was expected and what to do. Its `code` is
+what programs know it by; REST answers with it, so that codes stay as they are.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ class MattingError(Exception):
     remedy : what to do.
     problem : what is wrong, in place of `got` and `expected`, where nothing came: "cannot be read (No such file)".
 
+    Attributes
+    ----------
+    code : of the class, the same in the REST API and on the page.
+
     Examples
     --------
     >>> print(MattingError("a.txt", "no known picture format", "JPEG or PNG", "convert it first"))
@@ -38,6 +43,8 @@ class MattingError(Exception):
     >>> print(MattingError("a.png", problem="cannot be read (Permission denied)", remedy="check the path"))
     a.png: cannot be read (Permission denied); check the path
     """
+
+    code = "internal_error"
 
     @overload
     def __init__(self, subject: object, got: object, expected: object = "", remedy: object = "") -> None: ...
@@ -77,17 +84,25 @@ class MattingError(Exception):
 class InputError(MattingError):
     """A photo cannot be used."""
 
+    code = "invalid_image"
+
 
 class TooLarge(InputError):
     """A photo has more bytes or pixels than are accepted."""
+
+    code = "file_too_large"
 
 
 class NoFace(InputError):
     """A photo for an ID photo shows no face."""
 
+    code = "no_face"
+
 
 class SeveralFaces(InputError):
     """A photo for an ID photo shows more than one face."""
+
+    code = "several_faces"
 
 
 class OptionError(MattingError, ValueError):
@@ -97,6 +112,8 @@ class OptionError(MattingError, ValueError):
     ----------
     option : its name, "crop_margin"; by default the subject's first word without dashes: "--port 80" is about "port".
     """
+
+    code = "invalid_parameter"
 
     @overload
     def __init__(
@@ -122,6 +139,8 @@ class OptionError(MattingError, ValueError):
 class OutputError(MattingError):
     """A result cannot be written."""
 
+    code = "invalid_parameter"
+
 
 class EngineError(MattingError):
     """The model did not answer.
@@ -137,14 +156,18 @@ class EngineError(MattingError):
 class ModelError(EngineError):
     """The request was refused and will be refused again."""
 
+    code = "model_unavailable"
     answered = True
 
 
 class ServerBusy(EngineError):
     """The server's queue is full."""
 
+    code = "server_busy"
     answered = True
 
 
 class ServerUnavailable(EngineError):
     """No server answers at the address, or the model's process has died."""
+
+    code = "server_unavailable"

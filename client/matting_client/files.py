@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from matting_client.notes import Note
 from matting_client.timing import Timings
 
 
@@ -13,12 +14,12 @@ class Origin:
 
     Attributes
     ----------
-    notes : what was repaired or left out when it was read, as sentences to show.
+    notes : what was repaired or left out when it was read; each is a sentence as a text.
     dpi : pixels an inch across and down, when the file says so.
     exif : the file's EXIF block.
     """
 
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     dpi: tuple[float, float] | None = None
     exif: bytes = b""
 

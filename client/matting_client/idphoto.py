@@ -14,6 +14,7 @@ from matting_client.cutout import Cutout
 from matting_client.errors import NoFace, OptionError
 from matting_client.idsizes import Frame, Size, frame_for
 from matting_client.imaging.tags import srgb_profile
+from matting_client.notes import Note
 from matting_client.options import parse_colour
 from matting_client.processing.head import SOLID, Head, find_head, no_face
 from matting_client.processing.upright import QUARTERS, rotated
@@ -28,9 +29,6 @@ LEAST_TILT = 2.0  # degrees from which a head is levelled; less is within the de
 LYING = 45.0  # degrees from which another quarter turn is nearer to upright
 ENLARGED = 2.5  # from which the photo was too small: of the 300 dpi of a print, 120 are the photo's own
 CUT_GREY = 170  # of the lines to cut along
-INCOMPLETE = "the photo does not reach the lower edge or a side of the ID photo; take one that shows more"
-SOFT = "the photo was enlarged {times:.1f} times, so that it is soft; take a larger one, or from nearer"
-UNEDITED = "this office refuses photos whose background was changed; take one before a plain wall"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,14 +53,14 @@ class IdPhoto:
         return f"<IdPhoto {width}x{height} {self.size.name}>"
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What to know before it is handed in."""
-        told = {
-            INCOMPLETE: not self.complete,
-            SOFT.format(times=self.enlarged): self.is_soft,
-            UNEDITED: self.size.unedited,
-        }
-        return tuple(warning for warning, applies in told.items() if applies)
+    def warnings(self) -> tuple[Note, ...]:
+        """What to know before it is handed in; each is a sentence as a text."""
+        told = (
+            (Note("id_incomplete"), not self.complete),
+            (Note("id_soft", {"times": self.enlarged}), self.is_soft),
+            (Note("id_unedited"), self.size.unedited),
+        )
+        return tuple(warning for warning, applies in told if applies)
 
     @property
     def is_soft(self) -> bool:

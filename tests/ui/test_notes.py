@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from pathlib import Path
+from string import Formatter
 
-from matting_client.imaging import reading
+import pytest
+from matting_client.notes import SENTENCES, Note
 from matting_ui import ids
 from matting_ui.i18n import EN, ZH
 from matting_ui.notes import told
@@ -31,9 +31,11 @@ def test_what_was_left_out_of_a_photo_is_said_beside_it(visit: Visit, photos: Pa
     expect(status).not_to_contain_text("⚠")
 
 
-def test_notes_in_both_languages() -> None:
-    lost = ("the file is incomplete: about 3 of 80 rows missing", "something new")
-    assert told(lost, EN) == [f"⚠ {note}" for note in lost]
-    assert told(lost, ZH) == ["⚠ 文件不完整：约 3 / 80 行缺失", "⚠ something new"]
-    known = re.findall(r'notes\.append\("([^"]+)"\)', inspect.getsource(reading))
-    assert len(known) == 3 and all(told((note,), ZH) != told((note,), EN) for note in known)
+@pytest.mark.parametrize("code", SENTENCES)
+def test_every_note_is_said_in_both_languages_with_its_numbers(code: str) -> None:
+    values = {name: 7.25 for _, name, _, _ in Formatter().parse(SENTENCES[code]) if name}
+    note = Note(code, values)
+    (english,), (chinese,) = told([note], EN), told([note], ZH)
+    assert chinese != english
+    for text in (str(note), english, chinese):
+        assert text.count("7.2") == len(values)

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from matting_ui.gradio_patches import UploadError
+from matting_ui.errors import UploadError
 from matting_ui.uploads import Bounds, Shelf
 from matting_ui.visitors import Visitors
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from matting_client import InputError
+from matting_client import TooLarge
+from matting_client.video import order
+from matting_client.video.pipeline import Plan
+from matting_client.video.reader import VideoFile
 from matting_ui import ids
 from matting_ui.i18n import EN
-from matting_ui.tabs.video import as_told, progress
+from matting_ui.tabs.video import Handlers, progress, read_order
 from playwright.sync_api import Page, expect
 
 from tests.ui.browser import Site, choose, drop, notice, open_tab, pick, shown
@@ -129,6 +134,17 @@ def test_progress_tells_what_is_known() -> None:
     assert progress(EN, 6, None, 3.0) == "6 of ? frames · 2.0 a second"
 
 
+def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its header may tell fewer frames than come."""
+    write_clip(tmp_path / "clip.mp4", sound=None)
+    asked = read_order("webm", "transparent", "")
+    plan = Plan(VideoFile(tmp_path / "clip.mp4"), asked.options, asked.background)
+    studio: Any = SimpleNamespace(convert=lambda plan, target, step: [step() for _ in plan.source.frames()])
+    monkeypatch.setattr(order, "MOST_FRAMES", 5)
+    with pytest.raises(TooLarge, match="got 6 frames, expected at most 5"):
+        list(Handlers(studio)._work(plan, tmp_path / "out.webm", EN))
+
+
 def test_a_broken_clip_is_no_video(tab: Page, tmp_path: Path) -> None:
     """It says so in those words, and cannot be started, also after one that could."""
     write_clip(tmp_path / "clip.mp4", sound=None)
@@ -141,14 +157,3 @@ def test_a_broken_clip_is_no_video(tab: Page, tmp_path: Path) -> None:
     expect(box).to_contain_text("bad.mp4: got no readable video")
     expect(start).to_be_disabled()
     expect(tab.locator(f"#{ids.VIDEO_STATUS}")).to_have_text(EN["error_invalid_image_video"])
-
-
-def test_errors_name_no_option_of_the_command_line() -> None:
-    damaged = InputError(
-        "clip.mp4", problem="damaged after frame 9 (x)", remedy="cut it there with --end, or repair it"
-    )
-    assert str(as_told(damaged)) == "clip.mp4: damaged after frame 9 (x); cut it there, or repair it"
-    nothing = as_told(
-        InputError("clip.mp4", "no frames between --start and --end", "some", "choose another file"), 1.98
-    )
-    assert str(nothing) == "second 1.98: got no frames from there on; choose an earlier one"

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from matting_ui import ids
 from matting_ui.editor import Editor
+from matting_ui.errors import NoRoom
 from matting_ui.filenames import portable
-from matting_ui.i18n import NoRoom, error_code, failure, language_of, texts
+from matting_ui.i18n import failure, language_of, texts
 from matting_ui.preview import Preview
 from matting_ui.store import Kept, Store
 from matting_ui.visitors import regular_file
@@ -245,4 +246,4 @@ def code_of(request: gr.Request | None) -> str:
 
 def shown(error: MattingError, request: gr.Request | None, of: str = "photo") -> gr.Error:
     """An error for the page, which shows it in the tab, and for programs; its title is its code; `of` as `failure`."""
-    return gr.Error(failure(error, code_of(request), of), title=error_code(error), visible=False, print_exception=False)
+    return gr.Error(failure(error, code_of(request), of), title=error.code, visible=False, print_exception=False)

@@ -245,7 +245,7 @@ def answer_editors(app: FastAPI, editor: Editor) -> None:
         except Refused as error:
             return refusal(error.status, error.code, "Correction cannot be made", str(error), retry_seconds=1)
         except OptionError as error:
-            return refusal(400, "invalid_parameter", "Correction cannot be made", str(error))
+            return refusal(400, error.code, "Correction cannot be made", str(error))
 
     def reading(asked: str) -> Callable[..., Any]:
         async def read(request: Request, id: str) -> Response:

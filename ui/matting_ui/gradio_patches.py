@@ -27,6 +27,7 @@ from starlette.routing import Mount
 from starlette.status import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
 
 from matting_ui.context import shown
+from matting_ui.errors import UploadError, UploadTooLarge
 from matting_ui.i18n import language_of, texts
 from matting_ui.queue import Turns, refused
 from matting_ui.visitors import Visitors
@@ -193,23 +194,16 @@ async def receive_files(request: Request, folder: Path, max_bytes: int, upload_i
             upload_progress=routes.file_upload_statuses if upload_id else None,
         )
     except MultiPartException as error:
-        raise UploadError(413 if "maximum allowed size" in error.message else 400, error.message) from None
+        kind = UploadTooLarge if "maximum allowed size" in error.message else UploadError
+        raise kind(error.message) from None
     except (HTTPException, TypeError) as error:
-        raise UploadError(400, str(getattr(error, "detail", "got no file in the field files"))) from None
+        raise UploadError(str(getattr(error, "detail", "got no file in the field files"))) from None
     finally:
         if upload_id:
             routes.file_upload_statuses.set_done(upload_id)
     if moved:
         raise OSError(f"{folder}: got files that could not be renamed")
     return [str(path) for path in paths]
-
-
-class UploadError(Exception):
-    """An upload that cannot be taken, with the status to answer."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
 
 
 def forget_progress() -> None:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from matting_client import (
-    InputError,
-    MattingError,
-    ModelError,
-    NoFace,
-    OptionError,
-    OutputError,
-    ServerBusy,
-    ServerUnavailable,
-    SeveralFaces,
-    TooLarge,
-)
+from matting_client import MattingError, NoFace, ServerBusy, ServerUnavailable, SeveralFaces
+
+from matting_ui.errors import NoRoom, UploadError
 
 _PAIRS: dict[str, tuple[str, str]] = json.loads(Path(__file__).with_name("texts.json").read_text(encoding="utf-8"))
 EN: dict[str, str] = {key: english for key, (english, _) in _PAIRS.items()}
@@ -25,30 +17,19 @@ ZH: dict[str, str] = {key: chinese for key, (_, chinese) in _PAIRS.items()}
 LANGUAGE_COOKIE = "matting_language"  # the visitor's own choice
 
 
-class NoRoom(MattingError):
-    """A result cannot be kept, for the disk is full or the private folder is gone; the log says which."""
+def _codes(kind: type[MattingError] | type[UploadError]) -> Iterator[str]:
+    """Those of a kind of error and all that are of it."""
+    yield kind.code
+    for each in kind.__subclasses__():
+        yield from _codes(each)
 
 
-# The codes of errors, which are the API's; the first kind that fits counts. A sentence for each is in texts.json.
-_CODES: tuple[tuple[type[MattingError], str], ...] = (
-    (NoRoom, "insufficient_storage"),
-    (TooLarge, "file_too_large"),
-    (NoFace, "no_face"),
-    (SeveralFaces, "several_faces"),
-    (InputError, "invalid_image"),
-    (OptionError, "invalid_parameter"),
-    (OutputError, "invalid_parameter"),
-    (ServerBusy, "server_busy"),
-    (ModelError, "model_error"),
-    (ServerUnavailable, "model_unavailable"),
-    (MattingError, "internal_error"),
-)
-# Of uploads and of the page's own script.
-_OTHER_CODES = ("invalid_request", "too_many_uploads", "storage_unavailable", "unreachable", "forbidden", "restarted")
-CODES = tuple(dict.fromkeys((*(code for _, code in _CODES), *_OTHER_CODES)))
+# Of errors, which are the API's, and of the page's own script; a sentence for each is in texts.json.
+_OF_THE_SCRIPT = ("unreachable", "forbidden", "restarted")
+CODES = tuple(dict.fromkeys((*_codes(MattingError), *_codes(UploadError), *_OF_THE_SCRIPT)))
 RETRY = (
     "server_busy",
-    "model_unavailable",
+    "server_unavailable",
     "too_many_uploads",
     "storage_unavailable",
     "insufficient_storage",
@@ -76,11 +57,6 @@ def texts(code: str) -> dict[str, str]:
     return ZH if code == "zh" else EN
 
 
-def error_code(error: MattingError) -> str:
-    """The code of an error, one of `CODES`."""
-    return next(code for kind, code in _CODES if isinstance(error, kind))
-
-
 def failure(error: MattingError, language: str, of: str = "photo") -> str:
     """What a visitor is told of an error: a sentence, and below it the error's own line where it tells more.
 
@@ -88,7 +64,7 @@ def failure(error: MattingError, language: str, of: str = "photo") -> str:
     ----------
     of : what was uploaded: "photo" or "video".
     """
-    words, key = texts(language), f"error_{error_code(error)}"
+    words, key = texts(language), f"error_{error.code}"
     sentence = words.get(f"{key}_{of}", words[key])
     if isinstance(error, _TELLS_NOTHING_MORE):
         return sentence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import secrets
 import shutil
@@ -15,14 +14,15 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from matting_client import shared_folders
+from matting_client.system import is_disk_full
 
-from matting_ui.gradio_patches import UploadError, receive_files
+from matting_ui.errors import NoRoomForUploads, TooManyUploads, UploadError, UploadsUnavailable
+from matting_ui.gradio_patches import receive_files
 from matting_ui.i18n import language_of, texts
 from matting_ui.refusal import refusal
 from matting_ui.visitors import Visitors
 
 PATH = "/gradio_api/upload"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,15 @@ class Shelf:
         near = [name for name in set(files) | set(taken) if self._addresses.get(name) == address]
         most = f"{bounds.files} files, {_text(bounds.bytes)}"
         if files[visitor] >= bounds.files or taken[visitor] + size > bounds.bytes:
-            raise UploadError(429, f"got too many uploads, expected at most {most}; they are removed after an hour")
+            raise TooManyUploads(f"got too many uploads, expected at most {most}; they are removed after an hour")
         if sum(files[name] for name in near) >= bounds.all_files // 2 or (
             sum(taken[name] for name in near) + size > bounds.all_bytes // 2
         ):
-            raise UploadError(429, "got too many uploads from your address; try again later")
+            raise TooManyUploads("got too many uploads from your address; try again later")
         if files.total() >= bounds.all_files or taken.total() + size > bounds.all_bytes:
-            raise UploadError(507, "got more uploads than this server keeps; try again later")
+            raise NoRoomForUploads("got more uploads than this server keeps; try again later")
         if shutil.disk_usage(self._visitors.uploads.parent).free < size + bounds.free_bytes:
-            raise UploadError(507, "the server's disk is full; try again later")
+            raise NoRoomForUploads("the server's disk is full; try again later")
         for gone in set(self._addresses) - set(taken) - {visitor}:
             del self._addresses[gone]
 
@@ -121,24 +121,17 @@ def take_uploads(app: FastAPI, visitors: Visitors, max_bytes: int, bounds: Bound
             with shelf.place(visitors.caller(request), size) as folder:
                 return JSONResponse(await receive_files(request, folder, max_bytes, upload_id))
         except UploadError as error:
-            status, detail = error.status, str(error)
+            return _refused(request, error)
         except OSError as error:  # the path stays in the log
             logging.getLogger("page").error("uploads cannot be written: %s", error)
-            status = 507 if error.errno in _FULL else 503
-            detail = ""
-        sentence = texts(language_of(request))[f"error_{_CODES[status]}"]
-        if "accept-language" in request.headers:  # a browser, whose visitor reads the sentence first
-            detail = f"{sentence}\n{detail}".strip()
-        return refusal(status, _CODES[status], "Upload cannot be taken", detail or sentence)
+            return _refused(request, NoRoomForUploads() if is_disk_full(error) else UploadsUnavailable())
 
 
-_CODES = {
-    400: "invalid_request",
-    413: "file_too_large",
-    429: "too_many_uploads",
-    503: "storage_unavailable",
-    507: "insufficient_storage",
-}
+def _refused(request: Request, error: UploadError) -> JSONResponse:
+    sentence, detail = texts(language_of(request))[f"error_{error.code}"], str(error)
+    if "accept-language" in request.headers:  # a browser, whose visitor reads the sentence first
+        detail = f"{sentence}\n{detail}".strip()
+    return refusal(error.status, error.code, "Upload cannot be taken", detail or sentence)
 
 
 def _text(size: int) -> str:

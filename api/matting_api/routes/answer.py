@@ -135,7 +135,7 @@ def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: A
 def facts_of(cutout: Cutout, result: Result, asked: Asked) -> Facts:
     """What is told of a result of `produce`."""
     height, width = result.pha.shape
-    warnings = (*cutout.origin.notes, *asked.notes, *result.notes, *_broken(cutout, result, asked))
+    warnings = (*map(str, cutout.origin.notes), *asked.notes, *result.notes, *_broken(cutout, result, asked))
     return Facts(not cutout.is_empty, round(cutout.uncertainty, 4), width, height, warnings)
 
 
@@ -242,7 +242,7 @@ def _id_photo(cutout: Cutout, asked: IdAsked) -> Result:
         data, photo, (width, height) = asked.make(cutout)
     pha = np.full((height, width), 255, np.uint8)  # photo and sheet are opaque
     media_type = "application/pdf" if asked.format == "pdf" else MEDIA_TYPES["jpeg"]
-    return Result(data, media_type, pha, watch.timings, photo.warnings)
+    return Result(data, media_type, pha, watch.timings, tuple(map(str, photo.warnings)))
 
 
 def _scene(cutout: Cutout, background: Image, scene: Scene) -> Result:

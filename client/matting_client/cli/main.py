@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return command(given.arguments)
     except MattingError as error:
-        print(f"matting {given.command}: {error}", file=sys.stderr)
+        print(f"matting {given.command}: {_as_typed(error, given.command)}", file=sys.stderr)
         return USAGE
     except OSError as error:
         if error.filename is None:  # no path that was given
@@ -117,6 +117,13 @@ def _ending_at_once() -> Iterator[None]:
 def _end(*_: object) -> None:
     os.write(2, b"matting: interrupted\n")
     os._exit(INTERRUPTED)
+
+
+def _as_typed(error: MattingError, command: str) -> MattingError:
+    if command not in COMMANDS:  # one of the application's, which speaks of its own options
+        return error
+    typed: MattingError = import_module(f"matting_client.cli.{command}").parser().as_typed(error)
+    return typed
 
 
 def _remedy(name: str) -> str:

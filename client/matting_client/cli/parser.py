@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
+from matting_client.errors import MattingError, OptionError
+
 INTERRUPTED = 130  # exit code, as a shell gives it to what Ctrl-C has ended
 
 
@@ -14,3 +16,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def as_typed(self, error: MattingError) -> MattingError:
+        """An error of the library, which calls an option `crop_margin`, with what is typed here: --crop-margin."""
+        if not isinstance(error, OptionError) or not error.subject.startswith(error.option):
+            return error
+        typed = [each for action in self._actions if action.dest == error.option for each in action.option_strings]
+        long = next((each for each in typed if each.startswith("--")), error.option)
+        return error.replace(subject=long + error.subject.removeprefix(error.option))

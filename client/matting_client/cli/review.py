@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
     def of(cls, cutout: Cutout, broken: tuple[str, ...] = ()) -> Self:
         """Of a cutout, and the rules of a template that its result breaks."""
         height, width = cutout.raw.shape
-        notes = (*cutout.origin.notes, *broken)
+        notes = (*map(str, cutout.origin.notes), *broken)
         return cls(cutout.is_empty, cutout.uncertainty, notes, (width, height), cutout.seconds["infer"])
 
 

@@ -46,7 +46,7 @@ clip, no server; 130 interrupted.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The options of the command."""
     p = Parser(
         prog="matting video",
@@ -239,7 +239,7 @@ def main(argv: list[str]) -> int:
         try:
             convert(client, Plan(source, options, background, given.smooth), result, given, interruption)
         except MattingError as error:
-            print(f"matting video: {error}", file=sys.stderr)
+            print(f"matting video: {parser().as_typed(error)}", file=sys.stderr)
             if result.kind == STANDARD:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1

@@ -22,6 +22,7 @@ from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
 from matting_client.imaging.orientation import stored_view, upright_size
 from matting_client.imaging.pool import DECODERS, Decoded
 from matting_client.imaging.tags import ORIENTATION, density, exif_block, orientation
+from matting_client.notes import Note
 from matting_client.processing.compose import compose_colour
 
 __all__ = [
@@ -54,14 +55,14 @@ class Photo:
     ----------
     rgb : (H, W, 3) upright sRGB; where alpha is not 255, the subject's own colours ("straight"), mixed with no ground.
     alpha : (H, W) transparency that the picture has already; None for an opaque one.
-    notes : what was repaired or left out, as sentences to show.
+    notes : what was repaired or left out; each is a sentence as a text.
     dpi : pixels an inch across and down, when the file says so.
     exif : the file's EXIF block.
     """
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     dpi: tuple[float, float] | None = None
     exif: bytes = b""
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from matting_client.errors import MattingError
 from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
 from matting_client.imaging.orientation import stored_view, upright_size
+from matting_client.notes import Note
 
 MOST = 2  # processes; what most people send is decoded without them
 MODULE = "matting_client.imaging.worker"
@@ -45,7 +46,7 @@ class Decoded:
     """
 
     pixels: NDArray[np.uint8]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     dpi: tuple[float, float] | None
     exif: bytes
 
@@ -275,7 +276,7 @@ class DecoderPool:
         if command != "read":
             return head
         dpi = tuple(head["dpi"]) if head["dpi"] else None
-        return Decoded(pixels, tuple(head["notes"]), dpi, base64.b64decode(head["exif"]))
+        return Decoded(pixels, tuple(Note(**each) for each in head["notes"]), dpi, base64.b64decode(head["exif"]))
 
     def _take(self) -> _Decoder:
         with self._lock:

@@ -22,6 +22,7 @@ from matting_client.imaging.colour import ToSrgb, code_points
 from matting_client.imaging.depth import DEEP, DeepGrey, crops
 from matting_client.imaging.limits import Limits, Unusable
 from matting_client.imaging.repair import lost_rows, lost_rows_of_jpeg
+from matting_client.notes import Note
 from matting_client.types import U8
 
 LOST_SHARE = 1 / 16  # of the rows: a picture that lacks more is refused
@@ -54,7 +55,7 @@ class Opened:
 
     picture: Image.Image
     data: bytes
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 def prepare_pillow() -> None:
@@ -90,7 +91,7 @@ def load(data: bytes, limits: Limits) -> Opened:
     Unusable
         Not a picture, damaged, or beyond the limits.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     picture = _header(data, limits, notes)
     try:
         picture.load()
@@ -106,7 +107,7 @@ def load(data: bytes, limits: Limits) -> Opened:
         return _repaired(picture, data, limits, notes, error)
 
 
-def _header(data: bytes, limits: Limits, notes: list[str]) -> Image.Image:
+def _header(data: bytes, limits: Limits, notes: list[Note]) -> Image.Image:
     """The picture to use, not yet decoded, with its size checked."""
     limits.check_bytes(len(data))
     name = formats.sniff(data[: formats.HEAD])
@@ -136,7 +137,7 @@ def _is_deep_and_transparent(picture: Image.Image) -> bool:
     return any(";16" in kind for kind in kinds)
 
 
-def _open(data: bytes, name: str, limits: Limits, notes: list[str]) -> Image.Image:
+def _open(data: bytes, name: str, limits: Limits, notes: list[Note]) -> Image.Image:
     accepted = (name, "MPO") if name == formats.JPEG else (name,)
     try:
         return Image.open(io.BytesIO(data), formats=accepted)
@@ -145,19 +146,19 @@ def _open(data: bytes, name: str, limits: Limits, notes: list[str]) -> Image.Ima
             return tiff.open_rare(data, limits)
     with _lenient():  # wrong checksums of what holds no pixels
         picture = Image.open(io.BytesIO(data), formats=accepted)
-    notes.append("a damaged part that holds no pixels was left out")
+    notes.append(Note("part"))
     return picture
 
 
-def _choose_page(picture: Image.Image, notes: list[str]) -> None:
+def _choose_page(picture: Image.Image, notes: list[Note]) -> None:
     """Go to the first page that is no smaller copy or mask of another; of animations the first frame is used."""
     if picture.format in ("MPO", "HEIF") or not getattr(picture, "is_animated", False):
         return  # photos with previews beside them, whose first or main one is the photo
     if not isinstance(picture, TiffImagePlugin.TiffImageFile):
-        notes.append("the first of several frames was used")
+        notes.append(Note("frames"))
         return
     if tiff.choose_page(picture) > 1:
-        notes.append("the first of several pages was used")
+        notes.append(Note("pages"))
 
 
 @contextlib.contextmanager
@@ -170,7 +171,7 @@ def _lenient() -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def _repaired(broken: Image.Image, data: bytes, limits: Limits, notes: list[str], error: Exception) -> Opened:
+def _repaired(broken: Image.Image, data: bytes, limits: Limits, notes: list[Note], error: Exception) -> Opened:
     """A picture that lacks no more than its end, as every viewer shows it; `broken` is as far as it was read.
 
     Raises
@@ -188,8 +189,8 @@ def _repaired(broken: Image.Image, data: bytes, limits: Limits, notes: list[str]
         raise _damaged(error, formats.sniff(data[: formats.HEAD])) from None
     if lost > LOST_SHARE * picture.height:
         raise _damaged(error, picture.format)
-    missing = f"about {lost} of {picture.height} rows" if lost else "the end"
-    return Opened(picture, data, [*notes, f"the file is incomplete: {missing} missing"])
+    incomplete = Note("rows", {"lost": lost, "rows": picture.height}) if lost else Note("end")
+    return Opened(picture, data, [*notes, incomplete])
 
 
 def _damaged(error: Exception, name: str | None) -> Unusable:

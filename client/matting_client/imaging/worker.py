@@ -19,6 +19,7 @@ import resource
 import signal
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,7 +55,7 @@ def answer(request: dict[str, Any], data: bytes, out: BinaryIO) -> None:
             "height": height,
             "channels": channels,
             "orientation": orientation(opened.picture),
-            "notes": opened.notes,
+            "notes": [asdict(note) for note in opened.notes],
             "dpi": density(opened.picture),
             "exif": base64.b64encode(exif_block(opened.picture)).decode(),
         }

@@ -113,6 +113,6 @@ def open_background(text: str | None) -> tuple[str | None, Background]:
         parse_colour(text)
     except OptionError:
         raise OptionError(
-            "--background", f"{text!r}", "#rrggbb, a colour name, blur, or a picture or video file"
+            "background", f"{text!r}", "#rrggbb, a colour name, blur, or a picture or video file"
         ) from None
     return text, FromOptions()

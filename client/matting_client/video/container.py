@@ -56,7 +56,7 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
     except failures() as error:
         reason = reason_of(error)
         raise OutputError(
-            target, problem=f"cannot be written ({reason})", remedy="free space or choose another -o"
+            target, problem=f"cannot be written ({reason})", remedy="free space or write elsewhere"
         ) from None
 
 

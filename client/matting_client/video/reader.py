@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matting_client.errors import InputError, OptionError
+from matting_client.errors import InputError, MattingError, OptionError
 from matting_client.types import Picture
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ class VideoFile:
     ------
     InputError
         Not a readable video.
+    OptionError
+        It ends before `start`.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class VideoFile:
         if seconds is not None:
             if start >= seconds:
                 raise OptionError(
-                    f"--start {float(start):g}", f"a clip of {float(seconds):.2f} s", remedy="start earlier"
+                    f"start {float(start):g}", f"a clip of {float(seconds):.2f} s", remedy="start earlier"
                 )
             length = min(seconds, end or seconds) - start
             self.clip = replace(self.clip, count=max(1, round(length * self.clip.fps)))
@@ -154,6 +156,8 @@ class VideoFile:
         ------
         InputError
             The file is damaged; says where.
+        OptionError
+            It has no frames from `start` to `end`.
         """
         import_av()
         with self.opened() as container:
@@ -176,8 +180,15 @@ class VideoFile:
                 last = max(tick, last + 1)
                 yield Timed(upright_rgb(frame), last)
             if last < 0:
-                within = " between --start and --end" if self.start or self.end is not None else ""
-                raise InputError(self.name, f"no frames{within}", "some", "choose another file, or another part of it")
+                raise self._without_frames()
+
+    def _without_frames(self) -> MattingError:
+        if not self.start and self.end is None:
+            return InputError(self.name, "no frames", "some", "choose another file")
+        until = "on" if self.end is None else f"to {float(self.end):g} s"
+        return OptionError(
+            f"start {float(self.start):g}", f"no frames from there {until}", remedy="choose another part"
+        )
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         number = 0
@@ -189,7 +200,7 @@ class VideoFile:
             raise InputError(
                 self.name,
                 problem=f"damaged after frame {number} ({reason_of(error)})",
-                remedy="cut it there with --end, or repair it",
+                remedy="cut it there, or repair it",
             ) from None
 
 

@@ -85,7 +85,7 @@ class Raw:
     ) -> None:
         self._pipe, self._width, self._height = pipe, *size
         if not 0 < self._width * self._height <= MAX_VIDEO_PIXELS or min(size) < 1:
-            raise OptionError("--size", f"{size[0]}x{size[1]}", f"1 to {MAX_VIDEO_PIXELS} pixels")
+            raise OptionError("size", f"{size[0]}x{size[1]}", f"1 to {MAX_VIDEO_PIXELS} pixels")
         rate = fps or DEFAULT_FPS
         self.clip = Clip(name, 1 / rate, rate, None)
 
@@ -106,7 +106,7 @@ class Raw:
                 raise InputError(
                     self.clip.name,
                     problem=f"ended within frame {tick + 1} ({len(data)} of {length} bytes)",
-                    remedy="check --size",
+                    remedy="check the size",
                 )
             yield Timed(np.frombuffer(data, np.uint8).reshape(self._height, self._width, 3), tick)
 
@@ -128,8 +128,8 @@ def open_source(path: Path, start: Fraction, end: Fraction | None, fps: Fraction
         source = Animation(path)
     else:
         if fps is not None:
-            raise OptionError("--fps", f"it with {path}, which has its own", remedy="leave it out")
+            raise OptionError("fps", f"it with {path}, which has its own", remedy="leave it out")
         return VideoFile(path, start, end)
     if cut:
-        raise OptionError("--start, --end", path, "a video file", "cut it first")
+        raise OptionError("start" if start else "end", path, "a video file", "cut it first")
     return source

@@ -59,11 +59,11 @@ class Workplace:
                 sign.write_text(digest, encoding="ascii")
         except BlockingIOError:
             raise OutputError(
-                target, problem="another command is at work on it", remedy="wait for it, or choose another -o"
+                target, problem="another command is at work on it", remedy="wait for it, or write elsewhere"
             ) from None
         except OSError as error:
             raise OutputError(
-                target, problem=f"cannot be written ({error.strerror})", remedy="choose another -o"
+                target, problem=f"cannot be written ({error.strerror})", remedy="write elsewhere"
             ) from None
 
     def __enter__(self) -> Self:

@@ -169,9 +169,10 @@ def check_encoder(suffix: str) -> None:
     encoder = CODECS[suffix].encoder
     if encoder not in av.codecs_available:
         raise OptionError(
-            f"-o {suffix}",
+            suffix,
             problem=f"this FFmpeg lacks the encoder {encoder}",
-            remedy="pip install av, or choose another file",
+            remedy="pip install av, or choose another format",
+            option="format",
         )
 
 
@@ -181,7 +182,7 @@ def _even(side: int) -> int:
 
 def _unwritable(path: Path, error: Exception) -> OutputError:
     reason = reason_of(error)
-    return OutputError(path, problem=f"cannot be written ({reason})", remedy="free space or choose another -o")
+    return OutputError(path, problem=f"cannot be written ({reason})", remedy="free space or write elsewhere")
 
 
 class Pictures:
@@ -254,7 +255,7 @@ class AnimatedPicture:
             raise OutputError(
                 self._path,
                 f"{len(self._frames) + 1} frames, too many for {self._suffix} of this size",
-                remedy="use --end, a smaller clip, or .webm",
+                remedy="use a part of the clip, a smaller one, or .webm",
             )
         self._frames.append(Image.fromarray(rgb_or_rgba(picture)))
         self._ticks.append(tick)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import matting_api
 import numpy as np
 import pytest
 from matting_api import samples
@@ -280,20 +277,3 @@ def test_each_row_of_the_documents_table_has_its_test() -> None:
     table = document.partition("| contract | here | test |")[2].partition("\n\n")[0]
     named = re.findall(r"\| `(test_\w+)` \|$", table, re.MULTILINE)
     assert len(named) == table.strip().count("\n") >= 20 and set(named) <= tests
-
-
-def codes() -> Iterator[str]:
-    """Every code of an error that our source spells out whole."""
-    for path in Path(matting_api.__file__).parent.rglob("*.py"):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
-                place = {"bad_request": 0, "ApiError": 1}.get(call.func.id)
-                if place is not None and len(call.args) > place and isinstance(call.args[place], ast.Constant):
-                    yield call.args[place].value
-
-
-def test_every_code_is_documented() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    found = set(codes()) - {"invalid_request"}  # of parameters in paths, which take any text
-    assert len(found) >= 30
-    assert [code for code in sorted(found) if f"`{code}`" not in text] == []

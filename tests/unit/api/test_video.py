@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from matting_api.jobs import clips, store
+from matting_client.video import order
 
 from tests.unit.api.conftest import Serve
 from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
@@ -73,6 +74,14 @@ def test_bad_orders_are_refused_at_once(serve: Serve, clip: Path, tmp_path: Path
         assert answer.status_code == 400, answer.text
         assert answer.json()["errors"][0]["code"] == code
         assert "/tmp" not in answer.text
+
+
+def test_a_clip_of_too_many_frames_is_refused(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "MOST_FRAMES", FRAMES - 1)
+    answer = send(serve(), clip)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["code"], error["title"]) == (413, "file_too_large", "Clip too long")
+    assert error["detail"].endswith(f"got {FRAMES} frames, expected at most {FRAMES - 1}; use a part of the clip")
 
 
 def test_clips_are_bounded_and_can_be_cancelled(

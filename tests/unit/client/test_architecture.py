@@ -9,6 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import matting_client
 import pytest
 from matting_client.cli.main import COMMANDS
 
@@ -162,3 +163,18 @@ def test_arrays_are_named_in_one_place_of_each_package() -> None:
     named = re.compile(r"^\w+ = NDArray\[", re.MULTILINE)
     found = [path for folder in FOLDERS for path in files(ROOT / folder) if named.search(path.read_text())]
     assert found and {path.name for path in found} == {"types.py"}
+
+
+@pytest.mark.parametrize("file", files(CLIENT), ids=lambda path: str(path.relative_to(CLIENT)))
+def test_errors_of_the_library_name_no_option_of_the_command_line(file: Path) -> None:
+    """The page and the API show them, too; the command line adds its dashes itself."""
+    if file.is_relative_to(CLIENT / "cli") or file.name == "serving.py":  # what commands share
+        return
+    told = [
+        text.value
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in matting_client.__all__
+        for text in ast.walk(call)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+    ]
+    assert [text for text in told if re.search(r"(^|\s)--?[a-z]", text)] == []

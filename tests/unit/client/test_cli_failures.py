@@ -39,9 +39,9 @@ def one_line(stderr: bytes) -> str:
     ("arguments", "message"),
     [
         (["--format", "bmp"], "format: got 'bmp', expected png, jpeg or webp"),
-        (["--quality", "0"], "quality: got 0, expected 1 to 100"),
+        (["--quality", "0"], "--quality: got 0, expected 1 to 100"),
         (["--quality", "best"], "argument --quality: invalid int value: 'best'"),
-        (["--alpha-threshold", "51"], "alpha_threshold: got 51, expected 0 to 50"),
+        (["--alpha-threshold", "51"], "--alpha-threshold: got 51, expected 0 to 50"),
         (["--erode", "6"], "erode: got 6.0, expected -5 to 5"),
         (["--erode", "nan"], "erode: got nan"),
         (["--background", "greenish"], "background: got 'greenish'"),

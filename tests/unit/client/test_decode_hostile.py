@@ -16,6 +16,7 @@ import psutil
 import pytest
 from matting_client.errors import InputError
 from matting_client.imaging.decode import Limits, decode, decode_photo, read
+from matting_client.notes import Note
 from PIL import Image
 
 from tests.unit.client.pictures import astronaut, file_of
@@ -150,7 +151,7 @@ def test_of_several_frames_the_first_is_used_and_told(format: str) -> None:
     data = file_of(frames[0], format, save_all=True, append_images=frames[1:])
     photo = decode_photo(data)
     assert np.abs(photo.rgb.astype(int) - (0, 0, 255)).max() < 10
-    assert photo.notes == (f"the first of several {'pages' if format == 'TIFF' else 'frames'} was used",)
+    assert photo.notes == (Note("pages" if format == "TIFF" else "frames"),)
 
 
 def test_paths(tmp_path: Path) -> None:

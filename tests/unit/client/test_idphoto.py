@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import pytest
 from matting_client import Cutout, NoFace, OptionError, Options, SeveralFaces
-from matting_client.idphoto import DPI, ENLARGED, INCOMPLETE, PAPERS, UNEDITED, id_photo, print_sheet, sheet_file
+from matting_client.idphoto import DPI, ENLARGED, PAPERS, id_photo, print_sheet, sheet_file
 from matting_client.idsizes import Size, frame_for, sizes
 from matting_client.imaging.tags import srgb_profile
+from matting_client.notes import Note
 from matting_client.processing.faces import find_faces
 from matting_client.processing.head import Head, find_head
 from numpy.typing import NDArray
@@ -218,7 +219,7 @@ def test_a_photo_that_ends_early_gets_a_larger_head_within_the_rules() -> None:
 def test_offices_that_refuse_changed_backgrounds_are_named() -> None:
     assert {name for name, size in sizes().items() if size.unedited} == {"us-visa", "uk-passport", "japan", "canada"}
     made = id_photo(cutout(*map(enlarged, lit_face())), sizes()["uk-passport"])
-    assert made.warnings == (UNEDITED,) and made.picture[3, 3].tolist() == [0xEE, 0xF0, 0xF2]
+    assert made.warnings == (Note("id_unedited"),) and made.picture[3, 3].tolist() == [0xEE, 0xF0, 0xF2]
 
 
 def test_zoom_shift_and_background() -> None:
@@ -238,7 +239,7 @@ def test_it_says_when_the_photo_is_too_small_a_part() -> None:
     size = sizes()["schengen"]
     photo, alpha = (enlarged(each) for each in lit_face())
     assert id_photo(cutout(photo, alpha), size).warnings == ()
-    assert id_photo(cutout(photo[:540], alpha[:540]), size).warnings == (INCOMPLETE,)
+    assert id_photo(cutout(photo[:540], alpha[:540]), size).warnings == (Note("id_incomplete"),)
     photo, alpha = lit_face()
     assert not id_photo(cutout(photo[40:], alpha[40:]), size).complete
     assert not id_photo(cutout(photo[:, 130:300], alpha[:, 130:300]), sizes()["canada"]).complete
@@ -255,7 +256,7 @@ def test_it_says_when_a_small_head_is_blown_up() -> None:
         times = size.head * size.px[1] / ((CHIN - CROWN) * side / 512)
         assert made.enlarged == pytest.approx(times, rel=0.06)
         assert made.is_soft == is_soft == (made.enlarged >= ENLARGED)
-        assert any(f"enlarged {made.enlarged:.1f} times" in each for each in made.warnings) == is_soft
+        assert any(f"enlarged {made.enlarged:.1f} times" in str(each) for each in made.warnings) == is_soft
 
 
 @pytest.mark.parametrize(("zoom", "shift", "named"), [(3.0, 0.0, "zoom"), (1.0, 0.5, "shift")])

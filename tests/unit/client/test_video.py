@@ -203,8 +203,11 @@ def test_a_killed_command_goes_on_with_the_same_bytes(environment: dict[str, str
         (["short.mp4", "-o", "out.webm"], "got no readable video"),
         (["{clip}", "-o", "out.mp4"], "cannot be transparent"),
         (["{clip}", "-o", "out.avi"], "expected .webm"),
-        (["{clip}", "-o", "out.webm", "--start", "100"], "start earlier"),
-        (["{clip}", "-o", "out.webm", "--background", "nothing.mp4"], "--background"),
+        (["{clip}", "-o", "out.webm", "--start", "100"], "--start 100: got a clip of"),
+        (["{clip}", "-o", "out.webm", "--fps", "10"], "--fps: got it with"),
+        (["dance.gif", "-o", "out.webm", "--end", "1"], "--end: got dance.gif, expected a video file"),
+        (["-", "-o", "out.webm", "--size", "0x0"], "--size: got 0x0"),
+        (["{clip}", "-o", "out.webm", "--background", "nothing.mp4"], "--background: got"),
         (["nothing.mp4", "-o", "out.webm"], "no such file"),
         (["-", "-o", "out.webm"], "add --size"),
     ],
@@ -214,6 +217,7 @@ def test_errors_are_one_line_and_leave_nothing(
 ) -> None:
     (tmp_path / "text.mp4").write_text("not a video")
     (tmp_path / "playlist.mp4").write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n")
+    Image.new("RGB", (8, 8)).save(tmp_path / "dance.gif")
     (tmp_path / "short.mp4").write_bytes(clip.read_bytes()[:3000])
     before = sorted(tmp_path.iterdir())
     assert main(["video", *(each.format(clip=clip) for each in arguments), "--engine", "local"]) == 2

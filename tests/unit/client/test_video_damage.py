@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from matting_client import InputError
+from matting_client import InputError, OptionError
 from matting_client.video.reader import VideoFile
 
 from tests.unit.client.pictures import file_of
@@ -55,7 +56,9 @@ def test_a_part_without_frames_is_told_in_a_line(capsys: pytest.CaptureFixture[s
     write_clip(Path("slow.mp4"), steps=(12800,), frames=2, sound=None)
     for out in ("out.webm", "out.gif"):
         assert run("slow.mp4", "-o", out, "--start", "1.02") == 1
-        assert "got no frames between --start and --end" in capsys.readouterr().err
+        assert "--start 1.02: got no frames from there on" in capsys.readouterr().err
+    with pytest.raises(OptionError, match=r"^start 1.02: got no frames from there to 1.5 s; choose another part$"):
+        list(VideoFile(Path("slow.mp4"), Fraction("1.02"), Fraction("1.5")).frames())
 
 
 def test_damaged_sound_costs_no_frame(caplog: pytest.LogCaptureFixture) -> None:

@@ -46,7 +46,7 @@ const kindOf = async (file) => {
 };
 
 const fail = (error, file, kind) => {
-  const code = window.matting.word(error.code) ? error.code : "model_error";
+  const code = window.matting.word(error.code) ? error.code : "model_unavailable";
   const text = kind && code === "invalid_image" ? fill(words.device_format, { kind }) : window.matting.word(code);
   enter("failed");
   say(text);

@@ -44,7 +44,7 @@ window.mattingDevice = (path, bytes, progress) => {
     });
     worker.addEventListener("error", (event) => {
       event.preventDefault();
-      for (const { refuse } of waiting.values()) refuse({ code: "model_error", detail: event.message ?? "" });
+      for (const { refuse } of waiting.values()) refuse({ code: "model_unavailable", detail: event.message ?? "" });
       waiting.clear();
     });
     await ask(worker, "load", { runtime, model }, [runtime, model]);

@@ -10,7 +10,7 @@ from matting_client import Cutout, MattingError, OptionError, Options
 from matting_client.idphoto import IdPhoto, id_photo, print_sheet, sheet_file
 from matting_client.idsizes import Size, sizes
 
-from matting_ui import controls, download, ids
+from matting_ui import controls, download, ids, notes
 from matting_ui.context import Studio, code_of, shown, words_of
 from matting_ui.i18n import texts
 from matting_ui.photo import photo_input
@@ -85,15 +85,9 @@ class Handlers:
         height, width = photo.picture.shape[:2]
         words, title = words_of(request), photo.size.title[code_of(request)]
         line = words["id_status"].format(title=title, width=width, height=height, copies=copies)
-        told = [line, *_warnings(photo, kept.small.scale, words)]
+        whole = replace(photo, enlarged=photo.enlarged * kept.small.scale)  # as it will be made of the upload itself
+        told = [line, *notes.told(whole.warnings, words)]
         return self.studio.save_preview(photo.picture), self.studio.save_preview(sheet), "\n\n".join(told)
-
-
-def _warnings(photo: IdPhoto, scale: float, words: dict[str, str]) -> list[str]:
-    """What to know of a photo made of a copy of the upload in this scale."""
-    full = replace(photo, enlarged=photo.enlarged * scale)
-    told = {"id_incomplete": not full.complete, "id_soft": full.is_soft, "id_unedited": full.size.unedited}
-    return [f"⚠ {words[key].format(times=f'{full.enlarged:.1f}')}" for key, applies in told.items() if applies]
 
 
 def _edge() -> Options:

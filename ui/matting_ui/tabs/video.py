@@ -14,22 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import MattingError, OptionError, Options
+from matting_client import MattingError, OptionError
 from matting_client.imaging.encode import encode
 from matting_client.processing import BLUR
-from matting_client.video.background import Background, Blurred, FromOptions
+from matting_client.video.order import FORMATS, Order, check_frames
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import Clip, VideoFile
-from matting_client.video.writer import CODECS
 
 from matting_ui import controls, ids
 from matting_ui.context import Studio, shown, size_text, words_of
 from matting_ui.filenames import portable
 
-FORMATS = tuple(suffix[1:] for suffix in CODECS)
 BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
 REFRESH_SECONDS = 0.5
-MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
 # MP4 cannot be transparent: whichever of the two is chosen, the other one gives way.
 _BACKGROUND_OF = "(format, now) => (format === 'mp4' && now === 'transparent' ? 'white' : now)"
 _FORMAT_OF = "(background, now) => (background === 'transparent' && now === 'mp4' ? 'webm' : now)"
@@ -54,18 +51,18 @@ class Handlers:
         if clip is None:
             return None, words["video_waiting"]
         try:
-            options, background = read_look(**values)
+            order = read_order(**values)
             path, name = self.studio.uploaded(clip), Path(clip).name
             wanted = Fraction(str(max(0.0, float(second or 0))))
             whole = VideoFile(path, name=name).clip
             start = min(wanted, _last_second(whole, wanted))
             source = VideoFile(path, start, name=name)
             frame = next(source.frames()).rgb
-            cutout = self.studio.cut(encode(frame, "png"), options, source.name, None)
-            picture = cutout.render(background.behind(cutout, Fraction(0)))
+            cutout = self.studio.cut(encode(frame, "png"), order.options, source.name, None)
+            picture = cutout.render(order.background.behind(cutout, Fraction(0)))
         except (MattingError, ValueError) as error:
             known = error if isinstance(error, MattingError) else OptionError("", problem=error)
-            raise shown(as_told(known, second or 0), request, "video") from None
+            raise shown(known, request, "video") from None
         line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=whole.count or "?")
         line = line if start == wanted else f"{line} · {words['video_last']}"
         return self.studio.save_preview(picture), line
@@ -80,20 +77,17 @@ class Handlers:
             yield words["video_waiting"], None, None
             return
         try:
-            options, background = read_look(**values)
+            order = read_order(**values)
             source = VideoFile(self.studio.uploaded(clip), name=Path(clip).name)
-            count = source.clip.count
-            if count is not None and count > MOST_FRAMES:
-                raise OptionError("", f"about {count} frames", f"at most {MOST_FRAMES}", "use a part of the clip")
-            target = (
-                self.studio.folder / secrets.token_hex(16) / portable(Path(clip).stem, f"-cutout.{values['format']}")
-            )
+            check_frames(source.name, source.clip.count)
+            name = portable(Path(clip).stem, f"-cutout{order.suffix}")
+            target = self.studio.folder / secrets.token_hex(16) / name
             target.parent.mkdir()
             nothing, _ = self.forget(request)
-            for line in self._work(Plan(source, options, background), target, words):
+            for line in self._work(Plan(source, order.options, order.background), target, words):
                 yield line, nothing, _look(**values)
         except MattingError as error:
-            raise shown(as_told(error), request, "video") from None
+            raise shown(error, request, "video") from None
         yield words["video_done"].format(size=size_text(target.stat().st_size)), str(target), gr.skip()
 
     def offer(self, clip: str | None) -> Any:
@@ -126,8 +120,9 @@ class Handlers:
         def step() -> None:
             nonlocal done
             done += 1
-            if stop.is_set() or done > MOST_FRAMES:
+            if stop.is_set():
                 raise Stopped
+            check_frames(plan.source.clip.name, done)
 
         with ThreadPoolExecutor(1, "clip") as pool:
             made = pool.submit(self.studio.convert, plan, target, step)
@@ -140,33 +135,23 @@ class Handlers:
                 stop.set()
 
 
-def read_look(format: str, background: str, colour: str) -> tuple[Options, Background]:
-    """Options and background from the controls.
+def read_order(format: str, background: str, colour: str) -> Order:
+    """What the controls ask for.
 
     Raises
     ------
     OptionError
     """
-    if format not in FORMATS or background not in BACKGROUNDS:
-        raise OptionError("", f"{format!r} and {background!r}", "one of the choices")
+    if background not in BACKGROUNDS:
+        raise OptionError("background", f"{background!r:.50}", "one of the choices")
     if background == BLUR:
-        return Options(), Blurred()
-    chosen = controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background]
-    if chosen is None and format == "mp4":
-        raise OptionError("", problem="mp4 cannot be transparent", remedy="choose a background, or webm or mov")
-    return Options(background=chosen), FromOptions()
+        return Order.of(format, BLUR)
+    return Order.of(format, controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background])
 
 
 def _last_second(clip: Clip, otherwise: Fraction) -> Fraction:
     """When a clip's last frame is shown, where its length is known."""
     return otherwise if clip.count is None else (clip.count - 1) / clip.fps
-
-
-def as_told(error: MattingError, second: float = 0) -> MattingError:
-    """An error of a clip in the words of the page, which looks at a second and has no options of the command line."""
-    if "--start" in error.got:
-        return OptionError(f"second {second:g}", "no frames from there on", remedy="choose an earlier one")
-    return error.replace(remedy=error.remedy.replace(" with --end", "").replace("--end", "a part of it"))
 
 
 def _look(format: str, background: str, colour: str) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ self.addEventListener("message", ({ data: { call, kind, ...values } }) => {
     try {
       postMessage({ call, answer: await DOES[kind](values) });
     } catch (error) {
-      postMessage({ call, code: error.code?.length ? error.code : "model_error", detail: String(error.message ?? error) });
+      postMessage({ call, code: error.code?.length ? error.code : "model_unavailable", detail: String(error.message ?? error) });
     }
   });
 });
