@@ -195,7 +195,7 @@ def test_crop_region_and_size(matting: RunCommand, photo: Path, tmp_path: Path, 
     assert max(opened(tmp_path / "out.png")[2].shape) == 60
     for wrong in (["--scale", "5%"], ["--crop-margin", "1 2 3"], ["--roi", "1"], ["--position", "left"]):
         done = matting("cutout", photo, "-o", "no.png", *wrong, *LOCAL)
-        assert done.returncode == 2 and wrong[0][2:].replace("-", "_") in done.stderr.decode()
+        assert done.returncode == 2 and wrong[0] in done.stderr.decode()
 
 
 def test_nothing_found_is_said_and_counted_and_doubtful_results_are_listed(matting: RunCommand, tmp_path: Path) -> None:
