@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from matting_client.serving import Connections
 from matting_server import entrance, gateway
 from matting_server.entrance import Entrance
 from matting_server.gateway import Gateway, Refused, check_json
@@ -190,6 +191,18 @@ def test_connections_are_bounded_and_given_back() -> None:
                 await asyncio.sleep(0.02)
 
     asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_connections_are_counted_by_household() -> None:
+    connections = Connections(4)  # of one household: 2
+    counted = []
+    for address in ("2001:db8:1:2:3::4", "2001:db8:1:2::5"):
+        counted.append(entrance._Counted(asyncio.Protocol(), connections))
+        counted[-1].connection_made(asyncio.Transport({"peername": (address, 5, 0, 0)}))
+    assert not connections.enter("2001:0db8:0001:0002")
+    for each in counted:
+        each.connection_lost(None)
+    assert connections.enter("2001:0db8:0001:0002")
 
 
 @pytest.mark.parametrize("begun", [b"", ASK[:20], ASK + ASK[:20]], ids=["nothing", "the first", "the second"])
