@@ -7,10 +7,11 @@ import os
 from collections.abc import Sequence
 
 from matting_client import OptionError
+from matting_client.hosts import read_hosts
 
 from matting_api.jobs.buckets import read_grants
 from matting_api.jobs.webhooks import load_secret
-from matting_api.middleware.hosts import read_hosts, read_origins
+from matting_api.middleware.hosts import read_origins
 from matting_api.middleware.keys import all_keys
 from matting_api.middleware.logins import load_logins
 from matting_api.middleware.proxies import read_networks

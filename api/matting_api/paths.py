@@ -6,8 +6,9 @@ IDPHOTO, SCENE = "/v1/idphoto", "/v1/scene"
 PHOTOS = (REMOVEBG, CUTOUT, ALPHA, IDPHOTO, SCENE)
 VIDEO, JOBS = "/v1/video", "/v1/jobs"
 STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
+PROBES = (LIVE, READY, HEALTH)  # what balancers ask for
 OPENAPI = "/openapi.json"
 MCP = "/gradio_api/mcp"  # the page's, where it is offered
 ALL = (*PHOTOS, VIDEO, JOBS, ACCOUNT, IMPROVE, *STATE, OPENAPI)
 BACKGROUND = VIDEO, JOBS  # each has a path below it for every job
-PUBLIC = (*PHOTOS, *BACKGROUND, ACCOUNT, IMPROVE, LIVE, READY, HEALTH, OPENAPI)  # what `--origins` opens to websites
+PUBLIC = (*PHOTOS, *BACKGROUND, ACCOUNT, IMPROVE, *PROBES, OPENAPI)  # what `--origins` opens to websites

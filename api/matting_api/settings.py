@@ -38,7 +38,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 7860
-    allowed_hosts: tuple[str, ...] = ()  # names beside loopback's and `host`; see `middleware.hosts`
+    allowed_hosts: tuple[str, ...] = ()  # names beside loopback's and `host`; see `matting_client.hosts`
     trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
     engine: str = "triton"  # triton or local
     url: str = "127.0.0.1:8001"

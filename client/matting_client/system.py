@@ -1,13 +1,13 @@
-"""The machine below: what the kernel grants this process, which addresses are its own, settings for many photos."""
+"""The machine below: what the kernel grants this process, whose an address is, settings for many photos."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import errno
-import ipaddress
 import os
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -21,12 +21,29 @@ M_ARENA_MAX, ARENAS = -8, 2  # each keeps freed blocks for itself, and by defaul
 
 def is_loopback(host: str) -> bool:
     """Whether a name or an address, IPv6 with or without brackets, is one that only this machine reaches."""
+    address = parse_address(host.strip("[]"))
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def household(host: str | None) -> str:
+    """What stands for a caller's address where callers are counted: of IPv6 the half that is one house's.
+
+    Parameters
+    ----------
+    host : an address; "" or None for a caller who has none, on a socket file.
+    """
+    address = parse_address(host or "")
+    return address.packed[:8].hex(":", 2) if isinstance(address, IPv6Address) else str(address or host or "")
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, IPv4 ones that are written as IPv6 as what they are; None for anything else."""
     try:
-        address = ipaddress.ip_address(host.strip("[]"))
+        address = ip_address(text)
     except ValueError:
-        return host == "localhost"
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def is_disk_full(error: OSError) -> bool:

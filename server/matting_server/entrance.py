@@ -8,6 +8,7 @@ import socket
 
 from aiohttp import web
 from matting_client.serving import Connections, affordable_connections
+from matting_client.system import household
 
 HEADER_SECONDS = 15.0  # for the headers of a request, from the connection's begin or the last answer on
 MOST_CONNECTIONS = 1024
@@ -22,7 +23,7 @@ class Entrance:
     ----------
     application : what answers.
     listener : where; closed by `close`.
-    most : connections at one time, those of one address at most half of them; None for what the files allow.
+    most : connections at one time, those of one household at most half of them; None for what the files allow.
     """
 
     def __init__(self, application: web.Application, listener: socket.socket, most: int | None = None) -> None:
@@ -58,8 +59,9 @@ class _Counted(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._host = str((transport.get_extra_info("peername") or [""])[0])
-        self._is_counted = self._connections.enter(self._host)
+        peer = transport.get_extra_info("peername")
+        self._who = household(peer[0] if isinstance(peer, tuple) else None)  # a socket file's are texts
+        self._is_counted = self._connections.enter(self._who)
         if self._is_counted:
             self._inner.connection_made(transport)
         else:
@@ -82,7 +84,7 @@ class _Counted(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_counted:
-            self._connections.leave(self._host)
+            self._connections.leave(self._who)
             self._inner.connection_lost(exc)
 
 

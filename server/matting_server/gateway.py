@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import json
 import re
 import signal
@@ -21,6 +20,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from matting_client.hosts import Names
 from matting_client.serving import configure_log, inherited_listeners
 
 from matting_server.entrance import Entrance
@@ -28,10 +28,12 @@ from matting_server.entrance import Entrance
 MODEL = "/v2/models/{model:[A-Za-z0-9_][A-Za-z0-9_.-]*}"
 VERSION = MODEL + "/versions/{version:[0-9]+}"
 _OF_A_MODEL = [model + what for model in (MODEL, VERSION) for what in ("", "/ready", "/config", "/stats")]
-READING = ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/stats", *_OF_A_MODEL)
+HEALTH = ("/v2/health/live", "/v2/health/ready")
+READING = ("/v2", *HEALTH, "/v2/models/stats", *_OF_A_MODEL)
 INFERRING = (MODEL + "/infer", VERSION + "/infer")
 METRICS = "/metrics"
 ALIVE = "/livez"  # of the gateway itself, for the supervisor
+PROBES = (ALIVE, *HEALTH)  # what balancers ask for
 HEADER_LENGTH = "Inference-Header-Content-Length"
 TRACE_PARENT = "traceparent"  # of W3C Trace Context
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -50,33 +52,6 @@ class Refused(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
-
-
-def check_origin(request: web.Request, allowed: frozenset[str]) -> None:
-    """Refuse what a page of another site may have sent, and names that may have been rebound to this machine."""
-    host = request.headers.get("Host", "")
-    if not _is_allowed(_without_port(host), allowed):
-        raise Refused(421, f"got the host {host[:100]!r}; add it with --allowed-hosts if it is this server's")
-    origin = request.headers.get("Origin")
-    if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
-        raise Refused(403, "requests of other sites' pages are refused")
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise Refused(403, "requests of other sites' pages are refused")
-
-
-def _without_port(host: str) -> str:
-    name, _, port = host.rpartition(":")
-    bare = name if port.isdecimal() else host
-    return bare.strip("[]").rstrip(".").lower()
-
-
-def _is_allowed(name: str, allowed: frozenset[str]) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        domains = tuple(entry[1:] for entry in allowed if entry.startswith("*."))
-        return name == "localhost" or not allowed.isdisjoint((name, "*")) or name.endswith(domains)
-    return True  # a number cannot be rebound
 
 
 def check_json(text: bytes | bytearray) -> None:
@@ -111,11 +86,11 @@ class Gateway:
     Parameters
     ----------
     triton : a session whose connections lead to the socket file.
-    allowed : host names besides localhost, in small letters; ``*.domain`` for all below one, ``*`` for all.
+    names : that it answers to.
     """
 
-    def __init__(self, triton: aiohttp.ClientSession, allowed: frozenset[str]) -> None:
-        self._triton, self._allowed = triton, allowed
+    def __init__(self, triton: aiohttp.ClientSession, names: Names) -> None:
+        self._triton, self._names = triton, names
         self._held = 0  # bytes of all bodies here
 
     def application(self, *, inference: bool) -> web.Application:
@@ -131,7 +106,7 @@ class Gateway:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            check_origin(request, self._allowed)
+            self._check_sender(request)
             return await handler(request)
         except Refused as refusal:
             return _error(refusal.status, str(refusal))
@@ -139,6 +114,13 @@ class Gateway:
             return _error(error.status, error.reason)
         except (aiohttp.ClientError, TimeoutError):
             return _error(503, "Triton does not answer; try again")
+
+    def _check_sender(self, request: web.Request) -> None:
+        """Refuse what a page of another site may have sent, and names that may have been rebound to this machine."""
+        if detail := self._names.misdirected(request.headers, is_probe=request.path in PROBES):
+            raise Refused(421, detail)
+        if self._names.is_foreign(request.headers):
+            raise Refused(403, "requests of other sites' pages are refused")
 
     async def _alive(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"status": "alive"})
@@ -206,7 +188,7 @@ async def run(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    allowed = frozenset(_without_port(name) for name in arguments.allowed_hosts)
+    names = Names(arguments.host, tuple(arguments.allowed_hosts))
     ports = dict(zip(arguments.ports, inherited_listeners(), strict=True))
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     entrances = []
@@ -216,7 +198,7 @@ async def run(arguments: argparse.Namespace) -> None:
         session = aiohttp.ClientSession(
             "http://localhost", connector=connector, timeout=timeout, headers={"Accept-Encoding": "identity"}
         )
-        entrance = Entrance(Gateway(session, allowed).application(inference=kind == "http"), listener)
+        entrance = Entrance(Gateway(session, names).application(inference=kind == "http"), listener)
         await entrance.open()
         entrances.append((entrance, session))
     await stop.wait()
@@ -229,6 +211,7 @@ def main(argv: list[str]) -> int:
     """Run the gateway; for the supervisor, which hands over the listening sockets."""
     parser = argparse.ArgumentParser(prog="python -m matting_server.gateway", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="holds Triton's socket files")
+    parser.add_argument("--host", required=True, help="address of the sockets")
     parser.add_argument("--allowed-hosts", nargs="*", default=[])
     parser.add_argument("ports", nargs="+", choices=("http", "metrics"), help="what each socket is for")
     arguments = parser.parse_args(argv)

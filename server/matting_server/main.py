@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from matting_client.errors import OptionError
+from matting_client.hosts import read_hosts
 from matting_client.serving import LOG_FORMATS, LOG_VARIABLE, configure_log, trace_endpoint
 from matting_client.system import is_loopback
 
@@ -16,6 +17,7 @@ from matting_server.errors import ServeError
 from matting_server.settings import Settings
 from matting_server.supervisor import serve
 
+HOSTS_VARIABLE = "MATTING_API_ALLOWED_HOSTS"
 _EXAMPLES = """\
 examples:
   matting serve                                     Triton on 127.0.0.1:8001 (gRPC)
@@ -54,8 +56,8 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
     add("--metrics-port", type=_port, default=Settings.metrics_port, metavar="PORT", help="default: %(default)s")
     add(
         "--allowed-hosts",
-        type=_names,
-        default=_names(os.environ.get("MATTING_API_ALLOWED_HOSTS", "")),
+        type=_hosts,
+        default=os.environ.get(HOSTS_VARIABLE, ""),
         metavar="NAMES",
         help="further names under which page and HTTP may be reached, such as photos.example.com or *.example.com; "
         "commas or spaces between them (default: localhost and addresses)",
@@ -139,8 +141,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.replace(",", " ").split())
+def _hosts(text: str) -> tuple[str, ...]:
+    try:
+        return read_hosts(text)
+    except OptionError as error:
+        where = f" in ${HOSTS_VARIABLE}" if text == os.environ.get(HOSTS_VARIABLE) else ""
+        raise argparse.ArgumentTypeError(f"got {error.got}{where}, expected {error.expected}") from None
 
 
 def _receiver(text: str) -> str:

@@ -26,7 +26,7 @@ Sockets = dict[str, socket.socket]
 def gateway_program(settings: Settings, workspace: Workspace, sockets: Sockets) -> Program:
     """The gateway; ``sockets`` by the option that chose their port."""
     kinds = {f"--{kind}-port": kind for kind in ("http", "metrics") if f"--{kind}-port" in sockets}
-    names = ["--allowed-hosts", *settings.allowed_hosts] if settings.allowed_hosts else []
+    names = ["--host", settings.host, "--allowed-hosts", *settings.allowed_hosts]
     port = settings.ports[next(iter(kinds))][1]
     return Program(
         GATEWAY,

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client.errors import ModelError, OptionError
+from matting_client.hosts import ANY_ADDRESS
 from matting_client.repository import DEFAULT_MODEL, model_repository, split_model
 from matting_client.serving import LogFormat
 
 from matting_server.errors import SetupError
 
 LOOPBACK = "127.0.0.1"
-_ANY_ADDRESS = {"", "0.0.0.0", "::"}
 
 
 @dataclass(frozen=True)
@@ -87,4 +87,4 @@ def in_url(host: str) -> str:
 
 
 def _as_url(host: str) -> str:
-    return in_url(LOOPBACK if host in _ANY_ADDRESS else host)
+    return in_url(LOOPBACK if host in ANY_ADDRESS else host)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matting_ui.errors import UploadError
 from matting_ui.uploads import Bounds, Shelf
 from matting_ui.visitors import Visitors
+from starlette.requests import HTTPConnection
 
 from tests.support.folders import coming_and_going
 
@@ -54,6 +56,22 @@ def test_new_names_at_one_address_leave_room_for_others(visitors: Visitors) -> N
         put(shelf, ("1", f"new {number}"), 500)
     assert refusal(shelf, ("1", "new 3"), 500) == (429, "got too many uploads from your address; try again later")
     put(shelf, ("2", "b"), 500)
+
+
+@pytest.mark.parametrize(
+    ("peers", "households"),
+    [
+        (("192.0.2.7", "::ffff:192.0.2.7"), 1),
+        (("::ffff:192.0.2.7", "::ffff:203.0.113.9"), 2),  # as a server that listens on :: sees IPv4
+        (("2001:db8:1:2:3::4", "2001:db8:1:2::"), 1),
+        (("2001:db8:1:2::", "2001:db8:1:3::"), 2),
+        (("fe80::1%eth0", "fe80::2%eth0"), 1),
+    ],
+)
+def test_visitors_are_counted_by_household(visitors: Visitors, peers: tuple[str, ...], households: int) -> None:
+    scopes: list[dict[str, Any]] = [{"type": "http", "headers": [], "client": (peer, 5)} for peer in peers]
+    assert len({visitors.caller(HTTPConnection(scope))[0] for scope in scopes}) == households
+    assert visitors.caller(HTTPConnection({**scopes[0], "client": None}))[0] == ""
 
 
 def test_all_together_and_the_disk_are_bounded(visitors: Visitors) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
 from matting_client import InputError
+from matting_client.system import household
 from starlette.requests import HTTPConnection
 
 COOKIE = "matting_visitor"
@@ -40,8 +40,8 @@ class Visitors:
         return sha256(self._salt + known_by.encode()).hexdigest()[:32]
 
     def caller(self, request: HTTPConnection) -> tuple[str, str]:
-        """Address and name of the visitor who sent a request; of IPv6 the half that is one house's."""
-        return address_of(request), self.name(request)
+        """Household and name of the visitor who sent a request."""
+        return household(request.client.host if request.client else None), self.name(request)
 
     def new_cookie(self, request: HTTPConnection) -> str | None:
         """A Set-Cookie header for a visitor who has no secret yet; None for one who has."""
@@ -78,16 +78,6 @@ class Visitors:
             elif isinstance(each, dict):
                 left += each.values()
                 _check_file(each, folder)
-
-
-def address_of(request: HTTPConnection) -> str:
-    """Address of a request's sender; of IPv6 the half that is one house's."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    return address.exploded[:19] if isinstance(address, IPv6Address) else host
 
 
 def _check_file(data: dict[Any, Any], folder: Path) -> None:

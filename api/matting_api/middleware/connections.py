@@ -11,12 +11,13 @@ from typing import Any
 import h11
 import uvicorn
 from matting_client.serving import Connections, affordable_connections
+from matting_client.system import household
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from matting_api import errors
 from matting_api.middleware.body_limits import END_WAITING
-from matting_api.middleware.proxies import Proxies, household
+from matting_api.middleware.proxies import Proxies
 
 GRACE_SECONDS = 5  # for requests still running when the server is asked to end
 HEADER_SECONDS = 15.0  # for all headers of a request, from the first byte of a connection

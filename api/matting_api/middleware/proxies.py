@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from matting_client import OptionError
+from matting_client.system import household, parse_address
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
@@ -75,19 +76,3 @@ class Proxies:
         """Whether an address is a trusted proxy's."""
         address = parse_address(host)
         return address is not None and any(address in network for network in self.trusted)
-
-
-def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, IPv4 ones that are written as IPv6 as what they are; None for anything else."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def household(host: str) -> str:
-    """What stands for a caller's address where callers are counted: of IPv6 the half that is one house's."""
-    address = parse_address(host)
-    return address.exploded[:19] if isinstance(address, IPv6Address) else str(address or host)

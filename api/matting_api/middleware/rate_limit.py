@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from matting_client.system import household
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +19,6 @@ from matting_api import errors
 from matting_api.concurrency import Caller
 from matting_api.middleware.guesses import Guesses
 from matting_api.middleware.keys import Keys
-from matting_api.middleware.proxies import household
 
 MINUTE, DAY = 60, 86_400
 MOST_CALLERS = 100_000  # that are counted at once
@@ -181,7 +181,7 @@ class Gate:
 
     async def _identify(self, request: Request) -> str:
         """What stands for the caller: the key's digest, or the address where there are no keys."""
-        address = household(request.client.host if request.client else "")
+        address = household(request.client.host if request.client else None)
         if self._is_open:
             return address
         given = self._keys.given(request.headers)

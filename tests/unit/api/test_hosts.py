@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
-from matting_api.middleware.hosts import Hosts, read_hosts
+from matting_api.middleware.hosts import Hosts
 from matting_client import OptionError
+from matting_client.hosts import read_hosts
 from starlette.datastructures import Headers
 
 from tests.unit.api.conftest import Serve, error
@@ -21,7 +24,7 @@ def refused(hosts: Hosts, method: str = "POST", path: str = "/v1/alpha", **heade
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST:7860", "localhost.", "127.0.0.1", "127.9.9.9:1", "[::1]:7860", "[::ffff:127.0.0.1]", ""],
+    ["localhost", "LOCALHOST:7860", "localhost.", "127.0.0.1", "127.9.9.9:1", "[::1]:7860", "[::ffff:127.0.0.1]"],
 )
 def test_loopback_is_always_known(host: str) -> None:
     assert refused(Hosts("192.168.1.5"), host=host) is None
@@ -41,6 +44,7 @@ def test_other_hosts_are_unknown(host: str) -> None:
 def test_the_bound_address_and_the_allowed_names_are_known() -> None:
     assert refused(Hosts("192.168.1.5"), host="192.168.1.5:7860") is None
     assert refused(Hosts("Matting"), host="matting:7860") is None
+    assert refused(Hosts("2001:DB8:0::1"), host="[2001:db8::1]:7860") is None
     for everywhere in ("0.0.0.0", "::", ""):
         assert refused(Hosts(everywhere), host="192.168.1.5:7860") is None
         assert refused(Hosts(everywhere), host="[2001:db8::1]") is None
@@ -51,6 +55,16 @@ def test_the_bound_address_and_the_allowed_names_are_known() -> None:
     for unknown in ("lan", "xphotos.example", "a.photos.example"):
         assert refused(hosts, host=unknown) == 421
     assert refused(Hosts("127.0.0.1", ("*",)), host="anything.example") is None
+
+
+def test_only_balancers_leave_the_host_out(api: httpx.Client) -> None:
+    """In HTTP/1.0, which knows no Host; browsers always send one."""
+    for path, status in (("/livez", 200), ("/readyz", 200), ("/v2/health", 200), ("/metrics", 421), ("/", 421)):
+        with socket.create_connection((api.base_url.host, api.base_url.port)) as link:
+            link.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            head = link.makefile("rb").readline()
+        assert int(head.split()[1]) == status, path
+    assert refused(Hosts("0.0.0.0"), host="") == refused(Hosts("0.0.0.0")) == 421
 
 
 @pytest.mark.parametrize(
@@ -73,6 +87,9 @@ def test_own_origins() -> None:
     behind = Hosts("127.0.0.1", ("photos.example", "shop.example:8443"))
     for origin in ("https://photos.example", "https://Shop.example:8443"):
         assert refused(behind, host="127.0.0.1:7860", origin=origin) is None
+    own = {"host": "127.0.0.1:7860", "origin": "https://photos.example"}
+    assert refused(behind, **own, sec_fetch_site="same-origin") is None
+    assert refused(behind, **own, sec_fetch_site="cross-site") == 403
     for origin in ("https://photos.example:8443", "https://shop.example"):
         assert refused(behind, host="127.0.0.1:7860", origin=origin) == 403
 

@@ -71,6 +71,7 @@ def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
     names = {name for name in imported(file) if name.startswith("matting_client")}
     allowed = (
         "matting_client.errors.",
+        "matting_client.hosts.",
         "matting_client.repository.",
         *(f"matting_client.runtime.{module}." for module in ("cpu", "gpus", "loader", "precision")),
         "matting_client.serving.",

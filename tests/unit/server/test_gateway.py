@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from matting_client.hosts import Names
+from matting_client.serving import Connections
 from matting_server import entrance, gateway
 from matting_server.entrance import Entrance
 from matting_server.gateway import Gateway, Refused, check_json
@@ -33,7 +35,9 @@ async def _echo(request: web.Request) -> web.Response:
     return web.json_response(seen, headers={"Inference-Header-Content-Length": "5", "Set-Cookie": "a=b"})
 
 
-async def _ask(folder: Path, *requests: dict[str, Any], allowed: tuple[str, ...] = ()) -> list[tuple[int, Any, Any]]:
+async def _ask(
+    folder: Path, *requests: dict[str, Any], bound: str = "127.0.0.1", allowed: tuple[str, ...] = ()
+) -> list[tuple[int, Any, Any]]:
     """Status, JSON and headers of the answers to requests through a gateway, one after the other."""
     triton = web.Application(client_max_size=2**30)
     triton.router.add_route("*", "/{path:.*}", _echo)
@@ -44,7 +48,7 @@ async def _ask(folder: Path, *requests: dict[str, Any], allowed: tuple[str, ...]
     answers = []
     async with aiohttp.ClientSession("http://localhost", connector=connector) as session:
         listener = socket.create_server(("127.0.0.1", 0))
-        port = Entrance(Gateway(session, frozenset(allowed)).application(inference=True), listener)
+        port = Entrance(Gateway(session, Names(bound, allowed)).application(inference=True), listener)
         await port.open()
         async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
             for request in requests:
@@ -61,7 +65,7 @@ async def _ask(folder: Path, *requests: dict[str, Any], allowed: tuple[str, ...]
         ("127.0.0.1:8000", 200),
         ("localhost", 200),
         ("[::1]:8000", 200),
-        ("192.168.1.5", 200),  # a number cannot be rebound
+        ("192.168.1.5", 421),  # an address of somebody else
         ("triton.lan:8000", 200),
         ("TRITON.lan.", 200),
         ("evil.test", 421),
@@ -73,6 +77,33 @@ async def _ask(folder: Path, *requests: dict[str, Any], allowed: tuple[str, ...]
 )
 def test_hosts(folder: Path, host: str, status: int) -> None:
     request = {"url": "/v2", "headers": {"Host": host}}
+    assert asyncio.run(_ask(folder, request, allowed=("triton.lan",)))[0][0] == status
+
+
+def test_a_gateway_on_all_addresses_knows_each(folder: Path) -> None:
+    """A number cannot be rebound."""
+    request = {"url": "/v2", "headers": {"Host": "192.168.1.5:8000"}}
+    assert asyncio.run(_ask(folder, request, bound="0.0.0.0"))[0][0] == 200
+
+
+def test_balancers_may_leave_the_host_out(folder: Path) -> None:
+    probes = [{"url": path, "headers": {"Host": ""}} for path in ("/livez", "/v2/health/live", "/v2/health/ready")]
+    assert [status for status, _, _ in asyncio.run(_ask(folder, *probes))] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://localhost"}, 200),
+        ({"Origin": "https://triton.lan"}, 200),  # behind a proxy that does not hand on its name
+        ({"Origin": "http://localhost:3000"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_pages_of_other_sites(folder: Path, headers: dict[str, str], status: int) -> None:
+    request = {"url": "/v2", "headers": {"Host": "localhost", **headers}}
     assert asyncio.run(_ask(folder, request, allowed=("triton.lan",)))[0][0] == status
 
 
@@ -142,7 +173,7 @@ async def _opened(most: int | None = None) -> AsyncIterator[tuple[str, int]]:
     """Host and port of a gateway whose own health is all that is asked."""
     listener = socket.create_server(("127.0.0.1", 0))
     async with aiohttp.ClientSession("http://127.0.0.1:9") as nobody:
-        port = Entrance(Gateway(nobody, frozenset()).application(inference=True), listener, most)
+        port = Entrance(Gateway(nobody, Names("127.0.0.1")).application(inference=True), listener, most)
         await port.open()
         try:
             yield listener.getsockname()
@@ -190,6 +221,18 @@ def test_connections_are_bounded_and_given_back() -> None:
                 await asyncio.sleep(0.02)
 
     asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_connections_are_counted_by_household() -> None:
+    connections = Connections(4)  # of one household: 2
+    counted = []
+    for address in ("2001:db8:1:2:3::4", "2001:db8:1:2::5"):
+        counted.append(entrance._Counted(asyncio.Protocol(), connections))
+        counted[-1].connection_made(asyncio.Transport({"peername": (address, 5, 0, 0)}))
+    assert not connections.enter("2001:0db8:0001:0002")
+    for each in counted:
+        each.connection_lost(None)
+    assert connections.enter("2001:0db8:0001:0002")
 
 
 @pytest.mark.parametrize("begun", [b"", ASK[:20], ASK + ASK[:20]], ids=["nothing", "the first", "the second"])

@@ -37,6 +37,7 @@ def test_defaults_stay_on_this_machine() -> None:
         (["--threads", "two"], "got 'two', expected a whole number"),
         (["--precision", "int4"], "invalid choice: 'int4'"),
         (["--verbose"], "unrecognized arguments"),
+        (["--allowed-hosts", "https://photos.example.com/x"], "got 'https://photos.example.com/x', expected a host"),
     ],
 )
 def test_wrong_usage(argv: list[str], what: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +45,17 @@ def test_wrong_usage(argv: list[str], what: str, capsys: pytest.CaptureFixture[s
         main(argv)
     assert ended.value.code == 2
     assert what in capsys.readouterr().err
+
+
+def test_hosts_are_checked_wherever_they_come_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = parser().parse_args(["--allowed-hosts", "Photos.example, *.lan"])
+    assert given.allowed_hosts == ("photos.example", "*.lan")
+    monkeypatch.setenv("MATTING_API_ALLOWED_HOSTS", "a/b")
+    with pytest.raises(SystemExit):
+        main([])
+    assert "got 'a/b' in $MATTING_API_ALLOWED_HOSTS, expected a host" in capsys.readouterr().err
 
 
 def test_same_port_twice_ends_before_anything_starts(
