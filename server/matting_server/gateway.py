@@ -21,6 +21,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from matting_client.cli.parser import Parser
 from matting_client.serving import configure_log, inherited_listeners
 
 from matting_server.entrance import Entrance
@@ -227,7 +228,7 @@ async def run(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the gateway; for the supervisor, which hands over the listening sockets."""
-    parser = argparse.ArgumentParser(prog="python -m matting_server.gateway", description=__doc__)
+    parser = Parser(prog="python -m matting_server.gateway", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="holds Triton's socket files")
     parser.add_argument("--allowed-hosts", nargs="*", default=[])
     parser.add_argument("ports", nargs="+", choices=("http", "metrics"), help="what each socket is for")
