@@ -119,7 +119,7 @@ class _Serving:
             return
         async with self.fetches.work(request.state.caller):
             for source in sources:
-                await source.fetch(self.fetcher, getattr(request.state, "book", lambda size: None))
+                await source.fetch(self.fetcher, request.state.book)
 
 
 def _check_beside(form: Form, takes_photo: bool) -> None:
