@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import APIKeyHeader
 from matting_client.imaging.decode import warm_up
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp
@@ -64,21 +65,23 @@ def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = N
     app.add_middleware(Gate, keys=settings.keys, rate=rate, quota=quota, guesses=guesses, keys_file=settings.keys_file)
     fetches = fetcher or (Fetcher(settings.limits.max_bytes, ports=settings.url_ports) if settings.urls else None)
     limit = partial(body_limit, settings)
-    app.include_router(photos.router(service, turns, fetches, limit, with_keys=bool(settings.keys)))
+    # For the API's description alone: `Gate` checks the key.
+    keyed = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if settings.keys else []
+    app.include_router(photos.router(service, turns, fetches, limit), dependencies=keyed)
     box = SampleBox(settings.samples, settings.limits) if settings.samples else None
-    app.include_router(account.router(quota, box, limit, turns, with_keys=bool(settings.keys)))
+    app.include_router(account.router(quota, box, limit, turns), dependencies=keyed)
     opened = open_jobs(settings, service, fetches)
     root_path = settings.root_path
-    app.include_router(video.router(opened.clips, with_keys=bool(settings.keys), root_path=root_path))
+    app.include_router(video.router(opened.clips, root_path), dependencies=keyed)
     app.include_router(
         jobs.router(
             opened.photos,
             opened.elsewhere,
             settings.limits.max_bytes,
-            with_keys=bool(settings.keys),
             with_webhooks=opened.webhooks is not None,
             root_path=root_path,
-        )
+        ),
+        dependencies=keyed,
     )
     app.include_router(health.router(service, turns))
     return app
