@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import APIKeyHeader
 from matting_client.imaging.decode import warm_up
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp
@@ -34,18 +35,17 @@ OVERHEAD_BYTES = 64 * 1024  # of a form around its file
 OTHER_BYTES = 1024 * 1024
 
 
-def create_api(settings: Settings, service: Service | None = None, fetcher: Fetcher | None = None) -> FastAPI:
+def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = None) -> FastAPI:
     """The API without the outer guard; see `create_app`."""
-    used = service or Service(settings)
     turns = Turns(settings.workers, settings.waiting)
-    used.queues.append(turns)
-    used.metrics.watch_turns(turns)
+    service.queues.append(turns)
+    service.metrics.watch_turns(turns)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         warm_up()
         yield
-        await to_thread.run_sync(used.close)
+        await to_thread.run_sync(service.close)
 
     app = FastAPI(
         title="unet-matting",
@@ -59,29 +59,31 @@ def create_api(settings: Settings, service: Service | None = None, fetcher: Fetc
         lifespan=lifespan,
     )
     errors.install(app, turns.expected_wait)
-    guesses = Guesses("key", used.metrics.attempted)
+    guesses = Guesses("key", service.metrics.attempted)
     rate = Allowance(settings.rate, MINUTE)
     quota = Allowance(settings.quota, DAY)
     app.add_middleware(Gate, keys=settings.keys, rate=rate, quota=quota, guesses=guesses, keys_file=settings.keys_file)
     fetches = fetcher or (Fetcher(settings.limits.max_bytes, ports=settings.url_ports) if settings.urls else None)
     limit = partial(body_limit, settings)
-    app.include_router(photos.router(used, turns, fetches, limit, with_keys=bool(settings.keys)))
+    # For the API's description alone: `Gate` checks the key.
+    keyed = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if settings.keys else []
+    app.include_router(photos.router(service, turns, fetches, limit), dependencies=keyed)
     box = SampleBox(settings.samples, settings.limits) if settings.samples else None
-    app.include_router(account.router(quota, box, limit, turns, with_keys=bool(settings.keys)))
-    opened = open_jobs(settings, used, fetches)
+    app.include_router(account.router(quota, box, limit, turns), dependencies=keyed)
+    opened = open_jobs(settings, service, fetches)
     root_path = settings.root_path
-    app.include_router(video.router(opened.clips, with_keys=bool(settings.keys), root_path=root_path))
+    app.include_router(video.router(opened.clips, root_path), dependencies=keyed)
     app.include_router(
         jobs.router(
             opened.photos,
             opened.elsewhere,
             settings.limits.max_bytes,
-            with_keys=bool(settings.keys),
             with_webhooks=opened.webhooks is not None,
             root_path=root_path,
-        )
+        ),
+        dependencies=keyed,
     )
-    app.include_router(health.router(used, turns))
+    app.include_router(health.router(service, turns))
     return app
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from matting_client import OptionError
+from matting_client.cli.parser import Parser
 from matting_client.serving import LOG_FORMATS
 from matting_client.triton.protocol import LbPolicy
 
@@ -49,7 +50,7 @@ exit code: 0 ended by Ctrl-C or a signal, 2 wrong usage (a port is taken, a valu
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of `matting ui`."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="matting ui",
         description="Serve the web page and the REST API.",
         epilog=EXAMPLES,

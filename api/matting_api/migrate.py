@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from matting_client.cli.parser import Parser
+
 EXAMPLES = """\
 examples:
   matting migrate .                            every place below this folder
@@ -164,7 +166,7 @@ def find_places(root: Path, server: str, passed: Passed) -> Iterator[Place]:
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of `matting migrate`."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="matting migrate",
         description="Find the places of a code base that call remove.bg, and say what to change.",
         epilog=EXAMPLES.format(skipped=", ".join(sorted(SKIPPED)), most=MOST_BYTES // 2**20),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matting_client import Limits, OptionError
 from matting_client.connection import split_url
-from matting_client.system import is_loopback, usable_cores
+from matting_client.system import default_workers, is_loopback
 from matting_client.triton.protocol import LbPolicy
 
 from matting_api.extras import check_extra
@@ -19,11 +19,6 @@ from matting_api.tracing import check_tracing
 
 MODELS = ("matting_512", "matting_1024")  # quick, and finest hair
 MOST_PIXELS = 178_000_000  # Pillow refuses pictures beyond 178.9 million
-
-
-def default_workers() -> int:
-    """Photos worked on at once: two more than cores, for some wait for the model; 8 bound the memory."""
-    return min(8, usable_cores() + 2)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matting_client import Stroke, connect
+from matting_client.cli.parser import Parser
 from matting_client.cutout import Cutout
 from matting_client.imaging.decode import read
 from matting_client.types import U8
@@ -72,7 +73,7 @@ def repair(cutout: Cutout, truth: U8, strokes: int, random: np.random.Generator)
 
 def main() -> None:
     """Print a table."""
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("folder", type=Path)
     p.add_argument("--photos", type=int, default=10, help="evenly drawn from the folder (default: %(default)s)")
     p.add_argument("--strokes", type=int, default=3, help="of each photo (default: %(default)s)")

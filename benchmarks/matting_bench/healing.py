@@ -7,7 +7,6 @@ how many photos were lost or wrong. A supervisor that is killed is started again
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -26,6 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
+from matting_client.cli.parser import Parser
 from matting_client.engines import GrpcEngine
 from matting_client.errors import EngineError
 from numpy.typing import NDArray
@@ -210,7 +210,7 @@ def run(photos: int, callers: int) -> dict[str, Any]:
 
 def main() -> int:
     """0 nothing lost or wrong, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m matting_bench.healing", description=__doc__)
+    parser = Parser(prog="python -m matting_bench.healing", description=__doc__)
     parser.add_argument("--photos", type=int, default=300, help="in the folder (default: %(default)s)")
     parser.add_argument("--callers", type=int, default=8, help="of the API (default: %(default)s)")
     given = parser.parse_args()

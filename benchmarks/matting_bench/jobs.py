@@ -7,7 +7,6 @@ again at once, as systemd or Docker would. Each photo has a shape of its own, by
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import signal
@@ -26,6 +25,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from matting_client.cli.parser import Parser
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -143,7 +143,7 @@ def run(photos: int, pause: float) -> dict[str, Any]:
 
 def main() -> int:
     """0 nothing lost or doubled, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m matting_bench.jobs", description=__doc__)
+    parser = Parser(prog="python -m matting_bench.jobs", description=__doc__)
     most = len(SIDES) ** 2
     parser.add_argument("--photos", type=int, default=2000, help=f"1 to {most} (default: %(default)s)")
     parser.add_argument("--pause", type=float, default=60.0, help="seconds between kills (default: %(default)s)")

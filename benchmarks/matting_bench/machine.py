@@ -27,6 +27,7 @@ PACKAGES = (
 )
 SIDES = (1024, 2048)  # of the square matrices: the better one counts
 HEAVY = ("Convolution", "GroupConvolution", "MatMul")
+LAYER_RUNS = 10
 
 
 def describe() -> dict[str, Any]:
@@ -94,7 +95,7 @@ def model_flop(path: Path) -> float:
     return total
 
 
-def layers(path: Path, precision: str, threads: int, runs: int = 10) -> dict[str, float]:
+def layers(path: Path, precision: str, threads: int) -> dict[str, float]:
     """Milliseconds a photo spends in each kind of kernel, from OpenVINO's counters, largest first."""
     core = openvino_core()
     model = core.read_model(path)
@@ -111,9 +112,9 @@ def layers(path: Path, precision: str, threads: int, runs: int = 10) -> dict[str
     request = core.compile_model(model, "CPU", config).create_infer_request()
     spent: dict[str, float] = {}
     photo = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
-    for run in range(runs + 2):
+    for run in range(LAYER_RUNS + 2):
         request.infer({0: photo})
         for entry in request.profiling_info if run >= 2 else ():
             name = f"{entry.node_type} {entry.exec_type}"
-            spent[name] = spent.get(name, 0.0) + entry.real_time.total_seconds() * 1e3 / runs
+            spent[name] = spent.get(name, 0.0) + entry.real_time.total_seconds() * 1e3 / LAYER_RUNS
     return dict(sorted(spent.items(), key=lambda item: -item[1]))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from matting_client import MattingClient
+from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError, OptionError
 from matting_client.repository import model_file, model_repository
 
@@ -51,7 +52,7 @@ LONG = Effort(5, 2.5, (1, 2, 4, 8, 16, 32, 64), 200, (500, 5000))
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of `matting bench`."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="matting bench",
         description="Measure this machine and its own server; write bench.json, a table and plots.",
         epilog=EXAMPLES,

@@ -6,7 +6,6 @@ addresses of the new pictures have come. What the browser needs to fetch and dra
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import secrets
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from matting_client.cli.parser import Parser
 from PIL import Image
 from skimage import data
 
@@ -76,7 +76,7 @@ def moves(url: str, count: int) -> list[float]:
 
 def main() -> None:
     """Print what was measured."""
-    parser = argparse.ArgumentParser(prog="python -m matting_bench.page", description=__doc__)
+    parser = Parser(prog="python -m matting_bench.page", description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:7860", help="of the page (default: %(default)s)")
     parser.add_argument("--moves", type=int, default=100, metavar="N", help="default: %(default)s")
     given = parser.parse_args()

@@ -6,7 +6,6 @@ This script fetches the wheel with pip, once, and runs it with the libraries tha
 
 from __future__ import annotations
 
-import argparse
 import csv
 import importlib.util
 import json
@@ -19,6 +18,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
 from matting_client.repository import model_repository
 
@@ -93,7 +93,7 @@ def agreement(program: Path, server: Server, seconds: float, rounds: int) -> dic
 
 def main() -> int:
     """0 both agree within 10 %, 1 they do not."""
-    parser = argparse.ArgumentParser(prog="python -m matting_bench.perf_analyzer", description=__doc__)
+    parser = Parser(prog="python -m matting_bench.perf_analyzer", description=__doc__)
     parser.add_argument(
         "--url", help="gRPC address of a running server, only measured, without shared memory (default: one of its own)"
     )

@@ -6,7 +6,6 @@ configuration of `deploy/nginx-replicas.conf`. A caller sends each photo once an
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from typing import Any
 
 import cv2
 import psutil
+from matting_client.cli.parser import Parser
 from skimage import data
 
 from matting_bench.programs import ROOT, find, nginx
@@ -149,7 +149,7 @@ def run(count: int, callers: int, seconds: float, pause: float) -> dict[str, Any
 
 def main() -> int:
     """0 nothing lost, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m matting_bench.replicas", description=__doc__)
+    parser = Parser(prog="python -m matting_bench.replicas", description=__doc__)
     parser.add_argument("--replicas", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--callers", type=int, default=16, help="default: %(default)s")
     parser.add_argument("--seconds", type=float, default=180.0, help="of load (default: %(default)s)")

@@ -60,14 +60,13 @@ class Server:
     ----------
     repository : the model repository; `model` alone is served from it.
     instances : of the model.
-    arguments : more for `matting serve`.
 
     Attributes
     ----------
     cold_start : seconds from the start of the command until the model was ready.
     """
 
-    def __init__(self, repository: Path, model: str, instances: int = 1, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(self, repository: Path, model: str, instances: int = 1) -> None:
         self._own = tempfile.TemporaryDirectory(prefix="matting-bench-")
         self.model = model
         folder = Path(self._own.name)
@@ -87,7 +86,7 @@ class Server:
             "--model-repository",
             str(config.parents[1]),
         ]
-        self._command += ["--triton-http", "--triton-metrics", "--ready-file", str(self._ready), *arguments]
+        self._command += ["--triton-http", "--triton-metrics", "--ready-file", str(self._ready)]
 
     def __enter__(self) -> Self:
         start = time.monotonic()

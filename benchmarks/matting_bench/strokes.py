@@ -12,6 +12,7 @@ import io
 import shutil
 import statistics
 
+from matting_client.cli.parser import Parser
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -63,7 +64,7 @@ def measure(page: Page) -> list[dict[str, float]]:
 
 def main() -> None:
     """Print both times, median and worst."""
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("url")
     p.add_argument("photo")
     given = p.parse_args()

@@ -58,20 +58,19 @@ def _text(event: dict[str, Any]) -> str:
     return line + ("\n" + event["exception"] if "exception" in event else "")
 
 
-def configure_log(component: str, log_format: LogFormat | None = None, level: int = logging.INFO) -> None:
+def configure_log(component: str, log_format: LogFormat | None = None) -> None:
     """Write this process's log to stderr.
 
     Parameters
     ----------
     component : who speaks: supervisor, page, api ...
     log_format : None takes $MATTING_LOG_FORMAT, else text.
-    level : of what is written.
     """
     found = log_format or os.environ.get(LOG_VARIABLE)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(component, "json" if found == "json" else "text"))
     logging.raiseExceptions = False  # a log that nobody reads any more must not end anything
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def relay(line: str, component: str) -> None:

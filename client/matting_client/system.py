@@ -59,6 +59,11 @@ def usable_cores() -> int:
     return max(1, min(quotas))
 
 
+def default_workers() -> int:
+    """Photos worked on at once: two more than cores, for some wait for the model; 8 bound the memory."""
+    return min(8, usable_cores() + 2)
+
+
 def memory_limit() -> int | None:
     """Bytes that this process and its cgroup may have: the cgroup's limit, else the machine's; None if nobody tells."""
     limits = list(_memory_limits())

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from matting_client.cli.parser import Parser
 from matting_training import gate
 from matting_training import train as training
 from matting_training.average import between, measure_shares, write_mean
@@ -161,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="matting train",
         description=__doc__,
         epilog=EXAMPLES,

@@ -10,6 +10,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 import numpy as np
+from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
 from matting_client.repository import model_file
 from matting_training.data.pairs import DataError, pictures, read_rgb
@@ -103,7 +104,7 @@ def _tensorrt(given: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 1 refused (parity or bad data), 2 wrong usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="matting export",
         description=__doc__,
         epilog=EXAMPLES,

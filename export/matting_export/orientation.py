@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import matting_client
 import numpy as np
 import onnx
 import torch
+from matting_client.cli.parser import Parser
 from matting_client.processing.upright import SIDE, WEIGHTS
 from matting_training.orientation import OrientationNet, load
 from onnx import numpy_helper
@@ -43,7 +43,7 @@ def round_weights(proto: onnx.ModelProto) -> None:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser("python -m matting_export.orientation", description=__doc__)
+    parser = Parser("python -m matting_export.orientation", description=__doc__)
     parser.add_argument("weights", type=Path, help="orientation.safetensors of matting_training.orientation")
     parser.add_argument("-o", "--output", type=Path, default=PUBLISHED, help="(default: the client's)")
     given = parser.parse_args()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
 from matting_training import gate
 from matting_training.average import average
@@ -146,7 +147,7 @@ def add_publishing(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 published, 1 bad data or refused, 2 wrong usage, 130 interrupted."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="matting produce",
         description=__doc__,
         epilog=EXAMPLES,

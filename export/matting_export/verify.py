@@ -31,13 +31,11 @@ def torch_run(model: MattingUNet) -> Run:
     return run
 
 
-def onnxruntime_run(path: Path, optimise: bool = True) -> Run:
+def onnxruntime_run(path: Path) -> Run:
     """ONNX Runtime on the CPU."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    level = ort.GraphOptimizationLevel
-    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
     options.log_severity_level = 3
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda image: np.asarray(session.run(None, {"image": image})[0], dtype=np.uint8)

@@ -20,6 +20,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from matting_client.cli.parser import Parser
 from matting_client.hosts import Names
 from matting_client.serving import configure_log, inherited_listeners
 
@@ -209,7 +210,7 @@ async def run(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the gateway; for the supervisor, which hands over the listening sockets."""
-    parser = argparse.ArgumentParser(prog="python -m matting_server.gateway", description=__doc__)
+    parser = Parser(prog="python -m matting_server.gateway", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="holds Triton's socket files")
     parser.add_argument("--host", required=True, help="address of the sockets")
     parser.add_argument("--allowed-hosts", nargs="*", default=[])

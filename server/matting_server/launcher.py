@@ -22,11 +22,10 @@ STACK_BYTES = 256 * 2**20
 FIRST_SOCKET = 3  # as sd_listen_fds(3) has it
 
 
-def raise_stack_limit(wanted: int = STACK_BYTES) -> None:
-    """Raise the soft stack limit to ``wanted`` bytes, as far as the hard limit lets us; never lower it."""
+def raise_stack_limit() -> None:
+    """Raise the soft stack limit to `STACK_BYTES`, as far as the hard limit lets us; never lower it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
+    wanted = STACK_BYTES if hard == resource.RLIM_INFINITY else min(STACK_BYTES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
 

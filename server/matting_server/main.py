@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from matting_client.cli.parser import Parser
 from matting_client.errors import OptionError
 from matting_client.hosts import read_hosts
 from matting_client.serving import LOG_FORMATS, LOG_VARIABLE, configure_log, trace_endpoint
@@ -32,7 +33,7 @@ exit code: 0 ended by Ctrl-C or a signal, 1 the server failed, 2 wrong usage (a 
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of `matting serve`."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="matting serve",
         description="Start the embedded Triton server with the models of a repository, and keep it running.",
         epilog=_EXAMPLES,

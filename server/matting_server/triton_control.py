@@ -73,9 +73,9 @@ class Control:
             found[stats["version"]] = Progress(counts["success"]["count"], counts["fail"]["count"])
         return found
 
-    def inputs(self, model: str, timeout: float = 2.0) -> list[dict[str, Any]]:
+    def inputs(self, model: str) -> list[dict[str, Any]]:
         """Name, datatype and shape (batch of one) of the model's inputs."""
-        described = self._json("GET", f"/v2/models/{model}", timeout)["inputs"]
+        described = self._json("GET", f"/v2/models/{model}", 2.0)["inputs"]
         return [{**item, "shape": [1 if size < 0 else size for size in item["shape"]]} for item in described]
 
     def probe(self, model: str, version: str, inputs: list[dict[str, Any]], timeout: float) -> None:

@@ -86,9 +86,11 @@ class Served:
         """Wait until it answers, twice in a row: a process that is about to be replaced may answer once."""
         deadline = time.monotonic() + READY_SECONDS
         answers = 0
-        while answers < 2:
-            assert time.monotonic() < deadline, self.log
+        while True:
             answers = answers + 1 if self.is_ready() else 0
+            if answers == 2:
+                return
+            assert time.monotonic() < deadline, self.log
             time.sleep(2.0)
 
     def is_ready(self) -> bool:

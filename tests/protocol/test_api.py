@@ -175,7 +175,7 @@ class Way:
 def test_each_request_waits_by_itself(served: Served, is_connected: bool) -> None:
     """One whose time is up does not take along another, which came later."""
     way = Way(served.grpc)
-    with api_of(served, way.address, retry_seconds=8.0) as api, ThreadPoolExecutor(2) as pool:
+    with api_of(served, way.address, retry_seconds=5.0) as api, ThreadPoolExecutor(2) as pool:
         if is_connected:
             way.open()
             assert cut(api).status_code == 200

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from matting_client.cli.parser import Parser
 
 from matting_training.checkpoint import load_model, read_metadata, save_weights
 from matting_training.data.pairs import DataError, Pair, find_pairs
@@ -93,7 +94,7 @@ def average(
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 1 bad data or weights, 2 wrong usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m matting_training.average",
         description=__doc__,
         epilog=EXAMPLES,

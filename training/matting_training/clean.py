@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matting_client import MattingClient, MattingError
+from matting_client.cli.parser import Parser
 from matting_client.connection import open_engine
 from tqdm import tqdm
 
@@ -106,7 +107,7 @@ def clean(client: MattingClient, pairs: list[Pair], out: Path, repair: bool, dro
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 1 bad data or no model, 2 wrong usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="matting clean",
         description=__doc__,
         epilog=EXAMPLES,

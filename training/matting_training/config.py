@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from matting_client.cli.parser import Parser
+
 from matting_training.data.scenes import SCENES
 from matting_training.data.stream import Recipe
 from matting_training.model.unet import WHOLE_SIDE, ModelConfig
@@ -133,7 +135,7 @@ class TrainConfig:
 
 def parse(argv: list[str] | None = None) -> TrainConfig:
     """Command line -> configuration; every field is an option; `--no-cbam` and the like switch parts off."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="matting train",
         description="Train the matting U-Net. Interrupted runs go on from their last checkpoint when started again.",
         epilog="examples:\n"

@@ -18,6 +18,7 @@ from typing import Self, get_args
 import numpy as np
 import torch
 from matting_client import MattingClient, MattingError
+from matting_client.cli.parser import Parser
 from matting_client.connection import open_engine
 from matting_client.engines import Engine, LocalEngine
 from matting_client.runtime.precision import Precision
@@ -153,7 +154,7 @@ def _open_engine(given: argparse.Namespace) -> Engine:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; 0 done, 1 bad data or no engine."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="matting evaluate",
         description=__doc__,
         epilog=EXAMPLES,

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PYRAMID_KERNEL = (1.0, 4.0, 6.0, 4.0, 1.0)
+PYRAMID_LEVELS = 5
 SIDE_WEIGHT = 0.25
 COMPOSITION_WEIGHT = 0.5
 LAPLACIAN_WEIGHT = 1.0
@@ -42,22 +43,22 @@ def _down(x: Tensor) -> Tensor:
     return F.conv2d(F.pad(x, (0, 0, 2, 2), mode="reflect"), row.view(1, 1, 5, 1), stride=(2, 1))
 
 
-def laplacian_pyramid(x: Tensor, levels: int = 5) -> list[Tensor]:
+def laplacian_pyramid(x: Tensor) -> list[Tensor]:
     """Band-pass levels of (B, 1, H, W), finest first, each half the size of the one before (Burt and Adelson, 1983)."""
     bands = []
-    for _ in range(levels):
+    for _ in range(PYRAMID_LEVELS):
         smaller = _down(x)
         bands.append(x - F.interpolate(smaller, size=x.shape[2:], mode="bilinear", align_corners=False))
         x = smaller
     return bands
 
 
-def laplacian_loss(pred: Tensor, pha: Tensor, levels: int = 5) -> Tensor:
+def laplacian_loss(pred: Tensor, pha: Tensor) -> Tensor:
     """Sum over the levels of 2^level times the mean absolute difference (Hou and Liu, ICCV 2019).
 
     Both pyramids are linear in their input, so one pyramid of the difference is enough.
     """
-    bands = laplacian_pyramid(pred - pha, levels)
+    bands = laplacian_pyramid(pred - pha)
     return torch.stack([2.0**i * band.abs().mean() for i, band in enumerate(bands)]).sum()
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from matting_client.cli.parser import Parser
+
 from matting_training.data.pairs import DataError, find_pairs, refuse
 
 MANIFEST = Path(__file__).resolve().parents[1] / "manifest.csv"
@@ -98,7 +100,7 @@ def check(
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 all known and allowed, 1 not, 2 wrong usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m matting_training.manifest",
         description=__doc__,
         epilog=EXAMPLES,

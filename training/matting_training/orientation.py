@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matting_client.cli.parser import Parser
 from matting_client.processing.upright import QUARTERS, SIDE, rotated, squeeze
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
@@ -217,7 +218,7 @@ def load(path: Path) -> OrientationNet:
 
 def main() -> int:
     """Run the command; 1 for bad data."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "python -m matting_training.orientation", description=__doc__, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matting_client.cli.parser import Parser
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -187,7 +188,7 @@ def _stem(path: Path, root: Path) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 1 no picture gave an alpha, 2 wrong usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m matting_training.plain",
         description=__doc__,
         epilog=EXAMPLES,

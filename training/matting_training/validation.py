@@ -17,6 +17,8 @@ from matting_training.model.unet import MattingUNet
 from matting_training.process import autocast
 from matting_training.types import Array
 
+METRICS = ("SAD", "MAD", "MSE", "Grad")
+SHEET_HEIGHT = 256
 Predict = Callable[[Array], Array]
 
 
@@ -46,18 +48,16 @@ def torch_predictor(model: MattingUNet, size: int) -> Predict:
     return predict
 
 
-def validate_pairs(
-    predict: Predict, pairs: list[Pair], metrics: tuple[str, ...] = ("SAD", "MAD", "MSE", "Grad")
-) -> dict[str, float]:
+def validate_pairs(predict: Predict, pairs: list[Pair]) -> dict[str, float]:
     """Mean of the metrics over a set, at each photo's own size."""
     rows = []
     for pair in pairs:
         pred, truth = predict(read_rgb(pair.image)), read_alpha(pair.alpha)
-        rows.append(score(pred / 255.0, truth / 255.0, metrics))
-    return {name: float(np.mean([row[name] for row in rows])) for name in metrics}
+        rows.append(score(pred / 255.0, truth / 255.0, METRICS))
+    return {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
 
 
-def sheet(found: list[tuple[Pair, Array]], path: Path, height: int = 256) -> None:
+def sheet(found: list[tuple[Pair, Array]], path: Path) -> None:
     """Write a row for each photo and its predicted alpha: photo, truth, prediction and prediction on green."""
     rows = []
     for pair, pred in found:
@@ -66,9 +66,8 @@ def sheet(found: list[tuple[Pair, Array]], path: Path, height: int = 256) -> Non
         weight = pred[..., None] / 255.0
         green = (rgb * weight + np.array([40, 200, 90]) * (1 - weight)).astype(np.uint8)
         row = np.hstack([rgb, *grey, green])
-        rows.append(
-            cv2.resize(row, (round(row.shape[1] * height / row.shape[0]), height), interpolation=cv2.INTER_AREA)
-        )
+        width = round(row.shape[1] * SHEET_HEIGHT / row.shape[0])
+        rows.append(cv2.resize(row, (width, SHEET_HEIGHT), interpolation=cv2.INTER_AREA))
     width = max(row.shape[1] for row in rows)
     rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
     cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))

@@ -17,13 +17,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from matting_ui import ids
 from matting_ui.context import Convert, Cut, Keep, KeepSample, Studio
 from matting_ui.device import device_model, offer_files
 from matting_ui.early import EarlyScript
 from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
-from matting_ui.gradio_patches import act_as_launched, import_no_plots, use_folder
-from matting_ui.mcp import offer_tools
+from matting_ui.gradio_patches import act_as_launched, import_no_plots, limit_tools, use_folder
 from matting_ui.page import build_page, translations
 from matting_ui.site import LOGIN, MCP, Site
 from matting_ui.stage import SAMPLES_PATH
@@ -34,6 +34,9 @@ from matting_ui.uploads import take_uploads
 from matting_ui.visitors import Visitors
 
 STORE_BYTES, KEPT_SECONDS = 512 * 2**20, 3600.0  # of photos and alphas that sliders work on; files stay as long
+# Functions that programs may call as tools of the Model Context Protocol. The others need what a visitor did before; a
+# tool's call knows of no other.
+TOOLS = (ids.API_ONE, ids.API_BATCH, ids.API_ABOUT)
 
 
 def mount_page(
@@ -123,5 +126,5 @@ def mount_page(
     if auth is not None:
         parent.add_middleware(Entrance, page=page)
     if mcp_url is not None:
-        offer_tools(page, mcp_url)
+        limit_tools(page, TOOLS, mcp_url)
     return Site(api, parent, page, visitors, folder, (LOGIN if auth else set()) | (MCP if mcp_url else set()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -224,13 +225,13 @@ def is_logged_in(page: gr.Blocks, request: HTTPConnection) -> bool:
     return app.auth is None or any(app.tokens.get(request.cookies.get(name)) is not None for name in tokens)
 
 
-def limit_tools(page: gr.Blocks, tools: dict[str, str], url: str) -> None:
+def limit_tools(page: gr.Blocks, tools: Iterable[str], url: str) -> None:
     """Offer some of a page's functions as tools, and call them at an address.
 
     Parameters
     ----------
     page : mounted with `mcp_server=True`.
-    tools : names of functions by name of tool.
+    tools : names of functions.
     url : of this server; Gradio would call the one that the headers of the first request name.
 
     Raises
@@ -241,5 +242,5 @@ def limit_tools(page: gr.Blocks, tools: dict[str, str], url: str) -> None:
     server: Any = page.mcp_server_obj
     if server is None:
         raise RuntimeError(f"MCP: {getattr(page, 'mcp_error', 'no server')}")
-    server.tool_to_endpoint = tools
+    server.tool_to_endpoint = {name: f"/{name}" for name in tools}
     server._local_url = url

@@ -100,7 +100,7 @@ class Shelf:
             del self._addresses[gone]
 
 
-def take_uploads(app: FastAPI, visitors: Visitors, max_bytes: int, bounds: Bounds | None = None) -> None:
+def take_uploads(app: FastAPI, visitors: Visitors, max_bytes: int) -> None:
     """Answer uploads, in the place of Gradio's own route, which puts everybody's into one folder.
 
     Parameters
@@ -108,9 +108,8 @@ def take_uploads(app: FastAPI, visitors: Visitors, max_bytes: int, bounds: Bound
     app : what the page will be mounted on.
     visitors : where each one's files go.
     max_bytes : of one file.
-    bounds : of all files; None for the usual ones.
     """
-    shelf = Shelf(visitors, bounds or Bounds())
+    shelf = Shelf(visitors, Bounds())
 
     @app.post(PATH)
     async def upload(request: Request, upload_id: str | None = None) -> JSONResponse:

@@ -59,8 +59,7 @@ class Incoming:
     When there are too many, the slowest one gives way: however many slow senders there are, they keep nobody out.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._coming: set[Body] = set()
         self._bytes = {True: 0, False: 0}
 
@@ -69,7 +68,7 @@ class Incoming:
 
     def begin(self, give_up: Callable[[], None], in_memory: bool) -> Body:
         """Note a request; it counts as soon as it has a body that is not complete."""
-        return Body(give_up, self._clock(), in_memory)
+        return Body(give_up, time.monotonic(), in_memory)
 
     def receive(self, body: Body, size: int, is_last: bool) -> bool:
         """Count a part of a body, and say whether there is room for it."""
@@ -97,7 +96,7 @@ class Incoming:
         body.size = body.fetched = 0
 
     def _make_room(self) -> bool:
-        now = self._clock()
+        now = time.monotonic()
         old = [body for body in self._coming if now - body.started > YOUNG_SECONDS]
         if not old:
             return False

@@ -42,7 +42,7 @@ class Allowance:
     """
 
     def __init__(self, most: int, seconds: int, clock: Callable[[], float] | None = None) -> None:
-        self.most, self._seconds, self._clock = most, seconds, clock or _steady_clock()
+        self.most, self._seconds, self._clock = most, seconds, clock or steady_clock()
         self._span = 0
         self._counts = Counter[str]()
 
@@ -79,7 +79,8 @@ class Allowance:
             del self._counts[caller]
 
 
-def _steady_clock() -> Callable[[], float]:
+def steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch as the system's clock had them at first, and as they run on by themselves."""
     begin = time.time() - time.monotonic()
     return lambda: begin + time.monotonic()
 

@@ -157,7 +157,6 @@ async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
         raise ApiError(
             415, "unsupported_media_type", "Unsupported content encoding", detail, {"Accept-Encoding": "gzip"}
         )
-    grow: Callable[[int], None] = getattr(request.state, "grow", lambda _: None)
     decoder, size = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), 0  # gzip or zlib, whichever comes
     async for chunk in request.stream():
         while chunk:
@@ -171,7 +170,7 @@ async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
             if size > limit:
                 detail = f"got a larger body, expected at most {limit / 2**20:.0f} MB after {coding} is undone"
                 raise ApiError(413, "file_too_large", "Request too large", detail)
-            grow(len(found))
+            request.state.grow(len(found))
             yield found
     if not decoder.eof:
         raise bad_request("invalid_body", "Invalid body", f"got a body that ends within its {coding}; send it again")

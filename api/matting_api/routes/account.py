@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from fastapi.security import APIKeyHeader
 from starlette.datastructures import Headers
 
 from matting_api import openapi
@@ -26,12 +25,7 @@ UNLIMITED = 1_000_000  # credits to show where there is no quota: programs refus
 
 
 def router(
-    quota: Allowance,
-    box: SampleBox | None,
-    body_limit: Callable[[str, Headers], int],
-    turns: Turns,
-    *,
-    with_keys: bool,
+    quota: Allowance, box: SampleBox | None, body_limit: Callable[[str, Headers], int], turns: Turns
 ) -> APIRouter:
     """The endpoints.
 
@@ -41,9 +35,8 @@ def router(
     box : where photos are kept; None keeps none.
     body_limit : largest body in bytes, by path and headers.
     turns : bounds how many photos, and samples among them, are worked on.
-    with_keys : as of the photos' router.
     """
-    routes = APIRouter(dependencies=[Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else [])
+    routes = APIRouter()
 
     @routes.head(ACCOUNT, include_in_schema=False)
     @routes.get(ACCOUNT, summary="What is left of the quota, as credits", openapi_extra=openapi.ACCOUNT)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.security import APIKeyHeader
 
 from matting_api.errors import ApiError
 from matting_api.jobs.job import DONE, Job
@@ -71,10 +70,9 @@ class Kind:
         return JSONResponse(self.described(job), 202, {"Location": self.place(job)})
 
 
-def job_router(jobs: JobStore, kind: Kind, *, with_keys: bool) -> APIRouter:
-    """The endpoints of jobs that were taken; `with_keys` as of the photos' router."""
-    needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
-    routes = APIRouter(default_response_class=Response, dependencies=needs)
+def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
+    """The endpoints of jobs that were taken."""
+    routes = APIRouter(default_response_class=Response)
     place = kind.path + "/{job_id}"
 
     @routes.head(place, include_in_schema=False)

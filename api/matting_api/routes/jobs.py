@@ -49,15 +49,7 @@ PHOTOS = Kind(
 )
 
 
-def router(
-    jobs: JobStore,
-    elsewhere: Elsewhere,
-    most_bytes: int,
-    *,
-    with_keys: bool,
-    with_webhooks: bool,
-    root_path: str = "",
-) -> APIRouter:
+def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhooks: bool, root_path: str) -> APIRouter:
     """The endpoints.
 
     Parameters
@@ -65,12 +57,11 @@ def router(
     jobs : does them.
     elsewhere : what photos may come from and results may go to.
     most_bytes : of a photo.
-    with_keys : as of the photos' router.
     with_webhooks : somebody may be told of the end.
     root_path : as of `Kind`.
     """
     kind = replace(PHOTOS, root_path=root_path)
-    routes = job_router(jobs, kind, with_keys=with_keys)
+    routes = job_router(jobs, kind)
 
     @routes.post(JOBS, openapi_extra=openapi_jobs.JOBS, status_code=202, summary="Cut the subjects out of many photos")
     async def start(request: Request) -> Response:

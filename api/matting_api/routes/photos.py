@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from fastapi.security import APIKeyHeader
 from starlette.datastructures import Headers
 
 from matting_api import openapi
@@ -32,7 +31,7 @@ Read = Callable[[Mapping[str, str], bool], Asked]
 
 
 def router(
-    service: Service, turns: Turns, fetcher: Fetcher | None, body_limit: Callable[[str, Headers], int], with_keys: bool
+    service: Service, turns: Turns, fetcher: Fetcher | None, body_limit: Callable[[str, Headers], int]
 ) -> APIRouter:
     """The endpoints.
 
@@ -42,13 +41,11 @@ def router(
     turns : bounds how many photos are worked on, and who is next.
     fetcher : fetches pictures by address; None refuses to.
     body_limit : largest body in bytes, by path and headers.
-    with_keys : tell in the API's description that a key is needed; `Gate` checks it.
     """
     fetches = Turns(MOST_FETCHES, service.settings.waiting)
     service.queues.append(fetches)
     serve = _Serving(service, turns, fetcher, body_limit, fetches, CapacityLimiter(service.settings.workers))
-    needs = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if with_keys else []
-    routes = APIRouter(default_response_class=Response, dependencies=needs)
+    routes = APIRouter(default_response_class=Response)
 
     default_size = "preview" if service.settings.preview_by_default else "auto"
     read_as_removebg = partial(read_removebg, default_size=default_size)
@@ -119,7 +116,7 @@ class _Serving:
             return
         async with self.fetches.work(request.state.caller):
             for source in sources:
-                await source.fetch(self.fetcher, getattr(request.state, "book", lambda size: None))
+                await source.fetch(self.fetcher, request.state.book)
 
 
 def _check_beside(form: Form, takes_photo: bool) -> None:

@@ -37,10 +37,10 @@ CLIPS = Kind(
 )
 
 
-def router(jobs: JobStore, *, with_keys: bool, root_path: str = "") -> APIRouter:
-    """The endpoints; `with_keys` as of the photos' router, `root_path` as of `Kind`."""
+def router(jobs: JobStore, root_path: str) -> APIRouter:
+    """The endpoints; `root_path` as of `Kind`."""
     kind = replace(CLIPS, root_path=root_path)
-    routes = job_router(jobs, kind, with_keys=with_keys)
+    routes = job_router(jobs, kind)
 
     @routes.post(VIDEO, openapi_extra=openapi_jobs.VIDEO, status_code=202, summary="Cut a subject out of a clip")
     async def start(request: Request) -> Response:

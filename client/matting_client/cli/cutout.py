@@ -24,7 +24,7 @@ from matting_client.imaging import formats
 from matting_client.manifest import DONE, FAILED, Entry, Manifest
 from matting_client.options import Options
 from matting_client.shop import Template, template
-from matting_client.system import tune_for_many_photos, usable_cores
+from matting_client.system import default_workers, tune_for_many_photos
 
 
 def run_all(
@@ -148,7 +148,7 @@ def main(argv: list[str]) -> int:
     client = open_client(given, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
     if len(jobs) > 1:
         tune_for_many_photos()
-    workers = given.jobs or min(8, usable_cores() + 2)
+    workers = given.jobs or default_workers()
     with Interruption("matting cutout") as interruption, client, manifest or nullcontext():
         failed = run_all(
             client,

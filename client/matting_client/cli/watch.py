@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matting_client.cli.arguments import read_options, shared_parser
+from matting_client.cli.engine import open_client
 from matting_client.cli.inbox import Inbox
 from matting_client.cli.inputs import DEFAULT_FOLDER, STANDARD, Job
 from matting_client.cli.interruption import Interruption
@@ -17,11 +18,10 @@ from matting_client.cli.overwriting import identity
 from matting_client.cli.review import Outcome, Review, review_line
 from matting_client.cli.work import Work
 from matting_client.client import MattingClient
-from matting_client.connection import connect
 from matting_client.errors import MattingError, OptionError, OutputError, ServerBusy, ServerUnavailable
 from matting_client.options import Options
 from matting_client.shop import Template, template
-from matting_client.system import tune_for_many_photos, usable_cores
+from matting_client.system import default_workers, tune_for_many_photos
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
 SERVER, FOLDER, RESULTS = "server", "folder", "results"  # what may keep photos waiting
@@ -207,12 +207,10 @@ def main(argv: list[str]) -> int:
     out = _results(given.output, Path(given.files[0]))
     inbox = Inbox(Path(given.files[0]), out, options.format, given.recursive, given.settle)
     tune_for_many_photos()
-    workers = given.jobs or min(8, usable_cores() + 2)
+    workers = given.jobs or default_workers()
     troubles = Troubles()
     try:
-        client = connect(
-            given.engine, given.url, given.model, shared_memory=given.shared_memory, lb_policy=given.lb_policy
-        )
+        client = open_client(given, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
         with Interruption("matting watch") as interruption, client:
             _say(f"waiting for photos in {inbox.folder}")
             while True:

@@ -19,7 +19,7 @@ from matting_client.processing.edge import edge_band, erode, feather, fill_insid
 from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, inner, letterbox, unletterbox
 from matting_client.processing.refine import refine
-from matting_client.processing.shadow import SHADOWS, cast_shadow, lay_under, shadow_of, touches_ground
+from matting_client.processing.shadow import SHADOWS, cast_shadow, touches_ground
 from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
 from matting_client.processing.upright import quarters_turned, rotated
 
@@ -49,7 +49,6 @@ __all__ = [
     "inner",
     "is_empty",
     "keep_subjects",
-    "lay_under",
     "letterbox",
     "list_subjects",
     "locate",
@@ -62,7 +61,6 @@ __all__ = [
     "remove_subject",
     "render_window",
     "rotated",
-    "shadow_of",
     "share_of",
     "subject_box",
     "threshold",

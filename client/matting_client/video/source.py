@@ -80,14 +80,12 @@ class Raw:
         The size is none.
     """
 
-    def __init__(
-        self, pipe: BinaryIO, size: tuple[int, int], fps: Fraction | None, name: str = "standard input"
-    ) -> None:
+    def __init__(self, pipe: BinaryIO, size: tuple[int, int], fps: Fraction | None) -> None:
         self._pipe, self._width, self._height = pipe, *size
         if not 0 < self._width * self._height <= MAX_VIDEO_PIXELS or min(size) < 1:
             raise OptionError("size", f"{size[0]}x{size[1]}", f"1 to {MAX_VIDEO_PIXELS} pixels")
         rate = fps or DEFAULT_FPS
-        self.clip = Clip(name, 1 / rate, rate, None)
+        self.clip = Clip("standard input", 1 / rate, rate, None)
 
     def frames(self) -> Iterator[Timed]:
         """The frames until the pipe ends.

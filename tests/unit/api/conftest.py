@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from matting_api.app import create_app
+from matting_api.middleware import rate_limit
 from matting_api.middleware.connections import Server, server_config
 from matting_api.middleware.proxies import Proxies
 from matting_api.request.fetch import Fetcher
@@ -73,8 +74,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def serve(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Starts an API with the settings given; it ends with the test."""
+    """Starts an API with the settings given; it ends with the test, and no minute of its rates ends before."""
     monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
+    monkeypatch.setattr(rate_limit, "steady_clock", lambda: lambda: 30.0)
     with ExitStack() as running_ones:
 
         def start(fetcher: Fetcher | None = None, **settings: Any) -> httpx.Client:

@@ -57,10 +57,12 @@ def test_the_client_imports_nothing_above_it(file: Path) -> None:
 
 @pytest.mark.parametrize("file", files(ROOT / "training"), ids=lambda path: path.name)
 def test_training_uses_only_the_processing_of_the_client(file: Path) -> None:
-    """Evaluation is the exception: it measures what users get, through the whole client."""
+    """And the command line's manners. Evaluation is the exception: it measures what users get, through the client."""
     names = imported(file)
     assert file.name in {"evaluate.py", "clean.py"} or all(
-        name.startswith("matting_client.processing") for name in names if name.startswith("matting_client")
+        name.startswith(("matting_client.processing", "matting_client.cli.parser."))
+        for name in names
+        if name.startswith("matting_client")
     )
     assert not {name.partition(".")[0] for name in names} & (OURS - {"matting_training"})
 
@@ -70,6 +72,7 @@ def test_the_server_uses_only_the_engine_of_the_client(file: Path) -> None:
     """And what all processes that serve share."""
     names = {name for name in imported(file) if name.startswith("matting_client")}
     allowed = (
+        "matting_client.cli.parser.",
         "matting_client.errors.",
         "matting_client.hosts.",
         "matting_client.repository.",
@@ -112,9 +115,9 @@ def test_nothing_that_serves_loads_torch(modules: list[str]) -> None:
     assert "torch" not in loaded_by(*modules)
 
 
-@pytest.mark.parametrize("module", ["matting_client.runtime.loader", "matting_client.processing"])
+@pytest.mark.parametrize("module", ["runtime.loader", "processing", "cli.parser"])
 def test_what_training_and_the_server_use_needs_no_triton_client(module: str) -> None:
-    assert not loaded_by(module) & {"tritonclient", "grpc", "gevent", "PIL"}
+    assert not loaded_by(f"matting_client.{module}") & {"tritonclient", "grpc", "gevent", "PIL"}
 
 
 def test_the_command_line_begins_without_what_is_slow() -> None:
@@ -158,6 +161,12 @@ def test_files_and_functions_fit_a_reader() -> None:
                     long_functions.add(f"{name}:{node.name}")
     assert long_files <= set(LONG_FILES)
     assert long_functions <= set(LONG_FUNCTIONS)
+
+
+def test_wrong_usage_of_every_command_is_one_line() -> None:
+    """As `matting_client.cli.parser` says it."""
+    plain = "argparse.ArgumentParser("
+    assert [path.name for folder in FOLDERS for path in files(ROOT / folder) if plain in path.read_text()] == []
 
 
 def test_arrays_are_named_in_one_place_of_each_package() -> None:

@@ -74,7 +74,9 @@ def test_wrong_usage(matting: RunCommand, photo: Path, tmp_path: Path, arguments
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["paint"], ["--nothing"], ["cutout"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [[], ["paint"], ["--nothing"], ["cutout"], ["serve", "--no"], ["ui", "--no"]], ids=str
+)
 def test_wrong_commands(matting_process: RunCommand, arguments: list[str]) -> None:
     done = matting_process(*arguments)
     assert done.returncode == 2
@@ -89,6 +91,12 @@ def test_no_server_says_what_to_do(matting: RunCommand, photo: Path, tmp_path: P
     for part in ("matting cutout: 127.0.0.1:1: ", "matting serve", "./run.sh", "--engine local"):
         assert part in line
     assert not (tmp_path / "outputs").exists()
+
+
+def test_no_server_to_watch_with_says_the_same(matting: RunCommand, photo: Path) -> None:
+    done = matting("watch", photo.parent, "-o", "out", "--url", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert one_line(done.stderr).endswith(", or use --engine local")
 
 
 @pytest.mark.parametrize("kind", ["missing", "garbage", "empty", "folder in the way"])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from matting_client import Cutout, OptionError, Options, OutputError, templates
 from matting_client.framing import CANVAS_SCALE
-from matting_client.processing import fill_inside, lay_under, shadow_of, subject_box
+from matting_client.processing import fill_inside, subject_box
+from matting_client.processing.shadow import lay_under, shadow_of
 from matting_client.shop import broken_rules, template
 from numpy.typing import NDArray
 from PIL import Image

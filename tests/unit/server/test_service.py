@@ -153,7 +153,15 @@ def test_one_that_hangs_is_found_out_as_long_as_it_runs(
 def test_one_that_is_slow_is_left_alone(make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch) -> None:
     """It answers nothing, and is at work, beside eight other processes that burn CPU."""
     monkeypatch.setattr(managed_process, "ASKING_SECONDS", 0.05)
-    monkeypatch.setattr(pulse, "HANG_SECONDS", 0.5)
+    monkeypatch.setattr(pulse, "HANG_SECONDS", 0.1)
+    looks: list[bool] = []
+
+    class CountedPulse(pulse.Pulse):
+        def is_dead(self) -> bool:
+            looks.append(super().is_dead())
+            return looks[-1]
+
+    monkeypatch.setattr(managed_process, "Pulse", CountedPulse)
     burn = "while True: pass"
     burners = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(8)]
     try:
@@ -161,8 +169,8 @@ def test_one_that_is_slow_is_left_alone(make: Callable[..., Kept], monkeypatch: 
         kept = make(burn, ready=lambda: answers[0])
         kept.until(lambda: kept.service.is_ready)
         answers[0] = False
-        time.sleep(3)
-        assert (kept.service.starts, kept.said) == (1, [])
+        kept.until(lambda: len(looks) >= 10)
+        assert (kept.service.starts, kept.said, any(looks)) == (1, [], False)
     finally:
         for each in burners:
             each.kill()

@@ -30,12 +30,12 @@ def _problem(pair: Pair) -> str | None:
     return None
 
 
-def process_pool(workers: int | None) -> ProcessPoolExecutor:
+def process_pool(workers: int | None = None) -> ProcessPoolExecutor:
     """So many processes of one core each; None: as many as there are cores."""
     return ProcessPoolExecutor(workers, mp_context=fork_server(), initializer=work_on_one_core)
 
 
-def check(pairs: list[Pair], workers: int | None = None) -> None:
+def check(pairs: list[Pair]) -> None:
     """Decode every pair once.
 
     Raises
@@ -45,7 +45,7 @@ def check(pairs: list[Pair], workers: int | None = None) -> None:
     """
     if not pairs:
         return
-    with process_pool(workers) as pool:
+    with process_pool() as pool:
         problems = [p for p in pool.map(_problem, pairs, chunksize=32) if p]
     refuse(problems)
 
@@ -94,12 +94,10 @@ def _paths(pairs: list[Pair], cache: Path, max_side: int, quick: bool) -> list[P
     return [cached_path((pair.image, pair.alpha), folder, max_side) for pair in pairs]
 
 
-def check_uncached(
-    pairs: list[Pair], cache: Path, max_side: int, workers: int | None = None, *, quick: bool = False
-) -> None:
+def check_uncached(pairs: list[Pair], cache: Path, max_side: int, *, quick: bool = False) -> None:
     """`check` those that `cache_pairs` would have to make; the parameters are its own."""
     paths = _paths(pairs, cache, max_side, quick)
-    check([pair for pair, path in zip(pairs, paths, strict=True) if not path.exists()], workers)
+    check([pair for pair, path in zip(pairs, paths, strict=True) if not path.exists()])
 
 
 def cache_pairs(

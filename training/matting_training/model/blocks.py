@@ -16,9 +16,9 @@ class ConvBnAct(nn.Sequential):
     precision at full resolution.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
+            nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False),
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
@@ -46,13 +46,13 @@ class CBAM(nn.Module):
     and the pools are plain reductions, which export to ONNX without shape arithmetic. (B, C, H, W) -> (B, C, H, W).
     """
 
-    def __init__(self, channels: int, reduction: int = 4, kernel: int = 7) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        hidden = max(channels // reduction, 8)
+        hidden = max(channels // 4, 8)
         self.channel = nn.Sequential(
             nn.Conv2d(channels, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, channels, 1)
         )
-        self.spatial = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
+        self.spatial = nn.Conv2d(2, 1, 7, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
         # A sum over 256x256 places leaves fp16's range (65,504).

@@ -86,7 +86,7 @@ class EfficientNetLite0(nn.Module):
     With `levels`, only the first so many features are computed.
     """
 
-    def __init__(self, pretrained: bool = True) -> None:
+    def __init__(self, pretrained: bool) -> None:
         super().__init__()
         self.conv_stem = nn.Conv2d(3, 32, 3, 2, 1, bias=False)
         self.bn0 = _norm(32)

@@ -100,7 +100,6 @@ globalThis.MattingEditorCanvas = class {
       pen.fill();
     }
     this.touch(this.clip(part));
-    return part;
   }
 
   // Draw a part anew, with the next picture of the screen.

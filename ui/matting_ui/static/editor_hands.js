@@ -140,7 +140,7 @@ globalThis.MattingEditorHands = class extends MattingEditorParts {
           "=": () => this.zoom(MattingEditorHands.STEP),
           "-": () => this.zoom(1 / MattingEditorHands.STEP),
           0: () => this.picture.fit(),
-          ...(target === this.canvas ? this.canvasKeys(event) : {}),
+          ...(target === this.canvas ? this.canvasKeys() : {}),
         };
     if (!Object.hasOwn(acts, letter)) return;
     event.preventDefault();
