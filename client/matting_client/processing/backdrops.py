@@ -15,7 +15,9 @@ BLUR_SHARE = 1 / 40  # of the longer side: the width of the Gaussian where nothi
 ENOUGH = 6.4  # pixels of the Gaussian: the blurred picture has no detail that a larger one would keep
 DRAWN_SIDE = 1600  # pixels of the longer side of what is drawn; all of it is soft
 SEED = 7
-FAINT = np.float32(1e-7)  # a weight that counts where there is no other
+# Deep inside the subject the colours come from further away: times the Gaussian's width, and how much that counts.
+WIDER = ((1, 1.0), (4, 1e-3), (16, 1e-6))
+FAINT, NOTHING = np.float32(1e-12), np.float32(1e-20)
 Size = tuple[int, int]  # (height, width)
 
 
@@ -42,18 +44,19 @@ def blur_around(rgb: Image, pha: Alpha, sigma: float | None = None, cover: Alpha
         small: Image = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         return small
 
-    # A little of the subject counts, so that there is a colour deep inside it.
-    around = (255 - cv2.dilate(reduced(pha), np.ones((3, 3), np.uint8))) / np.float32(255) + np.float32(1e-3)
+    # The subject counts where there is nothing else in the whole photo.
+    around = (255 - cv2.dilate(reduced(pha), np.ones((3, 3), np.uint8))) / np.float32(255) + FAINT
     if cover is None:
         weight, colours = around, reduced(rgb) * around[..., None]
     else:
         weight = around * (reduced(cover) / np.float32(255))
         colours = reduced(cv2.multiply(rgb, cv2.merge([cover] * 3), scale=1 / 255)) * around[..., None]
-    total = cv2.GaussianBlur(colours, (0, 0), sigma * scale)
-    share = cv2.GaussianBlur(weight, (0, 0), sigma * scale)[..., None]
-    # Far from all that is seen, the mean of it.
-    mean = colours.sum((0, 1)) / max(float(weight.sum()), FAINT)
-    blurred: Image = np.clip(np.rint((total + FAINT * mean) / (share + FAINT)), 0, 255).astype(np.uint8)
+    total = np.zeros(colours.shape, np.float32)
+    share = np.full((*weight.shape, 1), NOTHING)
+    for times, counts in WIDER:
+        total += counts * cv2.GaussianBlur(colours, (0, 0), sigma * scale * times)
+        share += counts * cv2.GaussianBlur(weight, (0, 0), sigma * scale * times)[..., None]
+    blurred: Image = np.clip(np.rint(total / share), 0, 255).astype(np.uint8)
     return blurred
 
 

@@ -34,8 +34,9 @@ def test_the_photos_own_background_holds_nothing_of_the_subject() -> None:
     photo[alpha > 0] = (250, 0, 0)
     for sigma in (None, 1.0, 40.0):
         blurred = blur_around(photo, alpha, sigma)
-        outside = cv2.resize(alpha, blurred.shape[1::-1], interpolation=cv2.INTER_AREA) == 0
-        assert np.abs(blurred[outside].astype(int) - (20, 120, 40)).max() <= 4
+        assert np.abs(blurred.astype(int) - (20, 120, 40)).max() <= 4
+    alone = blur_around(photo, np.full_like(alpha, 255))  # there is nothing else
+    assert np.abs(alone[-1, alone.shape[1] // 2].astype(int) - (250, 0, 0)).max() <= 4
 
 
 def test_what_was_transparent_counts_as_nothing() -> None:
@@ -77,7 +78,7 @@ def test_the_photos_own_background_moves_with_the_subject(options: dict[str, Any
     assert behind.any()
     for channel, expected in ((0, (across / 319)[None] * 255), (1, (down / 239)[:, None] * 255)):
         off = np.abs(shown[..., channel] - np.broadcast_to(expected, pha.shape))[behind]
-        assert off.mean() < 6 and off.max() < 14
+        assert off.mean() < 8 and off.max() < 14
 
 
 def test_a_result_wider_than_opencv_warps() -> None:
