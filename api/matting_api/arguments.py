@@ -122,7 +122,8 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         dest="workers",
-        help="photos at once (default: cores + 2, at most 8)",
+        help="photos at once, each for the API, the page and its batches; half of it for jobs "
+        "(default: cores + 2, at most 8)",
     )
     add("--log-format", choices=LOG_FORMATS, help="one line an event (default: $MATTING_LOG_FORMAT, else text)")
     add(

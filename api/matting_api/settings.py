@@ -42,7 +42,9 @@ class Settings:
     lb_policy: LbPolicy = "pick_first"  # of gRPC, where the URL names several servers
     max_upload_mb: int = 64
     max_pixels: int = 60_000_000
-    workers: int = 0  # photos at once; 0: see default_workers
+    # Photos at once for the API's requests, as many for those of the page, and as many for its batches; half of it for
+    # jobs. What bounds all of them together is memory (`matting_client.budget`). 0: see default_workers
+    workers: int = 0
     waiting: int = 48  # further requests that may wait for their turn; more are refused with 503
     retry_seconds: float = 15.0  # how long a busy or restarting server is asked again; outlives a revival of 10 s
     access_log: bool = False  # a line for each request

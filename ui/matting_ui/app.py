@@ -65,7 +65,7 @@ def mount_page(
     cut : makes a cutout of a file's bytes.
     folder : private and existing; uploads and results lie there.
     model : name to show.
-    workers : photos worked on at once.
+    workers : photos worked on at once; as many more in batches.
     limits : largest accepted picture.
     convert : makes a file of a clip; see `Studio`.
     keep_output : told of every result; see `Studio`.

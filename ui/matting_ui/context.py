@@ -51,7 +51,7 @@ class Studio:
     store : keeps cutouts between events.
     folder : private folder of uploads and results, Gradio's own.
     model : name to show.
-    workers : photos worked on at once.
+    workers : photos worked on at once; as many more in batches.
     limits : largest accepted picture.
     convert : makes a file of a clip and calls back after every frame.
     keep_output : told of every result: its bytes, its photo's stem and the ending of its name.

@@ -80,7 +80,7 @@ class _Serving:
     Attributes
     ----------
     fetches : bounds how many requests have their pictures fetched, so that nobody makes this server flood another.
-    threads : that photos are worked on in.
+    threads : that photos are worked on in, one for each turn; anyio's own 40 are for everything else.
     """
 
     service: Service
