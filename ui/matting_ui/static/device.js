@@ -5,7 +5,7 @@ const words = props.words[window.mattingLanguage];
 const at = (selector) => element.querySelector(selector);
 const panel = element.closest('[role="tabpanel"]');
 const KEPT = "matting-on-device"; // in the browser's storage
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+const { fill, tabOf } = window.matting;
 const say = (line) => { at(".device-status").textContent = line; };
 const ask = window.mattingDevice(props.path, props.bytes, (share) => say(fill(words.device_loading, { share: Math.round(100 * share) })));
 let state = "empty";
@@ -50,7 +50,7 @@ const fail = (error, file, kind) => {
   const text = kind && code === "invalid_image" ? fill(words.device_format, { kind }) : window.matting.word(code);
   enter("failed");
   say(text);
-  window.matting.failed(code, file ? `${text}\n${file.name}` : text, { tab: panel.id.replace(/^tab-/, "") });
+  window.matting.failed(code, file ? `${text}\n${file.name}` : text, { tab: tabOf(panel) });
 };
 
 // The file of the cutout; what is shown is what is downloaded.

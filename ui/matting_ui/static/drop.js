@@ -4,7 +4,7 @@ const input = element.querySelector("input");
 const line = element.querySelector(".drop-line");
 const zone = element.querySelector(".drop");
 const words = props.words[window.mattingLanguage];
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+const { fill } = window.matting;
 const most = props.most;
 line.textContent = fill(words.drop, { most });
 

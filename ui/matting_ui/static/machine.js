@@ -3,7 +3,9 @@
 // whose result was corrected by hand keeps it until another photo is asked for there.
 window.matting = (() => {
   const word = (key) => window.mattingWords[window.mattingLanguage][key] ?? "";
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
   const panelOf = (tab) => document.getElementById(`tab-${tab}`);
+  const tabOf = (element) => element.closest('[role="tabpanel"]')?.id.replace(/^tab-/, "");
   const openTab = () => document.querySelector('#tabs [role="tab"][aria-selected="true"]')?.dataset.tabId;
   const sent = new Map(); // the file that each tab has
   const held = new Set(); // tabs whose result was corrected by hand
@@ -123,7 +125,7 @@ window.matting = (() => {
   };
 
   const ofMachine = (input) => {
-    const tab = input.closest('[role="tabpanel"]')?.id.replace(/^tab-/, "");
+    const tab = tabOf(input);
     return tab && input.closest(".machine, .device") && inputOf(tab) === input ? tab : null;
   };
 
@@ -143,7 +145,7 @@ window.matting = (() => {
       list.items.add(new File([file], file.name, { type: "image/*" })); // or Gradio would not send it
       input.files = list.files;
     }
-    const home = input.closest('[role="tabpanel"]')?.id.replace(/^tab-/, "");
+    const home = tabOf(input);
     if (inputOf(home) === input) outlived.delete(home); // what the tab shows is replaced
     const tab = ofMachine(input);
     if (!tab) return;
@@ -166,15 +168,14 @@ window.matting = (() => {
     const again = event.target.closest?.('[data-state="failed"] .picture > .takes-photo');
     if (again) inputOf(openTab()).click();
     if (!pressed) return;
-    const panel = pressed.closest('[role="tabpanel"]');
-    const tab = panel?.id.replace(/^tab-/, "");
+    const tab = tabOf(pressed);
     if (pressed.matches('[role="tab"], .overflow-dropdown button')) {
       await new Promise((done) => setTimeout(done, 0));
       carry(openTab());
     } else if (pressed.matches(".notice-retry")) {
       put(inputOf(tab), [sent.get(tab)]);
     } else if (pressed.matches(".notice-close")) {
-      hide(panel);
+      hide(panelOf(tab));
     } else if (pressed.matches(".another")) {
       inputOf(tab).click();
     } else if (pressed.dataset.sample) {
@@ -251,7 +252,7 @@ window.matting = (() => {
     // Where another part of a tab takes the photos from now on: Retry must not hand it one of the other's.
     forget: (panel) => {
       hide(panel);
-      sent.delete(panel.id.replace(/^tab-/, ""));
+      sent.delete(tabOf(panel));
     },
     // A call that was not even taken, or lost: nothing need follow the failure of what comes before a photo's own call.
     refused: (code, text, call) => {
@@ -264,7 +265,7 @@ window.matting = (() => {
     },
     // The server was started anew: nothing is left of what the page shows. A tab goes on with what is chosen then.
     outlived: () => {
-      for (const panel of document.querySelectorAll('[role="tabpanel"][data-state]')) outlived.add(panel.id.replace(/^tab-/, ""));
+      for (const panel of document.querySelectorAll('[role="tabpanel"][data-state]')) outlived.add(tabOf(panel));
     },
     isOutlived: (tab) => outlived.has(tab),
     // Whether the page may be loaded again: asks where something would be lost. It comes back with the tab that is open.
@@ -280,5 +281,7 @@ window.matting = (() => {
       for (const [other, file] of sent) if (other !== tab && file === sent.get(tab)) sent.delete(other);
     },
     word,
+    fill,
+    tabOf,
   };
 })();
