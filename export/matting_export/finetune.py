@@ -26,6 +26,7 @@ from matting_training.process import run_program
 from matting_training.validation import sheet, torch_predictor
 
 from matting_export.box import HELD_OUT, LEARN, split_box
+from matting_export.int8 import split
 from matting_export.metadata import SIZES, sha256
 from matting_export.produce import PARITY_PHOTOS, REFUSALS, add_publishing
 from matting_export.publish import publish_all
@@ -127,6 +128,9 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
         return
     config = configure(given, more)
     split_box(given.finetune, samples)
+    data = [samples, *([given.data] if given.data else [])]
+    if not given.train_only:
+        split(*data)  # what int8 needs is known before minutes are spent
     validation = validation_of(given)
     earlier = chosen.exists()
     if not earlier:
@@ -142,7 +146,7 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
         return
     pairs = [pair for found in validation.values() for pair in found]
     photos = [read_rgb(pair.image) for pair in pairs[:PARITY_PHOTOS]]
-    publish_all(chosen, given.repository, photos=photos, data=given.data or samples, published=given.weights)
+    publish_all(chosen, given.repository, photos=photos, data=data, published=given.weights)
     print(f"{chosen}: published as {given.weights} and in {given.repository}; start the server again to use it")
 
 

@@ -28,6 +28,7 @@ from matting_training.data.pairs import DataError, Pair, pictures, read_rgb
 from matting_training.process import run_program
 from matting_training.train import run
 
+from matting_export.int8 import split
 from matting_export.main import ROOT, WEIGHTS
 from matting_export.publish import publish_all
 from matting_export.scores import find_validation
@@ -122,6 +123,8 @@ def produce(given: argparse.Namespace, more: Sequence[str]) -> None:
     """
     validation = find_validation(given.data)
     weights = given.start
+    if not given.train_only:
+        split(given.data)  # what int8 needs is known before hours are spent
     for config in plan(given, list(validation), more):
         weights = train(config, validation)
     before, after = (gate.measure(load_model(path), validation, SIZE) for path in (given.start, weights))
@@ -133,7 +136,7 @@ def produce(given: argparse.Namespace, more: Sequence[str]) -> None:
         return
     found = [path for name in validation for path in pictures(given.data / name / "images")]
     photos = [read_rgb(path) for path in found[:: max(1, len(found) // PARITY_PHOTOS)][:PARITY_PHOTOS]]
-    publish_all(weights, given.repository, photos=photos, data=given.data, published=given.weights)
+    publish_all(weights, given.repository, photos=photos, data=[given.data], published=given.weights)
     print(f"{weights}: published as {given.weights} and in {given.repository}")
 
 

@@ -91,7 +91,7 @@ def publish_models(
 
 
 def publish_all(
-    weights: Path, repository: Path, *, photos: list[NDArray[np.uint8]], data: Path, published: Path
+    weights: Path, repository: Path, *, photos: list[NDArray[np.uint8]], data: Sequence[Path], published: Path
 ) -> None:
     """Put weights, both models and their int8 files in the place of those that are there; all of them or none.
 
@@ -100,8 +100,8 @@ def publish_all(
     weights : the new ones.
     repository : of the models; `configs` and `config.pbtxt` in it are left alone.
     photos : (H, W, 3) each, for the parity check.
-    data : sets with alphas to calibrate int8 with and to check it on, as of `int8.split`; each model's scores are of
-        those named val_...
+    data : folders of sets with alphas to calibrate int8 with and to check it on, as of `int8.split`; each model's
+        scores are of those named val_...
     published : where the weights lie that the models are of.
 
     Raises
@@ -109,21 +109,21 @@ def publish_all(
     ParityError
         A file computes something else, or int8 loses too much; everything is as before.
     DataError
-        `data` holds no such sets; everything is as before.
+        The folders hold no such sets; everything is as before.
     """
-    split(data)  # known before minutes are spent
+    split(*data)  # known before minutes are spent
     with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
         stage = Path(folder)
         _in_own_process(_stage, weights, stage, photos, data)
         _take_over_all(weights, stage, repository, list(SIZES), published)
 
 
-def _stage(weights: Path, stage: Path, photos: list[NDArray[np.uint8]], data: Path) -> None:
+def _stage(weights: Path, stage: Path, photos: list[NDArray[np.uint8]], data: Sequence[Path]) -> None:
     model = load_model(weights)
     for name in SIZES:
         publish_model(model, weights, name, stage, photos, half=False)
-        print(f"{name} int8: {publish_int8(stage / name / '1' / MODEL_FILE, data)}", flush=True)
-        print(f"{name} scores: {publish_scores(stage, name, data)}", flush=True)
+        print(f"{name} int8: {publish_int8(stage / name / '1' / MODEL_FILE, *data)}", flush=True)
+        print(f"{name} scores: {publish_scores(stage, name, *data)}", flush=True)
 
 
 def _in_own_process(work: Callable[..., None], *given: Any) -> None:
