@@ -26,10 +26,9 @@ from matting_training.process import run_program
 from matting_training.validation import sheet, torch_predictor
 
 from matting_export.box import HELD_OUT, LEARN, split_box
-from matting_export.int8 import split
 from matting_export.metadata import SIZES, sha256
 from matting_export.produce import PARITY_PHOTOS, REFUSALS, add_publishing
-from matting_export.publish import publish_all
+from matting_export.publish import check_place, publish_all
 from matting_export.scores import find_validation
 
 EXAMPLES = """examples:
@@ -130,7 +129,7 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
     split_box(given.finetune, samples)
     data = [samples, *([given.data] if given.data else [])]
     if not given.train_only:
-        split(*data)  # what int8 needs is known before minutes are spent
+        check_place(given.repository, given.weights, data)
     validation = validation_of(given)
     earlier = chosen.exists()
     if not earlier:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from matting_client.types import U8
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
 
 from matting_export.metadata import INPUT, write_contract
+from matting_export.staging import staging
 from matting_export.tolerances import ParityError
 
 CALIBRATION, CHECKED = 64, 64  # photos
@@ -179,8 +179,8 @@ def publish_int8(model: Path, *folders: Path) -> Gated:
     learn, check = split(*folders)
     fp32 = CpuModel(model, precision="f32")
     quantised = quantise(model, [letterbox(read_rgb(pair.image), fp32.size)[0][None] for pair in learn])
-    with tempfile.TemporaryDirectory(dir=model.parent, prefix=".int8-") as trial_folder:
-        trial = Path(trial_folder) / INT8_FILE
+    with staging(model.parent, ".int8-") as trial_folder:
+        trial = trial_folder / INT8_FILE
         ov.save_model(quantised, trial, compress_to_fp16=False)
         _drop_indents(trial)
         found = measure(fp32, CpuModel(trial, precision="f32"), check)

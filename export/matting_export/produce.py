@@ -28,9 +28,8 @@ from matting_training.data.pairs import DataError, Pair, pictures, read_rgb
 from matting_training.process import run_program
 from matting_training.train import run
 
-from matting_export.int8 import split
 from matting_export.main import ROOT, WEIGHTS
-from matting_export.publish import publish_all
+from matting_export.publish import check_place, publish_all
 from matting_export.scores import find_validation
 from matting_export.tolerances import ParityError
 
@@ -124,7 +123,7 @@ def produce(given: argparse.Namespace, more: Sequence[str]) -> None:
     validation = find_validation(given.data)
     weights = given.start
     if not given.train_only:
-        split(given.data)  # what int8 needs is known before hours are spent
+        check_place(given.repository, given.weights, [given.data])
     for config in plan(given, list(validation), more):
         weights = train(config, validation)
     before, after = (gate.measure(load_model(path), validation, SIZE) for path in (given.start, weights))

@@ -23,8 +23,11 @@ from matting_export.graph import annotate, build
 from matting_export.int8 import publish_int8, split
 from matting_export.metadata import SIZES, Contract, commit, sha256
 from matting_export.scores import publish_scores
+from matting_export.staging import check_writable, staging
 from matting_export.tolerances import ParityError
 from matting_export.verify import verify
+
+STAGE = ".publish-"  # beginning of the name of the folder in which a publication is made ready
 
 
 def publish_model(
@@ -81,13 +84,27 @@ def publish_models(
         A file computes something else; everything is as before.
     """
     model, made = load_model(weights), list[Contract]()
-    repository.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
-        stage = Path(folder)
+    with staging(repository, STAGE) as stage:
         for name in names:
             made += [publish_model(model, weights, name, stage, photos, each) for each in (False, True)[: 1 + half]]
         _take_over_all(weights, stage, repository, names, published)
     return made
+
+
+def check_place(repository: Path, published: Path, data: Sequence[Path]) -> None:
+    """Find out what would keep `publish_all` from publishing, before hours are spent; the parameters are its own.
+
+    Raises
+    ------
+    DataError
+        The folders hold no sets to calibrate int8 with, or none to check it on.
+    OSError
+        A folder cannot be made or written into.
+    """
+    models = [repository / name / "1" for name in SIZES]
+    for folder in (repository, published.parent, *(model for model in models if model.exists())):
+        check_writable(folder)
+    split(*data)
 
 
 def publish_all(
@@ -110,10 +127,11 @@ def publish_all(
         A file computes something else, or int8 loses too much; everything is as before.
     DataError
         The folders hold no such sets; everything is as before.
+    OSError
+        Something cannot be written.
     """
-    split(*data)  # known before minutes are spent
-    with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
-        stage = Path(folder)
+    check_place(repository, published, data)
+    with staging(repository, STAGE) as stage:
         _in_own_process(_stage, weights, stage, photos, data)
         _take_over_all(weights, stage, repository, list(SIZES), published)
 
