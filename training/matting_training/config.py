@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,19 @@ from matting_client.cli.parser import Parser
 from matting_training.data.scenes import SCENES
 from matting_training.data.stream import Recipe
 from matting_training.model.unet import WHOLE_SIDE, ModelConfig
+
+
+def split_entry(entry: str) -> tuple[str, tuple[float, ...]]:
+    """A set's name or path, which may hold colons itself, and the numbers behind it, at most three."""
+    parts = entry.split(":")
+    numbers: list[float] = []
+    while len(parts) > 1 and len(numbers) < 3:
+        try:
+            numbers.insert(0, float(parts[-1]))
+        except ValueError:
+            break
+        parts.pop()
+    return ":".join(parts), tuple(numbers)
 
 
 @dataclass(frozen=True)
@@ -80,16 +94,12 @@ class TrainConfig:
 
     def _check_sets(self) -> None:
         for entry in self.sets:
-            numbers = entry.split(":")[1:]
-            try:
-                right = len(numbers) in (2, 3) and all(float(number) >= 0 for number in numbers)
-            except ValueError:
-                right = False
-            if not right:
+            share, *chances = split_entry(entry)[1] or (math.nan,)
+            if not (0 <= share < math.inf and 1 <= len(chances) <= 2 and all(0 <= chance <= 1 for chance in chances)):
                 raise ValueError(f"sets: got {entry}, expected name:share:composites or name:share:composites:hairs")
 
     def _check_things(self) -> None:
-        names = [Path(entry.split(":")[0]).name for entry in self.sets]
+        names = [Path(split_entry(entry)[0]).name for entry in self.sets]
         if self.scenes and not 0 < sum(name.startswith(self.things) for name in names) < len(names):
             raise ValueError(
                 f"things: got {' '.join(self.things) or 'none'} for the sets {' '.join(names)}, expected beginnings of "

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from matting_training.checkpoint import NotFiniteError, save_weights
-from matting_training.config import TrainConfig, parse
+from matting_training.config import TrainConfig, parse, split_entry
 from matting_training.data.cache import cache_pairs, cache_pictures, check, check_uncached
 from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb
 from matting_training.data.stream import MattingStream, Source
@@ -40,6 +40,11 @@ ENDLESS = 10**12  # samples, where only the clock ends a run
 Data = tuple[list[Source], list[Path], list[Path]]  # training sets, backgrounds, backgrounds without a subject
 
 
+def find_learnt(config: TrainConfig) -> list[Pair]:
+    """All pairs of the sets that are trained on; errors as of `find_pairs`."""
+    return [pair for entry in config.sets for pair in find_pairs(config.data / split_entry(entry)[0])]
+
+
 def load_training_data(config: TrainConfig) -> Data:
     """Check and cache what is trained on.
 
@@ -50,10 +55,10 @@ def load_training_data(config: TrainConfig) -> Data:
     """
     sources, known = [], []
     for entry in config.sets:
-        where, *numbers = entry.split(":")
+        where, shares = split_entry(entry)
         if Path(where).name.startswith(VALIDATION):
             raise DataError(f"{config.data / where}: got a set to measure on, expected one to train on; leave it out")
-        known.append((Path(where).name, find_pairs(config.data / where), tuple(map(float, numbers))))
+        known.append((Path(where).name, find_pairs(config.data / where), shares))
     for name, pairs, _ in known:  # all of them, before minutes are spent on the first
         check_uncached(pairs, config.cache / name, config.max_side, quick=config.quick)
     for name, pairs, shares in known:

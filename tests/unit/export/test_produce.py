@@ -18,6 +18,7 @@ from matting_export.publish import _in_own_process, _take_over, publish_all, pub
 from matting_export.scores import find_validation
 from matting_export.tolerances import ParityError
 from matting_training.checkpoint import load_model, save_weights
+from matting_training.config import split_entry
 from matting_training.data.pairs import DataError, find_pairs, read_rgb
 from matting_training.validation import torch_predictor
 
@@ -223,3 +224,18 @@ def test_the_command_trains_where_no_box_is_named(capsys: pytest.CaptureFixture[
             finetune.main(argv)
         said = capsys.readouterr()
         assert says in said.out + said.err
+
+
+def test_the_box_is_no_other_set_and_no_set_takes_the_place_of_its_held_out_photos(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, _ = finetune._parser().parse_known_args(
+        ["--finetune", str(photos / "link"), "--data", str(photos), "--run", str(tmp_path / "run:1")]
+    )
+    (photos / "link").symlink_to(photos / "portraits")
+    config = finetune.configure(given, SMALL)  # a colon in a path is no number
+    assert [split_entry(entry)[0] for entry in config.sets] == [str(tmp_path / "run:1/samples/learn"), "goods_exact"]
+    assert "portraits: is the box, left out" in capsys.readouterr().out
+    make_set(photos / finetune.HELD_OUT, 1)
+    with pytest.raises(DataError, match="val_box: got a set of the name"):
+        finetune.configure(given, SMALL)
