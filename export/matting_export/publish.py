@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ import onnx
 from matting_client.repository import CONTRACT_FILE, MODEL_FILE
 from matting_training.checkpoint import load_model, read_metadata
 from matting_training.model.unet import MattingUNet
+from matting_training.whole import written_whole
 from numpy.typing import NDArray
 
 from matting_export.fold import fold
@@ -155,14 +157,11 @@ def _in_own_process(work: Callable[..., None], *given: Any) -> None:
 
 def _take_over_all(weights: Path, stage: Path, repository: Path, names: Sequence[str], published: Path | None) -> None:
     """Move all staged models, and the weights that they are of last."""
-    part = None
-    if published is not None and not (published.exists() and published.samefile(weights)):
-        part = published.with_suffix(".part")
-        shutil.copyfile(weights, part)
-    for name in names:
-        _take_over(stage / name, repository / name)
-    if part is not None and published is not None:
-        part.replace(published)
+    with contextlib.ExitStack() as at_last:
+        if published is not None and not (published.exists() and published.samefile(weights)):
+            shutil.copyfile(weights, at_last.enter_context(written_whole(published)))
+        for name in names:
+            _take_over(stage / name, repository / name)
 
 
 def _take_over(new: Path, place: Path) -> None:
@@ -178,6 +177,5 @@ def _take_over(new: Path, place: Path) -> None:
 
 def _write(proto: onnx.ModelProto, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    onnx.save(proto, part)
-    part.replace(path)
+    with written_whole(path) as part:
+        onnx.save(proto, part)
