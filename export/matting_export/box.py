@@ -28,6 +28,7 @@ from matting_training.data.pairs import (
     read_pixels,
     read_rgb,
     refuse,
+    say_passed_over,
     shrunk,
     write_png,
 )
@@ -61,6 +62,7 @@ def find_samples(box: Path) -> list[Sample]:
     if not box.is_dir():
         raise DataError(f"{box}: got no folder, expected a box of samples; check the path")
     if (box / "images").is_dir():
+        say_passed_over(box)
         samples = [Sample(pair.stem, pair.image, pair.alpha) for pair in find_pairs(box)]
         waiting: list[str] = []
     else:
@@ -203,7 +205,8 @@ def check_not_held_out(learnt: Sequence[Pair], held_out: Sequence[Pair]) -> None
     kept = [read_rgb(pair.image) for pair in held_out]
     digests = {_digest(rgb) for rgb in kept}
     sizes = {rgb.shape[1::-1] for rgb in kept}
-    same = [pair.image for pair in learnt if _may_have(pair.image, sizes) and _digest(_read_small(pair.image)) in digests]
+    alike = [pair.image for pair in learnt if _may_have(pair.image, sizes)]
+    same = [photo for photo in alike if _digest(_read_small(photo)) in digests]
     refuse([f"{path}: got a photo of the box that is held out to measure on; remove it from the data" for path in same])
 
 

@@ -88,8 +88,9 @@ def split(*folders: Path) -> tuple[list[Pair], list[Pair]]:
             if (path / "images").is_dir() and (path / "alpha").is_dir():
                 (check if path.name.startswith(VALIDATION) else learn).extend(find_pairs(path))
     if not learn or not check:
+        where = ", ".join(map(str, folders))
         raise DataError(
-            f"{', '.join(map(str, folders))}: got {len(learn)} pairs to calibrate with and {len(check)} to check on, expected some of both; "
+            f"{where}: got {len(learn)} pairs to calibrate with and {len(check)} to check on, expected some of both; "
             "give a set (images/ and alpha/), or a folder of sets with some named val_..."
         )
     return _spread(learn, CALIBRATION), _spread(check, CHECKED)

@@ -26,9 +26,9 @@ def staging(place: Path, prefix: str) -> Iterator[Path]:
     for left in place.glob(f"{prefix}*"):
         with contextlib.suppress(OSError), _locked(left):  # another process works in it, or has just removed it
             shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(dir=place, prefix=prefix, ignore_cleanup_errors=True) as folder:
-        with _locked(Path(folder)):
-            yield Path(folder)
+    made = tempfile.TemporaryDirectory(dir=place, prefix=prefix, ignore_cleanup_errors=True)
+    with made as folder, _locked(Path(folder)):
+        yield Path(folder)
 
 
 @contextlib.contextmanager
