@@ -210,7 +210,7 @@ def check_not_held_out(learnt: Sequence[Pair], held_out: Sequence[Pair]) -> None
     refuse([f"{path}: got a photo of the box that is held out to measure on; remove it from the data" for path in same])
 
 
-def _may_have(photo: Path, sizes: set[tuple[int, int]]) -> bool:
+def _may_have(photo: Path, sizes: set[tuple[int, ...]]) -> bool:
     """Whether a photo may be of one of the sizes as `_read_small` gives it; only its header is read."""
     try:
         with Image.open(photo) as opened:

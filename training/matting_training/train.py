@@ -163,7 +163,7 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
                     )
                 shown = {"loss": f"{loss:.4f}", "waiting": f"{waited[0] / spent:.0%}"}
                 if trainer.config.minutes:
-                    shown |= {"img": trainer.seen, "img/s": f"{(trainer.seen - first) / spent:.1f}"}
+                    shown |= {"img": str(trainer.seen), "img/s": f"{(trainer.seen - first) / spent:.1f}"}
                 bar.set_postfix(shown, refresh=False)
             if now - saved > SAVE_EVERY:
                 trainer.save()
