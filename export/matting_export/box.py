@@ -18,13 +18,28 @@ import numpy as np
 from matting_client.errors import MattingError
 from matting_client.imaging.decode import read_photo
 from matting_client.types import U8
-from matting_training.data.pairs import DataError, check_range, find_pairs, grey_of, refuse, shrunk, write_png
+from matting_training.data.pairs import (
+    DataError,
+    Pair,
+    check_range,
+    find_pairs,
+    grey_of,
+    read_alpha,
+    read_pixels,
+    read_rgb,
+    refuse,
+    say_passed_over,
+    shrunk,
+    write_png,
+)
+from PIL import Image
 
 PHOTO, CORRECTION = "photo", "correction"  # names without suffix, of which any or none may follow
 LEARN, HELD_OUT = "learn", "val_box"  # names of the sets
 LEAST = 8  # corrected photos: fewer tell neither what to learn nor whether it was learnt
 EVERY = 4  # of so many photos one is held out
 LONGEST = 2048  # side of what is kept
+WHITE = (255, 255, 255)  # behind what is transparent
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,7 @@ def find_samples(box: Path) -> list[Sample]:
     if not box.is_dir():
         raise DataError(f"{box}: got no folder, expected a box of samples; check the path")
     if (box / "images").is_dir():
+        say_passed_over(box)
         samples = [Sample(pair.stem, pair.image, pair.alpha) for pair in find_pairs(box)]
         waiting: list[str] = []
     else:
@@ -91,12 +107,13 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
         One of them cannot be read, they differ in size, or the correction is no alpha.
     """
     try:
-        photo, correction = read_photo(sample.photo), read_photo(sample.correction)
+        rgb = read_photo(sample.photo).on(WHITE)
+        correction = read_photo(sample.correction)
     except MattingError as error:
         raise DataError(str(error)) from None
-    rgb, alpha = photo.on((255, 255, 255)), correction.alpha
+    alpha = correction.alpha
     if alpha is None:
-        alpha = grey_of(correction.rgb, sample.correction)
+        alpha = _read_grey(sample.correction, correction.rgb)
     check_range(alpha, sample.correction)
     if alpha.shape != rgb.shape[:2]:
         (height, width), (high, wide) = alpha.shape, rgb.shape[:2]
@@ -106,6 +123,17 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
         raise DataError(f"{sample.correction}: got a correction without any background, expected the right alpha")
     scale = LONGEST / max(alpha.shape)
     return shrunk(rgb, scale), shrunk(np.ascontiguousarray(alpha), scale)
+
+
+def _read_grey(path: Path, converted: U8) -> U8:
+    """Alpha (H, W) of an opaque correction as it is stored: the colour profile that an editor embeds is for photos.
+
+    `converted` are its colours by that profile, for the formats that training itself does not read.
+    """
+    stored = read_pixels(path, colour=False)
+    if stored is None or stored.dtype not in (np.uint8, np.uint16):
+        return grey_of(converted, path)
+    return read_alpha(path)
 
 
 def split_box(box: Path, out: Path) -> None:
@@ -146,16 +174,58 @@ def _held_out(samples: Sequence[Sample]) -> set[Sample]:
     DataError
         Samples (up to ten) that cannot be used, or too few different photos.
     """
-    problems, photos = [], dict[bytes, list[Sample]]()
+    problems: list[str] = []
+    photos: dict[bytes, list[Sample]] = {}
     for sample in samples:
         try:
             rgb, _ = read_sample(sample)
         except DataError as error:
             problems.append(str(error))
         else:
-            photos.setdefault(hashlib.sha256(rgb.tobytes()).digest(), []).append(sample)
+            photos.setdefault(_digest(rgb), []).append(sample)
     refuse(problems)
     if len(photos) < LEAST:
         twice = ", ".join(" = ".join(each.name for each in same) for same in photos.values() if len(same) > 1)
         raise DataError(f"got {len(photos)} different photos ({twice}), expected at least {LEAST}; correct some more")
     return {sample for same in list(photos.values())[EVERY - 1 :: EVERY] for sample in same}
+
+
+def _digest(rgb: U8) -> bytes:
+    return hashlib.sha256(rgb.tobytes()).digest()
+
+
+def check_not_held_out(learnt: Sequence[Pair], held_out: Sequence[Pair]) -> None:
+    """Refuse to learn from photos that are measured on, of `split_box`.
+
+    Raises
+    ------
+    DataError
+        Some are the same; up to ten are named.
+    """
+    kept = [read_rgb(pair.image) for pair in held_out]
+    digests = {_digest(rgb) for rgb in kept}
+    sizes = {rgb.shape[1::-1] for rgb in kept}
+    alike = [pair.image for pair in learnt if _may_have(pair.image, sizes)]
+    same = [photo for photo in alike if _digest(_read_small(photo)) in digests]
+    refuse([f"{path}: got a photo of the box that is held out to measure on; remove it from the data" for path in same])
+
+
+def _may_have(photo: Path, sizes: set[tuple[int, ...]]) -> bool:
+    """Whether a photo may be of one of the sizes as `_read_small` gives it; only its header is read."""
+    try:
+        with Image.open(photo) as opened:
+            width, height = opened.size
+    except OSError:  # said where it is learnt from
+        return False
+    scale = min(1.0, LONGEST / max(width, height))
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return small in sizes or small[::-1] in sizes  # it may lie on its side
+
+
+def _read_small(photo: Path) -> U8:
+    """A photo as `read_sample` gives it."""
+    try:
+        rgb = read_photo(photo).on(WHITE)
+    except MattingError as error:
+        raise DataError(str(error)) from None
+    return shrunk(rgb, LONGEST / max(rgb.shape[:2]))

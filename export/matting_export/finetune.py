@@ -21,14 +21,14 @@ from matting_training import train as training
 from matting_training.average import between, measure_shares, write_mean
 from matting_training.checkpoint import load_model
 from matting_training.config import TrainConfig, parse
-from matting_training.data.pairs import Pair, find_pairs, read_rgb
+from matting_training.data.pairs import DataError, Pair, find_pairs, read_rgb
 from matting_training.process import run_program
 from matting_training.validation import sheet, torch_predictor
 
-from matting_export.box import HELD_OUT, LEARN, split_box
+from matting_export.box import HELD_OUT, LEARN, check_not_held_out, split_box
 from matting_export.metadata import SIZES, sha256
 from matting_export.produce import PARITY_PHOTOS, REFUSALS, add_publishing
-from matting_export.publish import publish_all
+from matting_export.publish import check_place, publish_all
 from matting_export.scores import find_validation
 
 EXAMPLES = """examples:
@@ -48,17 +48,33 @@ SIZE, LARGE = SIZES["matting_512"], SIZES["matting_1024"]  # at which weights ar
 MEASURED = 8  # photos of each validation set
 
 
-def find_sets(data: Path | None) -> list[str]:
-    """Names of the sets that `data` holds to learn from."""
+def find_sets(data: Path | None, box: Path) -> list[str]:
+    """Names of the sets that `data` holds to learn from, without the box itself.
+
+    Raises
+    ------
+    DataError
+        One of the sets is called as the held-out photos are, and would take their place.
+    """
     if data is None:
         return []
-    found = [path for path in sorted(data.iterdir()) if (path / "images").is_dir() and (path / "alpha").is_dir()]
-    return [path.name for path in found if not path.name.startswith(training.VALIDATION)]
+    if (data / HELD_OUT).is_dir():
+        raise DataError(f"{data / HELD_OUT}: got a set of the name of the box's held-out photos; rename it")
+    names = []
+    for path in sorted(data.iterdir()):
+        if not ((path / "images").is_dir() and (path / "alpha").is_dir()):
+            continue
+        if path.resolve() == box.resolve():
+            print(f"{path}: is the box, left out of the other sets")
+        elif not path.name.startswith((training.VALIDATION, ".")):
+            names.append(path.name)
+    return names
 
 
 def configure(given: argparse.Namespace, more: Sequence[str]) -> TrainConfig:
     """The training: half of it the box, half what `data` holds; without that the box alone, in its own scenes."""
-    sets, box = find_sets(given.data), given.run.resolve() / "samples"
+    sets = find_sets(given.data, given.finetune)
+    box = given.run.resolve() / "samples"
     backgrounds = given.data is not None and (given.data / "backgrounds").is_dir()
     entries = [f"{box / LEARN}:{BOX_SHARE if sets else 1}:{COMPOSITES if backgrounds else 0}"]
     entries += [f"{name}:{(1 - BOX_SHARE) / len(sets)}:{COMPOSITES if backgrounds else 0}" for name in sets]
@@ -127,9 +143,13 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
         return
     config = configure(given, more)
     split_box(given.finetune, samples)
+    data = [samples, *([given.data] if given.data else [])]
+    if not given.train_only:
+        check_place(given.repository, given.weights, data)
     validation = validation_of(given)
     earlier = chosen.exists()
     if not earlier:
+        check_not_held_out(training.find_learnt(config), validation[HELD_OUT])
         training.run(config)
         new = given.run / "best.safetensors"
         share = choose(given.start, new, validation)
@@ -142,7 +162,7 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
         return
     pairs = [pair for found in validation.values() for pair in found]
     photos = [read_rgb(pair.image) for pair in pairs[:PARITY_PHOTOS]]
-    publish_all(chosen, given.repository, photos=photos, data=given.data or samples, published=given.weights)
+    publish_all(chosen, given.repository, photos=photos, data=data, published=given.weights)
     print(f"{chosen}: published as {given.weights} and in {given.repository}; start the server again to use it")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from matting_client.types import U8
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
 
 from matting_export.metadata import INPUT, write_contract
+from matting_export.staging import staging
 from matting_export.tolerances import ParityError
 
 CALIBRATION, CHECKED = 64, 64  # photos
@@ -65,10 +65,10 @@ class Gated:
                 )
 
 
-def split(folder: Path) -> tuple[list[Pair], list[Pair]]:
-    """Pairs to calibrate with and pairs to check on, none in both.
+def split(*folders: Path) -> tuple[list[Pair], list[Pair]]:
+    """Pairs to calibrate with and pairs to check on, none in both, of all folders together.
 
-    `folder` is one set (`images/`, `alpha/`), every fourth pair of which is for checking, or holds several, of which
+    A folder is one set (`images/`, `alpha/`), every fourth pair of which is for checking, or holds several, of which
     those named val_... are.
 
     Raises
@@ -76,16 +76,21 @@ def split(folder: Path) -> tuple[list[Pair], list[Pair]]:
     DataError
         No pairs for one of the two.
     """
-    if (folder / "images").is_dir():
-        pairs = find_pairs(folder)
-        learn, check = [p for i, p in enumerate(pairs) if i % 4], pairs[::4]
-    else:
-        sets = sorted(path for path in folder.glob("*") if (path / "images").is_dir() and (path / "alpha").is_dir())
-        learn = [p for path in sets if not path.name.startswith(VALIDATION) for p in find_pairs(path)]
-        check = [p for path in sets if path.name.startswith(VALIDATION) for p in find_pairs(path)]
+    learn: list[Pair] = []
+    check: list[Pair] = []
+    for folder in folders:
+        if (folder / "images").is_dir():
+            pairs = find_pairs(folder)
+            learn += [p for i, p in enumerate(pairs) if i % 4]
+            check += pairs[::4]
+            continue
+        for path in sorted(folder.glob("*")):
+            if (path / "images").is_dir() and (path / "alpha").is_dir():
+                (check if path.name.startswith(VALIDATION) else learn).extend(find_pairs(path))
     if not learn or not check:
+        where = ", ".join(map(str, folders))
         raise DataError(
-            f"{folder}: got {len(learn)} pairs to calibrate with and {len(check)} to check on, expected some of both; "
+            f"{where}: got {len(learn)} pairs to calibrate with and {len(check)} to check on, expected some of both; "
             "give a set (images/ and alpha/), or a folder of sets with some named val_..."
         )
     return _spread(learn, CALIBRATION), _spread(check, CHECKED)
@@ -159,10 +164,11 @@ def _mean(a: U8, b: U8) -> float:
     return float(np.abs(a.astype(np.int16) - b).mean() / 255)
 
 
-def publish_int8(model: Path, folder: Path) -> Gated:
+def publish_int8(model: Path, *folders: Path) -> Gated:
     """Put `model.int8.xml`, `.bin` beside `model` (<name>/1/model.onnx), and a promise into the contract, if it passes.
 
-    The promise holds for this kind of CPU; `check_int8` extends it to others.
+    The promise holds for this kind of CPU; `check_int8` extends it to others. `folders` are
+    those of `split`.
 
     Raises
     ------
@@ -171,11 +177,11 @@ def publish_int8(model: Path, folder: Path) -> Gated:
     DataError
         The photos cannot be used.
     """
-    learn, check = split(folder)
+    learn, check = split(*folders)
     fp32 = CpuModel(model, precision="f32")
     quantised = quantise(model, [letterbox(read_rgb(pair.image), fp32.size)[0][None] for pair in learn])
-    with tempfile.TemporaryDirectory(dir=model.parent, prefix=".int8-") as trial_folder:
-        trial = Path(trial_folder) / INT8_FILE
+    with staging(model.parent, ".int8-") as trial_folder:
+        trial = trial_folder / INT8_FILE
         ov.save_model(quantised, trial, compress_to_fp16=False)
         _drop_indents(trial)
         found = measure(fp32, CpuModel(trial, precision="f32"), check)

@@ -11,6 +11,7 @@ import torch
 from matting_client.cli.parser import Parser
 from matting_client.processing.upright import SIDE, WEIGHTS
 from matting_training.orientation import OrientationNet, load
+from matting_training.whole import written_whole
 from onnx import numpy_helper
 from torch import nn
 
@@ -26,9 +27,8 @@ def write(model: OrientationNet, path: Path) -> None:
     proto = exported(whole, torch.zeros(1, 3, SIDE, SIDE), ("photo", "quarters"), OPSET)
     round_weights(proto)
     strip(proto)
-    part = path.with_suffix(".part")
-    onnx.save(proto, part)
-    part.replace(path)
+    with written_whole(path) as part:
+        onnx.save(proto, part)
 
 
 def round_weights(proto: onnx.ModelProto) -> None:

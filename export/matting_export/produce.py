@@ -29,7 +29,7 @@ from matting_training.process import run_program
 from matting_training.train import run
 
 from matting_export.main import ROOT, WEIGHTS
-from matting_export.publish import publish_all
+from matting_export.publish import check_place, publish_all
 from matting_export.scores import find_validation
 from matting_export.tolerances import ParityError
 
@@ -122,6 +122,8 @@ def produce(given: argparse.Namespace, more: Sequence[str]) -> None:
     """
     validation = find_validation(given.data)
     weights = given.start
+    if not given.train_only:
+        check_place(given.repository, given.weights, [given.data])
     for config in plan(given, list(validation), more):
         weights = train(config, validation)
     before, after = (gate.measure(load_model(path), validation, SIZE) for path in (given.start, weights))
@@ -133,7 +135,7 @@ def produce(given: argparse.Namespace, more: Sequence[str]) -> None:
         return
     found = [path for name in validation for path in pictures(given.data / name / "images")]
     photos = [read_rgb(path) for path in found[:: max(1, len(found) // PARITY_PHOTOS)][:PARITY_PHOTOS]]
-    publish_all(weights, given.repository, photos=photos, data=given.data, published=given.weights)
+    publish_all(weights, given.repository, photos=photos, data=[given.data], published=given.weights)
     print(f"{weights}: published as {given.weights} and in {given.repository}")
 
 

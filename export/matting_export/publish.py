@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ import onnx
 from matting_client.repository import CONTRACT_FILE, MODEL_FILE
 from matting_training.checkpoint import load_model, read_metadata
 from matting_training.model.unet import MattingUNet
+from matting_training.whole import written_whole
 from numpy.typing import NDArray
 
 from matting_export.fold import fold
@@ -23,8 +25,11 @@ from matting_export.graph import annotate, build
 from matting_export.int8 import publish_int8, split
 from matting_export.metadata import SIZES, Contract, commit, sha256
 from matting_export.scores import publish_scores
+from matting_export.staging import check_writable, staging
 from matting_export.tolerances import ParityError
 from matting_export.verify import verify
+
+STAGE = ".publish-"  # beginning of the name of the folder in which a publication is made ready
 
 
 def publish_model(
@@ -81,17 +86,31 @@ def publish_models(
         A file computes something else; everything is as before.
     """
     model, made = load_model(weights), list[Contract]()
-    repository.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
-        stage = Path(folder)
+    with staging(repository, STAGE) as stage:
         for name in names:
             made += [publish_model(model, weights, name, stage, photos, each) for each in (False, True)[: 1 + half]]
         _take_over_all(weights, stage, repository, names, published)
     return made
 
 
+def check_place(repository: Path, published: Path, data: Sequence[Path]) -> None:
+    """Find out what would keep `publish_all` from publishing, before hours are spent; the parameters are its own.
+
+    Raises
+    ------
+    DataError
+        The folders hold no sets to calibrate int8 with, or none to check it on.
+    OSError
+        A folder cannot be made or written into.
+    """
+    models = [repository / name / "1" for name in SIZES]
+    for folder in (repository, published.parent, *(model for model in models if model.exists())):
+        check_writable(folder)
+    split(*data)
+
+
 def publish_all(
-    weights: Path, repository: Path, *, photos: list[NDArray[np.uint8]], data: Path, published: Path
+    weights: Path, repository: Path, *, photos: list[NDArray[np.uint8]], data: Sequence[Path], published: Path
 ) -> None:
     """Put weights, both models and their int8 files in the place of those that are there; all of them or none.
 
@@ -100,8 +119,8 @@ def publish_all(
     weights : the new ones.
     repository : of the models; `configs` and `config.pbtxt` in it are left alone.
     photos : (H, W, 3) each, for the parity check.
-    data : sets with alphas to calibrate int8 with and to check it on, as of `int8.split`; each model's scores are of
-        those named val_...
+    data : folders of sets with alphas to calibrate int8 with and to check it on, as of `int8.split`; each model's
+        scores are of those named val_...
     published : where the weights lie that the models are of.
 
     Raises
@@ -109,21 +128,22 @@ def publish_all(
     ParityError
         A file computes something else, or int8 loses too much; everything is as before.
     DataError
-        `data` holds no such sets; everything is as before.
+        The folders hold no such sets; everything is as before.
+    OSError
+        Something cannot be written.
     """
-    split(data)  # known before minutes are spent
-    with tempfile.TemporaryDirectory(dir=repository, prefix=".publish-") as folder:
-        stage = Path(folder)
+    check_place(repository, published, data)
+    with staging(repository, STAGE) as stage:
         _in_own_process(_stage, weights, stage, photos, data)
         _take_over_all(weights, stage, repository, list(SIZES), published)
 
 
-def _stage(weights: Path, stage: Path, photos: list[NDArray[np.uint8]], data: Path) -> None:
+def _stage(weights: Path, stage: Path, photos: list[NDArray[np.uint8]], data: Sequence[Path]) -> None:
     model = load_model(weights)
     for name in SIZES:
         publish_model(model, weights, name, stage, photos, half=False)
-        print(f"{name} int8: {publish_int8(stage / name / '1' / MODEL_FILE, data)}", flush=True)
-        print(f"{name} scores: {publish_scores(stage, name, data)}", flush=True)
+        print(f"{name} int8: {publish_int8(stage / name / '1' / MODEL_FILE, *data)}", flush=True)
+        print(f"{name} scores: {publish_scores(stage, name, *data)}", flush=True)
 
 
 def _in_own_process(work: Callable[..., None], *given: Any) -> None:
@@ -137,14 +157,11 @@ def _in_own_process(work: Callable[..., None], *given: Any) -> None:
 
 def _take_over_all(weights: Path, stage: Path, repository: Path, names: Sequence[str], published: Path | None) -> None:
     """Move all staged models, and the weights that they are of last."""
-    part = None
-    if published is not None and not (published.exists() and published.samefile(weights)):
-        part = published.with_suffix(".part")
-        shutil.copyfile(weights, part)
-    for name in names:
-        _take_over(stage / name, repository / name)
-    if part is not None and published is not None:
-        part.replace(published)
+    with contextlib.ExitStack() as at_last:
+        if published is not None and not (published.exists() and published.samefile(weights)):
+            shutil.copyfile(weights, at_last.enter_context(written_whole(published)))
+        for name in names:
+            _take_over(stage / name, repository / name)
 
 
 def _take_over(new: Path, place: Path) -> None:
@@ -160,6 +177,5 @@ def _take_over(new: Path, place: Path) -> None:
 
 def _write(proto: onnx.ModelProto, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    onnx.save(proto, part)
-    part.replace(path)
+    with written_whole(path) as part:
+        onnx.save(proto, part)

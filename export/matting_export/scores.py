@@ -17,31 +17,32 @@ from matting_export.metadata import write_contract
 Scores = dict[str, dict[str, float]]  # by set and metric
 
 
-def find_validation(data: Path) -> dict[str, list[Pair]]:
-    """The sets named val_... that have alphas.
+def find_validation(*folders: Path) -> dict[str, list[Pair]]:
+    """The sets named val_... of all folders that have alphas.
 
     Raises
     ------
     DataError
         There is none.
     """
-    folders = [path for path in sorted(data.glob(f"{VALIDATION}*")) if (path / "alpha").is_dir()]
-    if not folders:
-        raise DataError(f"{data}: got no set named {VALIDATION}..., expected one to measure on; hold out some photos")
-    return {path.name: find_pairs(path) for path in folders}
+    found = [path for data in folders for path in sorted(data.glob(f"{VALIDATION}*")) if (path / "alpha").is_dir()]
+    if not found:
+        where = ", ".join(map(str, folders))
+        raise DataError(f"{where}: got no set named {VALIDATION}..., expected one to measure on; hold out some photos")
+    return {path.name: find_pairs(path) for path in found}
 
 
-def publish_scores(repository: Path, name: str, data: Path) -> Scores:
+def publish_scores(repository: Path, name: str, *folders: Path) -> Scores:
     """Measure one model of the repository in fp32, at its own size, and write the scores into its contract.
 
     Raises
     ------
     DataError
-        `data` has no sets named val_..., or a picture cannot be read.
+        The folders have no sets named val_..., or a picture cannot be read.
     OSError, ValueError
         The model has no contract that can be read; publish it first.
     """
-    validation = find_validation(data)
+    validation = find_validation(*folders)
     file = repository / name / CONTRACT_FILE
     contract = json.loads(file.read_text(encoding="utf-8"))
     with MattingClient(LocalEngine(name, repository, precision="f32")) as client:

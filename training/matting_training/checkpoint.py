@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from matting_training.model.unet import MattingUNet, ModelConfig
+from matting_training.whole import written_whole
 
 
 class NotFiniteError(ValueError):
@@ -36,10 +37,18 @@ def check_finite(weights: Mapping[str, Tensor], where: str) -> None:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a resumable state whole or not at all."""
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+    """Write a resumable state whole or not at all.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; the state of before stays.
+    """
+    with written_whole(path) as part:
+        try:
+            torch.save(state, part)
+        except RuntimeError as error:  # torch's own for a full disk
+            raise OSError(f"{path}: cannot be written ({str(error).splitlines()[0]}); make room on the disk") from None
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any]:
@@ -57,6 +66,8 @@ def save_weights(path: Path, weights: dict[str, Tensor], config: ModelConfig, me
     ------
     NotFiniteError
         A weight is no number, or too large for fp16; nothing is written.
+    OSError
+        The disk is full, or nothing can be written there.
     """
     kept = {}
     for name, value in weights.items():
@@ -65,16 +76,36 @@ def save_weights(path: Path, weights: dict[str, Tensor], config: ModelConfig, me
         exact = "running_" in name
         kept[name] = value.detach().cpu().to(torch.float32 if exact else torch.float16).contiguous()
     check_finite(kept, str(path))
-    part = path.with_suffix(".part")
     header = {"model": json.dumps(config.to_dict()), **{k: json.dumps(v) for k, v in metadata.items()}}
-    save_file(kept, part, metadata=header)
-    part.replace(path)
+    with written_whole(path) as part:
+        part.write_bytes(_sorted_header(save(kept, metadata=header)))
+
+
+def _sorted_header(file: bytes) -> bytes:
+    """A safetensors file with the keys of its header in order: the library's own order is random, and so the digest."""
+    start = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + file[start:]
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What `save_weights` wrote beside the weights, `model` among it."""
-    with safe_open(path, framework="pt") as file:
-        return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+    """What `save_weights` wrote beside the weights, `model` among it.
+
+    Raises
+    ------
+    ValueError
+        No such file of weights.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path}: got no weights ({str(error).splitlines()[0]}), expected a .safetensors file of matting")
 
 
 def load_model(path: Path) -> MattingUNet:
@@ -91,6 +122,10 @@ def load_model(path: Path) -> MattingUNet:
             f"{path}: got no model configuration in the header, expected weights written by training.train"
         )
     known = ModelConfig().to_dict().keys()
+    if not isinstance(given, dict):
+        raise ValueError(
+            f"{path}: got {given!r} as the model, expected its configuration; take weights of this version"
+        )
     if given.keys() != known:
         raise ValueError(
             f"{path}: got a model with {', '.join(sorted(given))}, expected {', '.join(sorted(known))}; "
@@ -113,10 +148,20 @@ def load_weights(model: MattingUNet, path: Path) -> None:
     Raises
     ------
     ValueError
-        Names that the file lacks or has too many, or weights that are no numbers.
+        No such file, names that it lacks or has too many, other shapes, or weights that are no numbers.
     """
-    weights = {name: value.float() for name, value in load_file(path).items()}
+    try:
+        weights = {name: value.float() for name, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise _unreadable(path, error) from None
     check_finite(weights, str(path))
+    own = model.state_dict()
+    other = [name for name, value in weights.items() if name in own and own[name].shape != value.shape]
+    if other:
+        raise ValueError(
+            f"{path}: got other shapes than expected in {len(other)} tensors ({', '.join(other[:3])}); "
+            "take weights of the same network"
+        )
     result = model.load_state_dict(weights, strict=False)
     missing = [k for k in result.missing_keys if not k.endswith("num_batches_tracked")]
     if missing or result.unexpected_keys:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,56 @@ from matting_client.cli.parser import Parser
 from matting_training.data.scenes import SCENES
 from matting_training.data.stream import Recipe
 from matting_training.model.unet import WHOLE_SIDE, ModelConfig
+
+LEAST = math.ulp(0.0)  # more than 0
+MOST = 2**53  # of what has no limit
+BELOW_ONE = math.nextafter(1, 0)
+
+
+def split_entry(entry: str) -> tuple[str, tuple[float, ...]]:
+    """A set's name or path, which may hold colons itself, and the numbers behind it, at most three."""
+    parts = entry.split(":")
+    numbers: list[float] = []
+    while len(parts) > 1 and len(numbers) < 3:
+        try:
+            numbers.insert(0, float(parts[-1]))
+        except ValueError:
+            break
+        parts.pop()
+    return ":".join(parts), tuple(numbers)
+
+
+# Least and most of what is a number.
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("max_side", "batch"), (1, MOST)),
+    **dict.fromkeys(("samples", "epoch", "warmup", "workers", "seed", "deep", "window"), (0, MOST)),
+    **dict.fromkeys(("negatives", "turns"), (0, 1)),
+    **dict.fromkeys(("encoder_lr", "weight_decay", "minutes"), (0, MOST)),
+    **dict.fromkeys(("lr", "clip"), (LEAST, MOST)),
+    "zoom": (1, MOST),
+    "ema": (0, BELOW_ONE),
+}
+# What may change when a run goes on; all else would make another run of it.
+FREE = {"run", "minutes", "samples", "workers", "device", "compile", "cache"}
+
+
+def _told(least: float, most: float) -> str:
+    start = "more than 0" if least == LEAST else f"at least {least:g}"
+    if most == MOST:
+        return start
+    return f"{start} and less than 1" if most == BELOW_ONE else f"{start} and at most {most:g}"
+
+
+def check_sides(name: str, sides: Sequence[int]) -> None:
+    """Refuse sides of squares that the network does not take.
+
+    Raises
+    ------
+    ValueError
+    """
+    if any(side % (64 if side > WHOLE_SIDE else 32) or side < 64 for side in sides):
+        got = " ".join(map(str, sides))
+        raise ValueError(f"{name}: got {got}, expected multiples of 32 from 64 up, of 64 above {WHOLE_SIDE}")
 
 
 @dataclass(frozen=True)
@@ -63,8 +115,12 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
-        if any(size % (64 if size > WHOLE_SIDE else 32) or size < 64 for size in self.size):
-            raise ValueError(f"size: got {self.size}, expected multiples of 32 from 64 up, of 64 above {WHOLE_SIDE}")
+        for name, (least, most) in RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:  # NaN is not, either
+                raise ValueError(f"{name}: got {value}, expected {_told(least, most)}")
+        for name, sides in (("size", self.size), ("validation_size", (self.validation_size,))):
+            check_sides(name, sides)
         if self.window and (self.window % 64 or self.window < 128):
             raise ValueError(f"window: got {self.window}, expected 0 or a multiple of 64 from 128 up")
         if self.epoch % self.batch or self.samples % self.batch:
@@ -80,16 +136,17 @@ class TrainConfig:
 
     def _check_sets(self) -> None:
         for entry in self.sets:
-            numbers = entry.split(":")[1:]
-            try:
-                right = len(numbers) in (2, 3) and all(float(number) >= 0 for number in numbers)
-            except ValueError:
-                right = False
-            if not right:
-                raise ValueError(f"sets: got {entry}, expected name:share:composites or name:share:composites:hairs")
+            share, *chances = split_entry(entry)[1] or (math.nan,)
+            if not (0 <= share < math.inf and 1 <= len(chances) <= 2 and all(0 <= chance <= 1 for chance in chances)):
+                raise ValueError(
+                    f"sets: got {entry}, expected name:share:composites or name:share:composites:hairs, the last two "
+                    "within 0..1"
+                )
+        if not sum(split_entry(entry)[1][0] for entry in self.sets) > 0:
+            raise ValueError(f"sets: got {' '.join(self.sets)}, expected a share above 0 for one at least")
 
     def _check_things(self) -> None:
-        names = [Path(entry.split(":")[0]).name for entry in self.sets]
+        names = [Path(split_entry(entry)[0]).name for entry in self.sets]
         if self.scenes and not 0 < sum(name.startswith(self.things) for name in names) < len(names):
             raise ValueError(
                 f"things: got {' '.join(self.things) or 'none'} for the sets {' '.join(names)}, expected beginnings of "
@@ -131,6 +188,36 @@ class TrainConfig:
     def write(self, path: Path) -> None:
         """Write the resolved configuration as JSON."""
         path.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n", encoding="utf-8")
+
+    def check_goes_on(self, path: Path) -> None:
+        """Refuse to go on with a run that was begun with other options, which `write` left in `path`.
+
+        Raises
+        ------
+        ValueError
+            What differs is named; or the file cannot be read.
+        """
+        try:
+            stored = _flat(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{path}: {error}, expected the options of the run; give another --run") from None
+        own = _flat(json.loads(json.dumps(asdict(self), default=str)))
+        other = [name for name in own if name not in FREE and name in stored and stored[name] != own[name]]
+        if other:
+            told = "; ".join(f"{name}: got {_shown(own[name])}, was {_shown(stored[name])}" for name in other)
+            raise ValueError(
+                f"{path.parent}: was begun with other options ({told}); repeat them, or give another --run"
+            )
+
+
+def _flat(stored: dict[str, Any]) -> dict[str, Any]:
+    """Options by name, those of the network among them; paths as they are from here."""
+    options = {name: value for name, value in stored.items() if name != "model"} | stored.get("model", {})
+    return {k: str(Path(v).resolve()) if k in ("data", "start") and v is not None else v for k, v in options.items()}
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def parse(argv: list[str] | None = None) -> TrainConfig:

@@ -25,6 +25,7 @@ from matting_client.runtime.precision import Precision
 from numpy.typing import NDArray
 
 from matting_training.checkpoint import load_model
+from matting_training.config import check_sides
 from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha
 from matting_training.metrics import score
 from matting_training.validation import sheet
@@ -170,10 +171,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=float, default=1.0, help="share of the rows from the top that counts")
     parser.add_argument("--alphas", type=Path, metavar="FOLDER", help="score these alphas instead of an engine's")
     parser.add_argument("--groups", type=Path, metavar="FILE", help="JSON of groups of photos to score apart")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help=f"picture of the {WORST} worst photos")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help=f"PNG of the {WORST} worst photos")
     given = parser.parse_args(argv)
     if not 0 < given.rows <= 1:
         parser.error(f"--rows {given.rows:g}: got a share outside of 0..1, expected one such as 0.7")
+    if given.sheet and given.sheet.suffix.lower() != ".png":
+        parser.error(f"--sheet {given.sheet}: got another suffix, expected .png")
+    if given.sheet and not given.sheet.parent.is_dir():
+        parser.error(f"--sheet {given.sheet}: got no folder {given.sheet.parent}, expected one that is there; make it")
+    try:
+        check_sides("size", [given.size])
+    except ValueError as error:
+        parser.error(str(error))
     try:
         with contextlib.ExitStack() as stack:
             if given.alphas:
@@ -188,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     print(_line(f"  {name} ({len(members)})", members))
             if given.sheet:
                 draw_worst(predict, given.sets, scores, given.sheet)
-    except (DataError, MattingError, FileNotFoundError) as error:
+    except (MattingError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

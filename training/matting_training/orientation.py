@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from matting_client.cli.parser import Parser
 from matting_client.processing.upright import QUARTERS, SIDE, rotated, squeeze
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb, shrunk
@@ -32,6 +32,7 @@ from matting_training.model.encoder import EfficientNetLite0
 from matting_training.model.unet import MEAN, STD
 from matting_training.process import keep_memory
 from matting_training.types import Array
+from matting_training.whole import written_whole
 
 KEPT = 320  # shorter side of the photos kept in memory
 ALIASES = 1.3  # times the pixels of the square from which a photo is shrunk before it is warped
@@ -240,7 +241,12 @@ def main() -> int:
         right = confusion(model, unseen).argmax(2) == np.arange(QUARTERS)
         print(f"{name}: {right.mean():.1%} right, upright ones {right[:, 0].mean():.1%}")
     path = given.run / "orientation.safetensors"
-    save_file(model.state_dict(), path)
+    try:
+        with written_whole(path) as part:
+            part.write_bytes(save(model.state_dict()))
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(f"wrote {path}")
     return 0
 

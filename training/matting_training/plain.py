@@ -200,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if given.out.exists():
         parser.error(f"{given.out}: exists already; remove it, or name another folder")
-    photos = sorted(p for p in given.photos.rglob("*") if p.suffix.lower() in PICTURES)
+    photos = sorted(p for p in given.photos.rglob("*") if p.suffix.lower() in PICTURES and not p.name.startswith("."))
     try:
         if not photos:
             raise DataError(f"{given.photos}: got no pictures, expected {', '.join(sorted(PICTURES))}; check the path")

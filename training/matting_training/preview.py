@@ -10,26 +10,31 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
 from matting_training.config import TrainConfig, parse
 from matting_training.data.augment import finish
-from matting_training.data.pairs import DataError
+from matting_training.data.pairs import write_png
 from matting_training.data.scenes import SCENES
 from matting_training.data.stream import MattingStream, Recipe
-from matting_training.train import load_training_data
+from matting_training.train import Data, load_training_data
 
 COLUMNS, ROWS, SIDE = 8, 2, 192
 
 
-def kinds(recipe: Recipe) -> dict[str, Recipe]:
-    """For every kind of sample a recipe that makes nothing else."""
+def kinds(recipe: Recipe, data: Data) -> dict[str, Recipe]:
+    """For every kind of sample that the data allow, a recipe that makes nothing else."""
+    sources, backgrounds, empty = data
     bare = replace(recipe, scenes={}, negatives=0.0, turns=0.0)
-    found = {"single": bare, "negative": replace(bare, negatives=1.0), "turned": replace(bare, turns=1.0)}
-    return found | {name: replace(bare, scenes={name: 1.0}) for name in (SCENES if recipe.things else ())}
+    found = {"single": bare, "turned": replace(bare, turns=1.0)}
+    if empty:
+        found["negative"] = replace(bare, negatives=1.0)
+    things = [source for source in sources if recipe.things and source.name.startswith(recipe.things)]
+    if backgrounds and 0 < len(things) < len(sources):
+        found |= {name: replace(bare, scenes={name: 1.0}) for name in SCENES}
+    return found
 
 
 def draw(stream: MattingStream, seed: int) -> NDArray[np.uint8]:
@@ -49,26 +54,28 @@ def preview(config: TrainConfig) -> list[Path]:
     ------
     DataError
         As of `matting_training.train`.
+    OSError
+        A sheet cannot be written.
     """
     data = load_training_data(config)
     folder = config.run / "preview"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, recipe in kinds(config.recipe()).items():
+    for name, recipe in kinds(config.recipe(), data).items():
         stream = MattingStream(
             *data, sizes=(SIDE,), batch=COLUMNS, seed=config.seed, first=0, last=COLUMNS * ROWS, recipe=recipe
         )
         written.append(folder / f"{name}.png")
-        cv2.imwrite(str(written[-1]), cv2.cvtColor(draw(stream, config.seed), cv2.COLOR_RGB2BGR))
+        write_png(written[-1], draw(stream, config.seed))
         print(f"{written[-1]}  {SCENES.get(name, '')}")
     return written
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 done, 1 bad data, 2 wrong usage."""
+    """Command line; 0 done, 1 bad data or a full disk, 2 wrong usage."""
     try:
         preview(parse(argv))
-    except DataError as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -25,6 +25,26 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
+def pick_device(name: str) -> torch.device:
+    """The device called auto, cpu or cuda.
+
+    Raises
+    ------
+    ValueError
+        There is no such device here.
+    """
+    found = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if found else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device: got {name}, expected auto, cpu or cuda") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device: got {name}, but torch finds {torch.cuda.device_count()} CUDA devices; take cpu")
+    return device
+
+
 def keep_memory() -> None:
     """Let each step reuse the memory of the last; for programs, not for libraries.
 

@@ -22,14 +22,14 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from matting_training.checkpoint import NotFiniteError, save_weights
-from matting_training.config import TrainConfig, parse
+from matting_training.config import TrainConfig, parse, split_entry
 from matting_training.data.cache import cache_pairs, cache_pictures, check, check_uncached
-from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb
+from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb, say_passed_over
 from matting_training.data.stream import MattingStream, Source
 from matting_training.model.unet import MattingUNet, cost
 from matting_training.plots import plot_losses
-from matting_training.process import fork_server, run_program, start_worker
-from matting_training.trainer import Trainer
+from matting_training.process import fork_server, pick_device, run_program, start_worker
+from matting_training.trainer import LAST, Trainer
 from matting_training.validation import sheet, torch_predictor, validate_pairs
 
 VALIDATION = "val_"  # sets that are measured on and never learnt from
@@ -38,6 +38,11 @@ SAVE_EVERY = 60.0  # seconds
 ENDLESS = 10**12  # samples, where only the clock ends a run
 
 Data = tuple[list[Source], list[Path], list[Path]]  # training sets, backgrounds, backgrounds without a subject
+
+
+def find_learnt(config: TrainConfig) -> list[Pair]:
+    """All pairs of the sets that are trained on; errors as of `find_pairs`."""
+    return [pair for entry in config.sets for pair in find_pairs(config.data / split_entry(entry)[0])]
 
 
 def load_training_data(config: TrainConfig) -> Data:
@@ -50,10 +55,11 @@ def load_training_data(config: TrainConfig) -> Data:
     """
     sources, known = [], []
     for entry in config.sets:
-        where, *numbers = entry.split(":")
+        where, shares = split_entry(entry)
         if Path(where).name.startswith(VALIDATION):
             raise DataError(f"{config.data / where}: got a set to measure on, expected one to train on; leave it out")
-        known.append((Path(where).name, find_pairs(config.data / where), tuple(map(float, numbers))))
+        say_passed_over(config.data / where)
+        known.append((Path(where).name, find_pairs(config.data / where), shares))
     for name, pairs, _ in known:  # all of them, before minutes are spent on the first
         check_uncached(pairs, config.cache / name, config.max_side, quick=config.quick)
     for name, pairs, shares in known:
@@ -108,6 +114,24 @@ def timed(loader: DataLoader[dict[str, Tensor]], waited: list[float]) -> Generat
         yield batch
 
 
+def open_bar(trainer: Trainer) -> tqdm[Any]:
+    """A bar of samples; of seconds of training where the clock may end the run, so that the time left is right."""
+    c = trainer.config
+    if not c.minutes:
+        return tqdm(total=c.samples, initial=trainer.seen, unit="img", smoothing=0.02, mininterval=5)
+    total = max(1, round(c.minutes * 60))
+    return tqdm(
+        total=total, initial=min(total, round(trainer.spent)), smoothing=0.02, mininterval=5,
+        bar_format="{percentage:3.0f}%|{bar}| {n:.0f}/{total_fmt} s [{elapsed}<{remaining}{postfix}]",
+    )  # fmt: skip
+
+
+def advance(bar: tqdm[Any], trainer: Trainer) -> None:
+    """Show how far the training is, in the unit of `open_bar`, and no further than its end."""
+    done = trainer.spent if trainer.config.minutes else trainer.seen
+    bar.update(min(done, bar.total) - bar.n)
+
+
 def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tqdm[Any]) -> dict[str, float]:
     """Train to the end of the epoch or of the run; mean losses, images/s and the share of time waiting for data.
 
@@ -128,8 +152,8 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
             counts.update(losses.keys())
             now = time.perf_counter()
             trainer.spent, last = trainer.spent + now - last, now
-            bar.update(trainer.config.batch)
-            if count % 10 == 0:
+            advance(bar, trainer)
+            if count == 1 or count % 10 == 0:
                 spent = time.perf_counter() - start
                 loss = float(sums["total"]) / count
                 if not math.isfinite(loss):
@@ -139,7 +163,7 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
                     )
                 shown = {"loss": f"{loss:.4f}", "waiting": f"{waited[0] / spent:.0%}"}
                 if trainer.config.minutes:
-                    shown["minutes"] = f"{trainer.spent / 60:.1f}/{trainer.config.minutes:g}"
+                    shown |= {"img": str(trainer.seen), "img/s": f"{(trainer.seen - first) / spent:.1f}"}
                 bar.set_postfix(shown, refresh=False)
             if now - saved > SAVE_EVERY:
                 trainer.save()
@@ -185,16 +209,25 @@ def validate_missing(trainer: Trainer, validation: dict[str, list[Pair]], losses
 def run(config: TrainConfig) -> None:
     """Train from the start or the last checkpoint to the end of the run, or to its time limit."""
     config.run.mkdir(parents=True, exist_ok=True)
+    stored = config.run / "config.json"
+    if (config.run / LAST).exists() and stored.exists():
+        config.check_goes_on(stored)
+    pick_device(config.device)  # what is not there is said before minutes are spent on the data
     if config.start is not None and not config.start.is_file():
         raise DataError(f"{config.start}: got no file of weights to start from; check the path")
     validation = load_validation(config)  # first: it costs no foregrounds
     data = load_training_data(config)
     trainer = Trainer(config)
-    config.write(config.run / "config.json")
+    config.write(stored)
+    if trainer.over():
+        print(
+            f"{config.run}: nothing left to do, {trainer.seen} samples and {trainer.spent / 60:.1f} minutes are done; "
+            "go on with more --samples or --minutes, or give another --run"
+        )
     figures = cost(trainer.model)
     print(f"{figures['parameters_m']:.2f} M parameters, {figures['gflop']:.2f} GFLOP at 512x512, on {trainer.device}")
     losses: dict[str, float] = {}
-    with tqdm(total=config.samples or None, initial=trainer.seen, unit="img", smoothing=0.02, mininterval=5) as bar:
+    with open_bar(trainer) as bar:
         if trainer.seen and config.epoch and trainer.seen % config.epoch == 0:
             validate_missing(trainer, validation, losses)  # it was ended between an epoch and its validation
         while not trainer.over():
@@ -206,9 +239,9 @@ def run(config: TrainConfig) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 done, 1 bad data or a diverged training, 130 interrupted (resumable from the last checkpoint)."""
+    """Command line; 0 done, 1 bad data, a full disk or a diverged training, 130 interrupted (it can go on)."""
     config = parse(argv)
-    return run_program(lambda: run(config), DataError, NotFiniteError)
+    return run_program(lambda: run(config), ValueError, OSError)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -16,7 +17,9 @@ from matting_training.data.augment import finish
 from matting_training.losses import deep_loss, matting_loss
 from matting_training.model.crops import Window, choose
 from matting_training.model.unet import MattingUNet
-from matting_training.process import autocast
+from matting_training.process import autocast, pick_device
+
+LAST = "last.pt"  # the resumable state in a run's folder
 
 
 def ema_with_warmup(decay: float) -> Callable[[Any, Any, Any], None]:
@@ -45,8 +48,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(auto if config.device == "auto" else config.device)
+        self.device = pick_device(config.device)
         torch.manual_seed(config.seed)
         torch.backends.cudnn.benchmark = True  # of a few sizes, thousands of steps each
         self.model = MattingUNet(config.model, pretrained=config.start is None)
@@ -64,7 +66,7 @@ class Trainer:
         self.spent = 0.0  # seconds of training, over all interruptions
         self.best = math.inf
         self.history: list[dict[str, Any]] = []
-        self.last = config.run / "last.pt"
+        self.last = config.run / LAST
         if self.last.exists():
             self._resume()
 
@@ -84,12 +86,19 @@ class Trainer:
         ]
 
     def _resume(self) -> None:
-        state = load_state(self.last, self.device)
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.seen, self.best, self.history = state["seen"], state["best"], state["history"]
-        self.spent = state.get("spent", 0.0)  # states of before have none
+        try:
+            state = load_state(self.last, self.device)
+            self.model.load_state_dict(state["model"])
+            self.ema.load_state_dict(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.seen, self.best, self.history = state["seen"], state["best"], state["history"]
+            self.spent = state.get("spent", 0.0)  # states of before have none
+        except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise ValueError(
+                f"{self.last}: got a damaged state or one of another network ({reason[:200]}), expected one of "
+                "this run; remove it to begin again"
+            ) from None
         print(f"resuming {self.last} at {self.seen} samples, {self.spent / 60:.1f} minutes")
 
     def save(self) -> None:

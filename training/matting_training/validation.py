@@ -11,7 +11,7 @@ import torch
 from matting_client.processing import letterbox, unletterbox
 
 from matting_training.checkpoint import NotFiniteError
-from matting_training.data.pairs import Pair, read_alpha, read_rgb
+from matting_training.data.pairs import Pair, read_alpha, read_rgb, write_png
 from matting_training.metrics import score
 from matting_training.model.unet import MattingUNet
 from matting_training.process import autocast
@@ -58,7 +58,13 @@ def validate_pairs(predict: Predict, pairs: list[Pair]) -> dict[str, float]:
 
 
 def sheet(found: list[tuple[Pair, Array]], path: Path) -> None:
-    """Write a row for each photo and its predicted alpha: photo, truth, prediction and prediction on green."""
+    """Write a row for each photo and its predicted alpha: photo, truth, prediction and prediction on green.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
     rows = []
     for pair, pred in found:
         rgb, truth = read_rgb(pair.image), read_alpha(pair.alpha)
@@ -70,4 +76,4 @@ def sheet(found: list[tuple[Pair, Array]], path: Path) -> None:
         rows.append(cv2.resize(row, (width, SHEET_HEIGHT), interpolation=cv2.INTER_AREA))
     width = max(row.shape[1] for row in rows)
     rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+    write_png(path, np.vstack(rows))

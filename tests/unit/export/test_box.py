@@ -3,13 +3,14 @@ from __future__ import annotations
 import io
 import resource
 import shutil
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from matting_export.box import HELD_OUT, LEARN, LEAST, split_box
-from matting_training.data.pairs import DataError, find_pairs, read_alpha, read_rgb
+from matting_export.box import HELD_OUT, LEARN, LEAST, check_not_held_out, split_box
+from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
@@ -151,3 +152,40 @@ def test_a_full_disk_leaves_no_sets(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert [path.name for path in tmp_path.iterdir()] == ["box"]
+
+
+def grey_profile(gamma: float) -> bytes:
+    """An ICC profile of grey, as editors embed it: "dot gain 20 %" is one."""
+    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256)) + b"\0\0"
+    white = b"XYZ " + struct.pack(">Iiii", 0, 63190, 65536, 54061)
+    said = b"desc" + struct.pack(">II", 0, 5) + b"grey\0" + bytes(79)
+    tags, body = b"", b""
+    for name, content in ((b"desc", said), (b"wtpt", white), (b"kTRC", curve)):
+        tags += name + struct.pack(">II", 128 + 4 + 36 + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    whole = tags + body
+    head = struct.pack(">I4sI4s4s4s", 128 + 4 + len(whole), bytes(4), 0x02400000, b"mntr", b"GRAY", b"XYZ ")
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061)
+    return head + bytes(128 - len(head)) + struct.pack(">I", 3) + whole
+
+
+def test_a_colour_profile_changes_no_correction(tmp_path: Path) -> None:
+    soft = np.tile(np.arange(64, dtype=np.uint8) * 4, (96, 1))
+    stream = io.BytesIO()
+    Image.fromarray(soft).save(stream, "png", icc_profile=grey_profile(1.0))
+    split_box(make_box(tmp_path / "box", correction=stream.getvalue()), tmp_path / "out")
+    assert np.array_equal(read_alpha(find_pairs(tmp_path / "out" / LEARN)[0].alpha), soft)
+
+
+def test_photos_that_are_measured_on_are_not_learnt_from_elsewhere(tmp_path: Path) -> None:
+    box = make_box(tmp_path / "box")
+    split_box(box, tmp_path / "out")
+    held_out = find_pairs(tmp_path / "out" / HELD_OUT)
+    others = []
+    for index in range(5):
+        shutil.copyfile(box / f"{index:032x}" / "photo", tmp_path / f"{index}.png")
+        others.append(Pair(tmp_path / f"{index}.png", tmp_path / "none.png"))
+    check_not_held_out(others[:3], held_out)
+    with pytest.raises(DataError, match=r"3\.png: got a photo of the box that is held out") as caught:
+        check_not_held_out(others, held_out)
+    assert "4.png" not in str(caught.value)

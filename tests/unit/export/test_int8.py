@@ -201,3 +201,14 @@ def test_int8_of_the_repository_is_close_to_fp32_here() -> None:
 def test_int8_without_photos_is_an_error_not_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["int8"]) == 1
     assert "--photos" in capsys.readouterr().err
+
+
+def test_several_folders_are_one(tmp_path: Path) -> None:
+    """As a box beside a folder that has only sets to measure on."""
+    make_set(tmp_path / "samples" / "learn", 2)
+    make_set(tmp_path / "samples" / "val_box", 1)
+    make_set(tmp_path / "data" / "val_portraits", 2)
+    with pytest.raises(DataError, match="got 0 pairs to calibrate with"):
+        split(tmp_path / "data")
+    learn, check = split(tmp_path / "samples", tmp_path / "data")
+    assert (len(learn), len(check)) == (2, 3)

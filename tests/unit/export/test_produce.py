@@ -12,11 +12,13 @@ import cv2
 import pytest
 import torch
 from matting_export import finetune, produce
+from matting_export.int8 import split
 from matting_export.main import ROOT, WEIGHTS
 from matting_export.publish import _in_own_process, _take_over, publish_all, publish_models
 from matting_export.scores import find_validation
 from matting_export.tolerances import ParityError
 from matting_training.checkpoint import load_model, save_weights
+from matting_training.config import split_entry
 from matting_training.data.pairs import DataError, find_pairs, read_rgb
 from matting_training.validation import torch_predictor
 
@@ -108,7 +110,7 @@ def test_without_pictures_to_check_int8_on_nothing_is_begun(published: Path, pho
     shutil.rmtree(photos / "val_portraits")
     weights, repository = published / "matting.safetensors", published / "repository"
     with pytest.raises(DataError, match="0 to check on"):
-        publish_all(WEIGHTS, repository, photos=[PORTRAIT], data=photos, published=weights)
+        publish_all(WEIGHTS, repository, photos=[PORTRAIT], data=[photos], published=weights)
 
 
 def test_a_crash_of_the_exporter_is_a_refusal() -> None:
@@ -151,6 +153,21 @@ def test_a_box_that_teaches_nothing_changes_nothing(
     assert finetune.main([*argv, *SMALL, *RUINOUS]) == 1
     assert "not published, what was there stays" in capsys.readouterr().err
     assert (tmp_path / "run" / "last.pt").exists() and not (tmp_path / "run" / "chosen.safetensors").exists()
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_folder_with_sets_to_measure_on_alone_is_enough_beside_a_box(
+    published: Path, box: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("portraits", "goods_exact", "backgrounds"):
+        shutil.rmtree(photos / name)
+    asked: list[Path] = []
+    monkeypatch.setattr(finetune, "choose", lambda *_: 1.0)
+    monkeypatch.setattr(finetune, "publish_all", lambda *_, data, **__: asked.extend(data))
+    place = ["--run", str(tmp_path / "run"), "--data", str(photos), "--minutes", "0.0001", *where(published)]
+    assert finetune.main(["--finetune", str(box), *place, *SMALL]) == 0
+    assert set(find_validation(*asked)) == {"val_box", "val_portraits"}
+    assert all(split(*asked))
 
 
 @pytest.mark.usefixtures("unharmed")
@@ -207,3 +224,18 @@ def test_the_command_trains_where_no_box_is_named(capsys: pytest.CaptureFixture[
             finetune.main(argv)
         said = capsys.readouterr()
         assert says in said.out + said.err
+
+
+def test_the_box_is_no_other_set_and_no_set_takes_the_place_of_its_held_out_photos(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, _ = finetune._parser().parse_known_args(
+        ["--finetune", str(photos / "link"), "--data", str(photos), "--run", str(tmp_path / "run:1")]
+    )
+    (photos / "link").symlink_to(photos / "portraits")
+    config = finetune.configure(given, SMALL)  # a colon in a path is no number
+    assert [split_entry(entry)[0] for entry in config.sets] == [str(tmp_path / "run:1/samples/learn"), "goods_exact"]
+    assert "portraits: is the box, left out" in capsys.readouterr().out
+    make_set(photos / finetune.HELD_OUT, 1)
+    with pytest.raises(DataError, match="val_box: got a set of the name"):
+        finetune.configure(given, SMALL)

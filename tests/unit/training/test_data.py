@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from matting_training import preview
 from matting_training.data.cache import cache_pairs, cache_pictures, check
-from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb
+from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb, say_passed_over
+from matting_training.validation import sheet
 from PIL import Image, ImageOps
 
 
@@ -121,3 +124,32 @@ def test_cache_is_reused_until_the_picture_changes(dataset: Path, tmp_path: Path
     cv2.imwrite(str(sources[0]), np.zeros((40, 40, 3), np.uint8))
     assert cache_pictures(sources, tmp_path / "c", 64)[0] != first[0]
     assert not list((tmp_path / "c").glob("*.part"))
+
+
+def test_hidden_files_are_no_pictures_and_other_files_are_named(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = dataset / "people"
+    for name in ("images/._one.png", "alpha/._one.png", "images/.DS_Store", "images/four.tif", "images/five.heic"):
+        (root / name).write_bytes(b"no picture")
+    check(find_pairs(root))
+    say_passed_over(root)
+    said = capsys.readouterr().out
+    assert "2 files are left out" in said and "five.heic, four.tif" in said
+
+
+def test_every_kind_that_the_data_allow_is_shown(dataset: Path, tmp_path: Path) -> None:
+    argv = ["--data", str(dataset), "--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--max-side"]
+    argv += ["96", "--sets", "people:1:0", "--negatives", "0"]
+    shutil.move(dataset / "backgrounds", tmp_path / "backgrounds")
+    assert preview.main(argv) == 0
+    assert {path.stem for path in (tmp_path / "run" / "preview").iterdir()} == {"single", "turned"}
+    shutil.move(tmp_path / "backgrounds", dataset / "backgrounds")
+    assert preview.main([*argv, "--negatives", "0.1", "--things", "people"]) == 0
+    assert {path.stem for path in (tmp_path / "run" / "preview").iterdir()} == {"single", "turned", "negative"}
+
+
+def test_a_sheet_that_cannot_be_written_is_said(dataset: Path, tmp_path: Path) -> None:
+    pairs = find_pairs(dataset / "people")
+    with pytest.raises(OSError, match="nowhere"):
+        sheet([(pairs[0], read_alpha(pairs[0].alpha))], tmp_path / "nowhere" / "sheet.png")

@@ -83,3 +83,22 @@ def test_groups_are_scored_apart(dataset: Path, tmp_path: Path, capsys: pytest.C
     groups.write_text("[1]")
     assert main(argv) == 1
     assert "groups.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [(["--sheet", "worst.gif"], "expected .png"), (["--sheet", "nowhere/a.png"], "got no folder nowhere"),
+     (["--size", "500"], "size: got 500")],
+)  # fmt: skip
+def test_what_cannot_work_is_said_first(
+    dataset: Path, option: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([str(dataset / "val"), *option])
+    assert says in capsys.readouterr().err
+
+
+def test_weights_that_are_none_are_said(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "w.safetensors").write_text("none")
+    assert main([str(dataset / "val"), "--engine", "torch", "--weights", str(tmp_path / "w.safetensors")]) == 1
+    assert "w.safetensors: got no weights" in capsys.readouterr().err

@@ -171,3 +171,23 @@ def test_impossible_options_end_with_usage(argv: list[str], capsys: pytest.Captu
     with pytest.raises(SystemExit, match="2"):
         parse(argv)
     assert "expected" in capsys.readouterr().err or argv[0] == "--samples"
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["batch 0", "batch -4", "seed -1", "workers -1", "samples -8", "epoch -8", "zoom 0", "sets one:0:0", "sets one:1:2",
+     "sets one:nan:0", "validation-size 500", "turns 2", "ema 2", "ema 1", "negatives -1", "minutes -1", "lr 0",
+     "lr nan", "max-side 0", "clip -1"],
+)  # fmt: skip
+def test_numbers_out_of_their_range_end_with_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--" + option.split()[0], option.split()[1]])
+    said = capsys.readouterr().err
+    assert f"{option.split()[0].replace('-', '_')}: got " in said and "expected" in said
+
+
+def test_a_device_that_is_not_there_is_said(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["--data", str(dataset), "--run", str(tmp_path / "r"), "--sets", "people:1:0.5", "--validate", "val"]
+    for device in (f"cuda:{torch.cuda.device_count()}", "gpu"):
+        assert main([*argv, "--device", device]) == 1
+        assert f"device: got {device}" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from matting_training.data.pairs import DataError, Pair, read_alpha, read_rgb, refuse, shrunk
 from matting_training.process import fork_server, work_on_one_core
+from matting_training.whole import written_whole
 
 
 def _problem(pair: Pair) -> str | None:
@@ -62,10 +63,8 @@ def cached_path(files: tuple[Path, ...], cache: Path, max_side: int) -> Path:
 
 
 def _save(array: NDArray[np.uint8], path: Path) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
+    with written_whole(path, f".{os.getpid()}.part") as part, part.open("wb") as file:
         np.save(file, array)
-    part.replace(path)
 
 
 def _multilevel(src: NDArray[np.uint8], pha: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -54,17 +54,28 @@ class Pair:
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Pictures directly inside a folder, by name.
+    """Pictures directly inside a folder, by name; not what begins with a dot, as macOS's `._photo.jpg` does.
 
     Raises
     ------
     DataError
         The folder is missing or holds no picture.
     """
-    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURES)
+    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in PICTURES and not p.name.startswith("."))
     if not found:
         raise DataError(f"{folder}: got no pictures, expected {', '.join(sorted(PICTURES))} files; check the path")
     return found
+
+
+def say_passed_over(root: Path) -> None:
+    """Print which files of a set `find_pairs` does not look at; without those that begin with a dot."""
+    for folder in (root / "images", root / "alpha"):
+        files = sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith("."))
+        others = [p.name for p in files if p.suffix.lower() not in PICTURES]
+        if others:
+            names = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
+            kinds = ", ".join(sorted(PICTURES))
+            print(f"{folder}: {len(others)} files are left out, they are none of {kinds}: {names}")
 
 
 def find_pairs(root: Path) -> list[Pair]:
