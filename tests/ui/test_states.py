@@ -207,13 +207,19 @@ def test_nothing_serious_stands_in_the_way(visit: Visit, photos: Path, axe: str)
     page = visit(size=DESKTOP)
     dark = page.locator("body.dark")
 
+    def settle() -> None:
+        """Wait until all colours have faded in."""
+        page.wait_for_timeout(300)
+        fading = "(each) => each instanceof CSSTransition && each.playState === 'running'"
+        page.wait_for_function(f"() => !document.getAnimations().some({fading})")
+
     def check(where: str) -> None:
         """All of it in the light; in the dark what differs there."""
-        page.wait_for_timeout(300)  # colours fade in
+        settle()
         assert serious(page, axe) == [], where
         page.locator(".header-theme").click()
         expect(dark).to_have_count(1)
-        page.wait_for_timeout(300)
+        settle()
         assert serious(page, axe, "color-contrast") == [], f"{where}, dark"
         page.locator(".header-theme").click()
         expect(dark).to_have_count(0)
