@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from matting_client.errors import MattingError
-from matting_client.imaging.decode import read_photo
+from matting_client.imaging.decode import Photo, read_photo
 from matting_client.types import U8
 from matting_training.data.pairs import (
     DataError,
@@ -106,11 +106,7 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
     DataError
         One of them cannot be read, they differ in size, or the correction is no alpha.
     """
-    try:
-        rgb = read_photo(sample.photo).on(WHITE)
-        correction = read_photo(sample.correction)
-    except MattingError as error:
-        raise DataError(str(error)) from None
+    rgb, correction = _read(sample.photo).on(WHITE), _read(sample.correction)
     alpha = correction.alpha
     if alpha is None:
         alpha = _read_grey(sample.correction, correction.rgb)
@@ -123,6 +119,13 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
         raise DataError(f"{sample.correction}: got a correction without any background, expected the right alpha")
     scale = LONGEST / max(alpha.shape)
     return shrunk(rgb, scale), shrunk(np.ascontiguousarray(alpha), scale)
+
+
+def _read(path: Path) -> Photo:
+    try:
+        return read_photo(path)
+    except MattingError as error:
+        raise DataError(str(error)) from None
 
 
 def _read_grey(path: Path, converted: U8) -> U8:
@@ -224,8 +227,5 @@ def _may_have(photo: Path, sizes: set[tuple[int, ...]]) -> bool:
 
 def _read_small(photo: Path) -> U8:
     """A photo as `read_sample` gives it."""
-    try:
-        rgb = read_photo(photo).on(WHITE)
-    except MattingError as error:
-        raise DataError(str(error)) from None
+    rgb = _read(photo).on(WHITE)
     return shrunk(rgb, LONGEST / max(rgb.shape[:2]))
