@@ -9,11 +9,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from matting_client.idphoto import IdPhoto
 from matting_client.idsizes import sizes
 from matting_ui import ids
 from matting_ui.i18n import EN
-from matting_ui.tabs.idphoto import _warnings
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -129,9 +127,16 @@ def test_a_small_head_that_is_blown_up_is_warned_of(visit: Visit, tmp_path: Path
     assert float(times) == pytest.approx(sizes()["uk-passport"].head * 1063 / head, rel=0.15)
 
 
-def test_the_photo_counts_and_not_its_preview() -> None:
+def test_the_photo_counts_and_not_its_preview(page: Page, tmp_path: Path) -> None:
     """What is shown of a large photo is made of a small copy, of which a head is soft sooner."""
-    shown_one = IdPhoto(np.zeros((1063, 827, 3), np.uint8), sizes()["one-inch"], True, 4.0)
-    (warning,) = _warnings(shown_one, 0.75, EN)
-    assert "enlarged 3.0x" in warning
-    assert _warnings(shown_one, 0.5, EN) == []
+    photo = Image.new("RGB", (2560, 1440), (196, 200, 206))
+    photo.paste(Image.fromarray(data.astronaut()).resize((1200, 1200), Image.Resampling.LANCZOS), (680, 240))
+    photo.save(tmp_path / "large.jpg")
+    open_tab(page, ids.TAB_IDPHOTO)
+    choose(page, ids.ID_PHOTO, tmp_path / "large.jpg")
+    line = page.locator(f"#{ids.ID_STATUS}")
+    expect(line).to_contain_text("600 × 600")
+    page.locator(f"#{ids.ID_SIZE} input").click()
+    page.get_by_role("option", name=re.compile("827×1063")).click()
+    expect(line).to_contain_text("827 × 1063")
+    expect(line).not_to_contain_text("enlarged")  # 2.1 times of the photo, 4.2 of its copy; told from 2.5

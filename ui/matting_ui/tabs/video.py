@@ -7,9 +7,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,11 @@ from matting_client.video.reader import Clip, VideoFile
 from matting_ui import controls, ids
 from matting_ui.context import Studio, shown, size_text, words_of
 from matting_ui.filenames import portable
+from matting_ui.jobs import Jobs
 
 BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
 REFRESH_SECONDS = 0.5
+_NOTHING = (gr.skip(), gr.skip(), gr.skip())
 # MP4 cannot be transparent: whichever of the two is chosen, the other one gives way.
 _BACKGROUND_OF = "(format, now) => (format === 'mp4' && now === 'transparent' ? 'white' : now)"
 _FORMAT_OF = "(background, now) => (background === 'transparent' && now === 'mp4' ? 'webm' : now)"
@@ -42,6 +43,7 @@ class Handlers:
     """What happens on the tab; every keyword is the value of a control."""
 
     studio: Studio
+    jobs: Jobs = field(default_factory=Jobs)
 
     def preview(
         self, clip: str | None, second: float | None, request: gr.Request, **values: str
@@ -67,28 +69,45 @@ class Handlers:
         line = line if start == wanted else f"{line} · {words['video_last']}"
         return self.studio.save_preview(picture), line
 
-    def run(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, Any, Any]]:
-        """All of it: a line with the progress, at the end the file, and what it is made with.
+    def begin(self, clip: str | None, request: gr.Request) -> Any:
+        """Note that the clip is wanted, for `run`, unless work goes on; it can be cancelled."""
+        self.jobs.begin(clip, request)
+        return _enable(True)
+
+    def run(self, request: gr.Request, **values: str) -> Iterator[tuple[Any, Any, Any]]:
+        """Make what `begin` noted; what it says last is of its end."""
+        job = self.jobs.take(request)
+        if job is None:
+            yield _NOTHING
+            return
+        try:
+            for line, file in self._made(job.of, request, job.stopped, values):
+                made = _look(**values) if file is None else gr.skip()
+                yield line, file or self._no_file(request), made
+        except Stopped:
+            yield (words_of(request)["video_cancelled"], None, gr.skip()) if job.is_wanted else _NOTHING
+        except gr.Error:
+            if job.is_wanted:
+                raise
+            yield _NOTHING
+        finally:
+            job.is_over = True
+
+    def whole(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, str | None]]:
+        """All of it, for programs: a line with the progress, at the end the file.
 
         Whoever stops listening stops the work.
         """
-        words = words_of(request)
-        if clip is None:
-            yield words["video_waiting"], None, None
-            return
-        try:
-            order = read_order(**values)
-            source = VideoFile(self.studio.uploaded(clip), name=Path(clip).name)
-            check_frames(source.name, source.clip.count)
-            name = portable(Path(clip).stem, f"-cutout{order.suffix}")
-            target = self.studio.folder / secrets.token_hex(16) / name
-            target.parent.mkdir()
-            nothing, _ = self.forget(request)
-            for line in self._work(Plan(source, order.options, order.background), target, words):
-                yield line, nothing, _look(**values)
-        except MattingError as error:
-            raise shown(error, request, "video") from None
-        yield words["video_done"].format(size=size_text(target.stat().st_size)), str(target), gr.skip()
+        yield from self._made(clip, request, threading.Event(), values)
+
+    def settled(self, request: gr.Request) -> Any:
+        """Whether there still is work to cancel when one call has ended."""
+        return _enable(self.jobs.is_busy(request))
+
+    def cancelled(self, request: gr.Request) -> tuple[str, None, Any]:
+        """End `run`, even while it waits for its turn: the line, no file, and nothing to cancel."""
+        self.jobs.stop(request)
+        return words_of(request)["video_cancelled"], None, _enable(False)
 
     def offer(self, clip: str | None) -> Any:
         """The button that starts: for a clip whose first frame can be read."""
@@ -99,31 +118,53 @@ class Handlers:
         except MattingError:  # `preview` says why
             return _enable(False)
 
-    def forget(self, request: gr.Request) -> tuple[Any, None]:
-        """No result, and nothing that it is made with."""
-        return gr.update(value=None, label=words_of(request)["download"]), None
+    def forget(self, clip: str | None, request: gr.Request) -> tuple[Any, None]:
+        """Let go of what was made of another clip, or is being made."""
+        self.jobs.keep_only(clip, request)
+        return self._no_file(request), None
 
     def compare(self, made: tuple[str, ...] | None, request: gr.Request, **values: str) -> Any:
         """Say of a result whether it was made with the settings as they are now."""
         is_same = made is None or tuple(made) == _look(**values)
         return gr.update(label=words_of(request)["download" if is_same else "video_earlier"])
 
-    def cancelled(self, request: gr.Request) -> tuple[str, None, Any]:
-        """What is shown once `run` was left: the line, no file, and nothing to cancel."""
-        return words_of(request)["video_cancelled"], None, _enable(False)
+    def _no_file(self, request: gr.Request) -> Any:
+        return gr.update(value=None, label=words_of(request)["download"])
 
-    def _work(self, plan: Plan, target: Path, words: dict[str, str]) -> Iterator[str]:
+    def _made(
+        self, clip: str | None, request: gr.Request, stopped: threading.Event, values: dict[str, str]
+    ) -> Iterator[tuple[str, str | None]]:
+        """A line with the progress, again and again, and at the end one with the file."""
+        words = words_of(request)
+        if clip is None:
+            yield words["video_waiting"], None
+            return
+        try:
+            order = read_order(**values)
+            source = VideoFile(self.studio.uploaded(clip), name=Path(clip).name)
+            check_frames(source.name, source.clip.count)
+            name = portable(Path(clip).stem, f"-cutout{order.suffix}")
+            target = self.studio.folder / secrets.token_hex(16) / name
+            target.parent.mkdir()
+            for line in self._work(Plan(source, order.options, order.background), target, words, stopped):
+                yield line, None
+        except MattingError as error:
+            raise shown(error, request, "video") from None
+        yield words["video_done"].format(size=size_text(target.stat().st_size)), str(target)
+
+    def _work(self, plan: Plan, target: Path, words: dict[str, str], stopped: threading.Event) -> Iterator[str]:
         done = 0
-        stop = threading.Event()
         begun = time.monotonic()
 
         def step() -> None:
             nonlocal done
             done += 1
-            if stop.is_set():
+            if stopped.is_set():
                 raise Stopped
             check_frames(plan.source.clip.name, done)
 
+        if stopped.is_set():
+            raise Stopped
         with ThreadPoolExecutor(1, "clip") as pool:
             made = pool.submit(self.studio.convert, plan, target, step)
             try:
@@ -132,7 +173,7 @@ class Handlers:
                     wait([made], REFRESH_SECONDS)
                 made.result()
             finally:
-                stop.set()
+                stopped.set()
 
 
 def read_order(format: str, background: str, colour: str) -> Order:
@@ -196,8 +237,8 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             result = gr.File(label=i18n("download"), interactive=False, elem_id=ids.VIDEO_RESULT)
     values: dict[str, Any] = {"format": format, "background": background, "colour": colour}
     made = gr.State(None)  # what the result was made with
-    running = _wire_run(do, clip, values, [start, cancel], [status, result, made])
-    _wire_clip(do, clip, start, running, [result, made])
+    _wire_run(do, clip, values, [start, cancel], [status, result, made])
+    _wire_clip(do, clip, start, [result, made])
     _wire_settings(do, values, result, made)
     look = [clip.upload, clip.clear, background.change, colour.input, second.change]
     settings: dict[str, Any] = {"inputs_kwargs": values, "api_name": ids.API_VIDEO_FRAME, "show_progress_on": frame}
@@ -214,32 +255,25 @@ def _buttons(i18n: gr.I18n) -> tuple[Any, Any]:
     return start, cancel
 
 
-def _wire_run(do: Handlers, clip: Any, values: dict[str, Any], buttons: list[Any], parts: list[Any]) -> Any:
-    """Start and Cancel; returns the event that works."""
-    start, cancel = buttons
+def _wire_run(do: Handlers, clip: Any, values: dict[str, Any], buttons: list[Any], parts: list[Any]) -> None:
+    """Start and Cancel."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private"}
-    running = start.click(partial(_enable, True), None, cancel, js=_CALM, **light).then(
-        do.run,
-        clip,
-        parts,
-        inputs_kwargs=values,
-        api_name=ids.API_VIDEO,
-        concurrency_limit=1,
-        concurrency_id="video",
-        show_progress="hidden",
-    )
+    work: dict[str, Any] = {"inputs_kwargs": values, "concurrency_limit": 1, "concurrency_id": "video"}
+    start, cancel = buttons
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "multiple"}
+    running = start.click(do.begin, clip, cancel, js=_CALM, **light).then(do.run, None, parts, **quiet, **work)
     for over in (running.success, running.failure):
-        over(partial(_enable, False), None, cancel, **light)
-    cancel.click(do.cancelled, None, [*parts[:2], cancel], cancels=running, **light)
-    return running
+        over(do.settled, None, cancel, **light)
+    cancel.click(do.cancelled, None, [*parts[:2], cancel], **light)
+    gr.Button(visible=False).click(do.whole, clip, parts[:2], api_name=ids.API_VIDEO, **work)
 
 
-def _wire_clip(do: Handlers, clip: Any, start: Any, running: Any, parts: list[Any]) -> None:
+def _wire_clip(do: Handlers, clip: Any, start: Any, parts: list[Any]) -> None:
     """Another clip, or none: what was made of the one before goes, and so does what is being made of it."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
     changed = [clip.upload, clip.clear]  # not its own `change`, which comes again and again while a call is on its way
     gr.on(changed, do.offer, clip, start, js=_CALM, **light)
-    gr.on(changed, do.forget, None, parts, cancels=running, **light)
+    gr.on(changed, do.forget, clip, parts, **light)
 
 
 def _wire_settings(do: Handlers, values: dict[str, Any], result: Any, made: Any) -> None:
