@@ -17,7 +17,7 @@ from matting_client.shop import broken_rules, template
 
 from matting_ui import controls, correct
 from matting_ui.batch_state import MOST, RUNNING, Batch, Item, counts
-from matting_ui.context import Studio, code_of, shown, words_of
+from matting_ui.context import Studio, code_of, telling, words_of
 from matting_ui.editor import packed, unpacked
 from matting_ui.filenames import LONGEST, cut
 from matting_ui.gradio_patches import values_of
@@ -77,14 +77,12 @@ class Handlers:
         item = (batch or Batch()).items.get(int(values_of(event)["number"]))
         if batch is None or item is None or item.path is None:
             return None
-        try:
+        with telling(request):
             kept = self.studio.store.get(item.key)
             if kept is None:
                 item.key, kept = self.studio.keep(item.path, by_hand=False)
                 if item.corrected:
                     self.studio.store.replace(item.key, kept.corrected(unpacked(item.corrected, kept.full.raw.shape)))
-        except MattingError as error:
-            raise shown(error, request) from None
         batch.edited = item.number
         return correct.info_of(self.studio, item.key, request)
 
@@ -96,11 +94,8 @@ class Handlers:
             return
         batch.edited = 0
         item.corrected = packed(kept.full.raw)
-        try:
-            with PHOTOS.hold(kept.full.raw.size):
-                self._finish(item, kept.full.with_options(item.options), code_of(request))
-        except MattingError as error:
-            raise shown(error, request) from None
+        with telling(request), PHOTOS.hold(kept.full.raw.size):
+            self._finish(item, kept.full.with_options(item.options), code_of(request))
 
     def clear(self, batch: Batch | None) -> None:
         """Forget all photos."""
@@ -133,10 +128,8 @@ class Handlers:
         if data is None:
             gr.Warning(words_of(request)["batch_nothing"])
             return None
-        try:
+        with telling(request):
             return self.studio.save_archive(data, "batch_results")
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def whole(
         self, files: list[str] | None, request: gr.Request, picture: str | None = None, **values: Any
@@ -153,10 +146,8 @@ class Handlers:
         return self.zip(batch, request)
 
     def _options(self, request: gr.Request, values: dict[str, Any]) -> Options:
-        try:
+        with telling(request):
             return controls.read_options(self.studio, **{k: v for k, v in values.items() if k != "alpha"})
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def _start(
         self, batch: Batch, items: list[Item], options: Options, request: gr.Request, shop: str = controls.NO_SHOP

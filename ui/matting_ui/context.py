@@ -247,3 +247,17 @@ def code_of(request: gr.Request | None) -> str:
 def shown(error: MattingError, request: gr.Request | None, of: str = "photo") -> gr.Error:
     """An error for the page, which shows it in the tab, and for programs; its title is its code; `of` as `failure`."""
     return gr.Error(failure(error, code_of(request), of), title=error.code, visible=False, print_exception=False)
+
+
+@contextmanager
+def telling(request: gr.Request | None, of: str = "photo") -> Iterator[None]:
+    """Turn what goes wrong within into an error for the page; arguments as of `shown`.
+
+    Raises
+    ------
+    gr.Error
+    """
+    try:
+        yield
+    except MattingError as error:
+        raise shown(error, request, of) from None

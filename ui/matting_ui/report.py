@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from matting_client import MattingError
 from matting_client.imaging.encode import encode
 
 from matting_ui import ids
-from matting_ui.context import KeepSample, Studio, shown, words_of
+from matting_ui.context import KeepSample, Studio, telling, words_of
 
 
 def offer(studio: Studio, photo: Any, key: Any, i18n: gr.I18n) -> None:
@@ -37,9 +36,7 @@ def _report(studio: Studio, keep: KeepSample, photo: str | None, key: str | None
     if photo is None or kept is None or key is None:
         return
     words, is_corrected = words_of(request), studio.editor.is_corrected(key)
-    try:
+    with telling(request):
         path = studio.uploaded(photo)
         keep(path.read_bytes(), path.name, encode(kept.full.raw, "png") if is_corrected else None)
-    except MattingError as error:
-        raise shown(error, request) from None
     gr.Info(words["report_corrected" if is_corrected else "report_done"])

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
-from matting_client import Cutout, MattingError, OptionError, Options
+from matting_client import Cutout, OptionError, Options
 from matting_client.idphoto import IdPhoto, id_photo, print_sheet, sheet_file
 from matting_client.idsizes import Size, sizes
 
 from matting_ui import controls, download, ids, notes
-from matting_ui.context import Studio, code_of, shown, words_of
+from matting_ui.context import Studio, code_of, telling, words_of
 from matting_ui.i18n import texts
 from matting_ui.photo import photo_input
 from matting_ui.stage import Stage, another, samples, waited_since
@@ -32,21 +32,17 @@ class Handlers:
         """Cut a person out and make the ID photo; returns it, the sheet and a line on both."""
         if photo is None:
             return None, None, words_of(request)["id_waiting"], None, None
-        try:
+        with telling(request):
             key, kept = self.studio.keep(photo, waited=waited_since(started))
             return *self._show(kept, request, values), key, None
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def recompose(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Make photo and sheet anew from the kept alpha."""
         kept = self.studio.kept(key, request)
         if kept is None:
             return gr.skip(), gr.skip(), gr.skip()
-        try:
+        with telling(request):
             return self._show(kept, request, values)
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def settle(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Follow a control that was moved while the photo was cut out."""
@@ -72,11 +68,9 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None:
             return None
-        try:
+        with telling(request):
             data, name = make(_photo(kept.full.with_options(_edge()), **values))
             return self.studio.save(data, kept.stem, f"-{name}")
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def _show(self, kept: Kept, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
         photo = _photo(kept.small.with_options(_edge()), **values)

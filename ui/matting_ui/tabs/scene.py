@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import Cutout, InputError, Limits, MattingError, OptionError, Options
+from matting_client import Cutout, InputError, Limits, OptionError, Options
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT, encode
 from matting_client.processing import blur_around, compose_picture, draw_backdrop
@@ -19,7 +19,7 @@ from matting_client.processing.scene import MAX_BLUR, MAX_SIDE, Scene, compose_s
 from matting_client.types import Picture
 
 from matting_ui import controls, download, ids
-from matting_ui.context import Studio, shown, words_of
+from matting_ui.context import Studio, telling, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import SIDE
 from matting_ui.stage import Stage, another, samples, waited_since
@@ -43,7 +43,7 @@ class Handlers:
         """Cut a photo out and put it before the background; returns the picture and a line on it."""
         if photo is None:
             return None, words_of(request)["scene_waiting"], None, None
-        try:
+        with telling(request):
             key, kept = self.studio.keep(photo, waited=waited_since(started))
             try:
                 return *self._show(kept, background, request, values), key, None
@@ -51,18 +51,14 @@ class Handlers:
                 if started is None:  # a program, which is told at once
                     raise
                 return *self._show(kept, None, request, values), key, None
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def recompose(self, key: str | None, background: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Make the picture anew from the kept alpha."""
         kept = self.studio.kept(key, request)
         if kept is None:
             return gr.skip(), gr.skip()
-        try:
+        with telling(request):
             return self._show(kept, background, request, values)
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def settle(self, key: str | None, background: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
         """Follow a control that was moved, or a background that was chosen, while the photo was cut out."""
@@ -76,13 +72,11 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None or not has_background(values["ground"], background):
             return None
-        try:
+        with telling(request):
             options, scene = Options(format=values["format"], quality=QUALITY), read_scene(**values)
             picture = self._compose(kept.full, kept.full.rgb, background, values["ground"], scene, MAX_SIDE)
             data = encode(picture, options.format, options.quality)
             return self.studio.save(data, kept.stem, f"-scene{SUFFIX_OF_FORMAT[options.format]}")
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def _show(self, kept: Kept, background: str | None, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
         small: Cutout = kept.small.with_options(Options())

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import InputError, MattingError, Options
+from matting_client import InputError, Options
 from matting_client.files import Encoded
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT
 from matting_client.timing import Timings
 
 from matting_ui import controls, correct, device, download, ids, notes, report
-from matting_ui.context import Studio, code_of, shown, size_text, words_of
+from matting_ui.context import Studio, code_of, size_text, telling, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import Made, Preview
 from matting_ui.stage import Stage, another, samples, waited_since
@@ -42,7 +42,7 @@ class Handlers:
         """Cut a photo out; returns the before and after pictures, the alpha and a line on how it went."""
         if photo is None:
             return None, None, words_of(request)["waiting"], None, None
-        try:
+        with telling(request):
             plain = controls.read_options(self.studio, **values)
             key, kept = self.studio.keep(photo, bool(fine), waited_since(started), by_hand=False)
             try:
@@ -52,27 +52,21 @@ class Handlers:
                 if started is None:  # a program, which is told at once
                     raise
                 return *self._show(kept, plain, request), key, None
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def recompose(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> tuple[Any, ...]:
         """Make the preview anew from the kept alpha."""
         kept = self.studio.kept(key, request)
         if kept is None:
             return gr.skip(), gr.skip(), gr.skip()
-        try:
+        with telling(request):
             return self._show(kept, controls.read_options(self.studio, picture=picture, **values), request)
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def settle(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> tuple[Any, ...]:
         """Follow a control that was moved while the photo was cut out."""
         kept = self.studio.store.get(key)
-        try:
+        with telling(request):
             if kept is None or kept.small.shown == controls.read_options(self.studio, picture=picture, **values):
                 return gr.skip(), gr.skip(), gr.skip()
-        except MattingError as error:
-            raise shown(error, request) from None
         return self.recompose(key, request, picture, **values)
 
     def offer_fine(self, key: Key, request: gr.Request) -> Any:
@@ -86,36 +80,30 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None:
             return None
-        try:
+        with telling(request):
             options = controls.read_options(self.studio, picture=picture, **values)
             return self.studio.hand_over(self._made(kept, options).path, kept.stem, _ending(options))
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def alpha(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Write the alpha in full size, as a grey PNG."""
         kept = self.studio.kept(key, request)
         if kept is None:
             return None
-        try:
+        with telling(request):
             options = controls.read_options(self.studio, **values).for_alpha()
             encoded = self.studio.finished(kept.full.with_options(options))
             return self.studio.save(encoded.data, kept.stem, "-alpha.png")
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def whole(self, photo: Upload, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Cut the subject out of a photo, in one call for programs; returns the file in full size."""
         if photo is None:
             return None
-        try:
+        with telling(request):
             options = controls.read_options(self.studio, picture=picture, **values)
             path = self.studio.uploaded(photo)
             with self.studio.opened(path, path.name) as photo_bytes:
                 data = self.studio.cut(photo_bytes, options, path.name, None).to_bytes()
             return self.studio.save(data, path.stem, _ending(options))
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def _show(self, kept: Kept, options: Options, request: gr.Request) -> tuple[Any, ...]:
         """Before and after, alpha, status."""
@@ -137,11 +125,9 @@ class Handlers:
         kept = self.studio.store.get(key)
         if kept is None:
             return gr.skip()
-        try:
+        with telling(request):
             options = controls.read_options(self.studio, picture=picture, **values)
             return self._status(kept, options, request, self._made(kept, options), values.get("shop", controls.NO_SHOP))
-        except MattingError as error:
-            raise shown(error, request) from None
 
     def _made(self, kept: Kept, options: Options) -> Made:
         """The file of the result, the one that is there already where the options are the same."""

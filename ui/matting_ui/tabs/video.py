@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -21,7 +22,7 @@ from matting_client.video.pipeline import Plan
 from matting_client.video.reader import Clip, VideoFile
 
 from matting_ui import controls, ids
-from matting_ui.context import Studio, shown, size_text, words_of
+from matting_ui.context import Studio, size_text, telling, words_of
 from matting_ui.filenames import portable
 from matting_ui.jobs import Jobs
 
@@ -52,19 +53,16 @@ class Handlers:
         words = words_of(request)
         if clip is None:
             return None, words["video_waiting"]
-        try:
+        with telling(request, "video"):
             order = read_order(**values)
             path, name = self.studio.uploaded(clip), Path(clip).name
-            wanted = Fraction(str(max(0.0, float(second or 0))))
+            wanted = _wanted(second)
             whole = VideoFile(path, name=name).clip
             start = min(wanted, _last_second(whole, wanted))
             source = VideoFile(path, start, name=name)
             frame = next(source.frames()).rgb
             cutout = self.studio.cut(encode(frame, "png"), order.options, source.name, None)
             picture = cutout.render(order.background.behind(cutout, Fraction(0)))
-        except (MattingError, ValueError) as error:
-            known = error if isinstance(error, MattingError) else OptionError("", problem=error)
-            raise shown(known, request, "video") from None
         line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=whole.count or "?")
         line = line if start == wanted else f"{line} · {words['video_last']}"
         return self.studio.save_preview(picture), line
@@ -139,7 +137,7 @@ class Handlers:
         if clip is None:
             yield words["video_waiting"], None
             return
-        try:
+        with telling(request, "video"):
             order = read_order(**values)
             source = VideoFile(self.studio.uploaded(clip), name=Path(clip).name)
             check_frames(source.name, source.clip.count)
@@ -148,8 +146,6 @@ class Handlers:
             target.parent.mkdir()
             for line in self._work(Plan(source, order.options, order.background), target, words, stopped):
                 yield line, None
-        except MattingError as error:
-            raise shown(error, request, "video") from None
         yield words["video_done"].format(size=size_text(target.stat().st_size)), str(target)
 
     def _work(self, plan: Plan, target: Path, words: dict[str, str], stopped: threading.Event) -> Iterator[str]:
@@ -188,6 +184,13 @@ def read_order(format: str, background: str, colour: str) -> Order:
     if background == BLUR:
         return Order.of(format, BLUR)
     return Order.of(format, controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background])
+
+
+def _wanted(second: float | None) -> Fraction:
+    """The moment that the control names; before the clip is its beginning."""
+    if not math.isfinite(second or 0):
+        raise OptionError("second", f"{second}", "a number")
+    return Fraction(str(max(0.0, float(second or 0))))
 
 
 def _last_second(clip: Clip, otherwise: Fraction) -> Fraction:
