@@ -125,14 +125,19 @@ def _source(given: argparse.Namespace) -> Source:
 
 def _key(given: argparse.Namespace, source: Source) -> dict[str, Any]:
     """Everything that the result's bytes depend on."""
-    path = Path(given.source)
-    status = path.stat()
+    files = (Path(text) for text in (given.source, given.background) if text)
     return {
         **{name: str(value) for name, value in vars(given).items() if name not in ("jobs", "url")},
         "version": matting_client.__version__,
-        "input": [str(path.resolve()), status.st_size, status.st_mtime_ns],
+        "files": [_state(path) for path in files if path.exists()],
         "clip": asdict(source.clip),
     }
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    """What tells that a file has changed."""
+    status = path.stat()
+    return str(path.resolve()), status.st_size, status.st_mtime_ns
 
 
 def convert(

@@ -132,9 +132,9 @@ def interrupted(pictures: Iterator[object], after: int) -> Iterator[object]:
         yield each
 
 
-def test_a_stopped_job_goes_on_with_the_same_bytes(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def stopping(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the first job be stopped after six frames, in its second segment; lists the frames that jobs begin at."""
     monkeypatch.setattr(job, "SEGMENT", 4)
-    assert run(clip, "-o", "whole.webm") == 0
     drawn: list[int] = []
     real = job.render
 
@@ -144,12 +144,29 @@ def test_a_stopped_job_goes_on_with_the_same_bytes(clip: Path, monkeypatch: pyte
         return interrupted(made, 6) if len(drawn) == 1 else made
 
     monkeypatch.setattr(job, "render", stop)
+    return drawn
+
+
+def test_a_stopped_job_goes_on_with_the_same_bytes(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = stopping(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(clip, "-o", "again.webm")
     assert not Path("again.webm").exists()
     assert run(clip, "-o", "again.webm") == 0
-    assert drawn == [0, 4]
+    assert run(clip, "-o", "whole.webm") == 0
+    assert drawn == [0, 4, 0]
     assert Path("again.webm").read_bytes() == Path("whole.webm").read_bytes()
+
+
+def test_a_job_with_another_picture_behind_begins_anew(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same name: half of the clip would stand before the one, half before the other."""
+    drawn = stopping(monkeypatch)
+    Image.new("RGB", (9, 9), "black").save("behind.png")
+    with pytest.raises(KeyboardInterrupt):
+        run(clip, "-o", "out.mp4", "--background", "behind.png")
+    Image.new("RGB", (10, 10), "white").save("behind.png")
+    assert run(clip, "-o", "out.mp4", "--background", "behind.png") == 0
+    assert drawn == [0, 0]
 
 
 def test_two_commands_do_not_work_on_one_result(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
