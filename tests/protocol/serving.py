@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import os
 import re
@@ -203,9 +204,26 @@ def _scratch_folders(temporary: Path) -> set[str]:
         beside = _servers_beside(temporary)
         found = {str(path) for path in Path("/tmp").glob("python_env_*")}
         noted = {line for folder in beside for line in _lines(folder / "scratch")}
-        if found <= noted or not any((folder / "starting").exists() for folder in beside) or time.monotonic() > end:
+        if found <= noted or not any(_is_starting(folder) for folder in beside) or time.monotonic() > end:
             return found - noted
         time.sleep(0.1)  # one that is starting will note its own
+
+
+def _is_starting(workspace: Path) -> bool:
+    """Whether a server starts there, and lives: it holds the folder's lock."""
+    if not (workspace / "starting").exists():
+        return False
+    try:
+        place = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(place, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(place)
+    return False
 
 
 def _servers_beside(temporary: Path) -> list[Path]:

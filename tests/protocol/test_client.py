@@ -168,7 +168,7 @@ def test_a_server_that_dies_in_the_middle_of_a_folder_and_comes_back_late(tmp_pa
     photos, left, waited = tmp_path / "photos", tmp_path / "left", tmp_path / "waited"
     photos.mkdir()
     picture = Image.fromarray(data.astronaut()).resize((1200, 1200))
-    for index in range(40):
+    for index in range(24):
         picture.save(photos / f"{index:02}.jpg")
     first = Served().wait_ready()
     leaving, waiting = _cutting(first, photos, left, "--wait", "0"), _cutting(first, photos, waited)
@@ -193,7 +193,7 @@ def test_a_server_that_dies_in_the_middle_of_a_folder_and_comes_back_late(tmp_pa
         first.stop(signal.SIGTERM)
     assert errors == b"matting cutout: the server is gone, waiting\n"
     assert waiting.returncode == 0
-    assert sorted(path.name for path in waited.iterdir()) == [f"{index:02}.png" for index in range(40)]
+    assert sorted(path.name for path in waited.iterdir()) == [f"{index:02}.png" for index in range(24)]
 
 
 def _cutting(served: Served, photos: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -206,10 +206,10 @@ def _check_what_was_left(out: Path, exit_code: int, said: list[str]) -> None:
     done = sorted(path.name for path in out.iterdir())
     assert exit_code == 1
     assert all(name.endswith(".png") for name in done), done
-    assert 3 <= len(done) < 40
-    assert len(done) + len(lines) == 40
+    assert 3 <= len(done) < 24
+    assert len(done) + len(lines) == 24
     assert last == f"matting cutout: {len(done)} done, {len(lines)} failed"
-    for index in range(40):
+    for index in range(24):
         assert (f"{index:02}.png" in done) != any(f"{index:02}.jpg" in line for line in lines)
     for name in done:
         with Image.open(out / name) as cutout:

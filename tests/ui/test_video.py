@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gradio_client import Client, handle_file
 from matting_client import TooLarge
 from matting_client.video import order
 from matting_client.video.pipeline import Plan
@@ -152,6 +153,15 @@ def test_another_clip_ends_the_work_untold(tab: Page, site: Site, tmp_path: Path
     expect(tab.locator(f"#{ids.VIDEO_RESULT}")).to_contain_text("short-cutout")
     expect(status).to_contain_text("Done")
     assert not list(site.folder().rglob("long-cutout*"))
+
+
+def test_programs_get_the_whole_clip(site: Site, tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4")
+    client = Client(site.url, download_files=str(tmp_path), verbose=False, httpx_kwargs={"timeout": 60})
+    line, file = client.predict(clip=handle_file(str(tmp_path / "clip.mp4")), format="mov", api_name="/video")
+    client.close()
+    assert line.startswith("Done") and Path(file).name == "clip-cutout.mov"
+    assert len(read_clip(Path(file))[0]) == FRAMES
 
 
 def test_a_session_has_one_job() -> None:
