@@ -170,3 +170,18 @@ def test_about_speaks_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     third_party = (Path(__file__).parents[2] / "THIRD_PARTY.md").read_text(encoding="utf-8")
     monkeypatch.setattr(card, "distribution", lambda _: SimpleNamespace(read_text=lambda _: third_party))
     assert "<tr><th>软件包</th><th>许可证</th><th>用途</th></tr>" in model_card(MODEL, None, ZH)
+
+
+def test_an_idle_page_draws_nothing(visit: Visit) -> None:
+    """Gradio's first screen would go on asking for 60 frames a second, for good."""
+    page = visit().context.new_page()
+    page.add_init_script(
+        """window.frames_asked = 0;
+        const ask = window.requestAnimationFrame.bind(window);
+        window.requestAnimationFrame = (call) => { window.frames_asked += 1; return ask(call); };"""
+    )
+    page.goto(visit.site.url)
+    expect(page.locator(f"#{ids.PHOTO} input[type=file]")).to_be_attached()
+    assert page.evaluate("window.frames_asked") > 0
+    still = "(before) => { if (window.frames_asked === before.count) return true; before.count = window.frames_asked; }"
+    page.wait_for_function(still, arg={"count": -1}, polling=1000)

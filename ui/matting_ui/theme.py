@@ -20,7 +20,7 @@ def _read(name: str) -> str:
 
 CSS = "\n".join(_read(f"{name}.css") for name in ("style", "machine", "device", "batch", "video", "about", "editor"))
 PHONE_CSS = _read("phone.css")
-EARLY = _read("language.js")
+EARLY = "\n".join(_read(f"{name}.js") for name in ("language", "idle"))
 SCRIPT = "\n".join(
     (
         f"window.mattingWords = {json.dumps(script_words(), ensure_ascii=False)};",
