@@ -66,11 +66,14 @@ def configure_log(component: str, log_format: LogFormat | None = None) -> None:
     component : who speaks: supervisor, page, api ...
     log_format : None takes $MATTING_LOG_FORMAT, else text.
     """
-    found = log_format or os.environ.get(LOG_VARIABLE)
+    named = os.environ.get(LOG_VARIABLE) or "text"
+    found = log_format or named.lower()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(component, "json" if found == "json" else "text"))
     logging.raiseExceptions = False  # a log that nobody reads any more must not end anything
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    if found not in LOG_FORMATS:
+        logging.getLogger("matting").warning("$%s: got %r, expected text or json: using text", LOG_VARIABLE, named)
 
 
 def relay(line: str, component: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 from typing import Any
@@ -59,6 +60,17 @@ def test_refusals_are_summed_up(caplog: pytest.LogCaptureFixture, monkeypatch: p
         "refused: 999 more with 403 in 0 s",
         "refused: GET /z/403 403 10.0.0.1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"), [("JSON", ['{"time"']), ("logfmt", ["$MATTING_LOG_FORMAT: got 'logfmt'", "info x: a"])]
+)
+def test_a_format_that_is_none_is_told(value: str, lines: list[str]) -> None:
+    code = "from matting_client.serving import configure_log; configure_log('x'); import logging; logging.info('a')"
+    environment = {**os.environ, "MATTING_LOG_FORMAT": value}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    said = done.stderr.splitlines()
+    assert len(said) == len(lines) and all(part in line for part, line in zip(lines, said, strict=True))
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
