@@ -92,5 +92,5 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
     )
     service.close_with(clip_jobs.close)
     service.metrics.watch_jobs("photos", photo_jobs.count)
-    service.metrics.watch_jobs("clip", clip_jobs.count)
+    service.metrics.watch_jobs("clips", clip_jobs.count)
     return Jobs(clip_jobs, photo_jobs, elsewhere, webhooks)

@@ -66,7 +66,7 @@ def test_jobs_are_shown(api: httpx.Client, portrait: bytes) -> None:
         archive.writestr("a.jpg", portrait)
     assert api.post("/v1/jobs", files={"archive": ("a.zip", packed.getvalue())}).status_code == 202
     wait_until(lambda: metrics(api)["matting_jobs", "photos", "done"] == 1)
-    assert metrics(api)["matting_jobs", "clip", "done"] == 0
+    assert metrics(api)["matting_jobs", "clips", "done"] == 0
 
 
 def test_what_alerts_look_for_is_there_before_it_happens() -> None:
