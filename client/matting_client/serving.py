@@ -25,6 +25,7 @@ LOG_VARIABLE = "MATTING_LOG_FORMAT"
 FIRST_SOCKET = 3
 RESERVED_FILES = 64  # of a process itself, beside its connections
 FEWEST_CONNECTIONS = 8
+LAST_SHARE = 8  # one connection in so many is for callers who have none yet
 
 
 class _Formatter(logging.Formatter):
@@ -179,7 +180,9 @@ def _tell_unusable(named: str, used: Path) -> None:
 
 
 class Connections:
-    """Counts connections; those of one caller are at most half of all.
+    """Counts connections; those of one caller are at most half of all, and the last are for callers who have none.
+
+    So neither the supervisor nor whoever else asks for health is kept out by a few callers who open all they can.
 
     Parameters
     ----------
@@ -200,7 +203,8 @@ class Connections:
         may_have_all : as a proxy, through which everyone comes.
         """
         most = self._most if may_have_all else max(1, self._most // 2)
-        if self._total >= self._most or self._counts[who] >= most:
+        room = self._most - (self._most // LAST_SHARE if self._counts[who] else 0)
+        if self._total >= room or self._counts[who] >= most:
             return False
         self._total += 1
         self._counts[who] += 1
