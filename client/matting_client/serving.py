@@ -54,9 +54,13 @@ class _Formatter(logging.Formatter):
 def _text(event: dict[str, Any]) -> str:
     request = f" [{event['request_id']}]" if "request_id" in event else ""
     line = f"{event['time']} {event['level']} {event['component']}: {event['message']}{request}"
-    # A visitor's text must not look like another event.
-    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
-    return line + ("\n" + event["exception"] if "exception" in event else "")
+    trace = str(event.get("exception", "")).split("\n") if "exception" in event else []
+    return "\n  ".join(map(_printable, (line, *trace)))
+
+
+def _printable(line: str) -> str:
+    """A line in which a visitor's text cannot look like another event."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
 
 
 def configure_log(component: str, log_format: LogFormat | None = None) -> None:

@@ -10,9 +10,15 @@ import subprocess
 import sys
 from typing import Any
 
+import httpx
 import pytest
+from matting_api.app import guard
 from matting_api.middleware import access_log
 from matting_api.middleware.access_log import AccessLog
+from matting_api.middleware.proxies import read_networks
+from matting_api.model_client import Service
+from matting_api.settings import Settings
+from matting_client.serving import _Formatter
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -100,3 +106,39 @@ relay("plain", "gateway")
         assert not any(character in done.stderr for character in "\x1b\u202e")
         assert lines[1].endswith("Z error gateway: b")
         assert lines[2].endswith("Z info gateway: plain")
+
+
+async def _fails(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RuntimeError("a\n2026-01-01T00:00:00.000Z info x: forged")
+
+
+def _guarded(path: str) -> httpx.Response:
+    """The answer of an app that fails, below a path, behind a proxy, and logged."""
+    proxies = read_networks("127.0.0.1")
+    settings = Settings(engine="local", root_path="/matting", trusted_proxies=proxies)
+    app = AccessLog(guard(_fails, settings, Service(settings)), every_request=True)
+    headers = {"Host": "localhost", "X-Forwarded-For": "203.0.113.7"}
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=("127.0.0.1", 5))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            return await client.get(path)
+
+    return asyncio.run(ask())
+
+
+def test_the_caller_behind_a_proxy_is_named_below_a_path_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "matting")
+    for path in ("/matting/v1/alpha", "/v1/alpha"):  # as the proxy hands it on
+        _guarded(path)
+        assert caplog.messages[-1].startswith(f"GET {path} 500 203.0.113.7 ")
+
+
+def test_what_nobody_expected_is_told_with_its_trace_and_its_request(caplog: pytest.LogCaptureFixture) -> None:
+    answered = _guarded("/v1/alpha")
+    assert answered.status_code == 500
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.request_id == answered.headers["x-request-id"]  # type: ignore[attr-defined]
+    text = _Formatter("api", "text").format(record)
+    assert "in _fails" in text
+    assert all(line.startswith("  ") for line in text.splitlines()[1:])  # nothing in it looks like another event
