@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from matting_client import OptionError
 from matting_client.cli.parser import Parser
 from matting_client.serving import LOG_FORMATS
 from matting_client.triton.protocol import LbPolicy
 
+from matting_api.environment import number_or_text, switch
 from matting_api.settings import Settings
 
 EXAMPLES = """\
@@ -22,7 +22,7 @@ examples:
 
   curl -F image_file=@photo.jpg -o cutout.png http://127.0.0.1:7860/v1.0/removebg
 
-environment, for matting serve --page too:
+environment, for matting serve --page too; =1 switches on, =0 off:
   MATTING_API_KEYS        API keys, with spaces or commas between them
   MATTING_API_KEYS_FILE, MATTING_API_RATE, MATTING_API_QUOTA, MATTING_API_QUEUE
                           as --keys-file, --rate, --quota, --queue
@@ -37,8 +37,8 @@ environment, for matting serve --page too:
                           where the buckets of --jobs-buckets are, and who may use them
   MATTING_OUTPUTS, MATTING_OUTPUTS_MB, MATTING_OUTPUTS_DAYS
                           as --outputs, --outputs-mb, --outputs-days
-  MATTING_API_PREVIEW_DEFAULT=1
-                          as --preview-default
+  MATTING_API_PREVIEW_DEFAULT=1, MATTING_API_ACCESS_LOG=1
+                          as --preview-default, --access-log
   MATTING_API_URLS=1, MATTING_API_URL_PORTS
                           as --urls, --url-ports
   MATTING_API_LOGINS_FILE, MATTING_API_MCP=1
@@ -73,14 +73,14 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
     add(
         "--allowed-hosts",
         metavar="NAMES",
-        default=_environment("ALLOWED_HOSTS", ""),
+        default=number_or_text("ALLOWED_HOSTS", ""),
         help="further names under which browsers may open it, such as photos.example.com or *.example.com; commas or "
         "spaces between them (default: localhost and the address it listens on)",
     )
     add(
         "--trusted-proxies",
         metavar="ADDRESSES",
-        default=_environment("TRUSTED_PROXIES", ""),
+        default=number_or_text("TRUSTED_PROXIES", ""),
         help="addresses or networks of proxies whose X-Forwarded-For is believed (default: none)",
     )
 
@@ -129,7 +129,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     add(
         "--access-log",
         action=argparse.BooleanOptionalAction,
-        default=_environment("ACCESS_LOG", "0") == "1",
+        default=switch("ACCESS_LOG"),
         help="write a line for each request (default: refusals, summed up)",
     )
     add(
@@ -149,40 +149,40 @@ def _add_callers(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         dest="waiting",
-        default=_environment("QUEUE", Settings.waiting),
+        default=number_or_text("QUEUE", Settings.waiting),
         help="further requests that may wait; more are refused with 503 (default: %(default)s)",
     )
     add(
         "--rate",
         type=int,
         metavar="N",
-        default=_environment("RATE", Settings.rate),
+        default=number_or_text("RATE", Settings.rate),
         help="API requests a minute of one key, or of one address without keys; 0 for no limit (default: %(default)s)",
     )
     add(
         "--quota",
         type=int,
         metavar="N",
-        default=_environment("QUOTA", Settings.quota),
+        default=number_or_text("QUOTA", Settings.quota),
         help="photos a day of the same, those of jobs among them (default: %(default)s)",
     )
     add(
         "--keys-file",
         type=Path,
         metavar="FILE",
-        default=_environment("KEYS_FILE", None),
+        default=number_or_text("KEYS_FILE", None),
         help="API keys, one a line; without keys the API is open",
     )
     add(
         "--urls",
         action=argparse.BooleanOptionalAction,
-        default=_environment("URLS", "0") == "1",
+        default=switch("URLS"),
         help="let the API fetch image_url and bg_image_url from public addresses (default: off)",
     )
     add(
         "--url-ports",
         metavar="PORTS",
-        default=_environment("URL_PORTS", "80,443"),
+        default=number_or_text("URL_PORTS", "80,443"),
         help="ports of other hosts that --urls may use (default: %(default)s)",
     )
 
@@ -194,7 +194,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         "--samples",
         type=Path,
         metavar="FOLDER",
-        default=_environment("SAMPLES", None),
+        default=number_or_text("SAMPLES", None),
         help="keep photos that come to /v1.0/improve there (default: keep none)",
     )
     _add_outputs(parser)
@@ -202,7 +202,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         "--preview-default",
         action=argparse.BooleanOptionalAction,
         dest="preview_by_default",
-        default=_environment("PREVIEW_DEFAULT", "0") == "1",
+        default=switch("PREVIEW_DEFAULT"),
         help="make results without a size as small as remove.bg does, 0.25 megapixels (default: as large as the photo)",
     )
 
@@ -213,13 +213,13 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
     add(
         "--root-path",
         metavar="PATH",
-        default=_environment("ROOT_PATH", ""),
+        default=number_or_text("ROOT_PATH", ""),
         help="path below which a proxy shows it, such as /matting (default: none)",
     )
     add(
         "--origins",
         metavar="ORIGINS",
-        default=_environment("ORIGINS", ""),
+        default=number_or_text("ORIGINS", ""),
         help="other websites whose pages may use the API, such as https://shop.example.com; * for all (default: none)",
     )
     add("--page", action=argparse.BooleanOptionalAction, default=True, help="the web page, which asks for no key")
@@ -227,13 +227,13 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
         "--logins-file",
         type=Path,
         metavar="FILE",
-        default=_environment("LOGINS_FILE", None),
+        default=number_or_text("LOGINS_FILE", None),
         help="who may use the page, as name:password, one a line; without it the page is open",
     )
     add(
         "--mcp",
         action=argparse.BooleanOptionalAction,
-        default=_environment("MCP", "0") == "1",
+        default=switch("MCP"),
         help="offer the page's functions as tools of the Model Context Protocol at /gradio_api/mcp/ (default: off)",
     )
 
@@ -259,7 +259,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--webhook-secret-file",
         type=Path,
         metavar="FILE",
-        default=_environment("WEBHOOK_SECRET_FILE", None),
+        default=number_or_text("WEBHOOK_SECRET_FILE", None),
         help="signs messages about jobs that are over; with --urls and --jobs-folder (default: nobody is told)",
     )
     add(
@@ -273,24 +273,13 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--outputs-mb",
         type=int,
         metavar="N",
-        default=_environment("OUTPUTS_MB", Settings.outputs_mb, "MATTING"),
+        default=number_or_text("OUTPUTS_MB", Settings.outputs_mb, "MATTING"),
         help="of all results there; the oldest go first (default: %(default)s)",
     )
     add(
         "--outputs-days",
         type=int,
         metavar="N",
-        default=_environment("OUTPUTS_DAYS", Settings.outputs_days, "MATTING"),
+        default=number_or_text("OUTPUTS_DAYS", Settings.outputs_days, "MATTING"),
         help="after which a result there goes (default: %(default)s)",
     )
-
-
-def _environment(name: str, default: object, prefix: str = "MATTING_API") -> Any:
-    """What a variable says, else the default. Raises OptionError where that is a number and the variable is none."""
-    value = os.environ.get(f"{prefix}_{name}") or default
-    if not isinstance(default, int):
-        return value
-    try:
-        return int(str(value))
-    except ValueError:
-        raise OptionError(f"${prefix}_{name}", f"{value!r:.100}", "a whole number") from None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
+from matting_client import __version__
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
 from matting_api import paths
 from matting_api.concurrency import Turns
+from matting_api.jobs.job import DONE, FAILED, QUEUED, WORKING
 from matting_api.middleware.incoming import Incoming
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
@@ -44,6 +47,11 @@ class Metrics:
         self._queue = Gauge(
             "matting_queue", "API requests in the house, by what they do.", ["state"], registry=registry
         )
+        self._jobs = Gauge(
+            "matting_jobs", "Jobs that are kept, by kind and state.", ["kind", "state"], registry=registry
+        )
+        self._ready = Gauge("matting_ready", "1 where the model answers, as of /readyz.", registry=registry)
+        Info("matting_build", "Which version runs.", registry=registry).info({"version": __version__})
         self._begin_at_zero()
 
     def _begin_at_zero(self) -> None:
@@ -60,6 +68,15 @@ class Metrics:
         """Show a queue."""
         self._queue.labels("working").set_function(lambda: turns.working)
         self._queue.labels("waiting").set_function(lambda: turns.waiting)
+
+    def watch_jobs(self, kind: str, count: Callable[[str], int]) -> None:
+        """Show jobs of a kind; `count` tells how many are in a state."""
+        for state in (QUEUED, WORKING, DONE, FAILED):
+            self._jobs.labels(kind, state).set_function(partial(count, state))
+
+    def note_ready(self, is_ready: bool) -> None:
+        """Note whether the model answers now."""
+        self._ready.set(is_ready)
 
     def answered(self, path: str, status: int, code: str | None) -> None:
         """Count an answer; paths that are not the API's, the page's among them, are counted together."""

@@ -32,7 +32,7 @@ from matting_api.metrics import Metrics
 from matting_api.outputs import Outputs
 from matting_api.settings import Settings
 from matting_api.tracing import Tracing
-from matting_api.triton_probe import TritonProbe
+from matting_api.triton_probe import Silence, TritonProbe
 
 DAY = 86_400.0  # seconds
 log = logging.getLogger("api")
@@ -74,6 +74,7 @@ class Service:
         self._closers: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._current: dict[str, _Connection] = {}  # by model
+        self._silence = Silence()
 
     def end_waiting(self) -> None:
         """Refuse the requests that wait, since the service was told to end; those at work are finished."""
@@ -153,7 +154,7 @@ class Service:
                 return
         # A connection of its own: an existing one may be waiting out its pause between attempts to connect again.
         with TritonProbe(self.settings.url, self.settings.model) as probe:
-            probe.check_ready()
+            probe.check_ready(self._silence)
 
     def status(self) -> dict[str, Any]:
         """Which server answers, the batches it has formed, and how it runs the model: "server", "batches" and "run".
@@ -167,7 +168,7 @@ class Service:
             self.check_ready()
             return {"server": None, "batches": None, "run": None}  # photos go through this process one by one
         with TritonProbe(self.settings.url, self.settings.model) as probe:
-            probe.check_ready()
+            probe.check_ready(self._silence)
             return {"server": probe.server(), "batches": probe.batches(), "run": probe.model()}
 
     def traced(self, name: str, **attributes: str) -> AbstractContextManager[Callable[[Timings], None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from matting_client import OptionError
 from matting_ui.filenames import portable
+
+from matting_api.jobs.disk import leaves_room
 
 SWEEP_SECONDS = 600.0  # between two looks for what is too old
 ROOMY = 0.9  # of the bytes that may be there, after the oldest were removed
@@ -63,20 +66,22 @@ class Outputs:
         stem : of the photo's name, as a stranger gave it.
         ending : of ours: "-cutout.png".
         """
-        self._keep(stem, ending, lambda part: _write(part, data))
+        self._keep(stem, ending, lambda part: _write(part, data), lambda: len(data))
 
     def keep_file(self, path: Path) -> None:
         """Keep a copy of a file, as `keep` does."""
-        self._keep(path.stem, path.suffix, lambda part: _copy(path, part))
+        self._keep(path.stem, path.suffix, lambda part: _copy(path, part), lambda: path.stat().st_size)
 
     def close(self) -> None:
         """Stop looking for what is too old."""
         self._stop.set()
         self._sweeper.join()
 
-    def _keep(self, stem: str, ending: str, write: Callable[[Path], None]) -> None:
+    def _keep(self, stem: str, ending: str, write: Callable[[Path], None], measure: Callable[[], int]) -> None:
         part = _new_part(self._folder)
         try:
+            if not leaves_room(self._folder, measure()):  # for uploads and jobs, which may lie on the same disk
+                raise OSError(errno.ENOSPC, "the disk is nearly full, and the rest is for uploads and jobs")
             write(part)
             part.chmod(self._mode)
             size = part.stat().st_size

@@ -95,6 +95,12 @@ class Settings:
             )
         if self.mcp:
             check_extra("--mcp", "mcp", "mcp")
+        if self.webhook_secret and not (self.urls and self.jobs_folder):
+            raise OptionError(
+                "--webhook-secret-file",
+                "it without --urls and --jobs-folder",
+                remedy="give both, or leave it out, for nobody is told of jobs without them",
+            )
         if self.jobs_buckets:
             check_extra("--jobs-buckets", "obstore", "s3")
         if self.trace:

@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import json
+import math
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from matting_client import ServerUnavailable
+from matting_client import EngineError, ServerUnavailable
 from matting_client.connection import split_url
 from matting_client.repository import CONTRACT_PARAMETER, facts_of, split_model
 from matting_client.triton.protocol import grpc_settings
 from matting_client.triton.retry import translate
 
 READY_SECONDS = 2.0
+SILENT_SECONDS = 20.0  # that a model that lives may need for the batch before ours, on cores that others use
 PROBE = "unet_matting_probe"  # a request with this parameter costs the server no run
+
+
+class Silence:
+    """For how long a model has shown no sign of life; kept from one look to the next."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since = -math.inf
+        self._images: float | None = None  # that it had finished at the last look
+
+    @property
+    def seconds(self) -> float:
+        """Since it answered, or finished a picture of others."""
+        return self._clock() - self._since
+
+    def end(self) -> None:
+        """It has answered."""
+        self._since = self._clock()
+
+    def look(self, images: float) -> None:
+        """Note how many pictures it has finished."""
+        if self._images not in (None, images):
+            self.end()
+        self._images = images
 
 
 class TritonProbe:
@@ -43,12 +71,25 @@ class TritonProbe:
         with suppress(Exception):
             self._client.close()
 
-    def check_ready(self) -> None:
-        """Return when the model can answer now."""
+    def check_ready(self, silence: Silence) -> None:
+        """Return when the model can answer now.
+
+        Triton calls a model ready whose process has died or hangs, so it is asked itself. One that is at work may
+        answer late: that it has finished something, or answered a moment ago, does as well.
+        """
         if not self._ask("is_model_ready", *self._which):
-            raise ServerUnavailable(
-                self._url, problem=f"{self._model} is not ready", remedy="wait, or see the server's log"
-            )
+            raise self._unavailable("is not ready")
+        try:
+            self._ask_model(self._config())
+        except EngineError:
+            silence.look(self.batches()["images"])
+            if silence.seconds > SILENT_SECONDS:
+                raise self._unavailable("does not answer") from None
+        else:
+            silence.end()
+
+    def _unavailable(self, what: str) -> ServerUnavailable:
+        return ServerUnavailable(self._url, problem=f"{self._model} {what}", remedy="wait, or see the server's log")
 
     def server(self) -> dict[str, str]:
         """Its name and version."""
@@ -77,31 +118,35 @@ class TritonProbe:
         sees in pixels, "max_batch", "places" in its queue, 0 for no bound, and "contract", what it tells of the model's
         making (see `facts_of`), empty where it tells nothing.
         """
-        found = self._ask_json("get_model_config", *self._which)
-        config = found.get("config", found)  # gRPC wraps it
+        config = self._config()
         groups = config.get("instance_group") or [{"count": 1}]  # one for each device
         policy = config.get("dynamic_batching", {}).get("default_queue_policy", {})
         told = {name: each.get("string_value", "") for name, each in config.get("parameters", {}).items()}
         own = told.get("max_queue_size", 0)  # where we queue ourselves
-        size = int(config["input"][0]["dims"][0])
-        said = self._ask_backend(config["input"][0]["name"], config["output"][0]["name"], size)
+        said = self._ask_model(config)
         on_gpu = any("GPU" in str(each.get("kind", "")) and each.get("gpus") for each in groups)
         return {
             "engine": str(said.get("engine", "")),
             "device": str(said.get("device", "GPU" if on_gpu else "CPU")),
             "instances": sum(int(each.get("count", 1)) for each in groups),
-            "size": size,
+            "size": int(config["input"][0]["dims"][0]),
             "max_batch": int(config.get("max_batch_size", 0)),
             "places": int(policy.get("max_queue_size", own)),
             "contract": facts_of(told.get(CONTRACT_PARAMETER, "")),
         }
 
-    def _ask_backend(self, image_name: str, alpha_name: str, size: int) -> dict[str, Any]:
+    def _config(self) -> dict[str, Any]:
+        found = self._ask_json("get_model_config", *self._which)
+        config: dict[str, Any] = found.get("config", found)  # gRPC wraps it
+        return config
+
+    def _ask_model(self, config: dict[str, Any]) -> dict[str, Any]:
         """What the backend of this project says when it is asked with its probe, see its `model.py`; else nothing."""
-        image = self._library.InferInput(image_name, [1, size, size, 3], "UINT8")
+        size = int(config["input"][0]["dims"][0])
+        image = self._library.InferInput(config["input"][0]["name"], [1, size, size, 3], "UINT8")
         image.set_data_from_numpy(np.zeros((1, size, size, 3), np.uint8))
         answer = self._ask("infer", self._which[0], [image], self._which[1], parameters={PROBE: True})
-        said = answer.as_numpy(alpha_name).tobytes().partition(b"\0")[0]
+        said = answer.as_numpy(config["output"][0]["name"]).tobytes().partition(b"\0")[0]
         try:
             told = json.loads(said)
         except ValueError:  # another backend, which has answered with an alpha

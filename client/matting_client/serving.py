@@ -25,6 +25,7 @@ LOG_VARIABLE = "MATTING_LOG_FORMAT"
 FIRST_SOCKET = 3
 RESERVED_FILES = 64  # of a process itself, beside its connections
 FEWEST_CONNECTIONS = 8
+LAST_SHARE = 8  # one connection in so many is for callers who have none yet
 
 
 class _Formatter(logging.Formatter):
@@ -53,9 +54,13 @@ class _Formatter(logging.Formatter):
 def _text(event: dict[str, Any]) -> str:
     request = f" [{event['request_id']}]" if "request_id" in event else ""
     line = f"{event['time']} {event['level']} {event['component']}: {event['message']}{request}"
-    # A visitor's text must not look like another event.
-    line = "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
-    return line + ("\n" + event["exception"] if "exception" in event else "")
+    trace = str(event.get("exception", "")).split("\n") if "exception" in event else []
+    return "\n  ".join(map(_printable, (line, *trace)))
+
+
+def _printable(line: str) -> str:
+    """A line in which a visitor's text cannot look like another event."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
 
 
 def configure_log(component: str, log_format: LogFormat | None = None) -> None:
@@ -66,11 +71,14 @@ def configure_log(component: str, log_format: LogFormat | None = None) -> None:
     component : who speaks: supervisor, page, api ...
     log_format : None takes $MATTING_LOG_FORMAT, else text.
     """
-    found = log_format or os.environ.get(LOG_VARIABLE)
+    named = os.environ.get(LOG_VARIABLE) or "text"
+    found = log_format or named.lower()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(component, "json" if found == "json" else "text"))
     logging.raiseExceptions = False  # a log that nobody reads any more must not end anything
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    if found not in LOG_FORMATS:
+        logging.getLogger("matting").warning("$%s: got %r, expected text or json: using text", LOG_VARIABLE, named)
 
 
 def relay(line: str, component: str) -> None:
@@ -176,7 +184,9 @@ def _tell_unusable(named: str, used: Path) -> None:
 
 
 class Connections:
-    """Counts connections; those of one caller are at most half of all.
+    """Counts connections; those of one caller are at most half of all, and the last are for callers who have none.
+
+    So neither the supervisor nor whoever else asks for health is kept out by a few callers who open all they can.
 
     Parameters
     ----------
@@ -197,7 +207,8 @@ class Connections:
         may_have_all : as a proxy, through which everyone comes.
         """
         most = self._most if may_have_all else max(1, self._most // 2)
-        if self._total >= self._most or self._counts[who] >= most:
+        room = self._most - (self._most // LAST_SHARE if self._counts[who] else 0)
+        if self._total >= room or self._counts[who] >= most:
             return False
         self._total += 1
         self._counts[who] += 1

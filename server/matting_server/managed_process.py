@@ -183,13 +183,16 @@ class Service:
                 if not self.is_ready:
                     self.is_ready = self._was_ready = True
                     self._tell.ready(self)
-            elif pulse.is_dead() and (self.is_ready or self.age > self.program.start_seconds):
+            elif pulse.is_dead(is_starting=not self.is_ready) and self._had_its_time():
                 what = "has not answered for" if self.is_ready else "was not ready after"
                 return f"{what} {pulse.silence:.0f} s"
         self._code = code
         if self._verdict:
             return self._verdict
         return f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+
+    def _had_its_time(self) -> bool:
+        return self.is_ready or self.age > self.program.start_seconds
 
     def _failure(self, what: str, child: Child | None) -> ServeError:
         """Why it never became ready."""

@@ -43,11 +43,17 @@ class Pulse:
         """Seconds since it has last answered."""
         return time.monotonic() - self._answered
 
-    def is_dead(self) -> bool:
-        """Whether it has to be given up; to be asked after each question that it did not answer."""
+    def is_dead(self, *, is_starting: bool = False) -> bool:
+        """Whether it has to be given up; to be asked after each question that it did not answer.
+
+        Parameters
+        ----------
+        is_starting : then what it has started counts as well, for it sleeps while that gets ready.
+        """
         now = time.monotonic()
-        cpu = cpu_seconds(self._pid)
-        if cpu - self._cpu >= MOVED_SECONDS or _wants_to_run(self._pid):
+        others = _group_of(self._pid) if is_starting else []
+        cpu = sum(map(cpu_seconds, (self._pid, *others)))
+        if cpu - self._cpu >= MOVED_SECONDS or any(map(_wants_to_run, (self._pid, *others))):
             self._moved = now
         self._cpu = cpu
         return now - self._moved > HANG_SECONDS or self.silence > HOPELESS_SECONDS
@@ -57,6 +63,17 @@ def cpu_seconds(pid: int) -> float:
     """Seconds of CPU that a process has used; 0 when it is gone."""
     fields = _fields(_PROCESSES / str(pid) / "stat")
     return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0  # utime and stime of proc(5)
+
+
+def _group_of(leader: int) -> list[int]:
+    """The processes of a process group but for its leader."""
+    found = []
+    for process in _PROCESSES.iterdir():
+        if process.name.isdecimal() and int(process.name) != leader:
+            fields = _fields(process / "stat")
+            if fields and int(fields[2]) == leader:
+                found.append(int(process.name))
+    return found
 
 
 def _wants_to_run(pid: int) -> bool:

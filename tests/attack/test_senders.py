@@ -156,6 +156,22 @@ def test_connections_are_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) 
     wait_until(lambda: _is_alive(api))
 
 
+def test_a_few_callers_keep_nobody_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the server would look dead to whoever asks for its health, and be killed."""
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 16)
+    api = serve()
+    where = api.base_url.host, api.base_url.port
+    with ExitStack() as opened:
+        for host in ("127.0.0.2", "127.0.0.3", "127.0.0.4"):
+            for _ in range(8):
+                link = socket.create_connection(where, timeout=20, source_address=(host, 0))
+                opened.enter_context(link)
+        time.sleep(0.2)
+        with connection(api) as probe:
+            probe.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert answer(probe)[0] == 200
+
+
 def _is_alive(api: httpx.Client) -> bool:
     return api.get("/livez").status_code == 200
 

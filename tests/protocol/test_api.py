@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from matting_api.app import create_app
 from matting_api.settings import Settings
-from matting_api.triton_probe import TritonProbe
+from matting_api.triton_probe import Silence, TritonProbe
 from matting_bench.server_process import free_ports
 from matting_client import Options, connect
 from numpy.typing import NDArray
@@ -195,4 +195,4 @@ def test_each_request_waits_by_itself(served: Served, is_connected: bool) -> Non
 def test_a_proxy_that_is_set_for_other_machines_is_not_asked(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with TritonProbe(served.grpc, "matting_512") as probe:
-        probe.check_ready()
+        probe.check_ready(Silence())

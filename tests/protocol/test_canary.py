@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from gradio_client import Client, handle_file
-from matting_api.triton_probe import TritonProbe
+from matting_api.triton_probe import Silence, TritonProbe
 from matting_bench.server_process import free_ports
 
 from tests.protocol.serving import ROOT, Served
@@ -132,7 +132,7 @@ def test_a_version_that_is_not_there_is_refused_at_once(house: House) -> None:
     assert told["model"] == f"{MODEL}:1" and told["run"]["size"] == SIDE
     for version in ("1", "2"):
         with TritonProbe(house.server.grpc, f"{MODEL}:{version}") as probe:
-            probe.check_ready()
+            probe.check_ready(Silence())
             assert probe.batches()["images"] > 0
 
 

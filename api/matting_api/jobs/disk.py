@@ -15,7 +15,7 @@ from matting_client.imaging.encode import write
 
 from matting_api.errors import ApiError, storage_error
 
-FREE_BYTES = 2 * 2**30  # of the disk, that jobs leave to others
+FREE_BYTES = 2 * 2**30  # of the disk, that jobs and kept results leave to others
 FREE_SHARE = 10  # of a small disk they leave one part in so many: a tmpfs of 2 GiB never has 2 GiB free
 log = logging.getLogger("jobs")
 
@@ -53,9 +53,15 @@ def check_space(folder: Path, needed: int = 0) -> None:
         Less than `FREE_BYTES`, or the `FREE_SHARE` of a small disk, would be left to others.
     """
     with told():
-        usage = shutil.disk_usage(folder)
-    if usage.free - needed < min(FREE_BYTES, usage.total // FREE_SHARE):
+        is_roomy = leaves_room(folder, needed)
+    if not is_roomy:
         raise _answer(OSError(errno.ENOSPC, ""))
+
+
+def leaves_room(folder: Path, needed: int) -> bool:
+    """Whether so many bytes more leave others enough of the disk. Raises OSError."""
+    usage = shutil.disk_usage(folder)
+    return usage.free - needed >= min(FREE_BYTES, usage.total // FREE_SHARE)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -91,4 +91,6 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         clear=clips.clear,
     )
     service.close_with(clip_jobs.close)
+    service.metrics.watch_jobs("photos", photo_jobs.count)
+    service.metrics.watch_jobs("clips", clip_jobs.count)
     return Jobs(clip_jobs, photo_jobs, elsewhere, webhooks)

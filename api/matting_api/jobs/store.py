@@ -167,6 +167,10 @@ class JobStore:
         for name in old:
             self._forget(name)
 
+    def count(self, state: str) -> int:
+        """How many jobs are in a state."""
+        return sum(job.state == state for job in list(self._jobs.values()))
+
     def close(self) -> None:
         """Stop; jobs in a folder of their own are taken up again by the next process."""
         self._closing.set()
@@ -243,8 +247,7 @@ class JobStore:
                 queue.clear_acked_data(keep_latest=0)
                 self._ended.remove(ended)
             except Exception as error:
-                trace = None if ended.again else error
-                log.error("a job's end cannot be written down now: %s", error, exc_info=trace)
+                log.error("a job's end cannot be written down now: %s", error, exc_info=not ended.again)
                 ended.again = time.monotonic() + AGAIN_SECONDS
 
     def _do(self, job: Job) -> None:

@@ -38,6 +38,7 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         start = time.monotonic()
+        path = scope["path"][:_SHOWN]  # as it came, with the path of a proxy
         status, request_id = 0, ""
 
         async def note(message: Message) -> None:
@@ -50,7 +51,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, note)
         finally:
-            line = f"{scope['method']} {scope['path'][:_SHOWN]} {status or 'unanswered'} {_caller(scope)}"
+            line = f"{scope['method']} {path} {status or 'unanswered'} {_caller(scope)}"
             if self._every_request:
                 log.info("%s %.3f s", line, time.monotonic() - start, extra={"request_id": request_id})
             elif status in REFUSALS:

@@ -225,7 +225,7 @@ class Guard:
             body.refuse(errors.ending())
         except Exception as error:
             if body.refused is None:
-                body.refuse(_unexpected(path, error))
+                body.refuse(_unexpected(path, error, request_id))
         finally:
             body.forget()
             if answer.has_crashed and body.refused is None:
@@ -238,15 +238,13 @@ class Guard:
                 self._answered(path, answer.status, state.get("error_code"))
 
 
-def _unexpected(path: str, error: Exception) -> ApiError:
+def _unexpected(path: str, error: Exception, request_id: str) -> ApiError:
     """The answer to what nobody expected, which the log tells of."""
     if isinstance(error, ApiError):
         return error
-    log.error("%s: %s: %s", path, type(error).__name__, error)
-    log.debug("what led to it", exc_info=error)
-    if isinstance(error, OSError):
-        return errors.of_storage(error)
-    return _internal()
+    trace = None if isinstance(error, OSError) else error  # a disk's error says it all
+    log.error("%s: %s: %s", path, type(error).__name__, error, exc_info=trace, extra={"request_id": request_id})
+    return errors.of_storage(error) if isinstance(error, OSError) else _internal()
 
 
 def _internal() -> ApiError:

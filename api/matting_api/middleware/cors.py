@@ -79,7 +79,8 @@ class RootPath:
         """Pass a request on."""
         path = scope.get("path", "")
         if self._is_below(path):
-            scope = {**scope, "path": path[len(self._root_path) :] or "/"}
+            # In place: whoever stands before this learns from the same scope who the caller behind the proxy is.
+            scope["path"] = path[len(self._root_path) :] or "/"
             scope["raw_path"] = scope["path"].encode()
 
         async def send_on(message: Message) -> None:

@@ -62,6 +62,11 @@ def router(service: Service, turns: Turns) -> APIRouter:
     @routes.head(METRICS, include_in_schema=False)
     @routes.get(METRICS, summary="Counters for Prometheus", response_class=Response, openapi_extra=openapi.METRICS)
     async def metrics() -> Response:
+        try:
+            await to_thread.run_sync(service.check_ready, limiter=probes)
+            service.metrics.note_ready(True)
+        except EngineError:
+            service.metrics.note_ready(False)
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
     return routes

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 from typing import Any
 
+import httpx
 import pytest
+from matting_api.app import guard
 from matting_api.middleware import access_log
 from matting_api.middleware.access_log import AccessLog
+from matting_api.middleware.proxies import read_networks
+from matting_api.model_client import Service
+from matting_api.settings import Settings
+from matting_client.serving import _Formatter
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -61,6 +68,17 @@ def test_refusals_are_summed_up(caplog: pytest.LogCaptureFixture, monkeypatch: p
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "lines"), [("JSON", ['{"time"']), ("logfmt", ["$MATTING_LOG_FORMAT: got 'logfmt'", "info x: a"])]
+)
+def test_a_format_that_is_none_is_told(value: str, lines: list[str]) -> None:
+    code = "from matting_client.serving import configure_log; configure_log('x'); import logging; logging.info('a')"
+    environment = {**os.environ, "MATTING_LOG_FORMAT": value}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    said = done.stderr.splitlines()
+    assert len(said) == len(lines) and all(part in line for part, line in zip(lines, said, strict=True))
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_line_is_one_event_whatever_is_in_it(log_format: str) -> None:
     """Nobody writes a second line, colours a terminal, or turns the text around."""
@@ -88,3 +106,39 @@ relay("plain", "gateway")
         assert not any(character in done.stderr for character in "\x1b\u202e")
         assert lines[1].endswith("Z error gateway: b")
         assert lines[2].endswith("Z info gateway: plain")
+
+
+async def _fails(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RuntimeError("a\n2026-01-01T00:00:00.000Z info x: forged")
+
+
+def _guarded(path: str) -> httpx.Response:
+    """The answer of an app that fails, below a path, behind a proxy, and logged."""
+    proxies = read_networks("127.0.0.1")
+    settings = Settings(engine="local", root_path="/matting", trusted_proxies=proxies)
+    app = AccessLog(guard(_fails, settings, Service(settings)), every_request=True)
+    headers = {"Host": "localhost", "X-Forwarded-For": "203.0.113.7"}
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=("127.0.0.1", 5))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            return await client.get(path)
+
+    return asyncio.run(ask())
+
+
+def test_the_caller_behind_a_proxy_is_named_below_a_path_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "matting")
+    for path in ("/matting/v1/alpha", "/v1/alpha"):  # as the proxy hands it on
+        _guarded(path)
+        assert caplog.messages[-1].startswith(f"GET {path} 500 203.0.113.7 ")
+
+
+def test_what_nobody_expected_is_told_with_its_trace_and_its_request(caplog: pytest.LogCaptureFixture) -> None:
+    answered = _guarded("/v1/alpha")
+    assert answered.status_code == 500
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.request_id == answered.headers["x-request-id"]  # type: ignore[attr-defined]
+    text = _Formatter("api", "text").format(record)
+    assert "in _fails" in text
+    assert all(line.startswith("  ") for line in text.splitlines()[1:])  # nothing in it looks like another event

@@ -158,6 +158,26 @@ def test_the_command_line_and_the_environment(tmp_path: Path, monkeypatch: pytes
     assert (settings.rate, settings.waiting, settings.urls, settings.page) == (0, 5, False, False)
 
 
+def test_words_switch_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As files for Compose and Kubernetes write them."""
+    for value, expected in (("true", True), ("True", True), ("yes", True), ("false", False), ("0", False), ("", False)):
+        for name in ("URLS", "MCP", "PREVIEW_DEFAULT", "ACCESS_LOG"):
+            monkeypatch.setenv(f"MATTING_API_{name}", value)
+        given = command.parser().parse_args([])
+        assert {given.urls, given.mcp, given.preview_by_default, given.access_log} == {expected}
+
+
+def test_a_secret_that_nothing_uses_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("0123456789" * 3)
+    monkeypatch.setenv("MATTING_API_WEBHOOK_SECRET_FILE", str(secret))
+    for more in ([], ["--urls"], ["--jobs-folder", str(tmp_path / "jobs")]):
+        assert command.main(more) == 2
+        assert "$MATTING_API_WEBHOOK_SECRET_FILE: got it without --urls and --jobs-folder" in capsys.readouterr().err
+
+
 def test_bad_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["--rate", "-1"], ["--quota", "-1"], ["--queue", "-1"], ["--keys-file", "/nowhere"]):
         assert command.main(arguments) == 2
@@ -178,6 +198,7 @@ def test_bad_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         ("MATTING_API_LOGINS_FILE", "/nowhere", "$MATTING_API_LOGINS_FILE: /nowhere: cannot be read"),
         ("MATTING_API_ROOT_PATH", "x", "$MATTING_API_ROOT_PATH: got 'x'"),
         ("MATTING_JOBS", "/dev/null/jobs", "$MATTING_JOBS: /dev/null/jobs"),
+        ("MATTING_API_URLS", "maybe", "$MATTING_API_URLS: got 'maybe', expected 1 or 0"),
     ],
 )
 def test_a_variable_that_cannot_be_is_named(

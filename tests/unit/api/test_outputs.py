@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from matting_api import outputs as module
+from matting_api.jobs import disk
 from matting_api.outputs import Outputs, new_name
 from matting_client import OptionError
 
@@ -125,6 +127,23 @@ def test_a_result_that_cannot_be_kept_is_answered_all_the_same(
     assert pixels(post(client, portrait).content).shape == (400, 512, 4)
     assert "a result cannot be kept (Not a directory)" in caplog.text
     assert 'matting_outputs_total{kept="false"} 1.0' in client.get("/metrics").text
+
+
+def test_results_leave_some_of_the_disk_to_uploads_and_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with outputs(tmp_path) as box:
+        free = shutil.disk_usage(tmp_path).free
+        monkeypatch.setattr(disk, "FREE_SHARE", 1)
+        monkeypatch.setattr(disk, "FREE_BYTES", free - 2**30)
+        box.keep(b"x", "photo", ".png")
+        assert len(list(tmp_path.iterdir())) == 1
+        monkeypatch.setattr(disk, "FREE_BYTES", free + 2**30)
+        box.keep(b"x", "photo", ".png")
+        (clip := tmp_path / "clip.webm").write_bytes(b"x")
+        box.keep_file(clip)
+        assert len(list(tmp_path.iterdir())) == 2
+        assert caplog.text.count("the disk is nearly full") == 2
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import httpx
 from matting_api.metrics import Metrics
+from matting_client import __version__
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.image import ROOT
@@ -48,6 +52,21 @@ def test_metrics_count(serve: Serve, portrait: bytes) -> None:
         assert found["matting_step_seconds_sum", step] >= 0
     assert found["matting_queue", "waiting"] == found["matting_queue", "working"] == 0
     assert found["process_resident_memory_bytes",] > 1e6
+
+
+def test_whether_it_is_ready_is_shown(api: httpx.Client, serve: Serve) -> None:
+    """Prometheus asks for nothing else, and a server whose model is gone still answers it."""
+    assert metrics(api)["matting_ready",] == metrics(api)["matting_build_info", __version__] == 1
+    assert metrics(serve(model="matting_none"))["matting_ready",] == 0
+
+
+def test_jobs_are_shown(api: httpx.Client, portrait: bytes) -> None:
+    assert metrics(api)["matting_jobs", "photos", "done"] == 0
+    with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
+        archive.writestr("a.jpg", portrait)
+    assert api.post("/v1/jobs", files={"archive": ("a.zip", packed.getvalue())}).status_code == 202
+    wait_until(lambda: metrics(api)["matting_jobs", "photos", "done"] == 1)
+    assert metrics(api)["matting_jobs", "clips", "done"] == 0
 
 
 def test_what_alerts_look_for_is_there_before_it_happens() -> None:

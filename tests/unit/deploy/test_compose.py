@@ -108,8 +108,8 @@ def test_temporary_folders_have_a_size_and_run_programs(services: dict[str, Any]
 
 
 def test_settings_come_in(services: dict[str, Any]) -> None:
-    """Every variable of the API that there is, and only such."""
-    known = {LOG_VARIABLE, *re.findall(r"\bMATTING_API_\w+", EXAMPLES)}
+    """Every variable that there is, and only such; MATTING_OUTPUTS is the mounted folder."""
+    known = {LOG_VARIABLE, *re.findall(r"\b(?:MATTING|AWS)_\w+", EXAMPLES)} - {"MATTING_OUTPUTS"}
     for name in ("matting", "matting-gpu", "page"):
         given = services[name]["environment"]
         assert len(given) == len(set(given)) and set(given) == known

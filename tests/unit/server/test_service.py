@@ -157,8 +157,8 @@ def test_one_that_is_slow_is_left_alone(make: Callable[..., Kept], monkeypatch: 
     looks: list[bool] = []
 
     class CountedPulse(pulse.Pulse):
-        def is_dead(self) -> bool:
-            looks.append(super().is_dead())
+        def is_dead(self, *, is_starting: bool = False) -> bool:
+            looks.append(super().is_dead(is_starting=is_starting))
             return looks[-1]
 
     monkeypatch.setattr(managed_process, "Pulse", CountedPulse)
@@ -175,6 +175,30 @@ def test_one_that_is_slow_is_left_alone(make: Callable[..., Kept], monkeypatch: 
         for each in burners:
             each.kill()
             each.wait()
+
+
+def test_it_is_asked_as_one_that_starts_until_it_is_ready(
+    make: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    class Noted(pulse.Pulse):
+        def is_dead(self, *, is_starting: bool = False) -> bool:
+            asked.append(is_starting)
+            return False
+
+    monkeypatch.setattr(managed_process, "Pulse", Noted)
+    monkeypatch.setattr(managed_process, "ASKING_SECONDS", 0.05)
+    answers = [False]
+    kept = make(SLEEP, ready=lambda: answers[0])
+    kept.until(lambda: len(asked) > 1)
+    assert all(asked)
+    answers[0] = True
+    kept.until(lambda: kept.service.is_ready)
+    answers[0] = False
+    asked.clear()
+    kept.until(lambda: len(asked) > 1)
+    assert not any(asked[1:])
 
 
 def test_one_that_was_stopped_ends_cleanly(make: Callable[..., Kept], tmp_path: Path) -> None:
