@@ -188,7 +188,7 @@ class Handlers:
         item.result = self.studio.save(made.data, Path(item.name).stem, ending)
         item.alpha = self._alpha(cutout, item) if item.wants_alpha else ""
         item.thumbnail = _address(self._thumbnail(cutout))
-        item.height, item.width = cutout.rgb.shape[:2]
+        item.width, item.height = made.size
         item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
         item.reason = "" if item.found else texts(code)["nothing_found"]
         if item.found and item.shop != controls.NO_SHOP:
