@@ -244,7 +244,7 @@ def test_programs_can_call_it(client: Client, photos: Path) -> None:
     assert Path(archive).name == "batch_results.zip"
     with Image.open(client.predict(photo=photo, shop="taobao", api_name="/cut_out")) as picture:
         assert (picture.format, picture.size) == ("JPEG", (800, 800))
-    with pytest.raises(AppError, match="notes.png"):
+    with pytest.raises(AppError, match=r"notes\.png"):
         client.predict(files=[handle_file(str(photos / "notes.png"))], api_name="/batch")
     client.predict(photo=photo, api_name="/id_photo")
     assert Path(client.predict(sheet_format="pdf", api_name="/id_sheet")).suffix == ".pdf"
