@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,6 +30,7 @@ from starlette.exceptions import HTTPException
 from matting_api import unserved
 
 GONE_SECONDS = 5  # for Retry-After
+LONGEST_WAIT = 600  # for Retry-After of jobs: a place may become free at any time
 _LATER = {"Retry-After": str(GONE_SECONDS)}
 # Status and title of each kind of the client's errors; the code is the error's own.
 _ANSWERS: dict[type, tuple[int, str]] = {
@@ -64,6 +66,16 @@ class ApiError(Exception):
 def too_large(name: str, most_bytes: int) -> ApiError:
     """413: the photo `name` of a job has more bytes than a photo may have."""
     return ApiError(413, "file_too_large", "Image too large", f"{name[:100]}: expected at most {most_bytes} bytes")
+
+
+def too_many_jobs(most: int, seconds_left: list[float]) -> ApiError:
+    """503: no other job may be here; `seconds_left`: of each that is over, until it is forgotten."""
+    remedy = (
+        f"delete those of the {len(seconds_left)} that are over whose results you have, or " if seconds_left else ""
+    )
+    detail = f"got {most + 1} jobs, expected at most {most} here; {remedy}try again later"
+    wait = min((LONGEST_WAIT, *(max(1, math.ceil(left)) for left in seconds_left)))
+    return ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": str(wait)})
 
 
 def bad_request(code: str, title: str, detail: str) -> ApiError:

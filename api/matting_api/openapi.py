@@ -165,7 +165,7 @@ IDPHOTO = _own(
         "zoom": {"type": "number", "minimum": 0.67, "maximum": 1.5, "default": 1, "description": "Of the head's size."},
         "shift": {"type": "number", "minimum": -0.2, "maximum": 0.2, "default": 0, "description": "Downwards."},
         "paper": choice_field("A sheet to print instead of the photo.", PAPERS),
-        "format": choice_field("pdf: of a sheet.", ("jpeg", "pdf"), default="jpeg"),
+        "format": choice_field("pdf: of a sheet.", ("jpeg", "jpg", "pdf"), default="jpeg"),
     },
     {"image_file": FILE},
     "image/jpeg",

@@ -25,11 +25,11 @@ class Entry:
     ----------
     state : "done", "failed", or whatever else a photo can be in.
     file : of the result; "" without one, and then what follows means nothing.
-    width, height : of the cutout in pixels.
+    width, height : of the result in pixels.
     seconds : that the model took.
     found : whether there was a subject.
     uncertainty : how doubtful the result is.
-    reason : why it failed.
+    reason : why it failed, or what was said of its result.
     """
 
     photo: str

@@ -176,7 +176,7 @@ def _fill(words: Words, pha: Alpha, rules: Rules) -> str:
 
 def _enlarged(words: Words, cutout: Cutout) -> str:
     times = cutout.enlargement
-    return words["enlarged"].format(times=f"{times:.1f}") if times > ENLARGED else ""
+    return words["enlarged"].format(times=f"{times:.1f}") if times > ENLARGED and not cutout.is_empty else ""
 
 
 def _is_on_white(cutout: Cutout, pha: Alpha) -> bool:

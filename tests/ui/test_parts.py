@@ -16,6 +16,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from matting_client import Cutout, InputError, Limits, OptionError, Options
+from matting_client.shop import template
 from matting_client.video.pipeline import Plan
 from matting_ui import controls, ids
 from matting_ui.batch_handlers import Handlers
@@ -113,6 +114,19 @@ def test_values_that_the_page_does_not_offer(studio: Studio) -> None:
 )
 def test_colours_of_the_picker(picked: str, colour: str) -> None:
     assert controls.colour_text(picked) == colour
+
+
+def test_a_program_names_a_shop_or_a_preset_alone(studio: Studio) -> None:
+    """Nothing sets the controls of its one call, so that these stand as at first."""
+    first = {"background": ids.TRANSPARENT, "format": "png", "quality": 92.0, "threshold": 0, "feather": False}
+    none = {**first, "preset": controls.NO_PRESET, "shop": controls.NO_SHOP}
+    assert controls.for_program(none) == none
+    shop = controls.read_options(studio, **controls.for_program({**none, "shop": "taobao"}))
+    assert shop.with_changes(crop_margin="0") == template("taobao").make()
+    idphoto = controls.read_options(studio, **controls.for_program({**none, "preset": "id-photo"}))
+    assert idphoto.with_changes(crop_margin="0") == Options.from_preset("id-photo")
+    own = controls.for_program({**none, "preset": "id-photo", "background": "blue", "threshold": 3})
+    assert (own["background"], own["threshold"], own["format"]) == ("blue", 3, "jpeg")
 
 
 def test_a_batch_has_room_for_so_many() -> None:

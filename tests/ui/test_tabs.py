@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from matting_ui import ids
 from matting_ui.i18n import EN, ZH
 from PIL import Image
@@ -241,6 +242,10 @@ def test_programs_can_call_it(client: Client, photos: Path) -> None:
         assert (picture.format, picture.size, picture.mode) == ("WEBP", (1024, 1024), "RGBA")
     archive = client.predict(files=[photo, handle_file(str(photos / "notes.png"))], api_name="/batch")
     assert Path(archive).name == "batch_results.zip"
+    with Image.open(client.predict(photo=photo, shop="taobao", api_name="/cut_out")) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (800, 800))
+    with pytest.raises(AppError, match=r"notes\.png"):
+        client.predict(files=[handle_file(str(photos / "notes.png"))], api_name="/batch")
     client.predict(photo=photo, api_name="/id_photo")
     assert Path(client.predict(sheet_format="pdf", api_name="/id_sheet")).suffix == ".pdf"
     client.close()

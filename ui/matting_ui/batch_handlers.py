@@ -25,6 +25,7 @@ from matting_ui.i18n import failure, texts
 from matting_ui.preview import Preview
 
 THUMBNAIL_SIDE = 320
+MOST_TOLD = 5  # failed photos that an error names
 REFRESH_SECONDS = 0.5  # at most between two looks at what is in work
 Looks = tuple[Any, Any, Any]  # cards, number of photos, line
 
@@ -135,14 +136,16 @@ class Handlers:
         self, files: list[str] | None, request: gr.Request, picture: str | None = None, **values: Any
     ) -> str | None:
         """All of it in one call, for programs: files in, `batch_results.zip` out."""
-        batch = Batch()
+        batch, words = Batch(), words_of(request)
         refused = batch.add([(cut(Path(each).name, LONGEST), each, "") for each in files or []])
         if refused:
-            words = words_of(request)
-            text = words["batch_full"].format(most=MOST, refused=len(refused))
-            raise gr.Error(text, title=words["failed"], print_exception=False)
-        for _ in self.run(batch, request, picture=picture, **values):
+            raise _error(words["batch_full"].format(most=MOST, refused=len(refused)), words)
+        for _ in self.run(batch, request, picture=picture, **controls.for_program(values)):
             pass
+        items = batch.listed()
+        if not any(item.state == DONE for item in items):  # programs see no notice
+            reasons = [f"{item.name}: {item.reason}" for item in items[:MOST_TOLD]]
+            raise _error("\n".join([words["batch_nothing"], *reasons]), words)
         return self.zip(batch, request)
 
     def _options(self, request: gr.Request, values: dict[str, Any]) -> Options:
@@ -188,7 +191,7 @@ class Handlers:
         item.result = self.studio.save(made.data, Path(item.name).stem, ending)
         item.alpha = self._alpha(cutout, item) if item.wants_alpha else ""
         item.thumbnail = _address(self._thumbnail(cutout))
-        item.height, item.width = cutout.rgb.shape[:2]
+        item.width, item.height = made.size
         item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
         item.reason = "" if item.found else texts(code)["nothing_found"]
         if item.found and item.shop != controls.NO_SHOP:
@@ -228,6 +231,10 @@ class Handlers:
         if any(batch.is_other(item) for item in items):
             line = f"{line} · {words['batch_other']}"
         return cards, len(items), line
+
+
+def _error(text: str, words: dict[str, str]) -> gr.Error:
+    return gr.Error(text, title=words["failed"], print_exception=False)
 
 
 def _shop(values: dict[str, Any]) -> str:

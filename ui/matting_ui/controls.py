@@ -176,11 +176,9 @@ def apply_shop(name: str) -> tuple[Any, ...]:
     """The controls `SET_BY_SHOP` as a shop wants them, whose canvas says crop and size; without one as at the start."""
     is_shop = name in templates()
     options = Options.of(template(name).options) if is_shop else Options()
-    known = {value: key for key, value in ids.BACKGROUNDS.items() if value}
-    background = known.get(str(options.background), ids.TRANSPARENT)
     own: dict[str, Any] = {"interactive": not is_shop}
     crop, size = gr.update(value=False, **own), gr.update(value=ids.ORIGINAL, **own)
-    return background, options.format, options.quality, crop, gr.update(visible=False), size
+    return *_shown(options, GIVEN_BY_SHOP).values(), crop, gr.update(visible=False), size
 
 
 SET_BY_PRESET = ("background", "format", "threshold", "erode", "feather", "quality")
@@ -191,10 +189,35 @@ def apply_preset(name: str, request: gr.Request) -> tuple[Any, ...]:
     chosen = presets().get(name)
     options = Options.from_preset(name) if chosen else Options()
     note = chosen.description[code_of(request)] if chosen else words_of(request)["preset_info"]
+    return *_shown(options, SET_BY_PRESET).values(), gr.update(info=note)
+
+
+def for_program(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a program's one call, for which nothing has set the controls.
+
+    What stands as it does at first is as the preset says, or the shop, which wins.
+    """
+    chosen: dict[str, Any] = {}
+    if values.get("preset") in presets():
+        chosen.update(_shown(Options.from_preset(values["preset"]), SET_BY_PRESET))
+    if values.get("shop") in templates():
+        chosen.update(_shown(Options.of(template(values["shop"]).options), GIVEN_BY_SHOP))
+    at_first = _shown(Options(), SET_BY_PRESET)
+    return {**values, **{name: value for name, value in chosen.items() if values.get(name) in (None, at_first[name])}}
+
+
+def _shown(options: Options, names: tuple[str, ...]) -> dict[str, Any]:
+    """What the controls of these names show of options."""
     known = {value: key for key, value in ids.BACKGROUNDS.items() if value}
-    background = known.get(str(options.background), ids.CUSTOM) if options.background else ids.TRANSPARENT
-    knobs = (options.format, options.alpha_threshold, options.erode, options.feather, options.quality)
-    return background, *knobs, gr.update(info=note)
+    shown = {
+        "background": known.get(str(options.background), ids.CUSTOM) if options.background else ids.TRANSPARENT,
+        "format": options.format,
+        "threshold": options.alpha_threshold,
+        "erode": options.erode,
+        "feather": options.feather,
+        "quality": options.quality,
+    }
+    return {name: shown[name] for name in names}
 
 
 def show_for(background: str, format: str, crop: bool) -> tuple[Any, ...]:

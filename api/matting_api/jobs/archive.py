@@ -17,6 +17,8 @@ MOST_ENTRIES = 30_000  # thrice as many as photos: folders, and the doubles that
 MOST_LIST_BYTES = 8 * 2**20
 MOST_NAME_BYTES = 1024
 _IS_UTF8 = 0x800  # of an entry's flags: its name is
+_IS_ENCRYPTED = 0x1
+_FROM_WINDOWS = (0, 10, 11)  # MS-DOS, NTFS, VFAT: where no name holds a backslash, and some packers part folders by it
 _UNICODE_PATH = 0x7075  # beside a name of another encoding (APPNOTE, 4.6.9)
 _ENTRY = b"PK\x01\x02"  # begins each entry of the list
 _ENDING_BYTES = 2**16 + 22 + 20 + 56  # what is searched for the end of the list, and the two records of zip64
@@ -85,6 +87,10 @@ def unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most_bytes: int) 
     ApiError
         It cannot be unpacked, or is larger than allowed, whatever the list says.
     """
+    if entry.flag_bits & _IS_ENCRYPTED:
+        raise _invalid(f"{entry.filename[:100]}: got an encrypted file; pack it again without a password")
+    if entry.file_size > most_bytes:  # before any of it is unpacked
+        raise too_large(entry.filename, most_bytes)
     try:
         with archive.open(entry) as file:
             data = file.read(most_bytes + 1)
@@ -104,6 +110,9 @@ def _read_names(archive: zipfile.ZipFile) -> None:
             except UnicodeError:
                 continue  # it is in a code page that nobody tells
             entry.filename = name.partition("\0")[0]
+    for entry in archive.infolist():
+        if entry.create_system in _FROM_WINDOWS:
+            entry.filename = entry.filename.replace("\\", "/")
 
 
 def _unicode_path(entry: zipfile.ZipInfo) -> str:

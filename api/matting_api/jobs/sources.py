@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from matting_api.errors import bad_request, too_large
+from matting_api.errors import bad_request
 from matting_api.jobs.archive import open_archive, unpacked
 from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
@@ -34,7 +34,7 @@ class Elsewhere:
     buckets: Buckets | None = None
 
 
-def list_archive(path: Path, most_bytes: int, name: str = "archive") -> list[str]:
+def list_archive(path: Path, name: str = "archive") -> list[str]:
     """Names of the photos of a ZIP; `name` is what errors call it.
 
     Raises
@@ -43,11 +43,7 @@ def list_archive(path: Path, most_bytes: int, name: str = "archive") -> list[str
         It is none, or holds too much.
     """
     with open_archive(path, name) as archive:
-        entries = _photos(archive)
-    for each in entries:
-        if each.file_size > most_bytes:
-            raise too_large(each.filename, most_bytes)
-    return [each.filename for each in entries]
+        return [each.filename for each in _photos(archive)]
 
 
 @contextmanager
@@ -77,7 +73,7 @@ def need_buckets(elsewhere: Elsewhere, field: str) -> Buckets:
 def stem_of(job: Job, name: str) -> str:
     """The name of a photo's file without its folders and ending; empty where there is none."""
     try:
-        return PurePosixPath(urlsplit(name).path if job.order["by_address"] else name).stem
+        return PurePosixPath(unquote(urlsplit(name).path) if job.order["by_address"] else name).stem
     except ValueError:  # no address: this photo will fail
         return ""
 

@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from matting_client import OptionError, ServerBusy
+from matting_client import OptionError
 from persistqueue import Empty, SQLiteAckQueue
 from persistqueue.serializers import json as json_serializer
 
-from matting_api.errors import ApiError, as_reason
+from matting_api.errors import ApiError, as_reason, too_many_jobs
 from matting_api.jobs import disk
 from matting_api.jobs.job import DONE, FAILED, OVER, WORKING, Cancelled, Job
 from matting_api.jobs.rounds import keep_going
@@ -90,10 +90,8 @@ class JobStore:
 
         Raises
         ------
-        ServerBusy
-            As many jobs are here as may be.
         ApiError
-            507: the disk is nearly full; 503: it cannot be used.
+            503: as many jobs are here as may be, or the disk cannot be used; 507: it is nearly full.
         """
         self.expire()
         with self._lock:
@@ -117,7 +115,7 @@ class JobStore:
 
         Raises
         ------
-        ServerBusy, ApiError
+        ApiError
             As of `new_folder`; the job is not queued.
         """
         job = Job(folder.name, folder, order, total, mark, until=time.monotonic() + self.kept_seconds)
@@ -138,7 +136,8 @@ class JobStore:
 
     def _check_places(self) -> None:
         if len(self._jobs) >= self._most:
-            raise ServerBusy("", f"{self._most + 1} jobs at once", f"at most {self._most}", "try again later")
+            now = time.monotonic()
+            raise too_many_jobs(self._most, [job.until - now for job in self._jobs.values() if job.state in OVER])
 
     def get(self, name: str) -> Job:
         """A job by its name.

@@ -59,6 +59,7 @@ class _Message:
     ----------
     place : in the queue.
     attempts : so far, of earlier processes, too.
+    due : `time.monotonic()` of the next one.
     settled : delivered or given up, which the queue may not know yet.
     """
 
@@ -67,15 +68,23 @@ class _Message:
     job: str
     message: dict[str, Any]
     attempts: int = 0
+    due: float = 0.0
     settled: bool = False
 
     def kept(self) -> dict[str, Any]:
         """What the queue keeps, beside the attempts."""
         return {"url": self.url, "job": self.job, "message": self.message}
 
+    def pause(self) -> None:
+        """Wait for the next attempt; after the last one there is nothing to wait for."""
+        seconds = PAUSES[self.attempts] if self.attempts < len(PAUSES) else 0.0
+        self.due = time.monotonic() + seconds
+
 
 class Webhooks:
     """Delivers messages, each at least once unless its receiver refuses it five times.
+
+    One that waits for its next attempt holds up no other.
 
     Parameters
     ----------
@@ -87,7 +96,7 @@ class Webhooks:
     def __init__(self, folder: Path, secret: bytes, fetcher: Fetcher) -> None:
         self._secret, self._fetcher = secret, fetcher
         self._stop = threading.Event()
-        self._message: _Message | None = None  # in work
+        self._messages: list[_Message] = []  # in work
         self._queue = SQLiteAckQueue(
             str(folder), multithreading=True, serializer=json_serializer, db_file_name="webhooks.db"
         )
@@ -106,37 +115,44 @@ class Webhooks:
         self._thread.join()
 
     def _round(self) -> None:
-        """Settle the next message; where the queue's disk fails, the same one in the next round."""
-        message = self._message = self._message or self._next()
-        if message is None:
-            return
-        if message.settled or self._deliver(message):
-            message.settled = True
-            self._queue.ack(id=message.place)
-            self._message = None
-            self._queue.clear_acked_data(keep_latest=0)
-
-    def _next(self) -> _Message | None:
-        try:
-            item = self._queue.get(block=False, raw=True)
-        except Empty:
+        """Make an attempt at the message that is due; where the queue's disk fails, the same one in the next round."""
+        self._take()
+        message = min(self._messages, key=lambda each: each.due, default=None)
+        if message is None or message.due > time.monotonic():
             self._queue.put_event.wait(POLL_SECONDS)  # the queue's own wait follows the wall clock
             self._queue.put_event.clear()
-            return None
-        return _Message(item["pqid"], **item["data"])
+            return
+        if not message.settled:
+            message.settled = self._attempt(message)
+        if message.settled:
+            self._queue.ack(id=message.place)
+            self._messages.remove(message)
+            self._queue.clear_acked_data(keep_latest=0)
 
-    def _deliver(self, message: _Message) -> bool:
+    def _take(self) -> None:
+        """Take what has been queued."""
+        while True:
+            try:
+                item = self._queue.get(block=False, raw=True)
+            except Empty:
+                return
+            message = _Message(item["pqid"], **item["data"])
+            message.pause()
+            self._messages.append(message)
+
+    def _attempt(self, message: _Message) -> bool:
         """Whether it is settled: delivered, or given up."""
         reason = "the server ended at each attempt"
-        while message.attempts < len(PAUSES):
-            if self._stop.wait(PAUSES[message.attempts]):
-                return False
+        if message.attempts < len(PAUSES):
             # Before it is sent: one that ends the process is given up, too.
             self._queue.update({**message.kept(), "attempts": message.attempts + 1}, id=message.place)
             message.attempts += 1
             reason = self._send(message)
             if not reason:
                 return True
+            message.pause()
+        if message.attempts < len(PAUSES):
+            return False
         log.error("job %s: its webhook was given up: %s", message.job, reason)
         return True
 

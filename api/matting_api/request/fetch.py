@@ -71,6 +71,24 @@ class Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # hosts may answer anything
             raise _failed(field, f"the transfer failed ({type(error).__name__})") from None
 
+    async def check(self, url: str, field: str) -> None:
+        """Refuse an address that `post` would never call, now that its sender hears of it.
+
+        Raises
+        ------
+        ApiError
+            The address is none or refused; errors name `field`. A host that is not known now may be so later.
+        """
+        place = _parse(url, field)
+        try:
+            with anyio.fail_after(STEP_SECONDS):
+                await self._resolve(place, field)
+        except TimeoutError:
+            return
+        except ApiError as error:
+            if error.code == f"{field}_refused":
+                raise
+
     async def post(self, url: str, field: str, body: bytes, headers: dict[str, str]) -> int:
         """Send a body to an http or https address, which must be public; returns the answer's status.
 
@@ -171,11 +189,6 @@ async def _store(file: UploadFile, part: bytes) -> None:
         await file.write(part)
     except OSError as error:  # not the other host's fault
         raise of_storage(error) from None
-
-
-def check_address(text: str, field: str) -> None:
-    """Refuse what is no http or https address. Raises ApiError, which names `field`."""
-    _parse(text, field)
 
 
 def _parse(text: str, field: str) -> httpx.URL:

@@ -13,7 +13,7 @@ from matting_api.request.fields import read_choice, read_colour, read_number, re
 from matting_api.request.parameters import Asked
 
 FIELDS = ("kind", "background", "zoom", "shift", "paper", "format")
-FORMATS = ("jpeg", "pdf")
+FORMATS = {"jpeg": "jpeg", "jpg": "jpeg", "pdf": "pdf"}
 
 
 def read_idphoto(fields: Mapping[str, str], has_background: bool) -> Asked:
@@ -30,7 +30,7 @@ def read_idphoto(fields: Mapping[str, str], has_background: bool) -> Asked:
             "unsupported_parameter", "Unsupported parameter", "got a picture as background, expected a colour"
         )
     paper = read_choice(fields, "paper", PAPERS) if fields.get("paper") else None
-    format = read_choice(fields, "format", FORMATS)
+    format = FORMATS[read_choice(fields, "format", FORMATS)]
     if format == "pdf" and paper is None:
         raise bad_request(
             "invalid_parameter", "Invalid format", "format: got pdf, which is for sheets; name a paper, too"

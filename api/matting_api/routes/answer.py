@@ -23,7 +23,7 @@ from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
 from matting_client.lengths import parse_canvas, parse_margins, parse_size
 from matting_client.processing import cast_shadow, compose_translucent, subject_box, touches_ground
-from matting_client.processing.scene import Scene, compose_scene, limited
+from matting_client.processing.scene import Scene, compose_scene, limited, scene_notes
 from matting_client.shop import broken_rules
 from matting_client.timing import Stopwatch, Timings
 from matting_client.types import Alpha, Image
@@ -248,11 +248,13 @@ def _id_photo(cutout: Cutout, asked: IdAsked) -> Result:
 def _scene(cutout: Cutout, background: Image, scene: Scene) -> Result:
     watch = Stopwatch(cutout.seconds)
     with watch.step("compose"):
-        picture = compose_scene(*cutout.layers(), limited(background), scene)
+        fgr, shown = cutout.layers()
+        picture = compose_scene(fgr, shown, limited(background), scene)
     with watch.step("encode"):
         data = encode(picture, cutout.options.format, cutout.options.quality)
+    notes = tuple(map(str, scene_notes(shown, picture.shape, scene)))
     pha = np.full(picture.shape[:2], 255, np.uint8)  # a scene has no holes
-    return Result(data, MEDIA_TYPES[cutout.options.format], pha, watch.timings)
+    return Result(data, MEDIA_TYPES[cutout.options.format], pha, watch.timings, notes)
 
 
 def _picture(cutout: Cutout, background: Image | None, asked: Asked) -> Result:

@@ -21,7 +21,7 @@ from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, need_bucke
 from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
 from matting_api.request.body import content_type
-from matting_api.request.fetch import check_address
+from matting_api.request.fetch import Fetcher
 from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
 from matting_api.request.texts import kind_of, parse_json
 from matting_api.routes.background import Kind, job_router
@@ -74,13 +74,15 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
             if content_type(request.headers) == "application/json":
                 order = await to_thread.run_sync(_read_json, await request.body())
             else:
-                order = await _read_form(request, folder, most_bytes)
-            _check_webhook(order["webhook"], with_webhooks)
+                order = await _read_form(request, folder)
+            await _check_webhook(order["webhook"], elsewhere.fetcher if with_webhooks else None)
             order["fields"] = read_job(order["fields"])
             await _check_places(order, elsewhere, most_bytes)
             photos.check_count(len(order["names"]))
             request.state.bill.take(len(order["names"]))
             job = await to_thread.run_sync(jobs.add, folder, order, len(order["names"]), mark)
+            if job.folder != folder:  # the same order came twice at once
+                request.state.bill.give_back()
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -98,11 +100,11 @@ def _mark(request: Request) -> str:
     return sha256(f"{request.state.caller.name}\n{given}".encode()).hexdigest() if given else ""
 
 
-async def _read_form(request: Request, folder: Path, most_bytes: int) -> dict[str, Any]:
+async def _read_form(request: Request, folder: Path) -> dict[str, Any]:
     async with read_upload(request, "archive", "No photos given", "a ZIP of photos") as (archive, name, fields):
         refuse_of_one_photo(fields)  # before the archive is copied
         await store_upload(archive, folder / SOURCE)
-    names = await to_thread.run_sync(list_archive, folder / SOURCE, most_bytes, name)
+    names = await to_thread.run_sync(list_archive, folder / SOURCE, name)
     return _order(names, fields)
 
 
@@ -146,9 +148,10 @@ async def _check_places(order: dict[str, Any], elsewhere: Elsewhere, most_bytes:
         order["names"] = await buckets.list_photos(place, photos.MOST_PHOTOS, most_bytes)
 
 
-def _check_webhook(address: str, with_webhooks: bool) -> None:
-    if address and not with_webhooks:
+async def _check_webhook(address: str, fetcher: Fetcher | None) -> None:
+    if not address:
+        return
+    if fetcher is None:
         detail = "webhook: this server tells nobody; start it with --urls, --jobs-folder and --webhook-secret-file"
         raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
-    if address:
-        check_address(address, "webhook")
+    await fetcher.check(address, "webhook")

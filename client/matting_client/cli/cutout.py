@@ -98,7 +98,18 @@ def _entry(future: Done, job: Job) -> Entry:
     if outcome is None:
         return Entry(job.name, FAILED, reason=str(future.exception()))
     file = str(job.target or "standard output")
-    return Entry(job.name, DONE, file, *outcome.size, outcome.seconds, not outcome.is_empty, outcome.uncertainty)
+    width, height = outcome.size
+    return Entry(
+        job.name,
+        DONE,
+        file,
+        width,
+        height,
+        outcome.seconds,
+        not outcome.is_empty,
+        outcome.uncertainty,
+        reason="; ".join(outcome.notes),
+    )
 
 
 def check_manifest(path: Path, jobs: Iterable[Job], reads: Iterable[Path]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from matting_client.cutout import Cutout
+from matting_client.files import Encoded
 
 
 class Outcome(NamedTuple):
@@ -14,15 +15,15 @@ class Outcome(NamedTuple):
     is_empty: bool
     uncertainty: float
     notes: tuple[str, ...] = ()  # what was repaired or left out when the photo was read, and what a shop objects to
-    size: tuple[int, int] = (0, 0)  # width and height in pixels
+    size: tuple[int, int] = (0, 0)  # width and height of the result in pixels
     seconds: float = 0.0  # that the model took
 
     @classmethod
-    def of(cls, cutout: Cutout, broken: tuple[str, ...] = ()) -> Self:
-        """Of a cutout, and the rules of a template that its result breaks."""
-        height, width = cutout.raw.shape
+    def of(cls, cutout: Cutout, result: Encoded, broken: tuple[str, ...] = ()) -> Self:
+        """Of a cutout, its result, and the rules of a template that this one breaks."""
         notes = (*map(str, cutout.origin.notes), *broken)
-        return cls(cutout.is_empty, cutout.uncertainty, notes, (width, height), cutout.seconds["infer"])
+        seconds = cutout.seconds["infer"] + cutout.seconds.get("second", 0.0)
+        return cls(cutout.is_empty, cutout.uncertainty, notes, result.size, seconds)
 
 
 def review_line(uncertainty: float, name: str) -> str:

@@ -13,7 +13,7 @@ from matting_client.cli.parser import Parser
 from matting_client.errors import InputError, OptionError
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, encode, write
-from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, limited
+from matting_client.processing.scene import MAX_BLUR, Scene, compose_scene, limited, scene_notes
 
 EXAMPLES = """examples:
   matting scene me.jpg --behind beach.jpg -o on-the-beach.jpg
@@ -66,7 +66,8 @@ def main(argv: list[str]) -> int:
         cutout = client.cutout(data, name=given.photo)
     if cutout.is_empty:
         raise InputError(given.photo, "a photo in which nothing was found", "one with a clear foreground")
-    for note in cutout.origin.notes:
+    fgr, pha = cutout.layers()
+    for note in (*cutout.origin.notes, *scene_notes(pha, behind.shape, scene)):
         print(f"matting scene: {given.photo}: warning: {note}", file=sys.stderr)
-    write(given.output, encode(compose_scene(*cutout.layers(), behind, scene), format))
+    write(given.output, encode(compose_scene(fgr, pha, behind, scene), format))
     return 0

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from matting_client.budget import room_for
@@ -53,7 +53,7 @@ class Work:
         Raises
         ------
         KeyboardInterrupt
-            The end was asked for; what was in work is done, and nothing is half-written.
+            The end was asked for; what was in work is done and was given, and nothing is half-written.
         """
         todo = deque(jobs)
         running: dict[Done, Job] = {}
@@ -63,10 +63,10 @@ class Work:
                 while todo and len(running) < workers:
                     job = todo.popleft()
                     running[pool.submit(self.one, job)] = job
-                for future in wait(running, STEP, FIRST_COMPLETED).done:
+                ends = self.interruption.is_set()
+                for future in wait(running, None if ends else STEP, ALL_COMPLETED if ends else FIRST_COMPLETED).done:
                     yield running.pop(future), future
-                if self.interruption.is_set():
-                    wait(running)
+                if ends:
                     raise KeyboardInterrupt
 
     def one(self, job: Job) -> Outcome | None:
@@ -93,11 +93,13 @@ class Work:
                 marks = self.correction
                 cutout = cutout.corrected(marks.mask, picks=marks.picks, strokes=marks.strokes)
             result = cutout.encode()
+            outcome = Outcome.of(cutout, result, broken_rules(self.shop, cutout, result) if self.shop else ())
+            # The last of all: what is written is told of, whatever ends the process.
             if job.target:
                 write(job.target, result.data)
             else:
                 _to_standard_output(result.data)
-            return Outcome.of(cutout, broken_rules(self.shop, cutout, result) if self.shop else ())
+            return outcome
 
     def _cut_out(self, data: bytes, name: str) -> Cutout | None:
         """Ask for as long as the server is waited for, or until the end is asked for."""

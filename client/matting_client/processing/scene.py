@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from matting_client.errors import OptionError
+from matting_client.notes import Note
 from matting_client.processing.crop import Box, subject_box
 from matting_client.processing.edge import pixels
 from matting_client.types import Float, Picture
@@ -90,6 +91,17 @@ def compose_scene(fgr: Picture, pha: Picture, background: Picture, scene: Scene)
         _over(placed, bgr)
     out: Picture = np.rint(np.clip(bgr, 0, 1) * 255).astype(np.uint8)
     return out
+
+
+def scene_notes(pha: Picture, shape: tuple[int, ...], scene: Scene) -> tuple[Note, ...]:
+    """What to know of a subject (H, W) in a scene of a shape (h, w)."""
+    box = subject_box(pha)
+    if box is None:
+        return ()
+    height, width = _drawn_size(box, shape, scene)
+    left, top = _corner(height, width, shape, scene)
+    is_inside = top < shape[0] and top + height > 0 and left < shape[1] and left + width > 0
+    return () if is_inside else (Note("scene_outside"),)
 
 
 def limited(picture: Picture, side: int = MAX_SIDE) -> Picture:
@@ -196,17 +208,26 @@ def _contact(pha: Float, shape: tuple[int, int], left: int, foot: int) -> Float:
 
 def _place(fgr: Picture, pha: Picture, box: Box, canvas: tuple[int, ...], scene: Scene) -> _Placed:
     """Scale the subject; colours are averaged by their alpha, so that no edge is darkened."""
-    most = 2 * canvas[1] * box.height / box.width  # a wide subject would need any amount of memory
-    height = max(1, round(min(scene.scale * canvas[0], most)))
-    width = max(1, round(box.width * height / box.height))
+    height, width = _drawn_size(box, canvas, scene)
     inside = slice(box.top, box.bottom), slice(box.left, box.right)
     how = cv2.INTER_AREA if height < box.height else cv2.INTER_CUBIC
     weight = pha[inside].astype(np.float32) / 255
     mixed = fgr[inside].astype(np.float32) * (weight[..., None] / 255)
     alpha: Float = np.clip(cv2.resize(weight, (width, height), interpolation=how), 0, 1)
     colour = cv2.resize(mixed, (width, height), interpolation=how) / np.maximum(alpha, 1e-3)[..., None]
-    left, top = round(scene.x * canvas[1] - width / 2), round(scene.y * canvas[0]) - height
-    return _Placed(np.clip(colour, 0, 1), alpha, left, top)
+    return _Placed(np.clip(colour, 0, 1), alpha, *_corner(height, width, canvas, scene))
+
+
+def _drawn_size(box: Box, canvas: tuple[int, ...], scene: Scene) -> tuple[int, int]:
+    """Height and width of the subject in a scene of the shape `canvas`."""
+    most = 2 * canvas[1] * box.height / box.width  # a wide subject would need any amount of memory
+    height = max(1, round(min(scene.scale * canvas[0], most)))
+    return height, max(1, round(box.width * height / box.height))
+
+
+def _corner(height: int, width: int, canvas: tuple[int, ...], scene: Scene) -> tuple[int, int]:
+    """Left and top of a subject of this size."""
+    return round(scene.x * canvas[1] - width / 2), round(scene.y * canvas[0]) - height
 
 
 def _around(bgr: Float, placed: _Placed) -> Float:

@@ -19,7 +19,7 @@ def person() -> bytes:
 
 
 def test_the_photo_has_the_size_and_background_of_its_kind(api: httpx.Client, person: bytes) -> None:
-    answered = api.post(PATH, content=person, params={"kind": "us-visa", "background": "red"})
+    answered = api.post(PATH, content=person, params={"kind": "us-visa", "background": "red", "format": "jpg"})
     assert answered.status_code == 200, answered.text
     photo = pixels(answered.content)
     assert (photo.shape, answered.headers["content-type"]) == ((600, 600, 3), "image/jpeg")

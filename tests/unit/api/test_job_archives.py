@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from matting_api.errors import ApiError
+from matting_api.jobs.archive import open_archive, unpacked
 from matting_api.jobs.job import Job
 from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, open_source
 
@@ -40,7 +41,7 @@ def zip64_ending(count: int, size: int) -> bytes:
 def refused(path: Path, data: bytes) -> ApiError:
     path.write_bytes(data)
     with pytest.raises(ApiError) as raised:
-        list_archive(path, 1000)
+        list_archive(path)
     assert (raised.value.status, raised.value.code) == (400, "invalid_archive")
     return raised.value
 
@@ -73,7 +74,7 @@ def test_a_full_job_fits_with_what_a_mac_adds(tmp_path: Path) -> None:
     names = [f"{'a long folder ' * 8}/{number:06}.png" for number in range(10_000)]
     listed = b"".join(entry(f"{name}".encode()) + entry(f"__MACOSX/._{name}".encode()) for name in names)
     (tmp_path / "a.zip").write_bytes(listed + ending(20_000, len(listed)))
-    assert list_archive(tmp_path / "a.zip", 1000) == names
+    assert list_archive(tmp_path / "a.zip") == names
 
 
 def test_names_that_cannot_be_used(serve: Serve, disc: bytes, tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_names_that_cannot_be_used(serve: Serve, disc: bytes, tmp_path: Path) ->
         assert "expected 1 to 1024" in told.detail and len(told.detail) < 200
     longest = "a" * 1020 + ".png"
     (tmp_path / "a.zip").write_bytes(packed({longest: disc}))
-    assert list_archive(tmp_path / "a.zip", 10_000) == [longest]
+    assert list_archive(tmp_path / "a.zip") == [longest]
     sent = entry(b"") + ending(1, 46)
     answer = serve().post("/v1/jobs", files={"archive": ("a.zip", sent)})
     assert (answer.status_code, error(answer)["code"]) == (400, "invalid_archive")
@@ -107,7 +108,7 @@ def test_mutated_archives_are_invalid_and_nothing_else(method: int, tmp_path: Pa
             data[draw.randrange(len(data))] = draw.choice((0, 1, 255, draw.randrange(256)))
         path.write_bytes(data[: draw.choice((len(data), len(data), draw.randrange(len(data))))])
         try:
-            names = list_archive(path, 2**40)
+            names = list_archive(path)
             job = Job("job", tmp_path, {"names": names, "by_address": False}, len(names))
             with open_source(job, Elsewhere(), 1000) as read:
                 for number in range(len(names)):
@@ -116,6 +117,30 @@ def test_mutated_archives_are_invalid_and_nothing_else(method: int, tmp_path: Pa
             assert told.code in ("invalid_archive", "file_too_large")
             seen += 1
     assert seen > MUTATIONS / 10
+
+
+def test_folders_as_some_packers_of_windows_write_them(serve: Serve, disc: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("shop\\", "shop\\a.png", "shop\\.hidden.png", "b/a.png"):
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = 0
+            archive.writestr(entry, b"" if name.endswith("\\") else disc)
+        archive.writestr("c\\d.png", disc)  # a name on the other systems
+    client = serve()
+    begun = client.post("/v1/jobs", files={"archive": ("a.zip", (tmp_path / "a.zip").read_bytes())})
+    files, told = results(client, wait(client, begun.json(), "done", "failed"))
+    assert [each["photo"] for each in told] == ["shop/a.png", "b/a.png", "c\\d.png"]
+    assert list(files) == ["a-cutout.png", "a-cutout-2.png", "c_d-cutout.png"]
+
+
+def test_a_photo_with_a_password_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.png", b"x")
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "a.zip").write_bytes(data)
+    with open_archive(tmp_path / "a.zip") as archive, pytest.raises(ApiError, match="without a password"):
+        unpacked(archive, archive.infolist()[0], 1000)
 
 
 class Named(zipfile.ZipInfo):
@@ -139,7 +164,7 @@ def test_names_are_read_as_their_packer_wrote_them(tmp_path: Path, serve: Serve,
             archive.writestr(entry, disc)
         archive.writestr("名.png", disc)
     expected = ["München.png", "Grüße 名.png", "é.png", "a.png", "名.png"]
-    assert list_archive(tmp_path / "a.zip", 10**6) == expected
+    assert list_archive(tmp_path / "a.zip") == expected
     client = serve()
     begun = client.post("/v1/jobs", files={"archive": ("a.zip", (tmp_path / "a.zip").read_bytes())})
     files, told = results(client, wait(client, begun.json(), "done", "failed"))

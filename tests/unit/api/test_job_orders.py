@@ -9,6 +9,8 @@ import warnings
 import zipfile
 
 import numpy as np
+import pytest
+from matting_api.jobs import photos
 from matting_api.request.jobs import FIELDS, OF_JOBS
 from PIL import Image
 
@@ -77,6 +79,21 @@ def test_fields_of_one_photo_are_refused_by_name(serve: Serve, disc: bytes) -> N
         assert told["detail"].startswith(f"{name.strip()}: got") and "; " in told["detail"]
     empty = client.post("/v1/jobs", files=[archive], data={"points": "", "bg_image_url": "", "format": ""})
     assert wait(client, empty.json(), "done", "failed")["failed"] == 0
+
+
+def test_jobs_that_are_over_take_places_until_they_are_deleted(
+    serve: Serve, disc: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "MOST_JOBS", 1)
+    client = serve()
+    first = send(client, {"a.png": disc}).json()
+    assert "try again later" in error(send(client, {"b.png": disc}))["detail"]
+    wait(client, first, "done")
+    refused = send(client, {"b.png": disc})
+    assert (refused.status_code, error(refused)["code"]) == (503, "server_busy")
+    assert "delete those of the 1 that are over" in error(refused)["detail"] and refused.headers["retry-after"] == "600"
+    assert client.delete(f"/v1/jobs/{first['id']}").status_code == 204
+    assert send(client, {"b.png": disc}).status_code == 202
 
 
 def test_an_address_that_is_none_fails_alone(serve: Serve) -> None:

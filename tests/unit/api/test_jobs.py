@@ -115,8 +115,10 @@ def test_bad_orders_are_refused_at_once(serve: Serve, disc: bytes) -> None:
 
 def test_entries_that_are_larger_than_allowed(serve: Serve, disc: bytes) -> None:
     client = serve(max_upload_mb=1)
-    assert send(client, {"large.png": bytes(2**20 + 1)}).status_code == 413
-    assert send(client, {"small.png": disc}).status_code == 202
+    begun = send(client, {"large.png": bytes(2**20 + 1), "small.png": disc})
+    files, told = results(client, wait(client, begun.json(), "done", "failed"))
+    assert list(files) == ["small-cutout.png"]
+    assert (told[0]["photo"], told[0]["error"]["code"]) == ("large.png", "file_too_large")  # which stops no other
 
 
 def test_a_job_that_is_sent_again_is_one_job(serve: Serve, disc: bytes, tmp_path: Path) -> None:
@@ -184,7 +186,10 @@ def elsewhere(disc: bytes) -> Iterator[Elsewhere]:
 def test_addresses_and_a_webhook(serve: Serve, elsewhere: Elsewhere, tmp_path: Path) -> None:
     fetcher = Fetcher(2**20, lambda address: True, ports=None)
     client = serve(fetcher, urls=True, jobs_folder=tmp_path / "jobs", webhook_secret=SECRET)
-    order = {"urls": [f"{elsewhere.url}/{name}" for name in ("one.png?a=1", "none", "two.png")], "crop": True}
+    order = {
+        "urls": [f"{elsewhere.url}/{name}" for name in ("one%20%E9%9E%8B.png?a=1", "none", "two.png")],
+        "crop": True,
+    }
     missing = client.post("/v1/jobs", json={**order, "webhook": "ftp://x"})
     assert missing.json()["errors"][0]["code"] == "invalid_webhook"
     job = client.post("/v1/jobs", json={**order, "urls": [*order["urls"], f"{elsewhere.url}/x.png"]}).json()
@@ -192,7 +197,7 @@ def test_addresses_and_a_webhook(serve: Serve, elsewhere: Elsewhere, tmp_path: P
     assert wait(client, job, "done", "failed")["failed"] == 1
     done = wait(client, begun, "done", "failed")
     files, told = results(client, done)
-    assert list(files) == ["one-cutout.png", "two-cutout.png"]
+    assert list(files) == ["one 鞋-cutout.png", "two-cutout.png"]
     assert told[1]["error"]["code"] == "image_url_failed"
     deadline = time.monotonic() + START_SECONDS
     while len(elsewhere.told) < 2:  # the first attempt is refused

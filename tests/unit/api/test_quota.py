@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 from matting_api.middleware.rate_limit import Allowance
 
@@ -38,6 +40,17 @@ def test_the_same_job_again_takes_nothing(serve: Serve, disc: bytes) -> None:
     begun = [send(api, {"a.png": disc, "b.png": disc}) for _ in range(2)]
     assert {each.status_code for each in begun} == {202} and len({each.json()["id"] for each in begun}) == 1
     assert left(api) == 3
+
+
+def test_the_same_job_twice_at_once_is_counted_once(serve: Serve, disc: bytes) -> None:
+    """A sender that gave up waiting sends it again while the first upload is still on its way."""
+    api = serve(quota=20)
+    api.headers.update({"Idempotency-Key": "may"})
+    photos = {f"{number}.png": disc for number in range(3)}
+    with ThreadPoolExecutor(4) as pool:
+        begun = list(pool.map(lambda _: send(api, photos), range(4)))
+    assert {each.status_code for each in begun} == {202} and len({each.json()["id"] for each in begun}) == 1
+    assert left(api) == 17
 
 
 def test_what_makes_nothing_takes_nothing(serve: Serve, disc: bytes) -> None:

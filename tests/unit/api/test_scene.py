@@ -35,7 +35,9 @@ def test_subject_light_and_shadow(api: httpx.Client, disc: bytes, wall: bytes) -
     assert lit[130, 75, 2] < lit[130, 75, 0] - 20  # takes on the warm light
     shaded = pixels(api.post(PATH, files=files, data={**asked, "shadow": "1"}).content)
     assert shaded.sum(dtype=int) < plain.sum(dtype=int)
-    assert api.post(PATH, files=files).headers["content-type"] == "image/jpeg"
+    whole = api.post(PATH, files=files)
+    assert whole.headers["content-type"] == "image/jpeg" and "x-warning" not in whole.headers
+    assert "outside the scene" in api.post(PATH, files=files, data={"y": "0"}).headers["x-warning"]
 
 
 def test_what_is_no_scene(api: httpx.Client, disc: bytes, wall: bytes) -> None:

@@ -18,7 +18,8 @@ from matting_api.jobs.webhooks import PAUSES, Webhooks
 from matting_api.request.fetch import Fetcher
 from persistqueue import SQLiteAckQueue
 
-from tests.unit.api.conftest import wait_until
+from tests.unit.api.conftest import Serve, error, wait_until
+from tests.unit.api.test_jobs import send
 
 SECRET = b"a secret of twenty-four or more"
 URL = "https://example.com/done"
@@ -138,6 +139,36 @@ def test_messages_go_on_after_a_full_disk(method: str, tmp_path: Path, monkeypat
     wait_until(lambda: left == [0] and left_in(tmp_path) == 0)
     hooks.close()
     assert receiver.sent == ["one", "two"]  # each once, too
+
+
+def test_a_receiver_that_is_gone_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "PAUSES", (0.0, 3600.0))
+
+    class Gone(Receiver):
+        async def post(self, url: str, field: str, body: bytes, headers: dict[str, str]) -> int:
+            await super().post(url, field, body, headers)
+            return 503 if url != URL else 204
+
+    receiver = Gone()
+    hooks = opened(tmp_path, receiver)
+    hooks.send(f"{URL}/gone", "one", {})
+    wait_until(lambda: receiver.sent == ["one"])
+    hooks.send(URL, "two", {})
+    wait_until(lambda: receiver.sent == ["one", "two"] and left_in(tmp_path) == 1)
+    hooks.close()
+
+
+def test_an_address_that_is_never_called_is_refused_at_once(serve: Serve, tmp_path: Path, disc: bytes) -> None:
+    client = serve(urls=True, jobs_folder=tmp_path / "jobs", webhook_secret=SECRET)
+    for address, word in (
+        ("http://127.0.0.1/done", "own network"),
+        ("https://10.0.0.5/done", "own network"),
+        ("https://1.1.1.1:8443/done", "port 8443"),
+    ):
+        answer = send(client, {"a.png": disc}, webhook=address)
+        assert (answer.status_code, error(answer)["code"]) == (400, "webhook_refused"), answer.text
+        assert word in error(answer)["detail"]
+    assert send(client, {"a.png": disc}, webhook="https://nobody.invalid/done").status_code == 202  # may come back
 
 
 def test_what_nobody_foresaw_is_an_attempt(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

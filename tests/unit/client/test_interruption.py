@@ -10,13 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from matting_client.cli import interruption, outage
+from matting_client.cli.inputs import Job
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.outage import Outage
+from matting_client.cli.review import Outcome
+from matting_client.cli.work import Work
+from matting_client.client import MattingClient
 from matting_client.errors import ServerBusy, ServerUnavailable
 from matting_client.imaging import encode
+from matting_client.options import Options
 
 GONE = ServerUnavailable("127.0.0.1:1", problem="gone")
 RUN = """
@@ -47,6 +53,31 @@ def test_a_signal_is_noted_and_strikes_nobody(number: signal.Signals, monkeypatc
             noted.check()
     assert [signal.getsignal(each) for each in every] == before
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_what_is_done_after_the_signal_is_told() -> None:
+    """Its result is written, so that a list of results without it would never have it."""
+
+    class Late(Work):
+        def one(self, job: Job) -> Outcome | None:
+            if self.interruption.is_set():
+                return None
+            both.wait(60)
+            if job is jobs[0]:
+                signal.raise_signal(signal.SIGINT)
+            until(self.interruption.is_set)
+            time.sleep(0.2)
+            return Outcome(False, 0.0)
+
+    both = threading.Barrier(2)
+    jobs = [Job(Path(name), Path(name)) for name in ("a", "b", "c", "d")]
+    told: list[Outcome | None] = []
+    with Interruption() as noted:
+        work = Late(cast(MattingClient, None), Options(), noted, Outage(0, print, noted))
+        with pytest.raises(KeyboardInterrupt):
+            for _, done in work.through(jobs, workers=2):
+                told.append(done.result())
+    assert [each for each in told if each] == [Outcome(False, 0.0)] * 2
 
 
 def test_no_other_thread_may_note_signals() -> None:

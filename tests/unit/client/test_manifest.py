@@ -41,6 +41,16 @@ def test_each_photo_has_a_row(matting: RunCommand, tmp_path: Path, local: Path) 
     assert matting(*command[:-3], "m.csv/no.csv", *LOCAL).returncode == 2
 
 
+def test_a_row_is_of_the_result(matting: RunCommand, tmp_path: Path, local: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(file_of(astronaut(150, 200), "JPEG", quality=95))
+    assert (
+        matting("cutout", "a.jpg", "-o", "o.jpg", "--template", "amazon", "--manifest", "m.csv", *LOCAL).returncode == 0
+    )
+    row = rows(tmp_path / "m.csv")[0]
+    assert (row["width"], row["height"], row["state"]) == ("2000", "2000", "done")
+    assert "the subject was enlarged" in row["reason"]
+
+
 def test_a_name_that_is_no_text_has_a_row_and_stops_nothing(matting: RunCommand, tmp_path: Path, local: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in (b"a\xff.jpg", b"b.jpg"):

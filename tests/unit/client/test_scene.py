@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from matting_client.processing import scene as scenes
-from matting_client.processing.scene import Scene, compose_scene
+from matting_client.processing.scene import Scene, compose_scene, scene_notes
 from numpy.typing import NDArray
 
 U8 = NDArray[np.uint8]
@@ -48,6 +48,23 @@ def test_it_may_reach_beyond_the_scene(subject: tuple[U8, U8], grey: U8) -> None
     picture = compose_scene(*subject, grey, Scene(x=0.0, y=1.5, scale=2.0, **PLAIN))
     assert picture.shape == grey.shape
     assert picture[200, 0].tolist() == [30, 160, 60]
+
+
+@pytest.mark.parametrize(
+    ("place", "codes"),
+    [
+        ({"y": 0.0}, ["scene_outside"]),
+        ({"y": 1.5, "scale": 0.2}, ["scene_outside"]),
+        ({"x": 0.0, "y": 0.5, "scale": 0.1}, []),
+        ({"y": 1.5, "scale": 0.6}, []),
+    ],
+)
+def test_a_subject_outside_the_scene_is_told(
+    subject: tuple[U8, U8], grey: U8, place: dict[str, float], codes: list[str]
+) -> None:
+    scene = Scene(light=0, shadow=0, **place)
+    assert [note.code for note in scene_notes(subject[1], grey.shape, scene)] == codes
+    assert (compose_scene(*subject, grey, scene) == grey).all() == bool(codes)
 
 
 def test_edges_keep_the_subjects_colour(subject: tuple[U8, U8]) -> None:

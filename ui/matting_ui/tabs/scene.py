@@ -15,10 +15,10 @@ from matting_client.processing import blur_around, compose_picture, draw_backdro
 from matting_client.processing.backdrops import BACKDROPS, BLUR, DRAWN
 from matting_client.processing.crop import subject_box
 from matting_client.processing.edge import pixels
-from matting_client.processing.scene import MAX_BLUR, MAX_SIDE, Scene, compose_scene, has_ground, limited
+from matting_client.processing.scene import MAX_BLUR, MAX_SIDE, Scene, compose_scene, has_ground, limited, scene_notes
 from matting_client.types import Picture
 
-from matting_ui import controls, download, ids
+from matting_ui import controls, download, ids, notes
 from matting_ui.context import Studio, telling, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import SIDE
@@ -118,7 +118,8 @@ class Handlers:
         box = subject_box(pha)
         grounded = scene.shadow == 0 or box is None or has_ground(pha, box)
         line = line if grounded else f"{line} · {words['no_ground']}"
-        return f"{line}\n\n{words['scene_drag']}"
+        told = notes.told(scene_notes(pha, picture.shape, scene), words)
+        return "\n\n".join([line, *told, words["scene_drag"]])
 
 
 @lru_cache(maxsize=16)

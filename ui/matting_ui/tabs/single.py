@@ -99,7 +99,7 @@ class Handlers:
         if photo is None:
             return None
         with telling(request):
-            options = controls.read_options(self.studio, picture=picture, **values)
+            options = controls.read_options(self.studio, picture=picture, **controls.for_program(values))
             path = self.studio.uploaded(photo)
             with self.studio.opened(path, path.name) as photo_bytes:
                 data = self.studio.cut(photo_bytes, options, path.name, None).to_bytes()
