@@ -18,14 +18,21 @@ from matting_client.triton.protocol import grpc_settings
 from matting_client.triton.retry import translate
 
 READY_SECONDS = 2.0
+LOOK_SECONDS = 0.5  # for a model to show that it lives; some balancers wait for the whole answer no longer than 2
 SILENT_SECONDS = 20.0  # that a model that lives may need for the batch before ours, on cores that others use
 PROBE = "unet_matting_probe"  # a request with this parameter costs the server no run
 
 
 class Silence:
-    """For how long a model has shown no sign of life; kept from one look to the next."""
+    """For how long a model has shown no sign of life; kept from one look to the next.
+
+    Attributes
+    ----------
+    is_free : whether looks cost no run, as with the backend of this project; others are looked at once.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.is_free = True
         self._clock = clock
         self._since = -math.inf
         self._images: float | None = None  # that it had finished at the last look
@@ -58,9 +65,9 @@ class TritonProbe:
     def __init__(self, url: str, model: str) -> None:
         self._url, self._model = url, model
         self._which = split_model(model)
-        self._protocol, address = split_url(url)
+        self._protocol, self._address = split_url(url)
         self._library = _library(self._protocol)
-        self._client = _open(self._protocol, address)
+        self._clients: dict[float, Any] = {}  # by seconds for an answer, which one over HTTP has fixed
 
     def __enter__(self) -> Self:
         return self
@@ -68,8 +75,9 @@ class TritonProbe:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(Exception):
-            self._client.close()
+        for client in self._clients.values():
+            with suppress(Exception):
+                client.close()
 
     def check_ready(self, silence: Silence) -> None:
         """Return when the model can answer now.
@@ -79,8 +87,10 @@ class TritonProbe:
         """
         if not self._ask("is_model_ready", *self._which):
             raise self._unavailable("is not ready")
+        if not silence.is_free:
+            return
         try:
-            self._ask_model(self._config())
+            silence.is_free = bool(self._ask_model(self._config(), LOOK_SECONDS))
         except EngineError:
             silence.look(self.batches()["images"])
             if silence.seconds > SILENT_SECONDS:
@@ -140,12 +150,12 @@ class TritonProbe:
         config: dict[str, Any] = found.get("config", found)  # gRPC wraps it
         return config
 
-    def _ask_model(self, config: dict[str, Any]) -> dict[str, Any]:
+    def _ask_model(self, config: dict[str, Any], seconds: float = READY_SECONDS) -> dict[str, Any]:
         """What the backend of this project says when it is asked with its probe, see its `model.py`; else nothing."""
         size = int(config["input"][0]["dims"][0])
         image = self._library.InferInput(config["input"][0]["name"], [1, size, size, 3], "UINT8")
         image.set_data_from_numpy(np.zeros((1, size, size, 3), np.uint8))
-        answer = self._ask("infer", self._which[0], [image], self._which[1], parameters={PROBE: True})
+        answer = self._ask("infer", self._which[0], [image], self._which[1], seconds=seconds, parameters={PROBE: True})
         said = answer.as_numpy(config["output"][0]["name"]).tobytes().partition(b"\0")[0]
         try:
             told = json.loads(said)
@@ -158,13 +168,19 @@ class TritonProbe:
         found: dict[str, Any] = self._ask(question, *arguments, **extra)
         return found
 
-    def _ask(self, question: str, *arguments: Any, **extra: Any) -> Any:
+    def _ask(self, question: str, *arguments: Any, seconds: float = READY_SECONDS, **extra: Any) -> Any:
         if self._protocol == "grpc":
-            extra["client_timeout"] = READY_SECONDS
+            extra["client_timeout"] = seconds
         try:
-            return getattr(self._client, question)(*arguments, **extra)
+            return getattr(self._client(seconds), question)(*arguments, **extra)
         except Exception as error:  # tritonclient, grpc and gevent raise unrelated types
             raise translate(error, self._url, self._model) from None
+
+    def _client(self, seconds: float) -> Any:
+        which = READY_SECONDS if self._protocol == "grpc" else seconds
+        if which not in self._clients:
+            self._clients[which] = _open(self._protocol, self._address, which)
+        return self._clients[which]
 
 
 def _mean_ms(step: dict[str, Any]) -> float:
@@ -182,8 +198,8 @@ def _library(protocol: str) -> Any:
     return grpc
 
 
-def _open(protocol: str, address: str) -> Any:
+def _open(protocol: str, address: str, seconds: float) -> Any:
     client = _library(protocol).InferenceServerClient
     if protocol == "http":
-        return client(address, connection_timeout=READY_SECONDS, network_timeout=READY_SECONDS)
+        return client(address, connection_timeout=seconds, network_timeout=seconds)
     return client(address, channel_args=grpc_settings(address))

@@ -15,10 +15,13 @@ URL = "127.0.0.1:1"
 
 
 class Answer:
-    """A picture's alpha, as of other backends."""
+    """What the model says of itself, or a picture's alpha, as of other backends."""
+
+    def __init__(self, says: bytes) -> None:
+        self._says = says
 
     def as_numpy(self, name: str) -> NDArray[np.uint8]:
-        return np.full((1, 4, 4, 1), 255, np.uint8)
+        return np.frombuffer(self._says.ljust(16, b"\0"), np.uint8)
 
 
 class Hanging(TritonProbe):
@@ -26,16 +29,19 @@ class Hanging(TritonProbe):
 
     images = 7
     answers = False
+    says = b'{"engine": "x"}'
+    looks = 0
 
     def _ask(self, question: str, *arguments: Any, **extra: Any) -> Any:
         if question == "infer" and not self.answers:
             raise ServerUnavailable(URL, problem="got no answer in time")
+        self.looks += question == "infer"
         told = {"model_stats": [{"version": "1", "inference_count": self.images}]}
         return {
             "is_model_ready": True,
             "get_model_config": CONFIG,
             "get_inference_statistics": told,
-            "infer": Answer(),
+            "infer": Answer(self.says),
         }[question]
 
 
@@ -67,3 +73,14 @@ def test_a_model_that_is_at_work_is_ready() -> None:
             probe.images += 1
             now[0] += 0.9 * SILENT_SECONDS
             probe.check_ready(silence)
+
+
+def test_a_model_of_another_backend_is_looked_at_once() -> None:
+    """Each look would cost it a run."""
+    silence = Silence()
+    with Hanging(URL, "matting_512") as probe:
+        probe.answers, probe.says = True, b"\xff" * 16
+        probe.check_ready(silence)
+        probe.answers = False
+        probe.check_ready(silence)
+        assert probe.looks == 1
