@@ -41,6 +41,34 @@ def write_clip(path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRA
             _tone(container, heard, float(tick * TICK))
 
 
+def write_long_groups(path: Path, frames: int = 60) -> None:
+    """A clip with frames that refer to later ones, a key frame in 20, no index, and a clock that begins at 10 s."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"bf": "3", "g": "20"})
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.codec_context.time_base = Fraction(1, 25)
+        heard = container.add_stream("aac", rate=48000)
+        heard.codec_context.layout = "stereo"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number % 30))
+            frame.pts, frame.time_base = 250 + number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        _tone(container, heard, frames / 25, 10)
+
+
+def write_still(path: Path, *, matrix: int = 5, aspect: Fraction | None = None) -> None:
+    """A clip of one frame with this colour matrix (ISO/IEC 23091-2), whose pixels have this aspect."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv444p"
+        stream.codec_context.colorspace = matrix
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0)).reformat(format="yuv444p")))
+        container.mux(stream.encode(None))
+
+
 def write_pictures(path: Path, jpegs: list[bytes]) -> None:
     """An AVI whose frames are these JPEG files, whatever is in them."""
     with av.open(str(path), "w") as container:
@@ -53,11 +81,11 @@ def write_pictures(path: Path, jpegs: list[bytes]) -> None:
             container.mux(packet)
 
 
-def _tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
+def _tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float, begin: int = 0) -> None:
     wave = (8000 * np.sin(np.arange(int(48000 * seconds)) * 2 * np.pi * 440 / 48000)).astype(np.int16)
     for start in range(0, len(wave) - 1024, 1024):
         frame = av.AudioFrame.from_ndarray(np.repeat(wave[start : start + 1024], 2)[None], "s16", "stereo")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, start + 48000 * begin, Fraction(1, 48000)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
 
