@@ -21,15 +21,17 @@ def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np
     return frame
 
 
-def write_clip(path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRAMES, sound: str | None = "aac") -> None:
-    """An H.264 clip whose frames last `steps` ticks in turn, with a tone."""
+def write_clip(
+    path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRAMES, sound: str | None = "aac", tracks: int = 1
+) -> None:
+    """An H.264 clip whose frames last `steps` ticks in turn, with a tone on every track of sound."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25, options={"bf": "0", "crf": "10"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.codec_context.time_base = TICK
-        heard = container.add_stream(sound, rate=48000) if sound else None
-        if heard is not None:
-            heard.codec_context.layout = "stereo"
+        heard = [container.add_stream(sound, rate=48000) for _ in range(tracks)] if sound else []
+        for track in heard:
+            track.codec_context.layout = "stereo"
         tick = 0
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(number))
@@ -37,8 +39,8 @@ def write_clip(path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRA
             tick += steps[number % len(steps)]
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        if heard is not None:
-            _tone(container, heard, float(tick * TICK))
+        for track in heard:
+            _tone(container, track, float(tick * TICK))
 
 
 def write_long_groups(path: Path, frames: int = 60) -> None:
