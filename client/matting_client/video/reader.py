@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 DEMUXERS = "mov,matroska,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,h264,hevc,ivf,nut,y4m,yuv4mpegpipe"
 MICROSECOND = Fraction(1, 1_000_000)
 HD_HEIGHT = 720  # lines from which on a file that does not say so means BT.709
-BT601, BT709, UNSPECIFIED = 5, 1, 2  # ISO/IEC 23091-2
+BT601, BT709, UNSPECIFIED = 5, 1, 2  # ISO/IEC 23091-2, as are the next two
+HDR_CURVES = (16, 18)  # PQ and HLG
+WIDE_COLOURS = (9, 12)  # BT.2020 and Display P3
 DEFAULT_FPS = Fraction(30)
 MAX_VIDEO_PIXELS = 4096 * 4096
 SEEK_MARGINS = (0, 10, 60)  # seconds before a moment from which a decoder is begun, until it reaches it
@@ -111,6 +113,7 @@ class VideoFile:
         self.name = name or str(path)
         self.start = start
         self.end = end
+        self._reformatter = import_av().video.reformatter.VideoReformatter()  # whose tables for HDR take seconds to make
         with self.opened() as container:
             stream = container.streams.video[0]
             rate = stream.average_rate or stream.guessed_rate or DEFAULT_FPS
@@ -161,7 +164,6 @@ class VideoFile:
         OptionError
             It has no frames from `start` to `end`.
         """
-        import_av()
         with self.opened() as container:
             stream = container.streams.video[0]
             base = self.clip.time_base
@@ -191,7 +193,7 @@ class VideoFile:
 
     def _picture(self, frame: av.VideoFrame, stream: Any) -> Picture:
         try:
-            picture = upright_rgb(frame, stream.sample_aspect_ratio)
+            picture = upright_rgb(frame, self._reformatter, stream.sample_aspect_ratio)
         except failures() as error:
             raise InputError(
                 self.name,
@@ -245,19 +247,24 @@ def _seconds(container: Any, stream: Any) -> Fraction | None:
     return Fraction(container.duration) * MICROSECOND if container.duration else None
 
 
-def upright_rgb(frame: av.VideoFrame, aspect: Fraction | None = None) -> Picture:
-    """(H, W, 3) uint8 RGB of a decoded frame: its own colour matrix and range, square pixels, turned as its file says.
+def upright_rgb(frame: av.VideoFrame, reformatter: Any, aspect: Fraction | None = None) -> Picture:
+    """(H, W, 3) uint8 BT.709 of a decoded frame: by its own matrix and range, square pixels, turned as its file says.
 
     Parameters
     ----------
     frame : as decoded.
+    reformatter : the clip's, for all of its frames.
     aspect : width of its pixels by their height; None for square ones.
     """
     width, height = _square_size(frame.width, frame.height, aspect)
     matrix = int(frame.colorspace)
     if matrix == UNSPECIFIED:
         matrix = BT709 if frame.height >= HD_HEIGHT else BT601
-    rgb = frame.reformat(width, height, format="rgb24", src_colorspace=matrix).to_ndarray()
+    colours: dict[str, int] = {}
+    if frame.color_trc in HDR_CURVES or frame.color_primaries in WIDE_COLOURS:
+        colours = {"dst_color_trc": BT709, "dst_color_primaries": BT709}
+    made = reformatter.reformat(frame, width, height, format="rgb24", src_colorspace=matrix, **colours)
+    rgb = made.to_ndarray()
     return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
 
 

@@ -20,7 +20,16 @@ from matting_client.video.source import Folder
 from matting_client.video.writer import CLOCKS, shown_for
 from PIL import Image, ImageSequence
 
-from tests.unit.client.video_clips import HEIGHT, WIDTH, picture, write_clip, write_long_groups, write_still
+from tests.unit.client.video_clips import (
+    HEIGHT,
+    SWATCHES,
+    WIDTH,
+    picture,
+    write_clip,
+    write_hdr,
+    write_long_groups,
+    write_still,
+)
 
 LOCAL = ("--engine", "local")
 
@@ -58,6 +67,13 @@ def test_colours_that_nobody_reads_are_told_in_a_line(tmp_path: Path) -> None:
     write_still(tmp_path / "clip.mkv", matrix=8)
     with pytest.raises(InputError, match=r"matrix 8: .*; convert it to BT\.709"):
         list(VideoFile(tmp_path / "clip.mkv").frames())
+
+
+@pytest.mark.parametrize("curve", [16, 18, 14])
+def test_hdr_and_wide_colours_become_what_a_screen_shows(tmp_path: Path, curve: int) -> None:
+    write_hdr(tmp_path / "clip.mp4", curve)
+    (frame,) = VideoFile(tmp_path / "clip.mp4").frames()
+    np.testing.assert_allclose(frame.rgb[16, 8::16].astype(int), SWATCHES, atol=10)
 
 
 @pytest.mark.parametrize("name", ["out.webm", "out.mov"])

@@ -71,6 +71,38 @@ def write_still(path: Path, *, matrix: int = 5, aspect: Fraction | None = None) 
         container.mux(stream.encode(None))
 
 
+SWATCHES = np.array([(255, 255, 255), (230, 210, 220), (200, 60, 40), (30, 50, 180), (118, 118, 118), (0, 0, 0)])
+
+
+def write_hdr(path: Path, curve: int) -> None:
+    """A clip of one frame with `SWATCHES` side by side, in BT.2020 with 10 bits; its white has 203 nits (BT.2408).
+
+    Curves, ISO/IEC 23091-2: 16 PQ, 18 HLG (BT.2100), 14 BT.2020.
+    """
+    to_bt2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+    linear = (SWATCHES / 255) ** 2.4 @ to_bt2020.T
+    if curve == 16:
+        power = (linear * 203 / 10_000) ** 0.1593017578125
+        code = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    elif curve == 18:
+        shown = linear * 0.203
+        scene = shown * np.maximum(shown @ [0.2627, 0.678, 0.0593], 1e-9)[:, None] ** (1 / 1.2 - 1)
+        bright = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+        code = np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright)
+    else:
+        code = linear ** (1 / 2.4)
+    pixels = np.repeat((code.clip(0, 1) * 65535).astype(np.uint16), 16, axis=0)[None].repeat(32, axis=0)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb48le")
+    frame = frame.reformat(format="yuv444p10le", dst_colorspace=9, dst_color_range=1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv444p10le"
+        context = stream.codec_context
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = 9, 9, curve, 1
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
 def write_pictures(path: Path, jpegs: list[bytes]) -> None:
     """An AVI whose frames are these JPEG files, whatever is in them."""
     with av.open(str(path), "w") as container:
