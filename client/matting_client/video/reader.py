@@ -113,7 +113,7 @@ class VideoFile:
         self.name = name or str(path)
         self.start = start
         self.end = end
-        self._reformatter = import_av().video.reformatter.VideoReformatter()  # whose tables for HDR take seconds to make
+        self._reformatter = import_av().video.reformatter.VideoReformatter()  # its tables for HDR take seconds
         with self.opened() as container:
             stream = container.streams.video[0]
             rate = stream.average_rate or stream.guessed_rate or DEFAULT_FPS
