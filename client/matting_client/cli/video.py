@@ -19,13 +19,13 @@ from matting_client.cli.parser import Parser
 from matting_client.cli.progress import FrameProgress
 from matting_client.cli.video_result import Result, check_output
 from matting_client.client import MattingClient
-from matting_client.errors import MattingError, OptionError
+from matting_client.errors import MattingError, OptionError, OutputError
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
 from matting_client.system import tune_for_many_photos, usable_cores
 from matting_client.video import job
 from matting_client.video.background import open_background
 from matting_client.video.pipeline import Plan, render
-from matting_client.video.source import Raw, Source, open_source
+from matting_client.video.source import Folder, Raw, Source, open_source
 from matting_client.video.still import Still
 from matting_client.video.stream import IN_FLIGHT
 from matting_client.video.writer import ANIMATED, CODECS, AnimatedPicture, Pictures, RawPixels, Writer
@@ -125,7 +125,9 @@ def _source(given: argparse.Namespace) -> Source:
 
 def _key(given: argparse.Namespace, source: Source) -> dict[str, Any]:
     """Everything that the result's bytes depend on."""
-    files = (Path(text) for text in (given.source, given.background) if text)
+    files = [Path(text) for text in (given.source, given.background) if text]
+    if isinstance(source, Folder):
+        files += source.files  # a folder does not tell that a picture in it has changed
     return {
         **{name: str(value) for name, value in vars(given).items() if name not in ("jobs", "url")},
         "version": matting_client.__version__,
@@ -186,6 +188,8 @@ def _convert_at_once(client: MattingClient, plan: Plan, result: Result, jobs: in
     """Without a way to go on: a pipe has no beginning to go back to, and an animated picture is short."""
     clip = plan.source.clip
     part = result.path.with_name(f".{result.path.name[:200]}.part")
+    if result.kind in (*CODECS, *ANIMATED):
+        _see_writable(result.path, part)
     writer: Writer
     if result.kind == STANDARD:
         writer = RawPixels(sys.stdout.buffer)
@@ -209,6 +213,15 @@ def _convert_at_once(client: MattingClient, plan: Plan, result: Result, jobs: in
         part.unlink(missing_ok=True)
 
 
+def _see_writable(target: Path, part: Path) -> None:
+    """Make the unfinished file, before the work and not after it. Raises OutputError."""
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+    except OSError as error:
+        raise OutputError(target, problem=f"cannot be written ({error.strerror})", remedy="write elsewhere") from None
+
+
 def main(argv: list[str]) -> int:
     """Run `matting video`; returns its exit code.
 
@@ -227,6 +240,8 @@ def main(argv: list[str]) -> int:
     result = Result(check_output(given.output, transparent=transparent), given.output)
     if result.kind == STANDARD and sys.stdout.isatty():
         raise OptionError("standard output", "a terminal", "a pipe", "add | ffmpeg ... or name a file")
+    if given.alpha_only and given.background is not None:
+        raise OptionError("--alpha-only", "--background beside it", "one of them")
     colour, background = open_background(given.background)
     options = Options(
         background=colour,

@@ -12,6 +12,7 @@ from matting_client.errors import OptionError
 from matting_client.video import job
 from matting_client.video.writer import ANIMATED, CODECS, check_encoder
 
+NUMBER = re.compile(r"%0?\d*d")
 PATTERN = re.compile(r"[^%]*%0?\d*d[^%]*\.png", re.IGNORECASE)
 
 
@@ -28,6 +29,8 @@ def check_output(out: str, *, transparent: bool) -> str:
         return STANDARD
     if PATTERN.fullmatch(out):
         return "%"
+    if NUMBER.search(Path(out).name) and suffix in (*CODECS, *ANIMATED):
+        raise OptionError(f"-o {out}", f"numbered pictures as {suffix}", "%05d.png")
     if suffix not in (*CODECS, *ANIMATED):
         raise OptionError(f"-o {out}", suffix or "no suffix", ".webm, .mov, .mp4, .gif, .webp, %05d.png, -")
     if suffix in CODECS:
@@ -56,6 +59,8 @@ class Result:
         if self.kind == STANDARD:
             return
         if self.kind != "%":
+            if Path(self.out).is_dir():
+                raise OptionError(f"-o {self.out}", "a folder", "a file's name")
             check_target("-o", self.out, sources)
             return
         pattern = Path(self.out)

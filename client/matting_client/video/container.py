@@ -16,6 +16,7 @@ from matting_client.video.reader import Clip, VideoFile, failures, import_av, re
 from matting_client.video.workplace import Segment
 from matting_client.video.writer import CODECS
 
+SOUND_MARGIN = 10  # seconds that sound may lie before the picture it belongs to
 log = logging.getLogger("video")
 
 
@@ -48,8 +49,8 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
                 stream.time_base = clip.time_base
             sources = [_video_packets(av, segments, stream, clip)]
             if sound is not None:
-                heard = _sound_packets(av, sound, out, CODECS[suffix].sound, stack)
-                sources += [_until_damaged(heard, sound.name)] if heard else []
+                tracks = _sound_tracks(av, sound, out, CODECS[suffix].sound, stack)
+                sources += [_until_damaged(track, sound.name) for track in tracks]
             for _, _, packet in heapq.merge(*sources, key=lambda each: each[:2]):
                 out.mux_one(packet)
         part.replace(target)
@@ -77,28 +78,45 @@ def _video_packets(av: Any, segments: list[Segment], stream: Any, clip: Clip) ->
                 yield tick * clip.time_base, 0, packet
 
 
-def _sound_packets(
+def _sound_tracks(
     av: Any, source: VideoFile, out: Any, kinds: tuple[str, ...], stack: contextlib.ExitStack
+) -> list[Iterator[tuple[Fraction, int, Any]]]:
+    """The packets of every sound track, each read from a file of its own."""
+    with source.opened() as container:
+        count = len(container.streams.audio)
+    tracks = (_sound_packets(av, source, number, out, kinds, stack) for number in range(count))
+    return [track for track in tracks if track is not None]
+
+
+def _sound_packets(
+    av: Any, source: VideoFile, number: int, out: Any, kinds: tuple[str, ...], stack: contextlib.ExitStack
 ) -> Iterator[tuple[Fraction, int, Any]] | None:
-    """Packets of the first sound track within the cut, copied where the container can hold them, else made anew."""
+    """Packets of a sound track within the cut, copied where the container can hold them, else made anew."""
     container = stack.enter_context(source.opened())
-    if not container.streams.audio:
-        return None
-    heard = container.streams.audio[0]
+    heard = container.streams.audio[number]
     if heard.codec_context is None:  # FFmpeg does not know the codec
-        log.warning("%s: left without sound, whose codec FFmpeg does not know", source.name)
+        log.warning("%s: left without a track of sound, whose codec FFmpeg does not know", source.name)
         return None
     copied = heard.codec_context.codec.canonical_name in kinds
     origin = Fraction(container.streams.video[0].start_time or 0) * container.streams.video[0].time_base
     first, last = origin + source.start, None if source.end is None else origin + source.end
     if source.start:
-        container.seek(round(first * 1_000_000))
+        container.seek(round(max(first - SOUND_MARGIN, origin) * 1_000_000))
     if copied:
         stream = out.add_stream_from_template(heard)
+        _name_track(stream, heard)
         return _copied_sound(container, heard, stream, first, last)
     stream = out.add_stream({"opus": "libopus"}.get(kinds[0], kinds[0]), rate=48000)
     stream.codec_context.layout = "stereo" if heard.codec_context.layout.nb_channels > 1 else "mono"
+    _name_track(stream, heard)
     return _recoded_sound(av, container, heard, stream, first, last)
+
+
+def _name_track(stream: Any, heard: Any) -> None:
+    """Language and title, by which a player lets choose between tracks."""
+    for name in ("language", "title"):
+        if name in heard.metadata:
+            stream.metadata[name] = heard.metadata[name]
 
 
 def _until_damaged(packets: Iterator[tuple[Fraction, int, Any]], name: str) -> Iterator[tuple[Fraction, int, Any]]:

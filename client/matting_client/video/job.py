@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from matting_client.engine import Engine
+from matting_client.errors import OutputError
 from matting_client.types import Picture
 from matting_client.video.container import assemble
 from matting_client.video.pipeline import Plan, render
@@ -48,15 +49,25 @@ def run(workplace: Workplace, render: Render, begin: Callable[[Path, int], Write
         ticks, still = _write_segment(pictures, begin(part, done), still)
         if not ticks:
             break
-        still.save(segment.state)
-        segment.ticks.write_text(json.dumps(ticks), encoding="utf-8")
-        part.touch()  # pictures are written elsewhere
-        part.replace(segment.video)
+        _complete(segment, part, ticks, still)
         segments.append(segment)
         done += len(ticks)
         if len(ticks) < SEGMENT:
             break
     return segments
+
+
+def _complete(segment: Segment, part: Path, ticks: list[int], still: Still) -> None:
+    """Put what a segment needs beside it, and then itself. Raises OutputError."""
+    try:
+        still.save(segment.state)
+        segment.ticks.write_text(json.dumps(ticks), encoding="utf-8")
+        part.touch()  # pictures are written elsewhere
+        part.replace(segment.video)
+    except OSError as error:
+        raise OutputError(
+            segment.video, problem=f"cannot be written ({error.strerror})", remedy="free space or write elsewhere"
+        ) from None
 
 
 def _write_segment(

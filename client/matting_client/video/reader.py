@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 DEMUXERS = "mov,matroska,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,h264,hevc,ivf,nut,y4m,yuv4mpegpipe"
 MICROSECOND = Fraction(1, 1_000_000)
 HD_HEIGHT = 720  # lines from which on a file that does not say so means BT.709
-BT601, BT709, UNSPECIFIED = 5, 1, 2  # ISO/IEC 23091-2
+BT601, BT709, UNSPECIFIED = 5, 1, 2  # ISO/IEC 23091-2, as are the next two
+HDR_CURVES = (16, 18)  # PQ and HLG
+WIDE_COLOURS = (9, 12)  # BT.2020 and Display P3
 DEFAULT_FPS = Fraction(30)
 MAX_VIDEO_PIXELS = 4096 * 4096
+SEEK_MARGINS = (0, 10, 60)  # seconds before a moment from which a decoder is begun, until it reaches it
 DECODER_THREADS = 1  # far faster than any model as it is; FFmpeg would take one for every core, with frames of its own
 
 
@@ -109,6 +113,7 @@ class VideoFile:
         self.name = name or str(path)
         self.start = start
         self.end = end
+        self._reformatter = import_av().video.reformatter.VideoReformatter()  # its tables for HDR take seconds
         with self.opened() as container:
             stream = container.streams.video[0]
             rate = stream.average_rate or stream.guessed_rate or DEFAULT_FPS
@@ -159,18 +164,14 @@ class VideoFile:
         OptionError
             It has no frames from `start` to `end`.
         """
-        import_av()
         with self.opened() as container:
             stream = container.streams.video[0]
-            stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
             base = self.clip.time_base
             origin = stream.start_time or 0
             first = origin + round(self.start / base)
-            if self.start:
-                container.seek(first, stream=stream)  # to the key frame before
             step = max(1, round(1 / self.clip.fps / base))
             last = -1
-            for frame in self._decoded(container, stream):
+            for frame in self._decoded_from(container, stream, first):
                 tick = frame.pts - first if frame.pts is not None else last + step
                 if tick < 0:
                     continue
@@ -178,7 +179,7 @@ class VideoFile:
                     break
                 self._check_size(frame.width, frame.height)  # a later frame may be larger than the first
                 last = max(tick, last + 1)
-                yield Timed(upright_rgb(frame), last)
+                yield Timed(self._picture(frame, stream), last)
             if last < 0:
                 raise self._without_frames()
 
@@ -190,8 +191,43 @@ class VideoFile:
             f"start {float(self.start):g}", f"no frames from there {until}", remedy="choose another part"
         )
 
+    def _picture(self, frame: av.VideoFrame, stream: Any) -> Picture:
+        try:
+            picture = upright_rgb(frame, self._reformatter, stream.sample_aspect_ratio)
+        except failures() as error:
+            raise InputError(
+                self.name,
+                problem=f"colours that cannot be read (matrix {int(frame.colorspace)}: {reason_of(error)})",
+                remedy="convert it to BT.709",
+            ) from None
+        self._check_size(picture.shape[1], picture.shape[0])
+        return picture
+
+    def _decoded_from(self, container: Any, stream: Any, first: int) -> Iterator[Any]:
+        """Frames from a key frame on that is not after the tick `first`.
+
+        Containers without an index, such as MPEG-TS, are searched by guessing, which may end behind the key frame.
+        """
+        if not self.start:
+            yield from self._decoded(container, stream)
+            return
+        for margin in SEEK_MARGINS:
+            back = round(margin / self.clip.time_base)
+            if first - back <= (stream.start_time or 0):
+                break
+            container.seek(first - back, stream=stream)
+            frames = self._decoded(container, stream)
+            head = next(frames, None)
+            if head is not None and head.pts is not None and head.pts <= first:
+                yield from itertools.chain([head], frames)
+                return
+        with self.opened() as again:
+            yield from self._decoded(again, again.streams.video[0])
+
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         number = 0
+        if not stream.codec_context.is_open:
+            stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
         try:
             for frame in container.decode(stream):
                 number += 1
@@ -211,10 +247,31 @@ def _seconds(container: Any, stream: Any) -> Fraction | None:
     return Fraction(container.duration) * MICROSECOND if container.duration else None
 
 
-def upright_rgb(frame: av.VideoFrame) -> Picture:
-    """(H, W, 3) uint8 RGB of a decoded frame: its own colour matrix and range, turned as its file says."""
+def upright_rgb(frame: av.VideoFrame, reformatter: Any, aspect: Fraction | None = None) -> Picture:
+    """(H, W, 3) uint8 BT.709 of a decoded frame: by its own matrix and range, square pixels, turned as its file says.
+
+    Parameters
+    ----------
+    frame : as decoded.
+    reformatter : the clip's, for all of its frames.
+    aspect : width of its pixels by their height; None for square ones.
+    """
+    width, height = _square_size(frame.width, frame.height, aspect)
     matrix = int(frame.colorspace)
     if matrix == UNSPECIFIED:
         matrix = BT709 if frame.height >= HD_HEIGHT else BT601
-    rgb = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
+    colours: dict[str, int] = {}
+    if frame.color_trc in HDR_CURVES or frame.color_primaries in WIDE_COLOURS:
+        colours = {"dst_color_trc": BT709, "dst_color_primaries": BT709}
+    made = reformatter.reformat(frame, width, height, format="rgb24", src_colorspace=matrix, **colours)
+    rgb = made.to_ndarray()
     return np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
+
+
+def _square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Size in square pixels, none of which is lost; a ratio that no camera has is taken for a mistake."""
+    if not aspect or not Fraction(1, 4) <= aspect <= 4:
+        return width, height
+    if aspect > 1:
+        return round(width * aspect), height
+    return width, round(height / aspect)

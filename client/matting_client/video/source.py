@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -56,19 +57,42 @@ class Animation:
 
 
 class Folder:
-    """Pictures of a folder, by name."""
+    """Pictures of a folder, by name and number: 2.png before 10.png. What is hidden is none of them.
+
+    Attributes
+    ----------
+    files : the pictures.
+    """
 
     def __init__(self, path: Path, fps: Fraction | None) -> None:
-        self._files = sorted(each for each in path.iterdir() if each.suffix.lower() in STILLS and each.is_file())
-        if not self._files:
+        found = (each for each in path.iterdir() if each.suffix.lower() in STILLS and not each.name.startswith("."))
+        self.files = sorted((each for each in found if each.is_file()), key=_by_number)
+        if not self.files:
             raise InputError(path, "a folder without pictures", f"{', '.join(STILLS)} files")
         rate = fps or DEFAULT_FPS
-        self.clip = Clip(str(path), 1 / rate, rate, len(self._files))
+        self.clip = Clip(str(path), 1 / rate, rate, len(self.files))
 
     def frames(self) -> Iterator[Timed]:
-        """The pictures, one a tick."""
-        for tick, file in enumerate(self._files):
-            yield Timed(read(file, Limits()), tick)
+        """The pictures, one a tick.
+
+        Raises
+        ------
+        InputError
+            One cannot be read, or has another size than the first.
+        """
+        shape: tuple[int, ...] | None = None
+        for tick, file in enumerate(self.files):
+            rgb = read(file, Limits())
+            shape = shape or rgb.shape
+            if rgb.shape != shape:
+                got, expected = (f"{each[1]}x{each[0]}" for each in (rgb.shape, shape))
+                raise InputError(file, f"{got} pixels", f"{expected} as {self.files[0].name}", "scale it first")
+            yield Timed(rgb, tick)
+
+
+def _by_number(file: Path) -> tuple[list[str | int], str]:
+    parts = re.split(r"([0-9]+)", file.name)
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)], file.name
 
 
 class Raw:
@@ -122,11 +146,11 @@ def open_source(path: Path, start: Fraction, end: Fraction | None, fps: Fraction
     cut = start or end is not None
     if path.is_dir():
         source: Source = Folder(path, fps)
+    elif fps is not None:
+        raise OptionError("fps", f"it with {path}, which has its own", remedy="leave it out")
     elif path.suffix.lower() in ANIMATIONS:
         source = Animation(path)
     else:
-        if fps is not None:
-            raise OptionError("fps", f"it with {path}, which has its own", remedy="leave it out")
         return VideoFile(path, start, end)
     if cut:
         raise OptionError("start" if start else "end", path, "a video file", "cut it first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +54,11 @@ class Still:
 
     def save(self, path: Path) -> None:
         """Write the state, so that another process can go on from here. Raises OSError."""
+        # As one: a ZIP whose disk is full would end with an error about itself.
+        data = io.BytesIO()
         arrays = {name: value for name, value in (("seen", self.seen), ("shown", self.shown)) if value is not None}
-        with path.open("wb") as file:
-            np.savez(file, **arrays)
+        np.savez(data, **arrays)
+        path.write_bytes(data.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> Still:

@@ -64,6 +64,8 @@ CODECS = {
     ),
 }
 ANIMATED = (".gif", ".webp")
+# Milliseconds that an animated picture counts in, and those a frame lasts at least: browsers make a GIF's 10 ms 100 ms.
+CLOCKS = {".gif": (10, 20), ".webp": (1, 10)}
 
 
 class Writer(Protocol):
@@ -262,13 +264,35 @@ class AnimatedPicture:
 
     def close(self) -> None:
         """Write the file. Raises OutputError."""
-        times = [round(tick * self._time_base * 1000) for tick in self._ticks]
-        steps = [after - before for before, after in pairwise(times)]
-        durations = [max(10, step) for step in [*steps, steps[-1] if steps else 100]]
-        first, *others = self._frames
         kind = {".gif": "GIF", ".webp": "WEBP"}[self._suffix]
+        numbers, durations = shown_for([tick * self._time_base for tick in self._ticks], *CLOCKS[self._suffix])
+        first, *others = (self._frames[number] for number in numbers)
         extra: dict[str, Any] = {"disposal": 2} if kind == "GIF" else {"quality": 80, "method": 3}
         try:
             first.save(self._path, kind, save_all=True, append_images=others, duration=durations, loop=0, **extra)
         except failures() as error:
             raise _unwritable(self._path, error) from None
+
+
+def shown_for(seconds: list[Fraction], unit: int, shortest: int) -> tuple[list[int], list[int]]:
+    """The frames that an animated picture shows, and how long: rounding does not add up, so that it stays in time.
+
+    Parameters
+    ----------
+    seconds : when each frame is shown.
+    unit : milliseconds of a tick of the picture's own clock.
+    shortest : milliseconds that a frame lasts at least; one that would not is left out.
+
+    Returns
+    -------
+    Numbers of the frames that stay, and their milliseconds.
+    """
+    last = seconds[-1] - seconds[-2] if len(seconds) > 1 else Fraction(1, 10)
+    *times, end = (round(second * 1000 / unit) * unit for second in [*seconds, seconds[-1] + last])
+    numbers = [0]
+    for number, time in enumerate(times):
+        if time - times[numbers[-1]] >= shortest:
+            numbers.append(number)
+    begins = [times[number] for number in numbers]
+    durations = [after - before for before, after in pairwise([*begins, max(end, begins[-1] + shortest)])]
+    return numbers, durations

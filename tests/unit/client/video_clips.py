@@ -21,15 +21,17 @@ def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np
     return frame
 
 
-def write_clip(path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRAMES, sound: str | None = "aac") -> None:
-    """An H.264 clip whose frames last `steps` ticks in turn, with a tone."""
+def write_clip(
+    path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRAMES, sound: str | None = "aac", tracks: int = 1
+) -> None:
+    """An H.264 clip whose frames last `steps` ticks in turn, with a tone on every track of sound."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25, options={"bf": "0", "crf": "10"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.codec_context.time_base = TICK
-        heard = container.add_stream(sound, rate=48000) if sound else None
-        if heard is not None:
-            heard.codec_context.layout = "stereo"
+        heard = [container.add_stream(sound, rate=48000) for _ in range(tracks)] if sound else []
+        for track in heard:
+            track.codec_context.layout = "stereo"
         tick = 0
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(number))
@@ -37,8 +39,68 @@ def write_clip(path: Path, *, steps: tuple[int, ...] = (512,), frames: int = FRA
             tick += steps[number % len(steps)]
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        if heard is not None:
-            _tone(container, heard, float(tick * TICK))
+        for track in heard:
+            _tone(container, track, float(tick * TICK))
+
+
+def write_long_groups(path: Path, frames: int = 60) -> None:
+    """A clip with frames that refer to later ones, a key frame in 20, no index, and a clock that begins at 10 s."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"bf": "3", "g": "20"})
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.codec_context.time_base = Fraction(1, 25)
+        heard = container.add_stream("aac", rate=48000)
+        heard.codec_context.layout = "stereo"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number % 30))
+            frame.pts, frame.time_base = 250 + number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        _tone(container, heard, frames / 25, 10)
+
+
+def write_still(path: Path, *, matrix: int = 5, aspect: Fraction | None = None) -> None:
+    """A clip of one frame with this colour matrix (ISO/IEC 23091-2), whose pixels have this aspect."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv444p"
+        stream.codec_context.colorspace = matrix
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0)).reformat(format="yuv444p")))
+        container.mux(stream.encode(None))
+
+
+SWATCHES = np.array([(255, 255, 255), (230, 210, 220), (200, 60, 40), (30, 50, 180), (118, 118, 118), (0, 0, 0)])
+
+
+def write_hdr(path: Path, curve: int) -> None:
+    """A clip of one frame with `SWATCHES` side by side, in BT.2020 with 10 bits; its white has 203 nits (BT.2408).
+
+    Curves, ISO/IEC 23091-2: 16 PQ, 18 HLG (BT.2100), 14 BT.2020.
+    """
+    to_bt2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+    linear = (SWATCHES / 255) ** 2.4 @ to_bt2020.T
+    if curve == 16:
+        power = (linear * 203 / 10_000) ** 0.1593017578125
+        code = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    elif curve == 18:
+        shown = linear * 0.203
+        scene = shown * np.maximum(shown @ [0.2627, 0.678, 0.0593], 1e-9)[:, None] ** (1 / 1.2 - 1)
+        bright = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+        code = np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright)
+    else:
+        code = linear ** (1 / 2.4)
+    pixels = np.repeat((code.clip(0, 1) * 65535).astype(np.uint16), 16, axis=0)[None].repeat(32, axis=0)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb48le")
+    frame = frame.reformat(format="yuv444p10le", dst_colorspace=9, dst_color_range=1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv444p10le"
+        context = stream.codec_context
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = 9, 9, curve, 1
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
 
 
 def write_pictures(path: Path, jpegs: list[bytes]) -> None:
@@ -53,11 +115,11 @@ def write_pictures(path: Path, jpegs: list[bytes]) -> None:
             container.mux(packet)
 
 
-def _tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
+def _tone(container: av.container.OutputContainer, stream: av.AudioStream, seconds: float, begin: int = 0) -> None:
     wave = (8000 * np.sin(np.arange(int(48000 * seconds)) * 2 * np.pi * 440 / 48000)).astype(np.int16)
     for start in range(0, len(wave) - 1024, 1024):
         frame = av.AudioFrame.from_ndarray(np.repeat(wave[start : start + 1024], 2)[None], "s16", "stereo")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, start + 48000 * begin, Fraction(1, 48000)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
 
