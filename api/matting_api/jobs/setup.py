@@ -46,10 +46,7 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         for name in (PHOTOS_FOLDER, CLIPS_FOLDER):  # both, before work begins in one
             check_ours(folder / name)
     elsewhere = Elsewhere(fetcher, Buckets(settings.jobs_buckets) if settings.jobs_buckets else None)
-    webhooks = None
-    if folder is not None and fetcher is not None and settings.webhook_secret:
-        webhooks = Webhooks(folder / "webhooks", settings.webhook_secret, fetcher)
-        service.close_with(webhooks.close)
+    webhooks = _open_webhooks(settings, service, fetcher)
 
     def make(photo: bytes, name: str, asked: Asked, job: str) -> tuple[bytes, Facts]:
         with service.traced("job photo", **{JOB: job}) as note:
@@ -94,3 +91,11 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
     service.metrics.watch_jobs("photos", photo_jobs.count)
     service.metrics.watch_jobs("clips", clip_jobs.count)
     return Jobs(clip_jobs, photo_jobs, elsewhere, webhooks)
+
+
+def _open_webhooks(settings: Settings, service: Service, fetcher: Fetcher | None) -> Webhooks | None:
+    if settings.jobs_folder is None or fetcher is None or not settings.webhook_secret:
+        return None
+    webhooks = Webhooks(settings.jobs_folder / "webhooks", settings.webhook_secret, fetcher)
+    service.close_with(webhooks.close)
+    return webhooks

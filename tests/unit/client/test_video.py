@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import hashlib
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matting_client import InputError, connect
 from matting_client.cli import video
 from matting_client.cli.main import main
-from matting_client.client import AsyncMattingClient, MattingClient
-from matting_client.engine import Engine
 from matting_client.video import job
 from matting_client.video.reader import VideoFile
 from matting_client.video.workplace import Workplace
-from numpy.typing import NDArray
 from PIL import Image
 
-from tests.unit.client.conftest import SIDE
 from tests.unit.client.video_clips import FRAMES, HEIGHT, WIDTH, picture, read_clip, turned, write_clip
 
 RunCommand = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -242,75 +235,3 @@ def test_errors_are_one_line_and_leave_nothing(
     assert line.count("\n") == 1
     assert said in line
     assert sorted(tmp_path.iterdir()) == before
-
-
-class Counting:
-    """The real engine, which notes how many frames are in it at once."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.model, self.size, self._engine = engine.model, engine.size, engine
-        self._lock, self._now, self.most = threading.Lock(), 0, 0
-
-    def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        with self._lock:
-            self._now += 1
-            self.most = max(self.most, self._now)
-        time.sleep(0.005)  # long enough for the others to come
-        try:
-            return self._engine.infer(image)
-        finally:
-            with self._lock:
-                self._now -= 1
-
-    def close(self) -> None:
-        self._engine.close()
-
-
-def test_frames_come_in_order_and_several_are_in_flight() -> None:
-    drawn = 0
-
-    def frames() -> Iterator[NDArray[np.uint8]]:
-        nonlocal drawn
-        for number in range(30):
-            drawn += 1
-            yield picture(number)
-
-    with connect("local") as local_client:
-        engine = Counting(local_client.engine)
-        for number, cutout in enumerate(MattingClient(engine).video(frames(), in_flight=4)):
-            assert np.array_equal(cutout.rgb, picture(number))
-            assert drawn <= number + 1 + 2 + 4 + 4  # the filter's reach, and two stages
-    assert 2 <= engine.most <= 4
-
-
-def test_the_asynchronous_twin_gives_the_same() -> None:
-    class Engine128:
-        model, size = "matting_512", SIDE
-
-        def __init__(self, engine: Engine) -> None:
-            self._engine = engine
-
-        async def connect(self) -> Engine128:
-            return self
-
-        async def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            return await asyncio.to_thread(self._engine.infer, image)
-
-        async def close(self) -> None:
-            self._engine.close()
-
-    frames = [picture(number) for number in range(9)]
-
-    async def collect(engine: Engine) -> list[NDArray[np.uint8]]:
-        return [cutout.raw async for cutout in AsyncMattingClient(Engine128(engine)).video(frames)]
-
-    with connect("local") as client:
-        expected = [cutout.raw for cutout in client.video(frames)]
-        got = asyncio.run(collect(client.engine))
-    assert len(got) == len(frames)
-    assert all(np.array_equal(one, other) for one, other in zip(got, expected, strict=True))
-
-
-def test_another_size_within_a_clip_is_refused() -> None:
-    with connect("local") as client, pytest.raises(InputError, match="frame 2: got 64x64 pixels, expected 128x96"):
-        list(client.video([picture(0), np.zeros((64, 64, 3), np.uint8)]))

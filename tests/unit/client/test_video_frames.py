@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from matting_client import AsyncMattingClient, InputError, Limits, OptionError, TooLarge, connect
+from matting_client import AsyncMattingClient, InputError, Limits, MattingClient, OptionError, TooLarge, connect
+from matting_client.engine import Engine
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -83,3 +85,75 @@ def test_frames_that_are_none() -> None:
             list(client.video([Image.new("RGB", (8, 8))]))  # type: ignore[list-item]
         with pytest.raises(TooLarge, match="frame 1: got 128x96 pixels"):
             list(client.video([picture(0)]))
+
+
+class Counting:
+    """The real engine, which notes how many frames are in it at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.model, self.size, self._engine = engine.model, engine.size, engine
+        self._lock, self._now, self.most = threading.Lock(), 0, 0
+
+    def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.005)  # long enough for the others to come
+        try:
+            return self._engine.infer(image)
+        finally:
+            with self._lock:
+                self._now -= 1
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def test_frames_come_in_order_and_several_are_in_flight() -> None:
+    drawn = 0
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        nonlocal drawn
+        for number in range(30):
+            drawn += 1
+            yield picture(number)
+
+    with connect("local") as local_client:
+        engine = Counting(local_client.engine)
+        for number, cutout in enumerate(MattingClient(engine).video(frames(), in_flight=4)):
+            assert np.array_equal(cutout.rgb, picture(number))
+            assert drawn <= number + 1 + 2 + 4 + 4  # the filter's reach, and two stages
+    assert 2 <= engine.most <= 4
+
+
+def test_the_asynchronous_twin_gives_the_same() -> None:
+    class Engine128:
+        model, size = "matting_512", SIDE
+
+        def __init__(self, engine: Engine) -> None:
+            self._engine = engine
+
+        async def connect(self) -> Engine128:
+            return self
+
+        async def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return await asyncio.to_thread(self._engine.infer, image)
+
+        async def close(self) -> None:
+            self._engine.close()
+
+    frames = [picture(number) for number in range(9)]
+
+    async def collect(engine: Engine) -> list[NDArray[np.uint8]]:
+        return [cutout.raw async for cutout in AsyncMattingClient(Engine128(engine)).video(frames)]
+
+    with connect("local") as client:
+        expected = [cutout.raw for cutout in client.video(frames)]
+        got = asyncio.run(collect(client.engine))
+    assert len(got) == len(frames)
+    assert all(np.array_equal(one, other) for one, other in zip(got, expected, strict=True))
+
+
+def test_another_size_within_a_clip_is_refused() -> None:
+    with connect("local") as client, pytest.raises(InputError, match="frame 2: got 64x64 pixels, expected 128x96"):
+        list(client.video([picture(0), np.zeros((64, 64, 3), np.uint8)]))
