@@ -98,14 +98,20 @@ def peak_of(process: psutil.Process, done: threading.Event) -> int:
     return peak
 
 
-def test_large_sixteen_bit_pictures_take_turns_in_bounded_memory(decoders: DecoderPool) -> None:
+def test_large_sixteen_bit_pictures_take_turns_in_bounded_memory(
+    decoders: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SECONDS", "PATIENCE"):  # not what is asked here; the machine may be busy with something else
+        monkeypatch.setattr(pool, name, 100.0)
     data, done, me = png(10_000, 6_000, 16, 2, 60_000), threading.Event(), psutil.Process()
     known = {child.pid for child in me.children()}
     with ThreadPoolExecutor(2) as threads:
         others = sum(child.memory_info().rss for child in me.children() if child.pid in known)
         peak = threads.submit(peak_of, me, done)
-        shape = decoders.decode(data, Limits()).pixels.shape
-        done.set()
+        try:
+            shape = decoders.decode(data, Limits()).pixels.shape
+        finally:
+            done.set()
         assert shape == (6_000, 10_000, 3)
         assert peak.result() - others < 400e6
 
