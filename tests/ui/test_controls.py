@@ -112,6 +112,13 @@ def test_the_first_kind_of_id_photo_is_chosen(visit: Visit, photos: Path, locale
     expect(listed).to_contain_text(kind.input_value())
 
 
+def choose_uk_passport(page: Page) -> None:
+    """The size with the most pixels."""
+    page.locator(f"#{ids.ID_SIZE} input").click()
+    page.get_by_role("option", name=re.compile("827×1063")).click()
+    expect(page.locator(f"#{ids.ID_STATUS}")).to_contain_text("827 × 1063")
+
+
 def test_a_small_head_that_is_blown_up_is_warned_of(visit: Visit, tmp_path: Path) -> None:
     page = visit(locale="zh-CN")
     open_tab(page, ids.TAB_IDPHOTO)
@@ -119,9 +126,7 @@ def test_a_small_head_that_is_blown_up_is_warned_of(visit: Visit, tmp_path: Path
     choose(page, ids.ID_PHOTO, tmp_path / "small.png")
     line = page.locator(f"#{ids.ID_STATUS}")
     expect(line).to_contain_text("295 × 413")
-    page.locator(f"#{ids.ID_SIZE} input").click()
-    page.get_by_role("option", name=re.compile("827×1063")).click()
-    expect(line).to_contain_text("827 × 1063")
+    choose_uk_passport(page)
     (times,) = re.findall(r"⚠ 照片被放大 ([\d.]+) 倍", line.inner_text())
     head = (CHIN - CROWN) * 160 / 512
     assert float(times) == pytest.approx(sizes()["uk-passport"].head * 1063 / head, rel=0.15)
@@ -136,7 +141,5 @@ def test_the_photo_counts_and_not_its_preview(page: Page, tmp_path: Path) -> Non
     choose(page, ids.ID_PHOTO, tmp_path / "large.jpg")
     line = page.locator(f"#{ids.ID_STATUS}")
     expect(line).to_contain_text("600 × 600")
-    page.locator(f"#{ids.ID_SIZE} input").click()
-    page.get_by_role("option", name=re.compile("827×1063")).click()
-    expect(line).to_contain_text("827 × 1063")
+    choose_uk_passport(page)
     expect(line).not_to_contain_text("enlarged")  # 2.1 times of the photo, 4.2 of its copy; told from 2.5

@@ -11,10 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from matting_client.errors import OutputError
 from matting_client.video.reader import Clip, VideoFile, failures, import_av, reason_of
 from matting_client.video.workplace import Segment
-from matting_client.video.writer import CODECS
+from matting_client.video.writer import CODECS, unwritable
 
 SOUND_MARGIN = 10  # seconds that sound may lie before the picture it belongs to
 log = logging.getLogger("video")
@@ -55,10 +54,7 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
                 out.mux_one(packet)
         part.replace(target)
     except failures() as error:
-        reason = reason_of(error)
-        raise OutputError(
-            target, problem=f"cannot be written ({reason})", remedy="free space or write elsewhere"
-        ) from None
+        raise unwritable(target, error) from None
 
 
 def _video_packets(av: Any, segments: list[Segment], stream: Any, clip: Clip) -> Iterator[tuple[Fraction, int, Any]]:

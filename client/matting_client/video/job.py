@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from matting_client.engine import Engine
-from matting_client.errors import OutputError
 from matting_client.types import Picture
 from matting_client.video.container import assemble
 from matting_client.video.pipeline import Plan, render
@@ -22,7 +21,7 @@ from matting_client.video.reader import Clip, VideoFile
 from matting_client.video.still import Still
 from matting_client.video.stream import IN_FLIGHT
 from matting_client.video.workplace import Segment, Workplace
-from matting_client.video.writer import Encoded, Pictures, Writer
+from matting_client.video.writer import Encoded, Pictures, Writer, unwritable
 
 SEGMENT = 120  # frames
 Rendered = Iterable[tuple[Picture, int, Still]]  # pictures with their ticks and the states behind them
@@ -65,9 +64,7 @@ def _complete(segment: Segment, part: Path, ticks: list[int], still: Still) -> N
         part.touch()  # pictures are written elsewhere
         part.replace(segment.video)
     except OSError as error:
-        raise OutputError(
-            segment.video, problem=f"cannot be written ({error.strerror})", remedy="free space or write elsewhere"
-        ) from None
+        raise unwritable(segment.video, error) from None
 
 
 def _write_segment(

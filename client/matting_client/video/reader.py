@@ -177,7 +177,6 @@ class VideoFile:
                     continue
                 if self.end is not None and tick * base >= self.end - self.start:
                     break
-                self._check_size(frame.width, frame.height)  # a later frame may be larger than the first
                 last = max(tick, last + 1)
                 yield Timed(self._picture(frame, stream), last)
             if last < 0:
@@ -192,16 +191,16 @@ class VideoFile:
         )
 
     def _picture(self, frame: av.VideoFrame, stream: Any) -> Picture:
+        aspect = stream.sample_aspect_ratio
+        self._check_size(*_square_size(frame.width, frame.height, aspect))  # a later frame may be larger than the first
         try:
-            picture = upright_rgb(frame, self._reformatter, stream.sample_aspect_ratio)
+            return upright_rgb(frame, self._reformatter, aspect)
         except failures() as error:
             raise InputError(
                 self.name,
                 problem=f"colours that cannot be read (matrix {int(frame.colorspace)}: {reason_of(error)})",
                 remedy="convert it to BT.709",
             ) from None
-        self._check_size(picture.shape[1], picture.shape[0])
-        return picture
 
     def _decoded_from(self, container: Any, stream: Any, first: int) -> Iterator[Any]:
         """Frames from a key frame on that is not after the tick `first`.

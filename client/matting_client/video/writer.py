@@ -146,7 +146,7 @@ class Encoded:
             frame.pts, frame.time_base = tick, self._time_base
             self._container.mux(self._stream.encode(frame))
         except failures() as error:
-            raise _unwritable(self._path, error) from None
+            raise unwritable(self._path, error) from None
 
     def close(self) -> None:
         """Flush the encoder and complete the file; errors as of `write`."""
@@ -156,7 +156,7 @@ class Encoded:
             self._container.mux(self._stream.encode(None))
             self._container.close()
         except failures() as error:
-            raise _unwritable(self._path, error) from None
+            raise unwritable(self._path, error) from None
 
 
 def check_encoder(suffix: str) -> None:
@@ -182,7 +182,8 @@ def _even(side: int) -> int:
     return side + side % 2
 
 
-def _unwritable(path: Path, error: Exception) -> OutputError:
+def unwritable(path: Path, error: Exception) -> OutputError:
+    """What to say of a file that FFmpeg or the system cannot write."""
     reason = reason_of(error)
     return OutputError(path, problem=f"cannot be written ({reason})", remedy="free space or write elsewhere")
 
@@ -271,7 +272,7 @@ class AnimatedPicture:
         try:
             first.save(self._path, kind, save_all=True, append_images=others, duration=durations, loop=0, **extra)
         except failures() as error:
-            raise _unwritable(self._path, error) from None
+            raise unwritable(self._path, error) from None
 
 
 def shown_for(seconds: list[Fraction], unit: int, shortest: int) -> tuple[list[int], list[int]]:
