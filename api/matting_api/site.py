@@ -9,8 +9,8 @@ from pathlib import Path
 
 from matting_client import Cutout, Options
 from matting_client.video.pipeline import Plan
-from matting_ui.app import mount_page
-from matting_ui.context import KeepSample
+from matting_ui.app import Door, mount_page
+from matting_ui.context import Host, KeepSample
 from matting_ui.errors import NoRoom
 from starlette.types import ASGIApp
 
@@ -30,23 +30,22 @@ def create_site(settings: Settings, folder: Path) -> ASGIApp:
     """Everything that answers on the port; uploads and results of the page lie in `folder`."""
     service = Service(settings)
     guesses = Guesses("password", service.metrics.attempted)
-    api = create_api(settings, service)
-    site = mount_page(
-        api,
-        service.close,
-        partial(_cutout, service),
-        folder,
-        settings.model,
-        settings.workers,
-        settings.limits,
-        service.status,
-        partial(_convert, service),
-        service.keep,
+    host = Host(
+        cut=partial(_cutout, service),
+        convert=partial(_convert, service),
+        keep_output=service.keep,
+        status=service.status,
+        model=settings.model,
+        workers=settings.workers,
+        limits=settings.limits,
         keep_sample=_sample_keeper(settings),
+    )
+    door = Door(
         auth=Logins(settings.logins, guesses).check if settings.logins else None,
         root_path=settings.root_path,
         mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
     )
+    site = mount_page(create_api(settings, service), host, folder, service.close, door)
     return guard(site, settings, service)
 
 

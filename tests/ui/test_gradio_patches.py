@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from gradio import processing_utils, queueing, route_utils, routes
 from matting_client import Limits
 from matting_ui import gradio_patches
-from matting_ui.app import mount_page
-from matting_ui.context import Studio
+from matting_ui.app import Door, mount_page
+from matting_ui.context import Host, Studio
 from matting_ui.editor import Editor
 from matting_ui.store import Store
 from matting_ui.visitors import Visitors
@@ -98,7 +98,16 @@ def test_opening_the_page_copies_nothing_that_is_kept(
         raise AssertionError("nothing is cut out here")
 
     async def opened() -> httpx.Response:
-        site = mount_page(FastAPI(), *[unused] * 2, tmp_path, "matting_512", 1, Limits(), *[unused] * 3)
+        host = Host(
+            cut=unused,
+            convert=unused,
+            keep_output=unused,
+            status=unused,
+            model="matting_512",
+            workers=1,
+            limits=Limits(),
+        )
+        site = mount_page(FastAPI(), host, tmp_path, unused, Door())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url="http://127.0.0.1") as visitor:
             return await visitor.get("/")
 

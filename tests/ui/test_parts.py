@@ -50,16 +50,16 @@ def studio_of(cut: Cut, folder: Path, kept: list[str] | None = None) -> Studio:
     outputs = [] if kept is None else kept
     store = Store(2**20, 60)
     return Studio(
-        cut,
-        store,
-        folder.resolve(),
-        "matting_512",
-        2,
-        Limits(),
-        dict,
-        no_clips,
-        lambda data, stem, ending: outputs.append(f"{stem}{ending}"),
-        Editor(store, Visitors(folder.resolve()), 2),
+        cut=cut,
+        convert=no_clips,
+        keep_output=lambda data, stem, ending: outputs.append(f"{stem}{ending}"),
+        status=dict,
+        model="matting_512",
+        workers=2,
+        limits=Limits(),
+        store=store,
+        folder=folder.resolve(),
+        editor=Editor(store, Visitors(folder.resolve()), 2),
     )
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from anyio import to_thread
 from fastapi import FastAPI
-from matting_client import Limits
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from matting_ui import ids
-from matting_ui.context import Convert, Cut, Keep, KeepSample, Studio
+from matting_ui.context import Host, Studio
 from matting_ui.device import device_model, offer_files
 from matting_ui.early import EarlyScript
 from matting_ui.editor import Editor, answer_editors
@@ -39,92 +38,91 @@ STORE_BYTES, KEPT_SECONDS = 512 * 2**20, 3600.0  # of photos and alphas that sli
 TOOLS = (ids.API_ONE, ids.API_BATCH, ids.API_ABOUT)
 
 
-def mount_page(
-    api: ASGIApp,
-    close: Callable[[], None],
-    cut: Cut,
-    folder: Path,
-    model: str,
-    workers: int,
-    limits: Limits,
-    status: Callable[[], dict[str, Any]],
-    convert: Convert,
-    keep_output: Keep,
-    *,
-    keep_sample: KeepSample | None = None,
-    auth: Callable[[str, str], Awaitable[bool]] | None = None,
-    root_path: str = "",
-    mcp_url: str | None = None,
-) -> Site:
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Where the page is found, and by whom.
+
+    Parameters
+    ----------
+    auth : whether a name and a password may use the page; None for everyone.
+    root_path : path below which a proxy shows the page, such as /matting.
+    mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
+    """
+
+    auth: Callable[[str, str], Awaitable[bool]] | None = None
+    root_path: str = ""
+    mcp_url: str | None = None
+
+
+def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None], door: Door) -> Site:
     """The page in front of an API.
 
     Parameters
     ----------
     api : answers what is not the page's.
-    close : called at the end.
-    cut : makes a cutout of a file's bytes.
+    host : works for the page.
     folder : private and existing; uploads and results lie there.
-    model : name to show.
-    workers : photos worked on at once; as many more in batches.
-    limits : largest accepted picture.
-    convert : makes a file of a clip; see `Studio`.
-    keep_output : told of every result; see `Studio`.
-    keep_sample : keeps photos that went wrong; see `Studio`.
-    status : asks the server how it does; see `Studio`.
-    auth : whether a name and a password may use the page; None for everyone.
-    root_path : path below which a proxy shows the page, such as /matting.
-    mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
+    close : called at the end.
+    door : where the page is found, and by whom.
     """
     use_folder(folder)
     import_no_plots()
     store = Store(STORE_BYTES, KEPT_SECONDS)
     visitors = Visitors(folder)
-    editor = Editor(store, visitors, workers)
-    in_browser = device_model(model)
-    studio = Studio(
-        cut, store, folder, model, workers, limits, status, convert, keep_output, editor, keep_sample, in_browser
-    )
+    editor = Editor(store, visitors, host.workers)
+    studio = Studio(**vars(host), store=store, folder=folder, editor=editor, in_browser=device_model(host.model))
     page = build_page(studio, visitors)
+
+    parent = FastAPI(openapi_url=None, lifespan=_life(studio, close))
+    # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
+    parent.add_middleware(CORSMiddleware, allow_origins=[])
+    take_uploads(parent, visitors, host.limits.max_bytes)
+    parent.mount(SAMPLES_PATH, StaticFiles(directory=STATIC / "samples"))
+    if studio.in_browser:
+        offer_files(parent, studio.in_browser)
+    answer_editors(parent, editor)
+    _mount(parent, page, door, host.limits.max_bytes)
+    parent.add_middleware(EarlyScript, script=EARLY)
+    if door.auth is not None:
+        parent.add_middleware(Entrance, page=page)
+    more = (LOGIN if door.auth else set()) | (MCP if door.mcp_url else set())
+    return Site(api, parent, page, visitors, folder, more)
+
+
+def _life(studio: Studio, close: Callable[[], None]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """From the start to the end: old files and cutouts are swept away."""
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(keep_sweeping(folder, store))
+        sweeping = asyncio.create_task(keep_sweeping(studio.folder, studio.store))
         yield
         sweeping.cancel()
         await to_thread.run_sync(close)
 
-    parent = FastAPI(openapi_url=None, lifespan=run)
-    # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
-    parent.add_middleware(CORSMiddleware, allow_origins=[])
-    take_uploads(parent, visitors, limits.max_bytes)
-    parent.mount(SAMPLES_PATH, StaticFiles(directory=STATIC / "samples"))
-    if in_browser:
-        offer_files(parent, in_browser)
-    answer_editors(parent, editor)
+    return run
+
+
+def _mount(parent: FastAPI, page: gr.Blocks, door: Door, most_bytes: int) -> None:
     # Of tools that need a state: they are not offered.
     warnings.filterwarnings("ignore", "This MCP server includes a tool that has a gr.State", UserWarning)
     gr.mount_gradio_app(
         parent,
         page,
         path="/",
-        root_path=root_path or None,
-        auth=auth,
+        root_path=door.root_path or None,
+        auth=door.auth,
         footer_links=[],
         run_history=False,
-        max_file_size=limits.max_bytes,
+        max_file_size=most_bytes,
         show_error=False,
         ssr_mode=False,
         enable_monitoring=False,
-        mcp_server=mcp_url is not None,
+        mcp_server=door.mcp_url is not None,
         i18n=translations(),
         theme=theme(),
         css=CSS,
         head=f"<style>{PHONE_CSS}</style><script>{SCRIPT}</script>",
     )
     act_as_launched(page, parent)
-    parent.add_middleware(EarlyScript, script=EARLY)
-    if auth is not None:
-        parent.add_middleware(Entrance, page=page)
-    if mcp_url is not None:
-        limit_tools(page, TOOLS, mcp_url)
-    return Site(api, parent, page, visitors, folder, (LOGIN if auth else set()) | (MCP if mcp_url else set()))
+    if door.mcp_url is not None:
+        limit_tools(page, TOOLS, door.mcp_url)

@@ -40,40 +40,50 @@ WORK, LIGHT = "cutout", "light"  # queues that share a limit: with and without a
 AHEAD = "ahead"  # of what a visitor will ask for
 
 
-@dataclass(frozen=True)
-class Studio:
-    """Shared by the handlers of all tabs.
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What the server does for its page.
 
     Parameters
     ----------
     cut : makes a cutout of a file's bytes, with options, the file's name, and a model (None: the server's own); may be
         called from several threads.
-    store : keeps cutouts between events.
-    folder : private folder of uploads and results, Gradio's own.
+    convert : makes a file of a clip and calls back after every frame.
+    keep_output : told of every result: its bytes, its photo's stem and the ending of its name.
+    status : asks the server how it does: "server" with its version, "batches" with its figures and "run" with its
+        engine, device, queue and contract, all None when the model runs in this process; raises EngineError.
     model : name to show.
     workers : photos worked on at once; as many more in batches.
     limits : largest accepted picture.
-    convert : makes a file of a clip and calls back after every frame.
-    keep_output : told of every result: its bytes, its photo's stem and the ending of its name.
-    editor : corrects kept cutouts.
-    status : asks the server how it does: "server" with its version, "batches" with its figures and "run" with its
-        engine, device, queue and contract, all None when the model runs in this process; raises EngineError.
     keep_sample : keeps a photo that went wrong for the server's owner: its bytes, its name, and the right alpha as a
         PNG where there is one; raises NoRoom. None where the server keeps none.
-    in_browser : the ONNX file that browsers get to cut photos out themselves; None where there is none.
     """
 
     cut: Cut
-    store: Store
-    folder: Path
+    convert: Convert
+    keep_output: Keep
+    status: Callable[[], dict[str, Any]]
     model: str
     workers: int
     limits: Limits
-    status: Callable[[], dict[str, Any]]
-    convert: Convert
-    keep_output: Keep
-    editor: Editor
     keep_sample: KeepSample | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio(Host):
+    """Shared by the handlers of all tabs.
+
+    Parameters
+    ----------
+    store : keeps cutouts between events.
+    folder : private folder of uploads and results, Gradio's own.
+    editor : corrects kept cutouts.
+    in_browser : the ONNX file that browsers get to cut photos out themselves; None where there is none.
+    """
+
+    store: Store
+    folder: Path
+    editor: Editor
     in_browser: Path | None = None
 
     @property

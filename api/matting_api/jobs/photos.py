@@ -32,8 +32,8 @@ from matting_api.jobs.results import (
     told_of,
 )
 from matting_api.jobs.sources import SOURCE, Elsewhere, Read, open_source, stem_of
+from matting_api.produce import Facts
 from matting_api.request.parameters import Asked, read_cutout
-from matting_api.routes.answer import Facts
 
 MOST_JOBS = 20
 MOST_PHOTOS = 10_000

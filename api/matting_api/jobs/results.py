@@ -17,7 +17,7 @@ from matting_api.jobs import disk
 from matting_api.jobs.buckets import Buckets, Place
 from matting_api.jobs.job import Job
 from matting_api.jobs.sources import Elsewhere, need_buckets
-from matting_api.routes.answer import Facts
+from matting_api.produce import Facts
 
 RESULTS, ARCHIVE, LIST = "results", "results.zip", "results.json"
 PART = "results.part"  # of the archive

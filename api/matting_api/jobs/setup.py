@@ -8,15 +8,15 @@ from functools import partial
 from matting_api.jobs import clips, photos
 from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
+from matting_api.jobs.kinds import PHOTOS
 from matting_api.jobs.shelf import check_ours
 from matting_api.jobs.sources import Elsewhere
 from matting_api.jobs.store import JobStore
 from matting_api.jobs.webhooks import Webhooks
 from matting_api.model_client import Service
+from matting_api.produce import Beside, Facts, facts_of, produce
 from matting_api.request.fetch import Fetcher
 from matting_api.request.parameters import Asked
-from matting_api.routes.answer import Beside, Facts, facts_of, produce
-from matting_api.routes.jobs import PHOTOS
 from matting_api.settings import Settings
 
 JOB = "matting.job"  # attribute of spans

@@ -2,72 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from matting_api.errors import ApiError
 from matting_api.jobs.job import DONE, Job
+from matting_api.jobs.kinds import Kind
 from matting_api.jobs.store import JobStore
 from matting_api.openapi_fields import TEXT, Json
 
 # Declared here: FastAPI would add a 422 to a parameter of its own, and any text may be asked for.
 _BY_ID: Json = {"parameters": [{"name": "job_id", "in": "path", "required": True, "schema": TEXT}]}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of jobs.
-
-    Attributes
-    ----------
-    path : of the endpoint that takes them.
-    noun : what errors call one.
-    count : what its photos or frames are called in its description.
-    more : what else its description says.
-    result_of : the file that a caller gets of one that is done.
-    media : types of such files by their ending.
-    state, result, delete : what the API's description says of the endpoints.
-    root_path : below which a proxy shows the server; "" for none.
-    """
-
-    path: str
-    noun: str
-    count: str
-    more: Callable[[Job], dict[str, Any]]
-    result_of: Callable[[Job], Path]
-    media: Mapping[str, str]
-    state: Json
-    result: Json
-    delete: Json
-    root_path: str = ""
-
-    def place(self, job: Job) -> str:
-        """The path at which a caller finds a job."""
-        return f"{self.root_path}{self.path}/{job.name}"
-
-    def described(self, job: Job) -> dict[str, Any]:
-        """A job as JSON."""
-        left = job.seconds_left
-        return {
-            "id": job.name,
-            "status": job.state,
-            self.count: job.total,
-            "done": job.done,
-            **self.more(job),
-            "seconds_left": None if left is None else round(left, 1),
-            "result": f"{self.place(job)}/result" if job.state == DONE else None,
-            **({"error": job.error} if job.error else {}),
-        }
-
-    def accepted(self, job: Job) -> Response:
-        """The answer to a job that was taken."""
-        return JSONResponse(self.described(job), 202, {"Location": self.place(job)})
 
 
 def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
@@ -97,3 +43,8 @@ def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
         return Response(status_code=204)
 
     return routes
+
+
+def accepted(kind: Kind, job: Job) -> Response:
+    """The answer to a job that was taken."""
+    return JSONResponse(kind.described(job), 202, {"Location": kind.place(job)})

@@ -15,8 +15,7 @@ from fastapi.responses import Response
 from matting_api import openapi_jobs
 from matting_api.errors import bad_request
 from matting_api.jobs import photos
-from matting_api.jobs.job import Job
-from matting_api.jobs.results import empties, failures, finished
+from matting_api.jobs.kinds import PHOTOS
 from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, need_buckets
 from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
@@ -24,29 +23,11 @@ from matting_api.request.body import content_type
 from matting_api.request.fetch import Fetcher
 from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
 from matting_api.request.texts import kind_of, parse_json
-from matting_api.routes.background import Kind, job_router
+from matting_api.routes.background import accepted, job_router
 from matting_api.routes.uploads import read_upload, store_upload
 
 KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
 MOST_VALUES = 50_000  # of an order: 10,000 addresses, whose colons and commas count
-
-
-def _counts_and_target(job: Job) -> dict[str, Any]:
-    target = job.order.get("target")
-    return {"failed": failures(job), "empty": empties(job), **({"target": target} if target else {})}
-
-
-PHOTOS = Kind(
-    path=JOBS,
-    noun="job",
-    count="photos",
-    more=_counts_and_target,
-    result_of=finished,
-    media={".zip": "application/zip", ".json": "application/json"},
-    state=openapi_jobs.JOBS_STATE,
-    result=openapi_jobs.JOBS_RESULT,
-    delete=openapi_jobs.JOBS_DELETE,
-)
 
 
 def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhooks: bool, root_path: str) -> APIRouter:
@@ -68,7 +49,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
         mark = _mark(request)
         if known := jobs.find(mark):
             request.state.bill.give_back()  # it is counted already
-            return kind.accepted(known)
+            return accepted(kind, known)
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
@@ -86,7 +67,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return kind.accepted(job)
+        return accepted(kind, job)
 
     return routes
 

@@ -14,7 +14,7 @@ from matting_api.errors import ApiError
 from matting_api.jobs import clips, photos, results, store
 from matting_api.jobs.buckets import TargetFailed
 from matting_api.jobs.store import Cancelled, Job, JobStore
-from matting_api.routes.answer import Facts
+from matting_api.produce import Facts
 from matting_api.settings import Settings
 from matting_client import OptionError
 

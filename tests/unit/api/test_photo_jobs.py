@@ -15,7 +15,7 @@ from matting_api.jobs import photos, results, shelf, store
 from matting_api.jobs.buckets import TargetFailed
 from matting_api.jobs.sources import SOURCE, Elsewhere
 from matting_api.jobs.store import Cancelled, Job, JobStore
-from matting_api.routes.answer import Facts
+from matting_api.produce import Facts
 from matting_client import ServerUnavailable
 
 from tests.unit.api.conftest import wait_until
