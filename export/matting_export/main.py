@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 import numpy as np
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, worded
 from matting_client.errors import MattingError
 from matting_client.repository import model_file
 from matting_training.data.pairs import DataError, pictures, read_rgb
@@ -127,6 +127,6 @@ def main(argv: list[str] | None = None) -> int:
         verbs = {"publish": _publish, "verify": _verify, "int8": _int8, "scores": _scores, "tensorrt": _tensorrt}
         verbs[given.verb](given)
     except (ParityError, DataError, MattingError, OSError, ValueError, CalledProcessError) as error:
-        print(error, file=sys.stderr)
+        print(worded(error), file=sys.stderr)
         return 1
     return 0

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, worded
 from matting_client.errors import OptionError
 from matting_client.hosts import read_hosts
 from matting_client.serving import LOG_FORMATS, LOG_VARIABLE, configure_log, trace_endpoint
@@ -136,8 +136,8 @@ def main(argv: list[str]) -> int:
         print(f"matting serve: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     except OSError as error:  # no room, no memory, no permission
-        what = f"{error.filename}: " if error.filename else ""
-        print(f"matting serve: {what}{error.strerror}; free what is missing, and start it again", file=sys.stderr)
+        said = worded(error) if error.filename else f"{error.strerror}; free what is missing, and start it again"
+        print(f"matting serve: {said}", file=sys.stderr)
         return 1
     return 0
 

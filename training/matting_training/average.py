@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, worded
 
 from matting_training.checkpoint import load_model, read_metadata, save_weights
 from matting_training.data.pairs import DataError, Pair, find_pairs
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
         validation = {name: find_pairs(given.data / name) for name in given.validate}
         share = average(given.old, given.new, given.out, validation=validation, shares=given.shares, size=given.size)
     except (DataError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(worded(error), file=sys.stderr)
         return 1
     print(f"{given.out}: {share:.0%} of {given.new}")
     return 0

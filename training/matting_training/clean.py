@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matting_client import MattingClient, MattingError
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, worded
 from matting_client.connection import open_engine
 from tqdm import tqdm
 
@@ -127,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         with MattingClient(open_engine("local", "", given.model)) as client:
             repaired, dropped = clean(client, pairs, given.out, given.repair, given.drop)
     except (DataError, MattingError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(worded(error), file=sys.stderr)
         return 1
     print(f"{given.out}: {len(pairs) - dropped} of {len(pairs)} pairs kept, {repaired} alphas repaired")
     return 0

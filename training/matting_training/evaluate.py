@@ -18,7 +18,7 @@ from typing import Self, get_args
 import numpy as np
 import torch
 from matting_client import MattingClient, MattingError
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, worded
 from matting_client.connection import open_engine
 from matting_client.engines import Engine, LocalEngine
 from matting_client.runtime.precision import Precision
@@ -198,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if given.sheet:
                 draw_worst(predict, given.sets, scores, given.sheet)
     except (MattingError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(worded(error), file=sys.stderr)
         return 1
     return 0
 

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, worded
 from matting_client.processing.upright import QUARTERS, SIDE, rotated, squeeze
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
@@ -234,7 +234,7 @@ def main() -> int:
     try:
         photos, validation = (read_photos(given.data, names) for names in (tuple(SHARES), VALIDATION))
     except DataError as error:
-        print(error, file=sys.stderr)
+        print(worded(error), file=sys.stderr)
         return 1
     model = train(photos, given.minutes, given.batch, given.lr)
     for name, unseen in validation.items():
@@ -245,7 +245,7 @@ def main() -> int:
         with written_whole(path) as part:
             part.write_bytes(save(model.state_dict()))
     except OSError as error:
-        print(error, file=sys.stderr)
+        print(worded(error), file=sys.stderr)
         return 1
     print(f"wrote {path}")
     return 0

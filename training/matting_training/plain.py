@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, worded
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -206,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
             raise DataError(f"{given.photos}: got no pictures, expected {', '.join(sorted(PICTURES))}; check the path")
         rows = list(tqdm(build(photos, given.photos, given.out, given.max_side), total=len(photos), unit="photo"))
     except (DataError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(worded(error), file=sys.stderr)
         return 1
     with (given.out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("photo", "how"), *((p.relative_to(given.photos), how) for p, how in rows)])

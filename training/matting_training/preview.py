@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from matting_client.cli.parser import worded
 from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         preview(parse(argv))
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(worded(error), file=sys.stderr)
         return 1
     return 0
 

@@ -208,7 +208,6 @@ def validate_missing(trainer: Trainer, validation: dict[str, list[Pair]], losses
 
 def run(config: TrainConfig) -> None:
     """Train from the start or the last checkpoint to the end of the run, or to its time limit."""
-    config.run.mkdir(parents=True, exist_ok=True)
     stored = config.run / "config.json"
     if (config.run / LAST).exists() and stored.exists():
         config.check_goes_on(stored)
@@ -216,6 +215,7 @@ def run(config: TrainConfig) -> None:
     if config.start is not None and not config.start.is_file():
         raise DataError(f"{config.start}: got no file of weights to start from; check the path")
     validation = load_validation(config)  # first: it costs no foregrounds
+    config.run.mkdir(parents=True, exist_ok=True)
     data = load_training_data(config)
     trainer = Trainer(config)
     config.write(stored)

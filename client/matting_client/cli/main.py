@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import matting_client
-from matting_client.cli.parser import INTERRUPTED, Parser
+from matting_client.cli.parser import INTERRUPTED, Parser, worded
 from matting_client.errors import MattingError
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:  # no path that was given
             raise
-        said = f"{error.filename}: cannot be used ({error.strerror}); check the path"
-        print(f"matting {given.command}: {said}", file=sys.stderr)
+        print(f"matting {given.command}: {worded(error)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print(f"matting {given.command}: interrupted", file=sys.stderr)

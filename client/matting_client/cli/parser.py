@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from errno import EDQUOT, ENOSPC
 from typing import NoReturn
 
 from matting_client.errors import MattingError, OptionError
 
 INTERRUPTED = 130  # exit code, as a shell gives it to what Ctrl-C has ended
+
+
+def worded(error: BaseException) -> str:
+    """What to say of an error; the system's own ones are given their path and a remedy."""
+    if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
+        return str(error)
+    remedy = "free space" if error.errno in (ENOSPC, EDQUOT) else "check the path"
+    return f"{error.filename}: cannot be used ({error.strerror}); {remedy}"
 
 
 class Parser(argparse.ArgumentParser):

@@ -83,6 +83,34 @@ def test_wrong_commands(matting_process: RunCommand, arguments: list[str]) -> No
     assert one_line(done.stderr).startswith("matting")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["cutout", "PATH"],
+        ["idphoto", "PATH"],
+        ["video", "PATH", "-o", "clip.webm"],
+        ["watch", "PATH", "-o", "out"],
+        ["migrate", "PATH"],
+        ["bench", "--peer", "PATH"],
+        ["serve", "--model-repository", "PATH"],
+        ["train", "--data", "PATH"],
+        ["clean", "PATH", "cleaned"],
+        ["evaluate", "PATH"],
+        ["export", "publish", "--photos", "PATH"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_path_that_the_system_refuses_is_named(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = 300 * "x"
+    assert main.main([path if each == "PATH" else each for each in arguments]) in (1, 2)
+    line = one_line(capsys.readouterr().err.encode())
+    assert path in line and "(File name too long)" in line and "Errno" not in line
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:1", "http://127.0.0.1:1"])
 def test_no_server_says_what_to_do(matting: RunCommand, photo: Path, tmp_path: Path, url: str) -> None:
     done = matting("cutout", photo, "--url", url)
