@@ -17,12 +17,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from matting_ui import ids
+from matting_ui.assets import Assets
 from matting_ui.context import Host, Studio
 from matting_ui.device import device_model, offer_files
 from matting_ui.early import EarlyScript
 from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
-from matting_ui.gradio_patches import act_as_launched, import_no_plots, limit_tools, use_folder
+from matting_ui.gradio_patches import ASSETS, act_as_launched, import_no_plots, limit_tools, use_folder
 from matting_ui.page import build_page, translations
 from matting_ui.site import LOGIN, MCP, Site
 from matting_ui.stage import SAMPLES_PATH
@@ -86,7 +87,7 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
     if door.auth is not None:
         parent.add_middleware(Entrance, page=page)
     more = (LOGIN if door.auth else set()) | (MCP if door.mcp_url else set())
-    return Site(api, parent, page, visitors, folder, more)
+    return Site(api, Assets(parent, ASSETS), page, visitors, folder, more)
 
 
 def _life(studio: Studio, close: Callable[[], None]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

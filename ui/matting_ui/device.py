@@ -13,12 +13,12 @@ from fastapi import FastAPI
 from matting_client import ModelError
 from matting_client.repository import DEFAULT_MODEL, model_file
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from matting_ui import ids
+from matting_ui.codings import accepted_codings
 from matting_ui.i18n import texts
 from matting_ui.stage import samples
 from matting_ui.theme import STATIC
@@ -129,8 +129,7 @@ class _Files(StaticFiles):
         response.headers["Cache-Control"] = _CACHE
         if path != RUNTIME_NAME or response.status_code != 200:
             return response
-        accepted = Headers(scope=scope).get("accept-encoding", "").split(",")
-        if "br" in (each.partition(";")[0].strip() for each in accepted):
+        if "br" in accepted_codings(scope):
             response.headers.update({"Content-Encoding": "br", "Vary": "Accept-Encoding"})
             return response
         headers = {"Cache-Control": _CACHE, "Vary": "Accept-Encoding", "ETag": response.headers["etag"]}

@@ -7,6 +7,8 @@ import gzip
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from matting_ui.codings import accepted_codings
+
 _HEAD = b"<head>"
 _LEVEL = 5  # of gzip: 550 kB become 70 in 10 ms
 
@@ -29,8 +31,7 @@ class EarlyScript:
         if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
-        accepted = Headers(scope=scope).get("accept-encoding", "")
-        zipped = "gzip" in {coding.strip() for coding in accepted.split(",")}
+        zipped = "gzip" in accepted_codings(scope)
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         start: Message = {}
         body = bytearray()

@@ -33,6 +33,7 @@ from matting_ui.i18n import language_of, texts
 from matting_ui.queue import Turns, refused
 from matting_ui.visitors import Visitors
 
+ASSETS = Path(routes.BUILD_PATH_LIB)  # scripts and styles of every page
 FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
 MOST_SESSIONS = 10_000  # whose visitor is remembered; as many as Gradio keeps
 

@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from matting_ui.assets import PATH as ASSETS
 from matting_ui.device import PATH as DEVICE
 from matting_ui.editor import PATH as EDITOR
 from matting_ui.refusal import refusal
@@ -39,7 +40,7 @@ _GIVES_COOKIE = {"/", "/config"}  # what browsers and Gradio's Python client ask
 LOGIN = {"/login", "/logout"}
 MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
 _BELOW = (
-    "/assets/",
+    ASSETS,
     "/static/",
     f"{SAMPLES_PATH}/",
     f"{DEVICE}/",

@@ -1,0 +1,57 @@
+"""Gradio's scripts and styles, out of memory: every visit is made of ninety of them."""
+
+from __future__ import annotations
+
+import gzip
+import mimetypes
+from pathlib import Path
+
+import brotli
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from matting_ui.codings import accepted_codings
+
+PATH = "/assets/"
+_KEPT = "public, max-age=31536000, immutable"  # their names change with what is in them
+_PACKED = {".css", ".js", ".svg", ".ttf"}  # the others are packed already
+
+
+class Assets:
+    """ASGI middleware that answers for them; Gradio reads and packs each anew, at many times the cost.
+
+    Parameters
+    ----------
+    app : answers everything else.
+    folder : of the files.
+    """
+
+    def __init__(self, app: ASGIApp, folder: Path) -> None:
+        self._app = app
+        self._files = {f"{PATH}{file.name}": file for file in folder.iterdir()}
+        self._answers: dict[tuple[Path, str], Response] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass a request on."""
+        file = self._files.get(scope["path"]) if scope["type"] == "http" else None
+        if file is None or scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        accepted = accepted_codings(scope) if file.suffix in _PACKED else set()
+        coding = next((each for each in ("br", "gzip") if each in accepted), "")
+        answer = self._answers.get((file, coding))
+        if answer is None:
+            answer = self._answers[file, coding] = await run_in_threadpool(_answer, file, coding)
+        await answer(scope, receive, send)
+
+
+def _answer(file: Path, coding: str) -> Response:
+    headers = {"Cache-Control": _KEPT}
+    data = file.read_bytes()
+    if file.suffix in _PACKED:
+        headers["Vary"] = "Accept-Encoding"
+    if coding:
+        headers["Content-Encoding"] = coding
+        data = brotli.compress(data, mode=brotli.MODE_TEXT, quality=7) if coding == "br" else gzip.compress(data, 6)
+    return Response(data, 200, headers, mimetypes.guess_type(file.name)[0])
