@@ -47,8 +47,34 @@ def test_the_page_has_what_is_replaced(page: Any) -> None:
     assert list(inspect.signature(queue.push).parameters) == ["body", "request", "username"]
     assert queue.get_events() is None and queue.event_queue_per_concurrency_id == {}
     assert page.has_launched is False and queue.process_time_per_fn == {}
+    assert (queue.sleep_when_free, queue.progress_update_sleep_when_free) == (0.001, 0.01)
     assert "has_launched" in inspect.getsource(processing_utils._check_allowed)
     assert "get_blocks().process_api(" in inspect.getsource(route_utils.call_process_api)
+
+
+def test_the_queue_is_looked_at_fifty_times_a_second(page: Any, tmp_path: Path) -> None:
+    """A thousand times, as Gradio does it, is a twelfth of a core, for as long as the server runs."""
+    gradio_patches.FairQueue(page, Visitors(tmp_path))
+    looks = 0
+
+    async def look() -> None:
+        nonlocal looks
+        sleep = asyncio.sleep
+
+        async def counted(seconds: float) -> None:
+            nonlocal looks
+            looks += 1
+            await sleep(seconds)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(asyncio, "sleep", counted)
+            running = asyncio.create_task(page._queue.start_processing())
+            await sleep(0.5)
+            running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(look())
+    assert 1 <= looks <= 26
 
 
 def test_lines_and_calls_say_what_turns_need() -> None:

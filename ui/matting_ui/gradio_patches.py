@@ -35,6 +35,8 @@ from matting_ui.visitors import Visitors
 
 ASSETS = Path(routes.BUILD_PATH_LIB)  # scripts and styles of every page
 FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
+# How often the queue looks for work and for news of it; as often as Gradio does, a twelfth of a core goes into looking.
+LOOK_SECONDS, PROGRESS_SECONDS = 0.02, 0.1
 MOST_SESSIONS = 10_000  # whose visitor is remembered; as many as Gradio keeps
 
 
@@ -120,6 +122,8 @@ class FairQueue:
         self._take = self._queue.get_events
         self._queue.push = self.push
         self._queue.get_events = self.take
+        self._queue.sleep_when_free = LOOK_SECONDS
+        self._queue.progress_update_sleep_when_free = PROGRESS_SECONDS
 
     def is_of(self, session: str, request: HTTPConnection) -> bool:
         """Whether a session may be used by whoever sent a request: it is theirs, or nobody's yet."""
