@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
-from matting_client.cli.arguments import parser, read_options
+from matting_client.cli.arguments import check_work, parser, read_options
 from matting_client.cli.engine import open_client
 from matting_client.cli.inputs import STANDARD, Job, find_photos, plan
 from matting_client.cli.interruption import Interruption
@@ -136,8 +136,7 @@ def main(argv: list[str]) -> int:
         The same: a name that is too long, a folder that may not be read.
     """
     given = parser().parse_args(argv)
-    if given.jobs < 0:
-        raise OptionError("--jobs", given.jobs, "1 or more")
+    check_work(given)
     if not given.wait >= 0:
         raise OptionError("--wait", given.wait, "0 or more seconds")
     options = read_options(given)
