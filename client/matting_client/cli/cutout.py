@@ -14,6 +14,7 @@ from matting_client.cli.interruption import Interruption
 from matting_client.cli.marks import read_correction
 from matting_client.cli.outage import Outage
 from matting_client.cli.overwriting import check_target
+from matting_client.cli.parser import say
 from matting_client.cli.progress import PhotoProgress
 from matting_client.cli.review import Review
 from matting_client.cli.work import Done, Work
@@ -149,7 +150,7 @@ def main(argv: list[str]) -> int:
     if given.skip_existing:
         jobs = [job for job in jobs if job.clash or not (job.target and job.target.exists())]
     for line in found.left_out:
-        print(f"matting cutout: {line}", file=sys.stderr)
+        say("cutout", line)
     if not jobs:
         return 0
     if jobs[0].target is None and sys.stdout.isatty():
@@ -173,5 +174,5 @@ def main(argv: list[str]) -> int:
             manifest=manifest,
         )
     if failed and len(jobs) > 1:
-        print(f"matting cutout: {len(jobs) - failed} done, {failed} failed", file=sys.stderr)
+        say("cutout", f"{len(jobs) - failed} done, {failed} failed")
     return 1 if failed else 0

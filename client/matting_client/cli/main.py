@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import matting_client
-from matting_client.cli.parser import INTERRUPTED, Parser
+from matting_client.cli.parser import INTERRUPTED, Parser, say
 from matting_client.errors import MattingError
 
 if TYPE_CHECKING:
@@ -84,16 +84,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return command(given.arguments)
     except MattingError as error:
-        print(f"matting {given.command}: {_as_typed(error, given.command)}", file=sys.stderr)
+        say(given.command, str(_as_typed(error, given.command)))
         return USAGE
     except OSError as error:
         if error.filename is None:  # no path that was given
             raise
-        said = f"{error.filename}: cannot be used ({error.strerror}); check the path"
-        print(f"matting {given.command}: {said}", file=sys.stderr)
+        say(given.command, f"{error.filename}: cannot be used ({error.strerror}); check the path")
         return USAGE
     except KeyboardInterrupt:
-        print(f"matting {given.command}: interrupted", file=sys.stderr)
+        say(given.command, "interrupted")
         return INTERRUPTED
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from matting_client.cli.inputs import DEFAULT_FOLDER, STANDARD, Job, is_folder
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.outage import Outage
 from matting_client.cli.overwriting import identity
+from matting_client.cli.parser import say
 from matting_client.cli.review import Outcome, Review, review_line
 from matting_client.cli.work import Work
 from matting_client.client import MattingClient
@@ -173,7 +173,7 @@ def _fail(inbox: Inbox, job: Job, error: MattingError) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"matting watch: {line}", file=sys.stderr, flush=True)
+    say("watch", line)
 
 
 def _results(text: str, inbox: Path) -> Path:

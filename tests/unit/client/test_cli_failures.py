@@ -35,6 +35,22 @@ def one_line(stderr: bytes) -> str:
     return text[:-1]
 
 
+def test_a_files_name_neither_ends_nor_colours_a_line(matting: RunCommand, tmp_path: Path) -> None:
+    name = "two\nlines \x1b[31m.jpg"
+    (tmp_path / name).write_bytes(b"")
+    commands = (
+        ("cutout", name, *LOCAL),
+        ("cutout", "--wait", name),
+        ("idphoto", name, *LOCAL),
+        ("scene", name, "--behind", name, *LOCAL),
+        ("improve", name, "--samples", "box"),
+    )
+    for command in commands:
+        said = matting(*command).stderr
+        assert one_line(said).startswith(f"matting {command[0]}: ")
+        assert b"\x1b" not in said and rb"two\nlines \x1b[31m" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
