@@ -43,6 +43,7 @@ _IMPORTED = r"(^|\"|\\n)\s*(import\s+([\w.]+(\s+as\s+\w+)?\s*,\s*)*|from\s+)"  #
 _RUN = r"(^|[;&|`(]|\brun:|\bRUN\b)\s*(-\s+)?(\w+=\S*\s+)*"  # before a program, in _SCRIPTS
 _BY_NAME = r"(import_module|__import__)\(\s*['\"]"
 _ADDED = r"\b(pip3?|uv|poetry|pipenv|pdm|rye|conda|mamba)\s+(install|add)\b.{0,500}\s"
+_SECRET = re.compile(r"(key\w{0,40}['\"]?[\s=:,]\s*['\"]?)[a-z0-9]{16,}", re.IGNORECASE)  # places are shown to others
 _LINE_END = re.compile(r"\r\n|\r|\n")  # no others: in Latin-1 they are letters of Windows' own code pages
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -175,7 +176,8 @@ def find_places(root: Path, server: str, passed: Passed) -> Iterator[Place]:
         for number, line in enumerate(_LINE_END.split(read_text(path, passed)), 1):
             for rule in rules:
                 if rule.pattern.search(line):
-                    yield Place(path, number, line.strip()[:120], rule.advice.format(server=server))
+                    text = _SECRET.sub(r"\1***", line.strip())[:120]
+                    yield Place(path, number, text, rule.advice.format(server=server))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -198,11 +200,17 @@ def main(argv: list[str]) -> int:
     ------
     OptionError
         The server's address is none.
+    OSError
+        The folder or file cannot be read.
     """
     given = parser().parse_args(argv)
     if not given.folder.exists():
         say("migrate", f"{given.folder}: no such folder or file")
         return 2
+    if given.folder.is_dir():
+        os.scandir(given.folder).close()
+    else:
+        given.folder.open("rb").close()
     address = urlsplit(given.server)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise OptionError("--server", f"{given.server!r}", "an address such as https://photos.example.com")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import tomllib
 from pathlib import Path
@@ -108,6 +109,32 @@ def test_packages_of_clients_are_places(
     assert main([str(tmp_path), "--server", "https://own.example"]) == 1
     said = capsys.readouterr().out
     assert f"{name}:1: {text}" in said and advice in said and "\n1 place in 1 file calls" in said
+
+
+def test_keys_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = "Ab3" * 8
+    lines = (
+        f"REMOVE_BG_API_KEY={key}",
+        f"curl -H 'X-Api-Key: {key}' https://api.remove.bg/v1.0/account",
+        f'run(["removebg", "--api-key", "{key}"])',
+        f"removebg --api-key {key} a.jpg",
+    )
+    (tmp_path / "cut.sh").write_text("\n".join(lines))
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert key not in said and said.count("***") >= len(lines)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_cannot_be_read_is_not_well(tmp_path: Path) -> None:
+    for place in (tmp_path / "folder", tmp_path / "file.py"):
+        if place.suffix:
+            place.touch()
+        else:
+            place.mkdir()
+        place.chmod(0)
+        with pytest.raises(PermissionError):
+            main([str(place)])
 
 
 @pytest.mark.parametrize("part", ["npm install x ", "uv add x ", "mock", "A=b ", '"import a,b,'])
