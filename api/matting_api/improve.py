@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from matting_client import Limits, MattingError, OptionError
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, say
 from matting_client.imaging.decode import read_bytes
 
 from matting_api.errors import ApiError
@@ -77,8 +76,11 @@ def main(argv: list[str]) -> int:
         except BoxUnusable as error:
             reason = getattr(error.__cause__, "strerror", None) or "cannot be written to"
             raise unusable_folder(given.samples, reason) from None
-        except (MattingError, ApiError) as error:
-            reason = f"{photo}: {error.detail}" if isinstance(error, ApiError) else error
-            print(f"matting improve: {reason}", file=sys.stderr)
+        except ApiError as error:
+            say("improve", f"{photo}: {error.detail}")
+            failed += 1
+        except MattingError as error:
+            is_photo = error.subject == photo.name  # else what came beside it
+            say("improve", str(error.replace(subject=str(photo)) if is_photo else error.about(str(photo))))
             failed += 1
     return 1 if failed else 0

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     try:
         given = parser().parse_args(argv)
         configure_log("page" if given.page else "api", given.log_format)
-        for library in ("httpx", "persistqueue"):  # they tell everything that they do
+        for library in ("httpx", "persistqueue", "mcp"):  # they tell everything that they do
             logging.getLogger(library).setLevel(logging.WARNING)
         settings = read_settings(given)
         handed_over = inherited_listeners()  # by `matting serve --page`, or by systemd

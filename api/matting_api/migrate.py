@@ -6,12 +6,14 @@ import argparse
 import codecs
 import os
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from matting_client.cli.parser import Parser
+from matting_client.cli.folders import counted
+from matting_client.cli.parser import Parser, one_line, say
+from matting_client.errors import OptionError
 
 EXAMPLES = """\
 examples:
@@ -33,15 +35,22 @@ SKIPPED = {"node_modules", "vendor", "venv", "site-packages", "__pycache__", "di
 NEVER_WRITTEN = {"__pycache__", ".git"}  # by people: not worth a word
 LOCKS = {"package-lock.json", "yarn.lock", "poetry.lock", "Gemfile.lock", "go.sum", "composer.lock", "uv.lock"}
 _PYTHON_LISTS = (  # of packages
-    r"(require|constraint|dev|prod).*\.(txt|in)|pipfile|pyproject\.toml|setup\.(py|cfg)|environment.*\.ya?ml"
+    r"(.*/)?((require|constraint|dev|prod).*\.(txt|in)|pipfile|pyproject\.toml|setup\.(py|cfg)|environment.*\.ya?ml)"
+    r"|requirements/.*\.(txt|in)"
 )
+_SCRIPTS = r".*\.(sh|bash|zsh|fish|ps1|bat|cmd|ya?ml|mk)|.*/(.*(docker|make|just|jenkins)file.*)"
+_IMPORTED = r"(^|\"|\\n)\s*(import\s+([\w.]+(\s+as\s+\w+)?\s*,\s*)*|from\s+)"  # in Python, and in notebooks' JSON
+_RUN = r"(^|[;&|`(]|\brun:|\bRUN\b)\s*(-\s+)?(\w+=\S*\s+)*"  # before a program, in _SCRIPTS
+_BY_NAME = r"(import_module|__import__)\(\s*['\"]"
+_ADDED = r"\b(pip3?|uv|poetry|pipenv|pdm|rye|conda|mamba)\s+(install|add)\b.{0,500}\s"
+_SECRET = re.compile(r"(key\w{0,40}['\"]?[\s=:,]\s*['\"]?)[a-z0-9]{16,}", re.IGNORECASE)  # places are shown to others
 _LINE_END = re.compile(r"\r\n|\r|\n")  # no others: in Latin-1 they are letters of Windows' own code pages
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What to look for, in files of what name, and what to do about it; ``{server}`` stands for the new address."""
+    """What to look for, in files of what folder/name, and what to do about it; ``{server}`` is the new address."""
 
     pattern: re.Pattern[str]
     advice: str
@@ -53,28 +62,34 @@ def _rule(pattern: str, advice: str, names: str = ".*") -> Rule:
 
 
 _NPM = "npm's client has its address in dist/index.js: {server} there"
-_PYPI = "set removebg.removebg.API_ENDPOINT = '{server}/v1.0/removebg' where it is imported"
-_PYPI_API = "set remove_bg_api.API_URL = '{server}/v1.0' where it is imported"
+_PYPI_HERE = "set removebg.removebg.API_ENDPOINT = '{server}/v1.0/removebg'"
+_PYPI = f"{_PYPI_HERE} where it is imported"
+_PYPI_API_HERE = "set remove_bg_api.API_URL = '{server}/v1.0'"
+_PYPI_API = f"{_PYPI_API_HERE} where it is imported"
+_PROGRAM = "matting cutout FILES -o FOLDER does the same"
 _COMPOSER = "set its object's public $endpoint = '{server}/v1.0/removebg' once it is made"
 _GEM = "the gem's address, RemoveBg::Api::URL, becomes {server}"
 _GO = "remove.bg's Go program has its address as APIEndpoint in client/client.go: {server}/v1.0/removebg there"
 RULES = (
     _rule(r"https?://api\.remove\.bg", "put {server} in its place; paths, fields and answers stay"),
     _rule(r"(?<!//)api\.remove\.bg", "put the host of {server} in its place"),
-    _rule(r"https?://(www\.)?remove\.bg/", "a link to remove.bg's own site, which closes"),
-    _rule(r"(require\(|import\(|import\s+|from\s+)['\"]remove\.bg['\"]|['\"]remove\.bg['\"]\s*:", _NPM),
-    _rule(r"^\s*(import|from)\s+removebg\b", "set removebg.removebg.API_ENDPOINT = '{server}/v1.0/removebg'"),
-    _rule(r"^\s*(import|from)\s+remove_bg_api\b", "set remove_bg_api.API_URL = '{server}/v1.0'"),
+    _rule(r"https?://(www\.)?remove\.bg(?![\w.-])", "a link to remove.bg's own site, which closes"),
+    _rule(r"(\b(require|import|(jest|vi)\.\w+)\(\s*|import\s+|from\s+)['\"`]remove\.bg['\"`]", _NPM),
+    _rule(r"['\"]remove\.bg['\"]\s*:", _NPM),
+    _rule(rf"{_IMPORTED}removebg\b|{_BY_NAME}removebg\b", _PYPI_HERE),
+    _rule(rf"{_IMPORTED}remove_bg_api\b|{_BY_NAME}remove_bg_api\b", _PYPI_API_HERE),
     _rule(r"(?<![\w./-])removebg\s*(?=[\[=<>~!;,\"'\]@#]|$)", _PYPI, _PYTHON_LISTS),
     _rule(r"(?<![\w./-])remove[_-]bg[_-]api\s*(?=[\[=<>~!;,\"'\]@#]|$)", _PYPI_API, _PYTHON_LISTS),
-    _rule(r"\bpip3?\s+install\b.*\sremovebg\b", _PYPI),
-    _rule(r"\bpip3?\s+install\b.*\sremove[_-]bg[_-]api\b", _PYPI_API),
-    _rule(r"\b(npm|yarn|pnpm|bun)\s+(i|install|add)\b.*\sremove\.bg\b", _NPM),
+    _rule(rf"{_ADDED}removebg\b", _PYPI),
+    _rule(rf"{_ADDED}remove[_-]bg[_-]api\b", _PYPI_API),
+    _rule(r"\b(npm|yarn|pnpm|bun)\s+(i|install|add)\b.{0,500}\sremove\.bg\b", _NPM),
     _rule(r"mtownsend/remove-bg(?![\w-])|mtownsend\\{1,2}RemoveBg\b|\bRemoveBg::(file|url|base64)\(", _COMPOSER),
-    _rule(r"\brequire ['\"]remove_bg['\"]|\bRemoveBg\.(from_|configure)|\bgem install\b.*\sremove_bg\b", _GEM),
+    _rule(r"\brequire ['\"]remove_bg['\"]|\bRemoveBg\.(from_|configure)", _GEM),
+    _rule(r"\b(gem install|bundle add)\b.{0,500}\sremove_bg\b", _GEM),
     _rule(r"(^\s*gem|\badd_(runtime_|development_)?dependency)[\s(]+['\"]remove_bg['\"]", _GEM),
     _rule(r"\bgithub\.com/remove-bg/go\b", _GO),
-    _rule(r"\bremovebg\s+(--api-key|zip2png)", "matting cutout FILES -o FOLDER does the same"),
+    _rule(r"\bremovebg['\"]?[\s,]+['\"]?(--api-key|zip2png)", _PROGRAM),
+    _rule(rf"{_RUN}removebg\s+(?!--api-key|zip2png)[^\s=:]*[*./$\"-]", _PROGRAM, _SCRIPTS),
     _rule(r"REMOVE_?BG_(API_)?KEY", "a key of --keys-file, of 16 characters or more; none where there are no keys"),
     _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", "a shadow is drawn, of our own kind; look at one result"),
     _rule(r"x-credits-charged", "always 0; a quota is told by GET {server}/v1.0/account"),
@@ -157,11 +172,12 @@ def read_text(path: Path, passed: Passed) -> str:
 def find_places(root: Path, server: str, passed: Passed) -> Iterator[Place]:
     """All places below a folder, with what to do about each; parameters as of `text_files`."""
     for path in text_files(root, passed):
-        rules = [rule for rule in RULES if rule.names.fullmatch(path.name)]
+        rules = [rule for rule in RULES if rule.names.fullmatch(f"{path.absolute().parent.name}/{path.name}")]
         for number, line in enumerate(_LINE_END.split(read_text(path, passed)), 1):
             for rule in rules:
                 if rule.pattern.search(line):
-                    yield Place(path, number, line.strip()[:120], rule.advice.format(server=server))
+                    text = _SECRET.sub(r"\1***", line.strip())[:120]
+                    yield Place(path, number, text, rule.advice.format(server=server))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -178,19 +194,35 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    """Run `matting migrate` with `argv` (without the command's name); returns the exit code."""
+    """Run `matting migrate` with `argv` (without the command's name); returns the exit code.
+
+    Raises
+    ------
+    OptionError
+        The server's address is none.
+    OSError
+        The folder or file cannot be read.
+    """
     given = parser().parse_args(argv)
     if not given.folder.exists():
-        print(f"matting migrate: {given.folder}: no such folder or file", file=sys.stderr)
+        say("migrate", f"{given.folder}: no such folder or file")
         return 2
+    if given.folder.is_dir():
+        os.scandir(given.folder).close()
+    else:
+        given.folder.open("rb").close()
+    address = urlsplit(given.server)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise OptionError("--server", f"{given.server!r}", "an address such as https://photos.example.com")
     passed = Passed()
     places = list(find_places(given.folder, given.server.rstrip("/"), passed))
     for place in places:
-        print(f"{place.path}:{place.line}: {place.text}\n    {place.advice}")
+        print(one_line(f"{place.path}:{place.line}: {place.text}"), f"    {place.advice}", sep="\n")
     told = passed.lines()
     for line in told:
-        print(f"matting migrate: {line}", file=sys.stderr)
-    files = len({place.path for place in places})
+        say("migrate", line)
+    files = {place.path for place in places}
     nothing = "nothing calls remove.bg in what was read" if told else "nothing calls remove.bg"
-    print(f"{len(places)} places in {files} files call remove.bg" if places else nothing)
+    verb = "calls" if len(places) == 1 else "call"
+    print(f"{counted(places, 'place')} in {counted(files, 'file')} {verb} remove.bg" if places else nothing)
     return 1 if places else 0

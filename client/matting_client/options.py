@@ -23,6 +23,7 @@ from matting_client.processing import BACKDROPS, SHADOWS
 FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
 MAX_THRESHOLD, MAX_ERODE = 50, 5
 ORIENTATIONS = ("auto", "given")
+BACKGROUNDS = f"#rrggbb, a colour name, a picture file, or {', '.join(BACKDROPS)}"  # what there may be, for people
 _MEASURES: dict[str, Callable[[str], object]] = {
     "roi": parse_region,
     "crop_margin": parse_margins,
@@ -153,7 +154,7 @@ class Options:
             if background.lower().endswith(formats.SUFFIXES):
                 raise OptionError("background", repr(background), "a Path of a picture", f"use Path({background!r})")
             if background not in BACKDROPS:
-                parse_colour(background)
+                parse_colour(background, BACKGROUNDS)
         elif background is not None:
             raise OptionError(
                 "background",
@@ -220,8 +221,8 @@ def presets() -> dict[str, Preset]:
     return {name: Preset(name, **values) for name, values in json.loads(text).items()}
 
 
-def parse_colour(text: str) -> tuple[int, int, int]:
-    """RGB of "#rrggbb", "#rgb", "rrggbb" or a CSS colour name.
+def parse_colour(text: str, expected: str = "#rrggbb or a colour name") -> tuple[int, int, int]:
+    """RGB of "#rrggbb", "#rgb", "rrggbb" or a CSS colour name; `expected` is what an error asks for.
 
     Raises
     ------
@@ -232,9 +233,7 @@ def parse_colour(text: str) -> tuple[int, int, int]:
     try:
         red, green, blue, *alpha = ImageColor.getrgb("#" + hexadecimal[1] if hexadecimal else text)
     except ValueError:
-        raise OptionError(
-            "background", f"{text!r}", f"#rrggbb, a colour name, a picture file, or {', '.join(BACKDROPS)}"
-        ) from None
+        raise OptionError("background", f"{text!r}", expected) from None
     if alpha:
         raise OptionError("background", f"{text!r}", "a colour without transparency, such as #ffffff")
     return red, green, blue

@@ -168,7 +168,7 @@ def test_about_speaks_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     status = {"server": {"version": "2"}, "batches": batches, "run": {**run, "max_batch": 8, "contract": {}}}
     assert "bf16, 2 个线程" in server_card(status, ZH) and "bf16, 2 threads" in server_card(status, EN)
     third_party = (Path(__file__).parents[2] / "THIRD_PARTY.md").read_text(encoding="utf-8")
-    monkeypatch.setattr(card, "distribution", lambda _: SimpleNamespace(read_text=lambda _: third_party))
+    monkeypatch.setattr(card, "distributions", lambda name: [SimpleNamespace(read_text=lambda _: third_party)])
     assert "<tr><th>软件包</th><th>许可证</th><th>用途</th></tr>" in model_card(MODEL, None, ZH)
 
 

@@ -265,6 +265,7 @@ _FUNCTIONS = (
     ids.API_SCENE_AGAIN,
     ids.API_SCENE_FILE,
     ids.API_ONE,
+    ids.API_TOLD,
     ids.API_VIDEO,
     ids.API_VIDEO_FRAME,
     ids.API_BATCH,

@@ -23,7 +23,8 @@ from matting_ui.device import device_model, offer_files
 from matting_ui.early import EarlyScript
 from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
-from matting_ui.gradio_patches import ASSETS, act_as_launched, import_no_plots, limit_tools, use_folder
+from matting_ui.gradio_patches import ASSETS, act_as_launched, import_no_plots, use_folder
+from matting_ui.gradio_tools import limit_tools
 from matting_ui.page import build_page, translations
 from matting_ui.site import LOGIN, MCP, Site
 from matting_ui.stage import SAMPLES_PATH
@@ -36,7 +37,11 @@ from matting_ui.visitors import Visitors
 STORE_BYTES, KEPT_SECONDS = 512 * 2**20, 3600.0  # of photos and alphas that sliders work on; files stay as long
 # Functions that programs may call as tools of the Model Context Protocol. The others need what a visitor did before; a
 # tool's call knows of no other.
-TOOLS = (ids.API_ONE, ids.API_BATCH, ids.API_ABOUT)
+TOOLS = {  # names of tools, and of the functions behind them
+    ids.API_ONE: ids.API_TOLD,
+    ids.API_BATCH: ids.API_BATCH,
+    ids.API_ABOUT: ids.API_ABOUT,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,7 +140,9 @@ class Handlers:
         refused = batch.add([(cut(Path(each).name, LONGEST), each, "") for each in files or []])
         if refused:
             raise _error(words["batch_full"].format(most=MOST, refused=len(refused)), words)
-        for _ in self.run(batch, request, picture=picture, **controls.for_program(values)):
+        with telling(request):
+            chosen = controls.for_program(values, picture)
+        for _ in self.run(batch, request, picture=picture, **chosen):
             pass
         items = batch.listed()
         if not any(item.state == DONE for item in items):  # programs see no notice

@@ -11,7 +11,7 @@ from matting_client.files import Encoded
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD
 from matting_client.shop import broken_rules, template
 
-from matting_ui import ids
+from matting_ui import ids, notes
 from matting_ui.context import Studio, code_of, words_of
 from matting_ui.i18n import texts
 
@@ -168,6 +168,17 @@ def shop_line(shop: str, cutout: Cutout, made: Encoded, code: str) -> str:
     return texts(code)["shop_ok"].format(title=chosen.title[code])
 
 
+def facts(cutout: Cutout, made: Encoded, shop: str, code: str) -> list[str]:
+    """What a program is told of a result: its size, how much it doubts itself, and what else there is to know."""
+    words = texts(code)
+    found = [] if not cutout.is_empty else [words["nothing_found"]]
+    found.append(words["pixels"].format(width=made.size[0], height=made.size[1]))
+    found.append(words["uncertainty"].format(value=cutout.uncertainty))
+    if shop != NO_SHOP:
+        found.append(shop_line(shop, cutout, made, code))
+    return found + notes.told(cutout.origin.notes, words)
+
+
 GIVEN_BY_SHOP = ("background", "format", "quality")
 SET_BY_SHOP = (*GIVEN_BY_SHOP, "crop", "margin", "size")
 
@@ -192,11 +203,18 @@ def apply_preset(name: str, request: gr.Request) -> tuple[Any, ...]:
     return *_shown(options, SET_BY_PRESET).values(), gr.update(info=note)
 
 
-def for_program(values: dict[str, Any]) -> dict[str, Any]:
+def for_program(values: dict[str, Any], picture: str | None = None) -> dict[str, Any]:
     """The values of a program's one call, for which nothing has set the controls.
 
     What stands as it does at first is as the preset says, or the shop, which wins.
+
+    Raises
+    ------
+    OptionError
+        A picture is wanted behind the subject, and there is none, for which the page would wait.
     """
+    if values.get("background") == ids.FROM_PICTURE and not picture:
+        raise OptionError("picture", "none", "a file for the background 'picture'")
     chosen: dict[str, Any] = {}
     if values.get("preset") in presets():
         chosen.update(_shown(Options.from_preset(values["preset"]), SET_BY_PRESET))

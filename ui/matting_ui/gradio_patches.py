@@ -1,4 +1,4 @@
-"""All that touches Gradio's insides: whatever a new version of it may move is here, and one test names each part.
+"""All that touches Gradio's insides, with `gradio_tools`: what a new version may move is here, and one test names it.
 
 `pyproject.toml` holds Gradio to the version that this was written for.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -74,9 +73,13 @@ def check_files(page: gr.Blocks, visitors: Visitors) -> None:
                 visitors.check(visitor, [inputs, values_of(event_data) if event_data else None])
             except InputError as error:
                 raise shown(error, request) from None
-        answer: dict[str, Any] = await process(
-            block_fn, inputs, state, request, iterator, event_data=event_data, **more
-        )
+        try:
+            answer: dict[str, Any] = await process(
+                block_fn, inputs, state, request, iterator, event_data=event_data, **more
+            )
+        except gr.Error as error:
+            error.print_exception = False  # a value out of a slider's range is the caller's fault, not the server's
+            raise
         return answer
 
     page.process_api = checked
@@ -228,24 +231,3 @@ def is_logged_in(page: gr.Blocks, request: HTTPConnection) -> bool:
     app = page.app
     tokens = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
     return app.auth is None or any(app.tokens.get(request.cookies.get(name)) is not None for name in tokens)
-
-
-def limit_tools(page: gr.Blocks, tools: Iterable[str], url: str) -> None:
-    """Offer some of a page's functions as tools, and call them at an address.
-
-    Parameters
-    ----------
-    page : mounted with `mcp_server=True`.
-    tools : names of functions.
-    url : of this server; Gradio would call the one that the headers of the first request name.
-
-    Raises
-    ------
-    RuntimeError
-        Gradio could not make the server.
-    """
-    server: Any = page.mcp_server_obj
-    if server is None:
-        raise RuntimeError(f"MCP: {getattr(page, 'mcp_error', 'no server')}")
-    server.tool_to_endpoint = {name: f"/{name}" for name in tools}
-    server._local_url = url

@@ -40,7 +40,7 @@ API_CUTOUT, API_RECOMPOSE, API_FILE, API_ALPHA, API_PRESET = "cutout", "recompos
 API_ID, API_ID_AGAIN, API_ID_FILE, API_ID_SHEET = "id_photo", "id_recompose", "id_file", "id_sheet"
 API_SCENE, API_SCENE_AGAIN, API_SCENE_FILE = "scene", "scene_recompose", "scene_file"
 API_VIDEO, API_VIDEO_FRAME = "video", "video_frame"
-API_ONE, API_BATCH, API_ABOUT = "cut_out", "batch", "about"
+API_ONE, API_TOLD, API_BATCH, API_ABOUT = "cut_out", "cut_out_told", "batch", "about"
 
 # Values of the background's choice; the colours are those that offices ask for.
 TRANSPARENT, CUSTOM, FROM_PICTURE = "transparent", "custom", "picture"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
@@ -14,7 +15,7 @@ from matting_client.cli.marks import add_marks
 from matting_client.cli.parser import Parser
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import read
-from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
+from matting_client.options import BACKGROUNDS, MAX_ERODE, MAX_THRESHOLD, Options, parse_colour, presets
 from matting_client.processing import BACKDROPS
 from matting_client.shop import template
 from matting_client.triton.protocol import LbPolicy
@@ -174,6 +175,19 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_work(given: argparse.Namespace) -> None:
+    """Refuse numbers that no photos can be worked on with.
+
+    Raises
+    ------
+    OptionError
+    """
+    if given.jobs < 0:
+        raise OptionError("--jobs", given.jobs, "1 or more")
+    if given.review_above is not None and math.isnan(given.review_above):
+        raise OptionError("--review-above", given.review_above, "a number such as 0.03")
+
+
 def read_options(given: argparse.Namespace) -> Options:
     """Options from the preset, the suffix of -o and what the command line says, in rising order of weight.
 
@@ -214,5 +228,5 @@ def _background(text: str) -> str | Path:
         read(path)  # a bad picture is known before any photo is worked on
         return path
     if text not in BACKDROPS:
-        parse_colour(text)
+        parse_colour(text, BACKGROUNDS)
     return text

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
-from matting_client.cli.arguments import parser, read_options
+from matting_client.cli.arguments import check_work, parser, read_options
 from matting_client.cli.engine import open_client
 from matting_client.cli.inputs import STANDARD, Job, find_photos, plan
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.marks import read_correction
 from matting_client.cli.outage import Outage
 from matting_client.cli.overwriting import check_target
+from matting_client.cli.parser import say
 from matting_client.cli.progress import PhotoProgress
 from matting_client.cli.review import Review
 from matting_client.cli.work import Done, Work
@@ -136,8 +137,7 @@ def main(argv: list[str]) -> int:
         The same: a name that is too long, a folder that may not be read.
     """
     given = parser().parse_args(argv)
-    if given.jobs < 0:
-        raise OptionError("--jobs", given.jobs, "1 or more")
+    check_work(given)
     if not given.wait >= 0:
         raise OptionError("--wait", given.wait, "0 or more seconds")
     options = read_options(given)
@@ -150,7 +150,7 @@ def main(argv: list[str]) -> int:
     if given.skip_existing:
         jobs = [job for job in jobs if job.clash or not (job.target and job.target.exists())]
     for line in found.left_out:
-        print(f"matting cutout: {line}", file=sys.stderr)
+        say("cutout", line)
     if not jobs:
         return 0
     if jobs[0].target is None and sys.stdout.isatty():
@@ -174,5 +174,5 @@ def main(argv: list[str]) -> int:
             manifest=manifest,
         )
     if failed and len(jobs) > 1:
-        print(f"matting cutout: {len(jobs) - failed} done, {failed} failed", file=sys.stderr)
+        say("cutout", f"{len(jobs) - failed} done, {failed} failed")
     return 1 if failed else 0

@@ -37,15 +37,15 @@ class Listing:
     def lines(self, folder: Path) -> Iterator[str]:
         """What was left out, for people."""
         if self.no_pictures:
-            yield f"{folder}: left out {_counted(self.no_pictures, 'file')}: " + _named(
+            yield f"{folder}: left out {counted(self.no_pictures, 'file')}: " + _named(
                 [f"{path.relative_to(folder)} ({kind})" for path, kind in self.no_pictures]
             )
         if self.folders:
             names = _named([f"{path.relative_to(folder)}/" for path in self.folders])
-            yield f"{folder}: left out {_counted(self.folders, 'folder')}, which --recursive takes: {names}"
+            yield f"{folder}: left out {counted(self.folders, 'folder')}, which --recursive takes: {names}"
         if self.unreadable:
             names = _named([f"{path.relative_to(folder)}/ ({reason})" for path, reason in self.unreadable])
-            yield f"{folder}: left out {_counted(self.unreadable, 'folder')}, which cannot be read: {names}"
+            yield f"{folder}: left out {counted(self.unreadable, 'folder')}, which cannot be read: {names}"
         if self.hidden:
             yield f"{folder}: left out {self.hidden} hidden {'file' if self.hidden == 1 else 'files'}"
 
@@ -129,7 +129,8 @@ def _other_kind(entry: os.DirEntry[str]) -> str | None:
     return formats.describe(head).replace("no known picture format", "no picture")
 
 
-def _counted(things: Sized, noun: str) -> str:
+def counted(things: Sized, noun: str) -> str:
+    """How many things there are: "1 file", "2 files"."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.inputs import named, read_named
 from matting_client.cli.overwriting import check_target
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, say
 from matting_client.errors import InputError, OptionError
 from matting_client.idphoto import PAPERS, IdAsked
 from matting_client.idsizes import sizes
@@ -78,7 +77,7 @@ def main(argv: list[str]) -> int:
         raise error.about(given.photo) from None
     write(Path(given.output), made)
     for warning in (*cutout.origin.notes, *photo.warnings):
-        print(f"matting idphoto: {given.photo}: warning: {warning}", file=sys.stderr)
+        say("idphoto", f"{given.photo}: warning: {warning}")
     return 0
 
 

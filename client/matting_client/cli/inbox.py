@@ -14,6 +14,7 @@ from matting_client.cli.folders import Listing, list_folder
 from matting_client.cli.inputs import Found, Job, Photo, plan
 
 FAILED = "failed"  # folder within that of the results
+DOUBT = 10  # times `settle` that a photo which fails must not have changed: a copy may have stalled
 PARTIAL = (".part", ".partial", ".tmp", ".crdownload", ".download")  # names of files that are still being written
 State = tuple[int, int]  # a file's size in bytes and date in ns: another one tells that it has changed
 
@@ -44,6 +45,7 @@ class Inbox:
     _seen: dict[Path, tuple[State, float]] = field(default_factory=dict)
     _done: dict[Path, tuple[Path, State]] = field(default_factory=dict)  # the result, and what it was made of
     _stuck: dict[Path, State] = field(default_factory=dict)  # failed, and could not be moved
+    _doubted: dict[Path, State] = field(default_factory=dict)  # failed, and may not be whole yet
     _others: dict[tuple[Path, str], float] = field(default_factory=dict)  # left out: when seen first, inf once told
     _is_hidden_told: bool = False
 
@@ -74,7 +76,7 @@ class Inbox:
     def _plan(self, paths: list[Path]) -> list[Job]:
         """Every photo and its result; what is known of others, which are gone, is forgotten."""
         photos = [Photo(path, path.parent.relative_to(self.folder)) for path in paths if not _is_partial(path)]
-        for known in (self._seen, self._done, self._stuck):
+        for known in (self._seen, self._done, self._stuck, self._doubted):
             for path in known.keys() - {photo.path for photo in photos}:
                 del known[path]
         return plan(Found(photos, single=False, left_out=[]), f"{self.out}/", self.format) if photos else []
@@ -83,6 +85,20 @@ class Inbox:
         """Take note that a photo that was due has its result: it is due again when it is another than it was then."""
         assert job.source is not None and job.target is not None
         self._done[job.source] = job.target, self._seen[job.source][0]
+
+    def gives_time(self, job: Job) -> float | None:
+        """Leave a photo that failed where it is, as it may not be whole yet.
+
+        Returns
+        -------
+        Seconds from its last change to the next attempt; None when that is over, or the photo has changed since.
+        """
+        assert job.source is not None
+        patience = DOUBT * self.settle
+        if not self._is_settled(job.source, self.settle) or self._is_settled(job.source, patience):
+            return None
+        self._doubted[job.source] = self._seen[job.source][0]
+        return patience
 
     def put_aside(self, job: Job) -> Path | None:
         """Move a photo that failed out of the way; None when it has changed since, and so gets another chance.
@@ -93,7 +109,7 @@ class Inbox:
             It cannot be moved: it stays, and is not due again before it has changed.
         """
         assert job.source is not None
-        if not self._is_settled(job.source):
+        if not self._is_settled(job.source, self.settle):
             return None
         self._stuck[job.source] = self._seen[job.source][0]
         place = _free(self.out / FAILED / job.source.relative_to(self.folder))
@@ -111,10 +127,13 @@ class Inbox:
 
     def _is_due(self, job: Job) -> bool:
         assert job.source is not None
-        is_settled = self._is_settled(job.source)
+        is_settled = self._is_settled(job.source, self.settle)
         if job.source not in self._seen or self._is_done(job) or not is_settled:  # its state counts from the first look
             return False
-        return self._stuck.get(job.source) != self._seen[job.source][0]
+        state = self._seen[job.source][0]
+        if self._doubted.get(job.source) == state and not self._is_settled(job.source, DOUBT * self.settle):
+            return False
+        return self._stuck.get(job.source) != state
 
     def _is_done(self, job: Job) -> bool:
         """Whether the result is there, and of the photo as it is.
@@ -161,8 +180,8 @@ class Inbox:
         self._is_hidden_told |= listing.hidden > 0
         return news
 
-    def _is_settled(self, path: Path | None) -> bool:
-        """Whether a file has been the same for long enough; by this process's clock, not by the file's."""
+    def _is_settled(self, path: Path | None, seconds: float) -> bool:
+        """Whether a file has been the same for so long; by this process's clock, not by the file's."""
         assert path is not None
         try:
             found = path.stat()
@@ -173,7 +192,7 @@ class Inbox:
         if known is None or known[0] != state:
             self._seen[path] = state, time.monotonic()
             return False
-        return time.monotonic() - known[1] >= self.settle
+        return time.monotonic() - known[1] >= seconds
 
 
 def _is_partial(path: Path) -> bool:

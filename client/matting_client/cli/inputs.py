@@ -102,10 +102,11 @@ def _match(pattern: str) -> list[Photo]:
 
 def output_format(out: str | None, single: bool) -> str | None:
     """The format that the suffix of -o asks for, when it names a file."""
-    return FORMAT_OF_SUFFIX.get(Path(out).suffix.lower()) if out and single and not _is_folder(out) else None
+    return FORMAT_OF_SUFFIX.get(Path(out).suffix.lower()) if out and single and not is_folder(out) else None
 
 
-def _is_folder(out: str) -> bool:
+def is_folder(out: str) -> bool:
+    """Whether a name for results is one of a folder, whatever it ends with."""
     return out.endswith("/") or Path(out).is_dir()
 
 
@@ -130,13 +131,13 @@ def plan(found: Found, out: str | None, format: str, reads: Iterable[Path] = ())
         if not single:
             raise OptionError("-o -", f"{len(photos)} photos", "one for standard output", "name a folder")
         return [Job(photos[0].path, None)]
-    if out is not None and single and Path(out).suffix and not _is_folder(out):
+    if out is not None and single and Path(out).suffix and not is_folder(out):
         if output_format(out, single) is None:
             raise OptionError(
                 f"-o {out}", f"the suffix {Path(out).suffix}", ".png, .jpg or .webp", "end a folder's name with /"
             )
         return _checked([(photos[0].path, Path(out))], reads)
-    if out is not None and Path(out).suffix.lower() in FORMAT_OF_SUFFIX and not _is_folder(out):
+    if out is not None and Path(out).suffix.lower() in FORMAT_OF_SUFFIX and not is_folder(out):
         raise OptionError(f"-o {out}", f"one file for {len(photos)} photos", "a folder", "name one")
     folder = Path(out) if out is not None else DEFAULT_FOLDER
     if folder.exists() and not folder.is_dir():

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import matting_client
-from matting_client.cli.parser import INTERRUPTED, Parser, worded
+from matting_client.cli.parser import INTERRUPTED, Parser, say, worded
 from matting_client.errors import MattingError
 
 if TYPE_CHECKING:
@@ -84,15 +84,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return command(given.arguments)
     except MattingError as error:
-        print(f"matting {given.command}: {_as_typed(error, given.command)}", file=sys.stderr)
+        say(given.command, str(_as_typed(error, given.command)))
         return USAGE
     except OSError as error:
         if error.filename is None:  # no path that was given
             raise
-        print(f"matting {given.command}: {worded(error)}", file=sys.stderr)
+        say(given.command, worded(error))
         return USAGE
     except KeyboardInterrupt:
-        print(f"matting {given.command}: interrupted", file=sys.stderr)
+        say(given.command, "interrupted")
         return INTERRUPTED
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from errno import EDQUOT, ENOSPC
 from typing import NoReturn
 
 from matting_client.errors import MattingError, OptionError
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 INTERRUPTED = 130  # exit code, as a shell gives it to what Ctrl-C has ended
 
 
@@ -19,12 +22,22 @@ def worded(error: BaseException) -> str:
     return f"{error.filename}: cannot be used ({error.strerror}); {remedy}"
 
 
+def one_line(text: str) -> str:
+    """A text for a terminal or a program that reads lines, which a file's name in it can neither end nor colour."""
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def say(command: str, line: str) -> None:
+    """Print a line of a command on standard error."""
+    print(one_line(f"matting {command}: {line}"), file=sys.stderr, flush=True)
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that does not print its whole usage with every error."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, one_line(f"{self.prog}: {message}; see {self.prog} --help") + "\n")
 
     def as_typed(self, error: MattingError) -> MattingError:
         """An error of the library, which calls an option `crop_margin`, with what is typed here: --crop-margin."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from matting_client.cli.parser import one_line
+
 
 class PhotoProgress:
     """One line: photos done, photos a second, time left, failures; of one photo alone nothing."""
@@ -28,7 +30,7 @@ class PhotoProgress:
 
     def say(self, line: str) -> None:
         """Print a line above the progress, on terminals and elsewhere."""
-        print(("\r\033[K" if self.shown else "") + line, file=sys.stderr, flush=True)
+        print(("\r\033[K" if self.shown else "") + one_line(line), file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Leave the line."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.inputs import named, read_named
 from matting_client.cli.overwriting import check_target
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, say
 from matting_client.errors import InputError, OptionError
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, encode, write
@@ -68,6 +67,6 @@ def main(argv: list[str]) -> int:
         raise InputError(given.photo, "a photo in which nothing was found", "one with a clear foreground")
     fgr, pha = cutout.layers()
     for note in (*cutout.origin.notes, *scene_notes(pha, behind.shape, scene)):
-        print(f"matting scene: {given.photo}: warning: {note}", file=sys.stderr)
+        say("scene", f"{given.photo}: warning: {note}")
     write(given.output, encode(compose_scene(fgr, pha, behind, scene), format))
     return 0

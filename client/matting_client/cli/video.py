@@ -15,7 +15,7 @@ import matting_client
 from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.inputs import STANDARD
 from matting_client.cli.interruption import Interruption
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, say
 from matting_client.cli.progress import FrameProgress
 from matting_client.cli.video_result import Result, check_output
 from matting_client.client import MattingClient
@@ -160,7 +160,7 @@ def convert(
     key = _key(given, plan.source)
     done = job.frames_done(result.path, key)
     if done:
-        print(f"matting video: goes on after frame {done}", file=sys.stderr)
+        say("video", f"goes on after frame {done}")
     progress = FrameProgress(plan.source.clip.count, done)
 
     def on_frame() -> None:
@@ -259,7 +259,7 @@ def main(argv: list[str]) -> int:
         try:
             convert(client, Plan(source, options, background, given.smooth), result, given, interruption)
         except MattingError as error:
-            print(f"matting video: {parser().as_typed(error)}", file=sys.stderr)
+            say("video", str(parser().as_typed(error)))
             if result.kind == STANDARD:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1

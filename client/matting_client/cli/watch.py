@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from matting_client.cli.arguments import read_options, shared_parser
+from matting_client.cli.arguments import check_work, read_options, shared_parser
 from matting_client.cli.engine import open_client
 from matting_client.cli.inbox import Inbox
-from matting_client.cli.inputs import DEFAULT_FOLDER, STANDARD, Job
+from matting_client.cli.inputs import DEFAULT_FOLDER, STANDARD, Job, is_folder
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.outage import Outage
 from matting_client.cli.overwriting import identity
+from matting_client.cli.parser import say
 from matting_client.cli.review import Outcome, Review, review_line
 from matting_client.cli.work import Work
 from matting_client.client import MattingClient
-from matting_client.errors import MattingError, OptionError, OutputError, ServerBusy, ServerUnavailable
+from matting_client.errors import InputError, MattingError, OptionError, OutputError, ServerBusy, ServerUnavailable
+from matting_client.imaging.encode import FORMAT_OF_SUFFIX
 from matting_client.options import Options
 from matting_client.shop import Template, template
 from matting_client.system import default_workers, tune_for_many_photos
@@ -31,9 +33,10 @@ EXAMPLES = """examples:
   matting watch inbox/ -o cutouts/ --recursive --preset product
 
 A photo is taken once it has not changed for --settle seconds, and again when it has changed since. One that fails is
-moved to OUT/failed/. At the start a photo whose result is there, and newer, is not done again. While the server or the
-folder is gone, or a result cannot be written, photos wait. Ctrl-C and SIGTERM end it, with nothing half-written and the
-exit code 0.
+tried once more when it has not changed for ten times as long, as its copy may have stalled, and then moved to
+OUT/failed/. At the start a photo whose result is there, and newer, is not done again. While the server or the folder is
+gone, or a result cannot be written, photos wait. Ctrl-C and SIGTERM end it, with nothing half-written and the exit
+code 0.
 """
 
 
@@ -156,7 +159,11 @@ def _report(job: Job, outcome: Outcome, review: Review) -> None:
 
 
 def _fail(inbox: Inbox, job: Job, error: MattingError) -> None:
-    """Name a photo that failed, and move it out of the way."""
+    """Name a photo that failed, and move it out of the way, unless it may not be whole yet."""
+    patience = inbox.gives_time(job) if isinstance(error, InputError) else None
+    if patience is not None:
+        _say(f"{error}; it may not be whole yet: tried once more when it has not changed for {patience:g} s")
+        return
     try:
         place = inbox.put_aside(job)
     except OSError as cause:
@@ -166,7 +173,7 @@ def _fail(inbox: Inbox, job: Job, error: MattingError) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"matting watch: {line}", file=sys.stderr, flush=True)
+    say("watch", line)
 
 
 def _results(text: str, inbox: Path) -> Path:
@@ -175,9 +182,11 @@ def _results(text: str, inbox: Path) -> Path:
     Raises
     ------
     OptionError
-        It cannot be, or it is the inbox itself, whose results would arrive as photos.
+        It cannot be, is called like a file, or it is the inbox itself, whose results would arrive as photos.
     """
     out = Path(text)
+    if out.suffix.lower() in FORMAT_OF_SUFFIX and not is_folder(text):
+        raise OptionError(f"-o {text}", "one file", "a folder for all photos", "name one", option="output")
     if text == STANDARD or identity(out) == identity(inbox):
         raise OptionError(f"-o {text}", "no folder of its own", "one for the results", "name another", option="output")
     try:
@@ -200,8 +209,9 @@ def main(argv: list[str]) -> int:
     given = parser().parse_args(argv)
     if len(given.files) != 1 or not Path(given.files[0]).is_dir():
         raise OptionError(" ".join(given.files), "no folder to watch", "one", "make it first")
-    if given.settle < 0:
-        raise OptionError("--settle", given.settle, "0 or more")
+    if not 0 <= given.settle < math.inf:
+        raise OptionError("--settle", given.settle, "0 or more seconds")
+    check_work(given)
     options = read_options(given)
     shop = template(given.template) if given.template else None
     out = _results(given.output, Path(given.files[0]))

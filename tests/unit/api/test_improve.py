@@ -80,7 +80,10 @@ def test_the_command_line_fills_the_same_box(
     with pytest.raises(OptionError, match="2 photos"):
         main([photo, photo, "--result", right])
     assert main([photo, str(tmp_path / "text.txt")]) == 1
-    assert "text.txt" in capsys.readouterr().err
+    text = tmp_path / "text.txt"
+    assert f"matting improve: {text}: got no known picture" in capsys.readouterr().err
+    assert main([photo, "--correction", str(text)]) == 1
+    assert f"matting improve: {photo}: correction: got no known picture" in capsys.readouterr().err
     assert len(list(box.iterdir())) == 2
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import matting_client
 import numpy as np
 import pytest
 from matting_api.settings import Settings
@@ -70,11 +72,63 @@ def test_a_model_finds_the_tools_and_cuts_a_photo_out(url: str, portrait: bytes)
         assert (np.asarray(image) == np.asarray(same)).all()
 
 
+def test_tools_ask_for_what_they_take(url: str) -> None:
+    """By a schema that can be resolved, without addresses that are refused, and under this program's own version."""
+
+    async def ask(session: ClientSession) -> tuple[Any, Any]:
+        return await session.list_tools(), await session.initialize()
+
+    tools, started = asked(url, ask)
+    assert started.serverInfo.version == matting_client.__version__
+    for tool in tools.tools:
+        text = f"{tool.description} {tool.inputSchema}"
+        assert not any(word in text for word in ("$ref", "$defs", "http", "upload_file_to_gradio"))
+    found = {tool.name: tool.inputSchema["properties"] for tool in tools.tools}
+    for file in (found["cut_out"]["photo"], found["cut_out"]["picture"], found["batch"]["files"]["items"]):
+        assert file["type"] == "string" and "data:" in file["description"]
+
+
+def test_several_photos_come_back_in_an_archive(url: str, portrait: bytes) -> None:
+    photos = [data_address(portrait), data_address(portrait)]
+    result = asked(url, lambda session: session.call_tool("batch", {"files": photos, "format": "jpeg"}))
+    assert not result.isError
+    archive = httpx.get(result.content[0].text, timeout=START_SECONDS).content
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert len([name for name in opened.namelist() if name.endswith(".jpg")]) == 2
+
+
+def test_what_there_is_to_know_of_a_result_is_told(url: str, portrait: bytes) -> None:
+    nothing = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(nothing, "PNG")
+
+    async def ask(session: ClientSession) -> list[str]:
+        given = [{"photo": data_address(nothing.getvalue())}, {"photo": data_address(portrait), "shop": "amazon"}]
+        return [(await session.call_tool("cut_out", each)).content[-1].text for each in given]
+
+    empty, shop = asked(url, ask)
+    assert "The result is empty" in empty and "64 × 64 px" in empty and "uncertainty 0.0000" in empty
+    assert "Amazon" in shop and "2000 × 2000 px" in shop
+
+
+def test_each_result_is_a_text_of_its_own(url: str) -> None:
+    content = asked(url, lambda session: session.call_tool("about", {})).content
+    assert [each.text[:8] for each in content] == ["<section", "<section"]
+
+
+def test_a_picture_behind_the_subject_must_be_there(url: str, portrait: bytes) -> None:
+    for tool, photo in (("cut_out", {"photo": data_address(portrait)}), ("batch", {"files": [data_address(portrait)]})):
+        arguments = {**photo, "background": "picture"}
+        result = asked(url, lambda session, t=tool, a=arguments: session.call_tool(t, a))
+        assert result.isError and "picture: got none" in result.content[0].text
+
+
 @pytest.mark.parametrize("photo", ["http://127.0.0.1:1/photo.jpg", "/etc/passwd", "data:image/jpeg;base64,bm8="])
 def test_what_is_no_photo_is_refused(url: str, photo: str) -> None:
     result = asked(url, lambda session: session.call_tool("cut_out", {"photo": photo}))
     assert result.isError
-    assert "root:" not in result.content[0].text
+    assert "root:" not in result.content[0].text and "url" not in result.content[0].text
+    several = asked(url, lambda session: session.call_tool("batch", {"files": [photo]}))
+    assert several.isError and "root:" not in several.content[0].text
 
 
 def test_functions_that_need_what_came_before_are_no_tools(url: str) -> None:

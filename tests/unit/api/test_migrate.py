@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 import tomllib
 from pathlib import Path
 
 import pytest
 from matting_api.migrate import MOST_BYTES, SKIPPED, main
+from matting_client import OptionError
 
 SOURCES = {
     "src/cut.py": 'import requests\nrequests.post("https://api.remove.bg/v1.0/removebg", headers={"X-Api-Key": KEY})\n',
@@ -23,7 +26,8 @@ OTHERS = {
     ".git/config": "api.remove.bg\n",
     "package-lock.json": "api.remove.bg\n",
     "src/plain.py": "def remove_background(photo):\n    return removed, bg\n",
-    "src/name.py": "import removebg_helpers\n",
+    "src/name.py": "import removebg_helpers\nremovebg = 'removebg'\nimport os, removebg_helpers\n",
+    "src/name.sh": "removebg=1\nremovebg_all photos/*.jpg\n",
 }
 
 
@@ -84,16 +88,67 @@ def test_texts_of_any_encoding_are_read(tmp_path: Path, capsys: pytest.CaptureFi
         ("Dockerfile", "RUN pip install requests removebg", "removebg.removebg.API_ENDPOINT"),
         ("package.json", '"remove.bg": "^1.3.0"', "dist/index.js: https://own.example"),
         ("README", "npm install --save remove.bg", "dist/index.js: https://own.example"),
+        ("ci.sh", "poetry add removebg", "removebg.removebg.API_ENDPOINT"),
+        ("requirements/base.txt", "removebg", "removebg.removebg.API_ENDPOINT"),
+        ("cut.py", "import os, removebg", "removebg.removebg.API_ENDPOINT"),
+        ("cut.py", 'library = import_module("removebg")', "removebg.removebg.API_ENDPOINT"),
+        ("cut.ipynb", '"from removebg import RemoveBg\\n",', "removebg.removebg.API_ENDPOINT"),
+        ("cut.js", "const client = require( 'remove.bg' )", "dist/index.js: https://own.example"),
+        ("cut.test.js", "vi.mock('remove.bg')", "dist/index.js: https://own.example"),
+        ("cut.py", 'run(["removebg", "--api-key", KEY])', "matting cutout FILES"),
+        ("cut.sh", "KEY=x removebg photos/*.jpg", "matting cutout FILES"),
+        ("README", "See https://remove.bg", "own site"),
         ("go.mod", "require github.com/remove-bg/go v1.1.0", "client/client.go: https://own.example"),
     ],
 )
 def test_packages_of_clients_are_places(
     name: str, text: str, advice: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text + "\n")
     assert main([str(tmp_path), "--server", "https://own.example"]) == 1
     said = capsys.readouterr().out
-    assert f"{name}:1: {text}" in said and advice in said and "\n1 places in 1 files" in said
+    assert f"{name}:1: {text}" in said and advice in said and "\n1 place in 1 file calls" in said
+
+
+def test_keys_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = "Ab3" * 8
+    lines = (
+        f"REMOVE_BG_API_KEY={key}",
+        f"curl -H 'X-Api-Key: {key}' https://api.remove.bg/v1.0/account",
+        f'run(["removebg", "--api-key", "{key}"])',
+        f"removebg --api-key {key} a.jpg",
+    )
+    (tmp_path / "cut.sh").write_text("\n".join(lines))
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert key not in said and said.count("***") >= len(lines)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_cannot_be_read_is_not_well(tmp_path: Path) -> None:
+    for place in (tmp_path / "folder", tmp_path / "file.py"):
+        if place.suffix:
+            place.touch()
+        else:
+            place.mkdir()
+        place.chmod(0)
+        with pytest.raises(PermissionError):
+            main([str(place)])
+
+
+@pytest.mark.parametrize("part", ["npm install x ", "uv add x ", "mock", "A=b ", '"import a,b,'])
+def test_a_long_line_takes_no_longer_than_its_length(part: str, tmp_path: Path) -> None:
+    (tmp_path / "cut.sh").write_text(part * (200_000 // len(part)))
+    before = time.process_time()
+    assert main([str(tmp_path)]) == 0
+    assert time.process_time() - before < 10  # s; 40 and more where it goes with the square
+
+
+@pytest.mark.parametrize("server", ["ftp://own.example", "own.example", ""])
+def test_a_server_is_an_address(server: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--server: got"):
+        main([str(tmp_path), "--server", server])
 
 
 def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

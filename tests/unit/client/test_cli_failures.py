@@ -35,6 +35,22 @@ def one_line(stderr: bytes) -> str:
     return text[:-1]
 
 
+def test_a_files_name_neither_ends_nor_colours_a_line(matting: RunCommand, tmp_path: Path) -> None:
+    name = "two\nlines \x1b[31m.jpg"
+    (tmp_path / name).write_bytes(b"")
+    commands = (
+        ("cutout", name, *LOCAL),
+        ("cutout", "--wait", name),
+        ("idphoto", name, *LOCAL),
+        ("scene", name, "--behind", name, *LOCAL),
+        ("improve", name, "--samples", "box"),
+    )
+    for command in commands:
+        said = matting(*command).stderr
+        assert one_line(said).startswith(f"matting {command[0]}: ")
+        assert b"\x1b" not in said and rb"two\nlines \x1b[31m" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -54,6 +70,7 @@ def one_line(stderr: bytes) -> str:
         (["-o", "a.bmp"], "-o a.bmp: got the suffix .bmp"),
         (["-o", "a.png", "--format", "webp"], "--format webp: got -o a.png"),
         (["--jobs", "-1"], "--jobs: got -1, expected 1 or more"),
+        (["--review-above", "nan"], "--review-above: got nan, expected a number such as 0.03"),
         (["--wait", "-1"], "--wait: got -1.0, expected 0 or more seconds"),
         (["--wait", "nan"], "--wait: got nan, expected 0 or more seconds"),
         (["--engine", "gpu"], "engine: got 'gpu', expected triton or local"),

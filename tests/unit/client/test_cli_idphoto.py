@@ -48,6 +48,7 @@ def test_kinds_are_listed(matting: RunCommand) -> None:
         (("me.png", "-o", "a.pdf"), "or with .pdf for a sheet"),
         (("me.png", "-o", "a.gif"), "a name that ends with .jpg"),
         (("me.png", "--background", "no colour"), "'no colour'"),
+        (("me.png", "--background", "studio"), "expected #rrggbb or a colour name\n"),
         (("none.png", "--engine", "local"), "none.png"),
         (("me.png", "--zoom", "9", "--engine", "local"), "zoom: got 9"),
     ],

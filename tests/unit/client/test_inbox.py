@@ -68,6 +68,35 @@ def test_a_copy_that_stalled_is_done_again_when_it_is_whole(inbox: Inbox, look: 
     assert result.stat().st_mtime_ns == second
 
 
+def test_a_copy_that_stalled_and_cannot_be_read_stays_until_it_is_whole(
+    inbox: Inbox, look: Look, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def look_after(seconds: float) -> str:
+        now[0] += seconds
+        look()
+        return capsys.readouterr().err
+
+    inbox.settle = 2.0
+    photo, result = inbox.folder / "a.jpg", inbox.out / "a.png"
+    photo.write_bytes(PHOTO[:300])
+    look_after(0)
+    assert "tried once more when it has not changed for 20 s" in look_after(2)
+    assert look_after(2) == "" and photo.is_file()
+    photo.write_bytes(PHOTO)
+    look_after(2)
+    assert "a.png" in look_after(2) and size_of(result) == (60, 40)
+    photo.write_bytes(PHOTO[:200])
+    look_after(2)
+    look_after(2)
+    assert photo.is_file() and not (inbox.out / "failed").exists()
+    assert look_after(15) == ""
+    assert "moved to" in look_after(5)
+    assert (inbox.out / "failed" / "a.jpg").is_file()
+
+
 @pytest.mark.parametrize("is_away_between", [False, True])
 def test_an_older_photo_of_the_same_name_is_done(inbox: Inbox, look: Look, is_away_between: bool) -> None:
     photo = inbox.folder / "a.jpg"

@@ -213,8 +213,11 @@ def test_results_need_a_folder_of_their_own(tmp_path: Path) -> None:
 def test_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="got no folder to watch"):
         watch.main([str(tmp_path / "none")])
-    with pytest.raises(OptionError, match=r"--settle: got -1\.0"):
-        watch.main([str(tmp_path), "--settle", "-1"])
+    wrong = {"--settle": ("-1", "nan", "inf"), "--jobs": ("-3",), "--review-above": ("nan",), "-o": ("cutouts.png",)}
+    for option, values in wrong.items():
+        for value in values:
+            with pytest.raises(OptionError, match=f"{option}:? (got )?{value}"):
+                watch.main([str(tmp_path), option, value])
 
 
 def test_the_command_ends_with_a_signal(environment: dict[str, str], tmp_path: Path) -> None:

@@ -96,14 +96,22 @@ class Handlers:
 
     def whole(self, photo: Upload, request: gr.Request, picture: Upload = None, **values: Any) -> str | None:
         """Cut the subject out of a photo, in one call for programs; returns the file in full size."""
+        return self.told(photo, request, picture, **values)[0]
+
+    def told(
+        self, photo: Upload, request: gr.Request, picture: Upload = None, **values: Any
+    ) -> tuple[str | None, str | None]:
+        """Cut the subject out of a photo, in one call; returns the file in full size, and what to know of it."""
         if photo is None:
-            return None
+            return None, None
         with telling(request):
-            options = controls.read_options(self.studio, picture=picture, **controls.for_program(values))
+            options = controls.read_options(self.studio, picture=picture, **controls.for_program(values, picture))
             path = self.studio.uploaded(photo)
             with self.studio.opened(path, path.name) as photo_bytes:
-                data = self.studio.cut(photo_bytes, options, path.name, None).to_bytes()
-            return self.studio.save(data, path.stem, _ending(options))
+                cutout = self.studio.cut(photo_bytes, options, path.name, None)
+                made = cutout.encode()
+            facts = controls.facts(cutout, made, values.get("shop", controls.NO_SHOP), code_of(request))
+            return self.studio.save(made.data, path.stem, _ending(options)), " · ".join(facts)
 
     def _show(self, kept: Kept, options: Options, request: gr.Request) -> tuple[Any, ...]:
         """Before and after, alpha, status."""
@@ -221,6 +229,8 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     download.on_click(alpha_button, do.alpha, {"api_name": ids.API_ALPHA}, **inputs)
     file, call = gr.File(visible=False), gr.Button(visible=False)  # for programs; the page itself does not call it
     call.click(do.whole, photo, file, inputs_kwargs=values, api_name=ids.API_ONE, **studio.work)
+    facts, told = gr.Textbox(visible=False), gr.Button(visible=False)
+    told.click(do.told, photo, [file, facts], inputs_kwargs=values, api_name=ids.API_TOLD, **studio.work)
 
 
 def _weighing(do: Handlers, key: Any, values: dict[str, Any], status: Any) -> dict[str, Any]:
