@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from matting_client import OptionError, OutputError, TooLarge
+from matting_client.video.job import frames_done
 from matting_client.video.order import Order, check_frames
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
@@ -76,8 +77,7 @@ def work(job: Job, convert: Convert) -> None:
     Cancelled, MattingError, ApiError
         Among them StorageFailed: the disk is full, or its part that is left to others is reached.
     """
-    order, name = _order_of(job), job.order.get(NAME, FIELD)
-    job.done = 0
+    order, name, target = _order_of(job), job.order.get(NAME, FIELD), result_of(job)
 
     def step() -> None:
         job.done += 1
@@ -91,7 +91,8 @@ def work(job: Job, convert: Convert) -> None:
 
     source = VideoFile(job.folder / SOURCE, name=name)
     try:
-        convert(Plan(source, order.options, order.background), result_of(job), step)
+        job.resume(frames_done(target, {}))  # the key of `Service.make_clip`
+        convert(Plan(source, order.options, order.background), target, step)
     except OutputError as error:  # its text holds the server's path
         if isinstance(error.__context__, OSError):
             raise disk.failed(error) from None

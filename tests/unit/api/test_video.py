@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from matting_api.jobs import clips, store
+from matting_api.settings import Settings
 from matting_client.video import order
+from matting_client.video.job import SEGMENT
 
-from tests.unit.api.conftest import Serve
+from tests.unit.api.conftest import Serve, running
 from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
 
 
@@ -105,3 +107,25 @@ def test_results_go_after_their_time(serve: Serve, clip: Path, monkeypatch: pyte
     job = wait(client, send(client, clip).json(), "done")
     monkeypatch.setattr(store, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + clips.KEPT_SECONDS))
     assert client.get(job["result"]).status_code == 404
+
+
+def test_a_clip_that_is_taken_up_again_counts_what_was_there(
+    clip: Path, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it is done when all its frames are, and is not given up while it gets on."""
+    monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
+    settings = Settings(engine="local", jobs_folder=tmp_path / "jobs")
+    frames = 3 * SEGMENT
+    write_clip(tmp_path / "long.mp4", frames=frames, sound=None)
+    with running(settings) as client:
+        job = send(client, tmp_path / "long.mp4").json()
+        while job["done"] <= SEGMENT:
+            job = client.get(f"/v1/video/{job['id']}").json()
+    assert job["status"] == "working"
+    with running(settings) as client:
+        job = client.get(f"/v1/video/{job['id']}").json()
+        while not job["done"]:
+            job = client.get(f"/v1/video/{job['id']}").json()
+        assert job["done"] >= SEGMENT
+        job = wait(client, job, "done", "failed")
+    assert (job["status"], job["done"], job["frames"]) == ("done", frames, frames)
