@@ -65,7 +65,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
     routes = job_router(jobs, kind)
 
     @routes.post(JOBS, openapi_extra=openapi_jobs.JOBS, status_code=202, summary="Cut the subjects out of many photos")
-    async def start(request: Request) -> Response:
+    async def start_job(request: Request) -> Response:
         mark = _mark(request)
         if known := jobs.find(mark):
             request.state.bill.give_back()  # it is counted already
