@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from anyio import to_thread
 from fastapi import FastAPI, Security
@@ -13,7 +14,7 @@ from matting_client.imaging.decode import warm_up
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp
 
-from matting_api import errors, openapi, paths
+from matting_api import errors, openapi, openapi_jobs, paths
 from matting_api.concurrency import Turns
 from matting_api.jobs.photos import MOST_ARCHIVE_BYTES
 from matting_api.jobs.setup import open_jobs
@@ -35,6 +36,16 @@ OVERHEAD_BYTES = 64 * 1024  # of a form around its file
 OTHER_BYTES = 1024 * 1024
 
 
+class _Api(FastAPI):
+    """FastAPI with the schemas that our endpoints' descriptions name."""
+
+    def openapi(self) -> dict[str, Any]:
+        """What /openapi.json says."""
+        told = super().openapi()
+        told.setdefault("components", {}).setdefault("schemas", {}).update(openapi.SCHEMAS | openapi_jobs.SCHEMAS)
+        return told
+
+
 def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = None) -> FastAPI:
     """The API without the outer guard; see `create_app`."""
     turns = Turns(settings.workers, settings.waiting)
@@ -47,13 +58,14 @@ def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = N
         yield
         await to_thread.run_sync(service.close)
 
-    app = FastAPI(
+    app = _Api(
         title="unet-matting",
         version="1.0",
         description=openapi.ABOUT,
         openapi_url=paths.OPENAPI,
         docs_url=None,  # its page would load scripts from another host
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,  # what clients that are made of it call their functions
         responses={421: openapi.error_answer(*openapi.MISDIRECTED)},
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         lifespan=lifespan,

@@ -9,6 +9,7 @@ from matting_api.openapi_fields import (
     BASE64,
     BEHIND,
     FILE,
+    FLAG,
     MASK,
     OF_A_SCENE,
     OF_OURS,
@@ -28,19 +29,21 @@ ABOUT = 'Cuts people and products out of photos. Every error is `{"errors": [{"t
 
 
 PICTURE: Json = {"schema": {**TEXT, "format": "binary"}}
-_ERROR: Json = {
-    "type": "object",
-    "required": ["errors"],
-    "properties": {
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["title", "code", "detail"],
-                "properties": {"title": TEXT, "code": TEXT, "detail": TEXT},
-            },
-        }
-    },
+
+
+def named(name: str) -> Json:
+    """One of the schemas that have a name of their own, which clients that are made of this call their types by."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def answer_schema(properties: Json) -> Json:
+    """The schema of an object that has all of these properties; later versions may add some."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+SCHEMAS: Json = {
+    "Reason": answer_schema({"title": TEXT, "code": TEXT, "detail": TEXT}),
+    "Errors": answer_schema({"errors": {"type": "array", "items": named("Reason")}}),
 }
 ERRORS = {
     "400": ("The photo or a parameter cannot be used.", "invalid_parameter", "scale: got '5%', expected 10%..100%"),
@@ -51,6 +54,7 @@ ERRORS = {
     "415": ("The body is no form and no JSON.", "unsupported_media_type", "got text/plain, expected a form"),
     "429": ("More requests in a minute than allowed; Retry-After.", "rate_limit_exceeded", "got more than 60"),
     "503": ("The server is busy, starting or gone; Retry-After.", "server_busy", "got 53 requests at once; try later"),
+    "507": ("The server's disk is full; Retry-After.", "insufficient_storage", "the server's temporary folder is full"),
 }
 MISDIRECTED = ("The Host is none of the server's names.", "misdirected_request", "name it in --allowed-hosts")
 _HEADERS = {
@@ -64,17 +68,20 @@ _HEADERS = {
     "X-Credits-Charged": "Always 0.",
     "X-Matting-Found": "false where no subject was found and the result is empty.",
     "X-Matting-Uncertainty": "How doubtful the result is, from its own alpha: about 0.01 for a good portrait.",
+    "X-Warning": "What was left out or repaired, where something was.",
+    "X-Request-Id": "The request's own, or one that the server's log has.",
     "Server-Timing": "Milliseconds of each step.",
     "X-RateLimit-Limit": "Requests a minute, where the server limits them.",
     "X-RateLimit-Remaining": "What is left of them.",
     "X-RateLimit-Reset": "Unix time at which the count begins anew.",
 }
+_PLACES = ("foreground_top", "foreground_left", "foreground_width", "foreground_height")
 
 
 def error_answer(about: str, code: str, detail: str) -> Json:
     """An answer that is an error of this code, described."""
     shown = {"errors": [{"title": about.partition(";")[0], "code": code, "detail": detail}]}
-    return {"description": about, "content": {"application/json": {"schema": _ERROR, "example": shown}}}
+    return {"description": about, "content": {"application/json": {"schema": named("Errors"), "example": shown}}}
 
 
 def failures(*statuses: str) -> Json:
@@ -83,10 +90,8 @@ def failures(*statuses: str) -> Json:
 
 
 def _answers(*kinds: str) -> Json:
-    as_json = {
-        "type": "object",
-        "properties": {"data": {"type": "object", "properties": {"result_b64": TEXT}}},
-    }
+    data = {"result_b64": {**TEXT, "format": "byte"}, **{name: shape_of(0) for name in _PLACES}}
+    as_json = answer_schema({"data": answer_schema(data)})
     content = dict.fromkeys(kinds, PICTURE)
     return {
         "200": {
@@ -101,6 +106,21 @@ def _answers(*kinds: str) -> Json:
 def object_schema(properties: Json, *required: str) -> Json:
     """The schema of an object with these properties and no others."""
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def shape_of(value: object) -> Json:
+    """The schema of values such as this one."""
+    match value:
+        case bool():
+            return FLAG
+        case int():
+            return {"type": "integer"}
+        case float():
+            return {"type": "number"}
+        case dict():
+            return answer_schema({name: shape_of(each) for name, each in value.items()})
+        case _:
+            return TEXT
 
 
 def _own(fields: Json, files: Json, *kinds: str) -> Json:
@@ -127,18 +147,20 @@ def _own(fields: Json, files: Json, *kinds: str) -> Json:
     }
 
 
-def example(value: Json) -> Json:
-    """An endpoint that answers with JSON such as this."""
-    content = {"application/json": {"schema": {"type": "object"}, "example": value}}
+def example(value: Json, **properties: Json) -> Json:
+    """An endpoint that answers with JSON such as this; `properties`: schemas of those that are not always such."""
+    shape = shape_of(value)
+    schema = {**shape, "properties": {**shape["properties"], **properties}}
+    content = {"application/json": {"schema": schema, "example": value}}
     return {"responses": {"200": {"description": "Successful Response", "content": content}}}
 
 
-_WITHOUT_FILE = {
-    **object_schema({"image_file_b64": BASE64, **OF_REMOVEBG}),
-    "anyOf": [{"required": ["image_file_b64"]}, {"required": ["image_url"]}],
-}
-# One of image_file, image_file_b64 and image_url is needed, which no list of required names can say.
-_WITH_FILE = object_schema({"image_file": FILE, "bg_image_file": BEHIND, **_WITHOUT_FILE["properties"]})
+# One of image_file, image_file_b64 and image_url is needed, which no list of required names can say; with `anyOf`
+# most programs that make clients give such a body no type at all.
+_ONE_PHOTO = {"description": "One of image_file (of a multipart form), image_file_b64 and image_url is needed."}
+_WITHOUT_FILE = {**object_schema({"image_file_b64": BASE64, **OF_REMOVEBG}), **_ONE_PHOTO}
+_FILES = {"image_file": FILE, "bg_image_file": BEHIND}
+_WITH_FILE = {**object_schema({**_FILES, **_WITHOUT_FILE["properties"]}), **_ONE_PHOTO}
 _SAMPLE = {"image_file_b64": TINY, "size": "auto", "crop": True, "crop_margin": "10%", "bg_color": "81d4fa"}
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 REMOVEBG: Json = {
@@ -220,7 +242,7 @@ READY: Json = {
         ),
     }
 }
-HEALTH: Json = {
+_HEALTH: Json = {
     "status": "ready",
     "server": {"name": "triton", "version": "2.55.0"},
     "batches": {"images": 64, "batches": 16, "mean_batch": 4.0, "queue_ms": 12.5, "infer_ms": 80.1},
@@ -238,6 +260,8 @@ HEALTH: Json = {
     "engine": "triton",
     "queue": {"working": 1, "waiting": 0, "workers": 4, "places": 48},
 }
+_KNOWN_OR_NOT: Json = {"type": ["object", "null"]}
+HEALTH = example(_HEALTH, server=_KNOWN_OR_NOT, batches=_KNOWN_OR_NOT, run=_KNOWN_OR_NOT)
 METRICS: Json = {
     "responses": {
         "200": {

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
-from matting_api.openapi import ERRORS, PICTURE, error_answer, object_schema
+from matting_api.jobs.job import DONE, FAILED, QUEUED, WORKING
+from matting_api.openapi import ERRORS, PICTURE, error_answer, named, object_schema
 from matting_api.openapi_fields import FLAG, OF_OURS, TEXT, Json, choice_field, text_field
+from matting_api.paths import JOBS as JOBS_PATH
+from matting_api.paths import VIDEO as VIDEO_PATH
 from matting_api.request.jobs import FIELDS
 
-_CLIP: Json = {
-    "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
-    "status": "working",
-    "frames": 250,
-    "done": 75,
-    "frames_per_second": 9.5,
-    "seconds_left": 18.4,
-    "result": None,
-}
-_NO_CLIP = error_answer("No such clip, or its hour is over.", "not_found", "got an id of no clip here")
+_ID = "Zk3m1QYbq0s2o5vLr8Xw7A"
+
+
+def _state(path: str, properties: Json, **sometimes: Json) -> Json:
+    """The schema of what is told of a job: `properties` beside what all have, `sometimes` what only some have."""
+    told = {
+        "id": {**TEXT, "example": _ID},
+        "status": {**TEXT, "enum": [QUEUED, WORKING, DONE, FAILED]},
+        **properties,
+        "seconds_left": {"type": ["number", "null"], "description": "As far as is known.", "example": 18.4},
+        "result": {
+            "type": ["string", "null"],
+            "description": "Where it is, once it is done.",
+            "example": f"{path}/{_ID}/result",
+        },
+    }
+    error = {**named("Reason"), "description": "Why it has failed."}
+    return {"type": "object", "properties": {**told, **sometimes, "error": error}, "required": list(told)}
+
+
+def _whole(about: str, example: int) -> Json:
+    return {"type": "integer", "description": about, "example": example}
+
+
+def _taken(about: str, name: str) -> Json:
+    location = {"schema": TEXT, "description": "Where to ask how far it is."}
+    return {**_told(about, name), "headers": {"Location": location}}
+
+
+def _told(about: str, name: str) -> Json:
+    return {"description": about, "content": {"application/json": {"schema": named(name)}}}
+
+
+_CLIP = _state(
+    VIDEO_PATH,
+    {
+        "frames": {**_whole("How many it has, as far as is known.", 250), "type": ["integer", "null"]},
+        "done": _whole("How many are finished.", 75),
+        "frames_per_second": {"type": ["number", "null"], "description": "So far.", "example": 9.5},
+    },
+)
+_NO_CLIP = error_answer("No such clip, or its hour is over.", "not_found", "got an id of no job here")
 _LIMITS = {status: error_answer(*ERRORS[status]) for status in ("403", "429", "503")}
-
-
-def _clip(about: str) -> Json:
-    return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _CLIP}}}
 
 
 VIDEO: Json = {
@@ -45,11 +76,11 @@ VIDEO: Json = {
         },
     },
     "responses": {
-        "202": _clip("The clip waits for its turn; `Location` says where to ask."),
+        "202": _taken("The clip waits for its turn.", "Clip"),
         **{status: error_answer(*told) for status, told in ERRORS.items()},
     },
 }
-VIDEO_STATE: Json = {"responses": {"200": _clip("How far it is."), "404": _NO_CLIP, **_LIMITS}}
+VIDEO_STATE: Json = {"responses": {"200": _told("How far it is.", "Clip"), "404": _NO_CLIP, **_LIMITS}}
 _CLIPS = ("video/webm", "video/quicktime", "video/mp4")
 VIDEO_RESULT: Json = {
     "responses": {
@@ -63,23 +94,17 @@ VIDEO_RESULT: Json = {
     }
 }
 VIDEO_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_CLIP, **_LIMITS}}
-_JOB: Json = {
-    "id": "Zk3m1QYbq0s2o5vLr8Xw7A",
-    "status": "working",
-    "photos": 40,
-    "done": 12,
-    "failed": 1,
-    "empty": 2,
-    "seconds_left": 9.5,
-    "result": None,
-}
+_JOB = _state(
+    JOBS_PATH,
+    {
+        "photos": _whole("How many it has.", 40),
+        "done": _whole("How many are finished, failed and empty ones among them.", 12),
+        "failed": _whole("How many of them have an error instead of a result.", 1),
+        "empty": _whole("In how many of them nothing was found.", 2),
+    },
+    target={**TEXT, "description": "Where results go, in a bucket.", "example": "s3://results/may"},
+)
 _NO_JOB = error_answer("No such job, or its time is over.", "not_found", "got an id of no job here")
-
-
-def _job(about: str) -> Json:
-    about += " done counts the photos that are finished: failed ones, and empty ones in which nothing was found, too."
-    return {"description": about, "content": {"application/json": {"schema": {"type": "object"}, "example": _JOB}}}
-
 
 _JOB_FIELDS: Json = {
     **{name: OF_OURS[name] for name in FIELDS},
@@ -109,7 +134,7 @@ JOBS: Json = {
             "application/json": {
                 "schema": {
                     **object_schema({"urls": _ADDRESSES, "bucket": _BUCKET, **_JOB_FIELDS}),
-                    "oneOf": [{"required": ["urls"]}, {"required": ["bucket"]}],
+                    "description": "One of urls and bucket is needed.",
                 },
                 "examples": {
                     "addresses": {"value": {"urls": ["https://example.com/photo.jpg"], "format": "webp"}},
@@ -119,12 +144,12 @@ JOBS: Json = {
         },
     },
     "responses": {
-        "202": _job("The job waits for its turn; `Location` says where to ask."),
+        "202": _taken("The job waits for its turn.", "Job"),
         **{status: error_answer(*told) for status, told in ERRORS.items()},
     },
 }
-JOBS_STATE: Json = {"responses": {"200": _job("How far it is."), "404": _NO_JOB, **_LIMITS}}
-_TOLD: Json = {
+JOBS_STATE: Json = {"responses": {"200": _told("How far it is.", "Job"), "404": _NO_JOB, **_LIMITS}}
+_OF_A_PHOTO: Json = {
     "photo": TEXT,
     "file": {**TEXT, "description": "Its result; or there is an error."},
     "found": {**FLAG, "description": "false: nothing was found, the result is empty."},
@@ -132,9 +157,9 @@ _TOLD: Json = {
     "width": {"type": "integer"},
     "height": {"type": "integer"},
     "warnings": {"type": "array", "items": TEXT, "description": "As of X-Warning; left out where there are none."},
-    "error": {"type": "object", "description": "title, code and detail."},
+    "error": named("Reason"),
 }
-_LIST: Json = {"type": "array", "items": object_schema(_TOLD, "photo")}
+_LIST: Json = {"type": "array", "items": object_schema(_OF_A_PHOTO, "photo")}
 JOBS_RESULT: Json = {
     "responses": {
         "200": {
@@ -148,3 +173,4 @@ JOBS_RESULT: Json = {
     }
 }
 JOBS_DELETE: Json = {"responses": {"204": {"description": "It is gone."}, "404": _NO_JOB, **_LIMITS}}
+SCHEMAS: Json = {"Clip": _CLIP, "Job": _JOB}

@@ -59,7 +59,8 @@ def load(photo: Photo, limits: Limits | None = None, name: str = "photo") -> dec
         Not a usable photo; names the path, or `name` for what has none.
     """
     if isinstance(photo, np.ndarray):
-        return decode.Photo(decode.check_pixels(photo, name, limits or Limits()).copy())
+        # A plain array, whatever kind of array it was.
+        return decode.Photo(np.array(decode.check_pixels(photo, name, limits or Limits()), order="C"))
     if isinstance(photo, PIL.Image.Image):
         return decode.from_pillow(photo, name, limits)
     if isinstance(photo, str | os.PathLike):
@@ -150,8 +151,8 @@ class MattingClient:
         return finish(prepared, passes, options, watch)
 
     def alpha(self, photo: Photo, name: str = "photo") -> Alpha:
-        """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
-        return self.cutout(photo, name=name).raw
+        """(H, W) uint8 alpha of a photo, the caller's own to change; errors as of `cutout`."""
+        return self.cutout(photo, name=name).raw.copy()
 
     def video(
         self, frames: Iterable[Image], options: Options | None = None, *, smooth: bool = True, in_flight: int = 4
@@ -207,8 +208,8 @@ class AsyncMattingClient:
         return finish(prepared, passes, options, watch)
 
     async def alpha(self, photo: Photo, name: str = "photo") -> Alpha:
-        """(H, W) uint8 alpha of a photo; errors as of `cutout`."""
-        return (await self.cutout(photo, name=name)).raw
+        """(H, W) uint8 alpha of a photo, the caller's own to change; errors as of `cutout`."""
+        return (await self.cutout(photo, name=name)).raw.copy()
 
     def video(
         self,
@@ -220,7 +221,7 @@ class AsyncMattingClient:
     ) -> AsyncIterator[Cutout]:
         """Cut the subject out of every frame of a clip; parameters and errors as of `MattingClient.video`."""
         options, checked = given_options(options), Frames(self.limits or Limits())
-        check_clip(frames, in_flight)
+        check_clip(frames, in_flight, awaited=True)
         return cutouts_async(self.engine, frames, options, checked, smooth=smooth, in_flight=in_flight)
 
     async def close(self) -> None:

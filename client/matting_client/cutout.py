@@ -37,7 +37,7 @@ class Cutout:
     """A photo with its alpha, kept as the model gave it, so that options change without a new inference.
 
     Two cutouts are equal when they are the same object. Arrays that could still be written to are copied when it is
-    made, and its own never can be; `render` gives new ones.
+    made, and its own never can be; `render` gives new ones, `alpha`, `layers` and `source` may give its own.
 
     Attributes
     ----------

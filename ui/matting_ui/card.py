@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html import escape
-from importlib.metadata import distribution, metadata
+from importlib.metadata import distributions, metadata
 from typing import Any
 
 import matting_client

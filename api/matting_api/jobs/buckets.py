@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import anyio
 from matting_client import OptionError
+from matting_client.imaging.formats import SUFFIXES
 
 from matting_api.errors import GONE_SECONDS, ApiError, bad_request, too_large
 
@@ -26,6 +28,10 @@ TRIES_AGAIN = 2
 MOST_PATH_BYTES = 1024 - 256  # S3 allows 1024 of a key; the rest is for a result's name
 CONTENT_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".json": "application/json"}
 READ_ONLY = ":ro"
+_STATUS = re.compile(r"status code: (\d{3})")
+_ANOTHER_REGION = "redirect without LOCATION"
+# Not 400: it is said of a request that came too slowly, too.
+_REFUSALS = (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _PLACE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
 log = logging.getLogger("jobs")
 
@@ -124,10 +130,10 @@ class Buckets:
         Raises
         ------
         ApiError
-            There are more, one is larger, or the bucket does not answer.
+            There are more or none, one is larger, or the bucket does not answer.
         """
         found: dict[str, int] = {}
-        with _told("bucket", place.folder):
+        with _told("bucket"):
             with anyio.fail_after(TOTAL_SECONDS):
                 async for page in self._store(place.bucket).list(place.folder or None):
                     found.update((entry["path"], entry["size"]) for entry in page)
@@ -135,6 +141,9 @@ class Buckets:
                         detail = f"bucket: got more than {most} objects, expected at most so many; name a folder of it"
                         raise bad_request("invalid_parameter", "Number of photos", detail)
         photos = [key for key, size in found.items() if _is_photo(key, size)]
+        if not photos:
+            detail = f"bucket: got a folder without photos, expected 1 to {most} below it; name another"
+            raise bad_request("invalid_parameter", "Number of photos", detail)
         for key in photos:
             if found[key] > most_bytes:
                 raise too_large(key, most_bytes)
@@ -171,7 +180,7 @@ class Buckets:
         key = f"{place.folder}/{name}" if place.folder else name
         kind = CONTENT_TYPES[PurePosixPath(name).suffix]
         try:
-            with _told("target", name):
+            with _told("target"):
                 self._store(place.bucket).put(key, data, attributes={"Content-Type": kind}, use_multipart=False)
         except ApiError as error:
             failed = TargetUnavailable if isinstance(error, BucketUnavailable) else TargetFailed
@@ -195,25 +204,44 @@ class Buckets:
 
 
 @contextmanager
-def _told(field: str, name: str) -> Iterator[None]:
-    """What the library raises, as errors that name `field`; where the bucket lives is told to the log alone."""
-    from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+def _told(field: str, name: str = "") -> Iterator[None]:
+    """What the library raises, as errors that name `field`, and an object where one is meant."""
+    from obstore.exceptions import BaseError
 
     try:
         yield
-    except FileNotFoundError:
-        raise bad_request(
-            f"{field}_failed", f"{field} cannot be used", f"{field}: {name[:100]}: it is not there"
-        ) from None
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        log.error("%s", error)
-        detail = f"{field}: {name[:100]}: the bucket refuses this server; its log says more"
-        raise bad_request(f"{field}_refused", f"{field} is refused", detail) from None
     except (BaseError, OSError, ValueError) as error:
-        log.warning("%s", error)
-        detail = f"{field}: the bucket does not answer now, or is none; try again later, the server's log says more"
-        headers = {"Retry-After": str(GONE_SECONDS)}
-        raise BucketUnavailable(503, f"{field}_failed", f"{field} cannot be used", detail, headers) from None
+        raise _as_told(error, field, name) from None
+
+
+def _as_told(error: Exception, field: str, name: str) -> ApiError:
+    """What a caller is told of an error; where the bucket lives is told to the log alone."""
+    from obstore.exceptions import InvalidPathError
+
+    log.warning("%s", str(error).partition("\n\nDebug source:")[0])
+    about = f"{field}: {name[:100]}" if name else field
+    status = _status(error)
+    if isinstance(error, InvalidPathError):  # S3 knows such names, the library does not
+        got = "got an object whose name has a control character, or nothing, . or .. between slashes"
+        return bad_request(f"invalid_{field}", f"Invalid {field}", f"{about}: {got}; rename it, or name another folder")
+    if status == HTTPStatus.NOT_FOUND:
+        missing = "it is not there" if name else "got a bucket that is not there"
+        return bad_request(f"{field}_failed", f"{field} cannot be used", f"{about}: {missing}")
+    if status in _REFUSALS:
+        detail = f"{about}: the bucket refuses this server; its log says more"
+        return bad_request(f"{field}_refused", f"{field} is refused", detail)
+    detail = f"{field}: the bucket does not answer now; try again later, the server's log says more"
+    headers = {"Retry-After": str(GONE_SECONDS)}
+    return BucketUnavailable(503, f"{field}_failed", f"{field} cannot be used", detail, headers)
+
+
+def _status(error: Exception) -> int:
+    """The status that a store answered with, 0 without any; where the library lists, only its text has it."""
+    text = str(error)
+    if _ANOTHER_REGION in text:
+        return HTTPStatus.MOVED_PERMANENTLY
+    found = _STATUS.search(text)
+    return int(found[1]) if found else 0
 
 
 def _parse(text: str) -> Place | None:
@@ -230,4 +258,4 @@ def _parse(text: str) -> Place | None:
 def _is_photo(key: str, size: int) -> bool:
     """Whether an object is a file that somebody means, and none that some programs add to show a folder."""
     path = PurePosixPath(key)
-    return not path.name.startswith(".") and (size > 0 or bool(path.suffix))
+    return not path.name.startswith(".") and (size > 0 or path.suffix.lower() in SUFFIXES)

@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from matting_client import OptionError, OutputError, TooLarge
+from matting_client import OutputError, TooLarge
+from matting_client.processing import BACKDROPS
+from matting_client.video.job import frames_done
 from matting_client.video.order import Order, check_frames
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
@@ -15,6 +17,7 @@ from matting_client.video.reader import VideoFile
 from matting_api.errors import ApiError, bad_request
 from matting_api.jobs import disk
 from matting_api.jobs.job import DONE, NOTE, Cancelled, Job
+from matting_api.request.fields import read_colour, read_flag
 
 MOST_JOBS = 8
 KEPT_SECONDS = 3600.0
@@ -26,7 +29,7 @@ log = logging.getLogger("jobs")
 
 
 def read_order(fields: dict[str, str]) -> Order:
-    """What the fields of a form ask for.
+    """What the fields of a form ask for; an empty one is not given.
 
     Raises
     ------
@@ -37,10 +40,10 @@ def read_order(fields: dict[str, str]) -> Order:
             raise bad_request(
                 "unsupported_parameter", "Unsupported parameter", f"{name[:50]}: expected {', '.join(FIELDS)}"
             )
-    flag = fields.get("alpha_only", "false").lower()
-    if flag not in ("true", "false"):
-        raise OptionError("alpha_only", f"{flag[:50]!r}", "true or false")
-    return Order.of(fields.get("format", "webm"), fields.get("background") or None, flag == "true")
+    behind = fields.get("background", "")
+    background = behind if behind in BACKDROPS else read_colour("background", behind)
+    alpha_only = read_flag("alpha_only", fields.get("alpha_only", ""))
+    return Order.of(fields.get("format") or "webm", background, alpha_only)
 
 
 def _order_of(job: Job) -> Order:
@@ -76,8 +79,7 @@ def work(job: Job, convert: Convert) -> None:
     Cancelled, MattingError, ApiError
         Among them StorageFailed: the disk is full, or its part that is left to others is reached.
     """
-    order, name = _order_of(job), job.order.get(NAME, FIELD)
-    job.done = 0
+    order, name, target = _order_of(job), job.order.get(NAME, FIELD), result_of(job)
 
     def step() -> None:
         job.done += 1
@@ -91,7 +93,8 @@ def work(job: Job, convert: Convert) -> None:
 
     source = VideoFile(job.folder / SOURCE, name=name)
     try:
-        convert(Plan(source, order.options, order.background), result_of(job), step)
+        job.resume(frames_done(target, {}))  # the key of `Service.make_clip`
+        convert(Plan(source, order.options, order.background), target, step)
     except OutputError as error:  # its text holds the server's path
         if isinstance(error.__context__, OSError):
             raise disk.failed(error) from None

@@ -39,6 +39,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+OF_ONE_CALLER = {**HEADERS, "Cache-Control": "no-store"}  # results, states and accounts
 log = logging.getLogger("api")
 
 
@@ -210,7 +211,7 @@ class Guard:
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"]
         body = _Body(receive, self._limit(path, headers), self._incoming, kind_of(path, headers))
-        answer = _Answer(send, body, request_id)
+        answer = _Answer(send, body, request_id, OF_ONE_CALLER if path.startswith("/v1") else HEADERS)
         state = scope.setdefault("state", {})  # where the code of an error is noted
         state["grow"], state["book"] = body.grow, body.book
         try:
@@ -254,8 +255,8 @@ def _internal() -> ApiError:
 class _Answer:
     """Sends an answer with our headers; once the body was refused, that refusal instead of what an app makes of it."""
 
-    def __init__(self, send: Send, body: _Body, request_id: str) -> None:
-        self._send, self._body, self._request_id = send, body, request_id
+    def __init__(self, send: Send, body: _Body, request_id: str, headers: dict[str, str]) -> None:
+        self._send, self._body, self._headers = send, body, {**headers, "X-Request-Id": request_id}
         self._started = False
         self.has_crashed = False
         self.status = 0
@@ -271,8 +272,7 @@ class _Answer:
             if message["status"] >= 400:
                 await self._body.drain()
             headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self._request_id
-            for name, value in HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
             message["headers"] = [with_same_site(*each) for each in message["headers"]]
         await self._send(message)

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from matting_api.errors import ApiError, bad_request
 from matting_api.paths import REMOVEBG
 from matting_api.request.fetch import Fetcher
+from matting_api.request.fields import given_twice
 from matting_api.request.multipart import MAX_FIELD_BYTES, Part, check_length, new_file, read_parts
 from matting_api.request.texts import fields_of_form, fields_of_json
 
@@ -236,9 +237,7 @@ def _gather(items: Iterable[tuple[str, Source | str]]) -> Form:
     sources: dict[str, Source] = {}
     for key, value in items:
         if key in fields or key in sources:
-            raise bad_request(
-                "invalid_parameter", "Parameter given twice", f"{key[:50]}: got it twice, expected it once"
-            )
+            raise given_twice(key)
         if isinstance(value, Source):
             sources[key] = value
         elif value and key in FILES:

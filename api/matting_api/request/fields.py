@@ -78,6 +78,12 @@ def laid_on_white(colour: tuple[int, int, int, int]) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
+def given_twice(name: str) -> ApiError:
+    """The error of a field that came twice, in a form or beside it in the address."""
+    detail = f"{name[:50]}: got it twice, expected it once"
+    return bad_request("invalid_parameter", "Parameter given twice", detail)
+
+
 def invalid(name: str, detail: str) -> ApiError:
     """The error of a field with a value that it cannot have."""
     return bad_request("invalid_parameter", f"Invalid {name[:30]}", detail)

@@ -22,13 +22,20 @@ def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
     place = kind.path + "/{job_id}"
 
     @routes.head(place, include_in_schema=False)
-    @routes.get(place, openapi_extra={**kind.state, **_BY_ID}, summary=f"How far a {kind.noun} is")
+    @routes.get(
+        place, openapi_extra={**kind.state, **_BY_ID}, summary=f"How far a {kind.noun} is", name=f"{kind.noun}_state"
+    )
     async def state(request: Request) -> Response:
         job = await to_thread.run_sync(jobs.get, request.path_params["job_id"])
         return JSONResponse(await to_thread.run_sync(kind.described, job))
 
     @routes.head(f"{place}/result", include_in_schema=False)
-    @routes.get(f"{place}/result", openapi_extra={**kind.result, **_BY_ID}, summary=f"A {kind.noun}'s result")
+    @routes.get(
+        f"{place}/result",
+        openapi_extra={**kind.result, **_BY_ID},
+        summary=f"A {kind.noun}'s result",
+        name=f"{kind.noun}_result",
+    )
     async def result(request: Request) -> Response:
         job = await to_thread.run_sync(jobs.get, request.path_params["job_id"])
         if job.state != DONE:
@@ -37,7 +44,13 @@ def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
         path = kind.result_of(job)
         return FileResponse(path, media_type=kind.media[path.suffix], filename=path.name)
 
-    @routes.delete(place, openapi_extra={**kind.delete, **_BY_ID}, status_code=204, summary=f"Forget a {kind.noun}")
+    @routes.delete(
+        place,
+        openapi_extra={**kind.delete, **_BY_ID},
+        status_code=204,
+        summary=f"Forget a {kind.noun}",
+        name=f"forget_{kind.noun}",
+    )
     async def remove(request: Request) -> Response:
         await to_thread.run_sync(jobs.remove, request.path_params["job_id"])
         return Response(status_code=204)

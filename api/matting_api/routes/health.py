@@ -40,7 +40,7 @@ def router(service: Service, turns: Turns) -> APIRouter:
         return JSONResponse({"status": "ready", "model": settings.model})
 
     @routes.head(HEALTH, include_in_schema=False)
-    @routes.get(HEALTH, summary="Model, engine, batches and queue", openapi_extra=openapi.example(openapi.HEALTH))
+    @routes.get(HEALTH, summary="Model, engine, batches and queue", openapi_extra=openapi.HEALTH)
     async def health() -> dict[str, Any]:
         try:
             found = {"status": "ready", **await to_thread.run_sync(service.status, limiter=probes)}

@@ -21,10 +21,11 @@ from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
 from matting_api.request.body import content_type
 from matting_api.request.fetch import Fetcher
+from matting_api.request.fields import given_twice
 from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
 from matting_api.request.texts import kind_of, parse_json
 from matting_api.routes.background import accepted, job_router
-from matting_api.routes.uploads import read_upload, store_upload
+from matting_api.routes.uploads import fields_of_address, read_upload, store_upload
 
 KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
 MOST_VALUES = 50_000  # of an order: 10,000 addresses, whose colons and commas count
@@ -45,7 +46,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
     routes = job_router(jobs, kind)
 
     @routes.post(JOBS, openapi_extra=openapi_jobs.JOBS, status_code=202, summary="Cut the subjects out of many photos")
-    async def start(request: Request) -> Response:
+    async def start_job(request: Request) -> Response:
         mark = _mark(request)
         if known := jobs.find(mark):
             request.state.bill.give_back()  # it is counted already
@@ -53,7 +54,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
-                order = await to_thread.run_sync(_read_json, await request.body())
+                order = await to_thread.run_sync(_read_json, await request.body(), fields_of_address(request))
             else:
                 order = await _read_form(request, folder)
             await _check_webhook(order["webhook"], elsewhere.fetcher if with_webhooks else None)
@@ -89,13 +90,18 @@ async def _read_form(request: Request, folder: Path) -> dict[str, Any]:
     return _order(names, fields)
 
 
-def _read_json(body: bytes) -> dict[str, Any]:
+def _read_json(body: bytes, address: dict[str, str]) -> dict[str, Any]:
+    """An order from its JSON and what stands in the address; what is null or an empty text is not given."""
     found = parse_json(body, MOST_VALUES)
-    if not isinstance(found, dict) or ("urls" in found) == ("bucket" in found):
+    if isinstance(found, dict):
+        if twice := found.keys() & address.keys():
+            raise given_twice(min(twice))
+        found = {name: value for name, value in {**found, **address}.items() if value is not None}
+    if not isinstance(found, dict) or (found.get("urls", "") == "") == (found.get("bucket", "") == ""):
         detail = "expected an object with urls, a list of addresses, or with bucket, such as s3://photos/2026"
         raise bad_request("missing_source", "No photos given", detail)
     refuse_of_one_photo(found)
-    urls = found.pop("urls", [])
+    urls = found.pop("urls", "") or []
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         raise bad_request("missing_source", "No photos given", "urls: expected a list of addresses")
     for name, value in found.items():
@@ -103,8 +109,8 @@ def _read_json(body: bytes) -> dict[str, Any]:
             detail = f"{name[:50]}: got {kind_of(value)}, expected a text, a number or a truth"
             raise bad_request("invalid_parameter", "Invalid parameter", detail)
     fields = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in found.items()}
-    if "bucket" in fields:
-        return _order([], fields, bucket=fields.pop("bucket"))
+    if bucket := fields.pop("bucket", ""):
+        return _order([], fields, bucket=bucket)
     # Half a surrogate pair, which JSON may bring and UTF-8 has no bytes for, becomes "?": that address fails alone.
     return _order([url.encode(errors="replace").decode() for url in urls], fields, by_address=True)
 

@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 
 from matting_api.errors import bad_request
 from matting_api.request.body import FORMS, content_type, read_text
+from matting_api.request.fields import given_twice
 from matting_api.request.multipart import Part, read_parts
 
 CHUNK_BYTES = 1 << 20
@@ -23,7 +24,7 @@ A_FILE = "a file"  # in place of a text
 async def read_upload(
     request: Request, field: str, title: str, what: str
 ) -> AsyncIterator[tuple[UploadFile, str, dict[str, str]]]:
-    """The file `field` of a form, gone afterwards, what errors call it, and the texts beside it.
+    """The file `field` of a form, gone afterwards, what errors call it, and the texts beside it or in the address.
 
     Any other file is among the texts, with one that is no field's: whoever knows them says what is wrong with it.
 
@@ -42,11 +43,10 @@ async def read_upload(
     async with read_parts(request.stream(), request.headers["content-type"]) as parts:
         found: UploadFile | None = None
         name = field
-        texts: dict[str, str] = {}
+        texts = fields_of_address(request)
         for part in parts:
             if part.name in texts or (found is not None and part.name == field):
-                detail = f"{part.name[:50]}: got it twice, expected it once"
-                raise bad_request("invalid_parameter", "Parameter given twice", detail)
+                raise given_twice(part.name)
             if part.name == field and part.filename is not None:
                 found, name = part.file, (part.filename or field)[:SHOWN]
             else:
@@ -54,6 +54,16 @@ async def read_upload(
         if found is None or field in texts:
             raise missing
         yield found, name, texts
+
+
+def fields_of_address(request: Request) -> dict[str, str]:
+    """The fields that stand in a request's address. Raises ApiError where one stands there twice."""
+    fields: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in fields:
+            raise given_twice(name)
+        fields[name] = value
+    return fields
 
 
 async def _text(part: Part) -> str:

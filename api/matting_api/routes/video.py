@@ -24,7 +24,7 @@ def router(jobs: JobStore, root_path: str) -> APIRouter:
     routes = job_router(jobs, kind)
 
     @routes.post(VIDEO, openapi_extra=openapi_jobs.VIDEO, status_code=202, summary="Cut a subject out of a clip")
-    async def start(request: Request) -> Response:
+    async def start_clip(request: Request) -> Response:
         async with read_upload(request, "video_file", "No clip given", "the clip") as (file, name, fields):
             read_order(fields)
             folder = await to_thread.run_sync(jobs.new_folder)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, I
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from numbers import Integral
 from typing import TypeVar
 
 import numpy as np
@@ -63,8 +64,8 @@ def pixel_workers(in_flight: int) -> int:
     return min(in_flight, usable_cores())
 
 
-def check_clip(frames: object, in_flight: object) -> None:
-    """Refuse what is no clip, before anything is done.
+def check_clip(frames: object, in_flight: object, *, awaited: bool = False) -> None:
+    """Refuse what is no clip, before anything is done; `awaited`: frames may come of an `async for`, too.
 
     Raises
     ------
@@ -73,10 +74,12 @@ def check_clip(frames: object, in_flight: object) -> None:
     OptionError
         `in_flight` is no number of frames.
     """
-    if isinstance(frames, str | bytes | bytearray) or not isinstance(frames, Iterable | AsyncIterable):
-        expected, remedy = "frames, uint8 (H, W, 3) RGB, one after the other", "decode the clip, or use `matting video`"
+    is_awaited = isinstance(frames, AsyncIterable)
+    if isinstance(frames, str | bytes | bytearray) or not (isinstance(frames, Iterable) or (awaited and is_awaited)):
+        expected = "frames, uint8 (H, W, 3) RGB, one after the other"
+        remedy = "use AsyncMattingClient" if is_awaited else "decode the clip, or use `matting video`"
         raise InputError("frames", f"a {type(frames).__name__}", expected, remedy)
-    if not isinstance(in_flight, int) or isinstance(in_flight, bool) or in_flight < 1:
+    if not isinstance(in_flight, Integral) or isinstance(in_flight, bool) or in_flight < 1:
         raise OptionError("in_flight", f"{in_flight!r:.70}", "a whole number from 1 on")
 
 
@@ -106,7 +109,7 @@ class Frames:
 
     def copied(self, rgb: Image) -> Image:
         """A copy of somebody's frame, whose array may bring the next one, too; errors as of `check`."""
-        return self.check(rgb).copy()
+        return np.array(self.check(rgb), order="C")
 
 
 def in_order(

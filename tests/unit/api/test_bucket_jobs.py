@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import anyio
 import httpx
 import numpy as np
 import pytest
+from matting_api.errors import ApiError
 from matting_api.extras import check_extra
 from matting_api.jobs import buckets, photos
 from matting_api.jobs.buckets import Buckets, BucketUnavailable, Place, read_grants
@@ -144,9 +148,9 @@ def test_too_much_is_refused_before_any_of_it_is_read(
 def test_an_object_that_has_grown_or_gone_since_it_was_listed(bucket: Path, disc: bytes) -> None:
     opened = Buckets(read_grants("photos"))
     assert opened.read(Place("photos"), "may/a b.png", len(disc)) == disc
-    with pytest.raises(buckets.ApiError) as large:
+    with pytest.raises(ApiError) as large:
         opened.read(Place("photos"), "may/a b.png", len(disc) - 1)
-    with pytest.raises(buckets.ApiError) as gone:
+    with pytest.raises(ApiError) as gone:
         opened.read(Place("photos"), "may/gone.png", len(disc))
     assert (large.value.code, gone.value.code) == ("file_too_large", "bucket_failed")
 
@@ -158,10 +162,66 @@ def test_a_store_that_refuses_us_or_a_target_that_is_none(
     client = serve(jobs_buckets=read_grants("photos none"))
     job = wait(client, begin(client, bucket="s3://photos/may", target="s3://none/out"), "done", "failed")
     assert (job["status"], job["error"]["code"], job["failed"]) == ("failed", "target_failed", 0)
+    assert "png" not in job["error"]["detail"]
+    none = client.post("/v1/jobs", json={"bucket": "s3://none/may"})
+    assert (none.status_code, error(none)["code"]) == (400, "bucket_failed") and "not there" in error(none)["detail"]
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     refused = serve(jobs_buckets=read_grants("photos")).post("/v1/jobs", json={"bucket": "s3://photos/may"})
-    assert error(refused)["code"] in ("bucket_refused", "bucket_failed")
+    assert (refused.status_code, error(refused)["code"]) == (400, "bucket_refused")
     assert "127.0.0.1" not in refused.text and "127.0.0.1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "code"),
+    [
+        ("may//a.png", 200, "invalid_bucket"),
+        ("may/../a.png", 200, "invalid_bucket"),
+        ("may/\x7f.png", 200, "invalid_bucket"),
+        ("may/a.png", 301, "bucket_refused"),
+        ("may/a.png", 403, "bucket_refused"),
+        ("may/a.png", 404, "bucket_failed"),
+    ],
+)
+def test_trying_again_is_advised_only_where_it_may_help(
+    key: str, status: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listing(monkeypatch, status, (key, 9)), pytest.raises(ApiError) as refused:
+        anyio.run(Buckets(read_grants("photos")).list_photos, Place("photos"), 10, 10)
+    assert (refused.value.status, refused.value.code) == (400, code)
+
+
+def test_empty_objects_that_show_a_folder_are_no_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listing(monkeypatch, 200, ("may.5/", 0), ("may.5/none.jpg", 0), ("may.5/a.png", 9)):
+        found = anyio.run(Buckets(read_grants("photos")).list_photos, Place("photos"), 10, 10)
+    assert found == ["may.5/a.png", "may.5/none.jpg"]
+
+
+@contextmanager
+def listing(monkeypatch: pytest.MonkeyPatch, status: int, *objects: tuple[str, int]) -> Iterator[None]:
+    """A store that answers everything with this listing: rclone's objects are files, which have no such names."""
+    entry = (
+        "<Contents><Key>{}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>{}</Size>"
+        '<ETag>"x"</ETag></Contents>'
+    )
+    found = "".join(entry.format(*each) for each in objects)
+    body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>".encode()
+
+    class Store(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        try:
+            yield
+        finally:
+            server.shutdown()
 
 
 def test_a_store_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:

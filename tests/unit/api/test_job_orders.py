@@ -136,3 +136,35 @@ def test_forms_that_say_something_twice_or_too_much(serve: Serve, disc: bytes) -
         answer = client.post("/v1/jobs", files=files)
         told = error(answer)
         assert (answer.status_code, told["code"]) == (400, code) and about in told["detail"], told
+
+
+def test_fields_in_the_address_count(serve: Serve, disc: bytes) -> None:
+    """As of a photo: each in one place alone, and an unknown one is an error."""
+    client = serve(urls=True)
+    archive = {"archive": ("photos.zip", packed({"a.png": disc}))}
+    order = {"urls": ["http://127.0.0.1/a.jpg"]}
+    begun = client.post("/v1/jobs?format=webp", files=archive).json()
+    assert list(results(client, wait(client, begun, "done", "failed"))[0]) == ["a-cutout.webp"]
+    for address, code, about in (
+        ("?format=gif", "invalid_parameter", "format: got 'gif'"),
+        ("?wall=1", "unknown_parameter", "wall: got"),
+        ("?image_url=x", "unsupported_parameter", "image_url: got"),
+        ("?format=png&format=png", "invalid_parameter", "format: got it twice"),
+    ):
+        for sent in ({"files": archive}, {"json": order}):
+            told = error(client.post(f"/v1/jobs{address}", **sent))
+            assert told["code"] == code and about in told["detail"], told
+    for sent in ({"files": archive, "data": {"format": "png"}}, {"json": {**order, "format": "png"}}):
+        assert "format: got it twice" in error(client.post("/v1/jobs?format=png", **sent))["detail"]
+
+
+def test_what_is_null_or_empty_is_not_given(serve: Serve) -> None:
+    """Clients that are made of the API's description send what was not set as null."""
+    client = serve(urls=True)
+    unset = dict.fromkeys(("bucket", "target", "webhook", "format", "quality", "points"))
+    for bucket in (None, ""):
+        begun = client.post("/v1/jobs", json={**unset, "urls": ["http://127.0.0.1/a.jpg"], "bucket": bucket})
+        assert begun.status_code == 202, begun.text
+    for text in ("{}", '{"urls": null}', '{"urls": "", "bucket": ""}', '{"urls": ["x"], "bucket": "s3://a/b"}'):
+        answer = client.post("/v1/jobs", content=text, headers={"Content-Type": "application/json"})
+        assert error(answer)["code"] == "missing_source"

@@ -7,12 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 from matting_api.openapi_fields import OF_OURS, OF_REMOVEBG
 from matting_api.paths import ACCOUNT, CUTOUT, IMPROVE, JOBS, VIDEO
 from matting_api.request.parameters import read_cutout, read_removebg
 
 from tests.unit.api.conftest import Serve
 from tests.unit.api.test_gate import KEY
+from tests.unit.api.test_jobs import send, wait
+from tests.unit.api.test_removebg import PATH
 
 TAKEN = [
     ("roi", "0 0 1920 1080"),
@@ -69,3 +72,39 @@ def test_keys_are_told_of_wherever_one_is_needed(serve: Serve) -> None:
     needed = {name for name, operation in told.items() if "security" in operation}
     assert needed == {name for name in told if re.search(r" /v1(\.0)?/", name)}
     assert {f"get {ACCOUNT}", f"post {IMPROVE}", f"post {CUTOUT}"} <= needed
+
+
+def test_operations_have_names_to_call_them_by(api: httpx.Client) -> None:
+    names = [operation["operationId"] for operation in described(api).values()]
+    assert len(set(names)) == len(names) and {"removebg", "start_job", "job_state", "clip_result"} <= {*names}
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)?", name) for name in names)
+
+
+def test_answers_in_json_are_as_they_are_told_of(serve: Serve, disc: bytes) -> None:
+    """With every name that they have."""
+    client = serve()
+    told = described(client)
+    components = client.get("/openapi.json").json()["components"]
+
+    def check(operation: str, answer: httpx.Response) -> None:
+        responses = told[operation]["responses"]
+        schema = responses[str(answer.status_code)]["content"]["application/json"]["schema"]
+        Draft202012Validator({**schema, "components": components}).validate(answer.json())
+        named = components["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+        assert answer.json().keys() <= named["properties"].keys(), operation
+
+    begun = send(client, {"a.png": disc, "b.png": b"x"})
+    check(f"post {JOBS}", begun)
+    assert told[f"post {JOBS}"]["responses"]["202"]["headers"].keys() == {"Location"}
+    wait(client, begun.json(), "done")
+    check(f"get {JOBS}/{{job_id}}", client.get(begun.headers["location"]))
+    check(f"get {JOBS}/{{job_id}}", client.get(f"{JOBS}/none"))
+    for path in (ACCOUNT, "/livez", "/readyz", "/v2/health"):
+        check(f"get {path}", client.get(path))
+    for path in (PATH, CUTOUT):
+        answer = client.post(path, files={"image_file": disc}, headers={"Accept": "application/json"})
+        check(f"post {path}", answer)
+        headers = told[f"post {path}"]["responses"]["200"]["headers"]
+        ours = {name for name in answer.headers if name.startswith("x-") and name != "x-content-type-options"}
+        assert ours <= {name.lower() for name in headers}
+        assert {"X-Warning", "X-Request-Id"} <= headers.keys() and "507" in told[f"post {path}"]["responses"]

@@ -399,3 +399,11 @@ def test_orientation_is_applied(api: httpx.Client) -> None:
     Image.new("RGB", (60, 40), "white").save(buffer, "JPEG", exif=exif)
     response = post(api, buffer.getvalue())
     assert (response.headers["x-width"], response.headers["x-height"]) == ("40", "60")
+
+
+def test_caches_keep_nothing_of_one_caller(api: httpx.Client, disc: bytes) -> None:
+    """What a key or an id guards; what anyone may see is left to them."""
+    answers = [api.get(path) for path in ("/v1.0/account", "/v1/jobs/none", "/v1/video/none/result", "/v1/none")]
+    answers.append(api.post(PATH, files={"image_file": disc}))
+    assert {answer.headers.get("cache-control") for answer in answers} == {"no-store"}
+    assert "cache-control" not in api.get("/openapi.json").headers

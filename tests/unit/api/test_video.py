@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from matting_api.jobs import clips, store
+from matting_api.settings import Settings
 from matting_client.video import order
+from matting_client.video.job import SEGMENT
 
-from tests.unit.api.conftest import Serve
+from tests.unit.api.conftest import Serve, running
 from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
 
 
@@ -63,17 +65,33 @@ def test_bad_orders_are_refused_at_once(serve: Serve, clip: Path, tmp_path: Path
         (send(client, clip, format="avi"), "invalid_parameter"),
         (send(client, clip, format="mp4"), "invalid_parameter"),
         (send(client, clip, background="/etc/hostname"), "invalid_parameter"),
+        (send(client, clip, background="wall.jpg"), "invalid_parameter"),
         (send(client, clip, background="#ffffff", alpha_only="true"), "invalid_parameter"),
         (send(client, clip, colour="red"), "unsupported_parameter"),
         (send(client, text), "invalid_image"),
         (client.post("/v1/video", data={"format": "webm"}), "missing_source"),
+        (client.post("/v1/video?format=avi", files=[video]), "invalid_parameter"),
+        (client.post("/v1/video?colour=red", files=[video]), "unsupported_parameter"),
+        (client.post("/v1/video?format=mov", files=[video], data={"format": "mov"}), "invalid_parameter"),
+        (client.post("/v1/video?format=mov&format=mov", files=[video]), "invalid_parameter"),
         (client.post("/v1/video", files=[video, ("mask_file", ("a.png", b"x"))]), "unsupported_parameter"),
         (client.post("/v1/video", files=[video, video]), "invalid_parameter"),
         (client.post("/v1/video", files=[video, *[("format", (None, b"mov"))] * 2]), "invalid_parameter"),
     ):
         assert answer.status_code == 400, answer.text
         assert answer.json()["errors"][0]["code"] == code
-        assert "/tmp" not in answer.text
+        assert "/tmp" not in answer.text and "Path" not in answer.text
+
+
+def test_empty_fields_are_not_given_and_others_may_stand_in_the_address(serve: Serve, clip: Path) -> None:
+    client = serve()
+    files = {"video_file": ("clip.mp4", clip.read_bytes())}
+    empty = {"format": "", "alpha_only": "", "background": ""}
+    for address, fields, kind in (("", empty, "webm"), ("?format=mp4&background=red", {}, "mp4")):
+        begun = client.post(f"/v1/video{address}", files=files, data=fields)
+        assert begun.status_code == 202, begun.text
+        done = wait(client, begun.json(), "done", "failed")
+        assert client.get(done["result"]).headers["content-type"] == f"video/{kind}"
 
 
 def test_a_clip_of_too_many_frames_is_refused(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +123,25 @@ def test_results_go_after_their_time(serve: Serve, clip: Path, monkeypatch: pyte
     job = wait(client, send(client, clip).json(), "done")
     monkeypatch.setattr(store, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + clips.KEPT_SECONDS))
     assert client.get(job["result"]).status_code == 404
+
+
+def test_a_clip_that_is_taken_up_again_counts_what_was_there(
+    clip: Path, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it is done when all its frames are, and is not given up while it gets on."""
+    monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
+    settings = Settings(engine="local", jobs_folder=tmp_path / "jobs")
+    frames = 3 * SEGMENT
+    write_clip(tmp_path / "long.mp4", frames=frames, sound=None)
+    with running(settings) as client:
+        job = send(client, tmp_path / "long.mp4").json()
+        while job["done"] <= SEGMENT:
+            job = client.get(f"/v1/video/{job['id']}").json()
+    assert job["status"] == "working"
+    with running(settings) as client:
+        job = client.get(f"/v1/video/{job['id']}").json()
+        while not job["done"]:
+            job = client.get(f"/v1/video/{job['id']}").json()
+        assert job["done"] >= SEGMENT
+        job = wait(client, job, "done", "failed")
+    assert (job["status"], job["done"], job["frames"]) == ("done", frames, frames)

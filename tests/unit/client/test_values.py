@@ -121,6 +121,18 @@ def test_what_is_rendered_may_be_written_to(client: MattingClient, options: Opti
             array[:] = 0
 
 
+@pytest.mark.parametrize("kind", [np.ma.MaskedArray, np.memmap])
+def test_arrays_of_other_kinds_become_plain(client: MattingClient, kind: type[np.ndarray[Any, Any]]) -> None:
+    photo = astronaut(60, 80)
+    cutouts = [client.cutout(photo.view(kind)), next(client.video([photo.view(kind)]))]
+    assert [type(each.rgb) for each in cutouts] == [np.ndarray] * 2
+
+
+def test_an_alpha_is_the_callers_own(client: MattingClient) -> None:
+    alpha = client.alpha(astronaut(60, 80))
+    alpha[alpha < 10] = 0
+
+
 def test_pil_images(client: MattingClient, tmp_path: Path) -> None:
     photo = astronaut(60, 80)
     alpha = client.alpha(photo)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,16 @@ def test_an_asynchronous_client_draws_frames_beside_the_event_loop() -> None:
 def test_what_is_no_clip_is_refused_at_once(frames: Any, given: dict[str, Any], kind: type[Exception]) -> None:
     with connect("local") as client, pytest.raises(kind):
         client.video(frames, **given)
+
+
+def test_frames_that_have_to_be_awaited_want_the_other_client() -> None:
+    async def frames() -> AsyncIterator[NDArray[np.uint8]]:
+        yield picture(0)
+
+    with connect("local") as client:
+        with pytest.raises(InputError, match=r"got a async_generator.*use AsyncMattingClient"):
+            client.video(frames())  # type: ignore[arg-type]
+        assert len(list(client.video([picture(0)], in_flight=np.int64(2)))) == 1  # type: ignore[arg-type]
 
 
 def test_frames_that_are_none() -> None:
