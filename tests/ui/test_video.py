@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from matting_client import TooLarge
@@ -14,13 +16,15 @@ from matting_client.video import order
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 from matting_ui import ids
-from matting_ui.i18n import EN
+from matting_ui.clips import progress, read_order
+from matting_ui.i18n import EN, ZH
 from matting_ui.jobs import Jobs
-from matting_ui.tabs.video import Handlers, progress, read_order
-from playwright.sync_api import Page, expect
+from matting_ui.tabs.video import Handlers
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.browser import Site, choose, drop, notice, open_tab, pick, shown
-from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
+from tests.ui.browser import Site, Visit, choose, drop, notice, open_tab, pick, set_slider, shown
+from tests.unit.client.video_clips import FRAMES, read_clip, write_clip, write_without_length
 
 
 @pytest.fixture
@@ -44,8 +48,7 @@ def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
     expect(cancel).to_be_disabled()
     pick(tab, ids.VIDEO_FORMAT, "mov")
     tab.locator(f"#{ids.VIDEO_START}").click()
-    expect(status).to_contain_text("Done")
-    expect(status).not_to_contain_text("0.0 MB")
+    expect(progress_line(tab)).to_have_text("Done")
     expect(cancel).to_be_disabled()
     with tab.expect_download() as waiting:
         tab.locator(f"#{ids.VIDEO_RESULT} a[download]").first.click()
@@ -61,10 +64,11 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
     status = tab.locator(f"#{ids.VIDEO_STATUS}")
     expect(status).to_contain_text("600 frames")
     tab.locator(f"#{ids.VIDEO_START}").click()
-    expect(status).to_contain_text("of 600 frames")
+    line = progress_line(tab)
+    expect(line).to_contain_text("of 600 frames")
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
     cancel.click()
-    expect(status).to_contain_text("Cancelled")
+    expect(line).to_contain_text("Cancelled")
     expect(cancel).to_be_disabled()
     start = tab.locator(f"#{ids.VIDEO_START}")
     for _ in range(3):  # as quickly as the page allows
@@ -72,7 +76,7 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
         cancel.click()
     expect(start).to_be_enabled()
     tab.wait_for_timeout(1000)
-    expect(status).to_contain_text("Cancelled")  # nothing that was said before comes after it
+    expect(line).to_contain_text("Cancelled")  # nothing that was said before comes after it
     assert not list(site.folder().rglob("long-cutout*"))
 
 
@@ -114,7 +118,7 @@ def test_a_result_is_of_its_clip_and_settings(tab: Page, tmp_path: Path) -> None
     expect(notice(tab, ids.TAB_VIDEO)).to_be_visible()
     tab.locator(f"#{ids.VIDEO_START}").click()
     expect(notice(tab, ids.TAB_VIDEO)).to_be_hidden()
-    expect(status).to_contain_text("Done")
+    expect(progress_line(tab)).to_have_text("Done")
     expect(result).to_contain_text("one-cutout")
     expect(result).not_to_contain_text(EN["video_earlier"])
     pick(tab, ids.VIDEO_BACKGROUND, "blue")
@@ -134,6 +138,62 @@ def test_a_result_is_of_its_clip_and_settings(tab: Page, tmp_path: Path) -> None
     expect(result).to_contain_text("two-cutout")
     tab.locator(f"#{ids.VIDEO_CLIP} .icon-button-wrapper button").click()
     expect(result).to_be_hidden()
+    expect(progress_line(tab)).to_be_hidden()
+
+
+def test_settings_that_change_during_the_work_are_told(tab: Page, tmp_path: Path) -> None:
+    """Of the result; and what was said of a clip goes with it, in the middle of the work, too."""
+    write_clip(tmp_path / "clip.mp4", frames=100, sound=None)
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.mp4")
+    start, line, result = tab.locator(f"#{ids.VIDEO_START}"), progress_line(tab), tab.locator(f"#{ids.VIDEO_RESULT}")
+    start.click()
+    expect(line).to_contain_text("of 100 frames")
+    pick(tab, ids.VIDEO_FORMAT, "mp4")
+    expect(line).to_have_text("Done")
+    expect(result).to_contain_text("clip-cutout.webm")
+    expect(result).to_contain_text(EN["video_earlier"])
+    start.click()
+    expect(line).to_contain_text("of 100 frames")
+    tab.locator(f"#{ids.VIDEO_CLIP} .icon-button-wrapper button").click()
+    expect(line).to_be_hidden()
+    expect(tab.locator(f"#{ids.VIDEO_STATUS}")).to_have_text(EN["video_waiting"])
+
+
+def test_who_waits_for_another_visitors_clip_is_told(tab: Page, visit: Visit, tmp_path: Path) -> None:
+    write_clip(tmp_path / "long.mp4", frames=600, sound=None)
+    write_clip(tmp_path / "short.mp4", sound=None)
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "long.mp4")
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(progress_line(tab)).to_contain_text("of 600 frames")
+    other = visit(locale="zh-CN")
+    open_tab(other, ids.TAB_VIDEO)
+    choose(other, ids.VIDEO_CLIP, tmp_path / "short.mp4")
+    other.locator(f"#{ids.VIDEO_START}").click()
+    expect(progress_line(other)).to_have_text(ZH["video_queued"])
+    tab.locator(f"#{ids.VIDEO_CANCEL}").click()
+    expect(progress_line(other)).to_have_text(ZH["video_done"])
+
+
+def test_a_frame_shows_what_is_transparent(tab: Page, tmp_path: Path) -> None:
+    """By the squares that the other tabs show; and one beyond a clip that does not say its length is its last one."""
+    write_without_length(tmp_path / "clip.webm")
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.webm")
+    status = tab.locator(f"#{ids.VIDEO_STATUS}")
+    expect(status).to_contain_text(f"· {FRAMES} frames")
+    corner = corner_of(tab, shown(tab, ids.VIDEO_FRAME))
+    assert corner.min() < 225 and corner.max() > 245  # squares of grey and white
+    set_slider(tab, ids.VIDEO_SECOND, 30)
+    expect(status).to_contain_text(EN["video_last"])
+    expect(notice(tab, ids.TAB_VIDEO)).to_be_hidden()
+
+
+def corner_of(page: Page, address: str) -> Any:
+    """The upper left pixels of a picture."""
+    return np.asarray(Image.open(io.BytesIO(page.request.get(address).body())).convert("L"))[:24, :40]
+
+
+def progress_line(page: Page) -> Locator:
+    return page.locator(f"#{ids.VIDEO_PROGRESS}")
 
 
 def test_another_clip_ends_the_work_untold(tab: Page, site: Site, tmp_path: Path) -> None:
@@ -144,14 +204,15 @@ def test_another_clip_ends_the_work_untold(tab: Page, site: Site, tmp_path: Path
     status, start = tab.locator(f"#{ids.VIDEO_STATUS}"), tab.locator(f"#{ids.VIDEO_START}")
     expect(status).to_contain_text("600 frames")
     start.click()
-    expect(status).to_contain_text("of 600 frames")
+    line = progress_line(tab)
+    expect(line).to_contain_text("of 600 frames")
     drop(tab, "#hero", (tmp_path / "short.mp4", "video/mp4"))
     expect(tab.locator(f"#{ids.VIDEO_CLIP} .filename")).to_have_attribute("aria-label", "short.mp4")
     expect(start).to_be_enabled()
     expect(status).to_contain_text(f"{FRAMES} frames")
     start.click()
     expect(tab.locator(f"#{ids.VIDEO_RESULT}")).to_contain_text("short-cutout")
-    expect(status).to_contain_text("Done")
+    expect(line).to_have_text("Done")
     assert not list(site.folder().rglob("long-cutout*"))
 
 
@@ -209,6 +270,8 @@ def request_of(session: str) -> Any:
 def test_progress_tells_what_is_known() -> None:
     assert progress(EN, 0, 60, 0.5) == "0 of 60 frames"
     assert progress(EN, 6, 60, 3.0) == "6 of 60 frames · 2.0 a second · 27 s left"
+    assert progress(ZH, 1, 1501, 3.0) == "1 / 1501 帧 · 每秒 0.3 帧 · 剩余 75 分钟"
+    assert progress(EN, 1, 15_001, 1.0).endswith(" · 4.2 h left")
     assert progress(EN, 6, None, 3.0) == "6 of ? frames · 2.0 a second"
 
 
@@ -220,7 +283,7 @@ def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypat
     studio: Any = SimpleNamespace(convert=lambda plan, target, step: [step() for _ in plan.source.frames()])
     monkeypatch.setattr(order, "MOST_FRAMES", 5)
     with pytest.raises(TooLarge, match="got 6 frames, expected at most 5"):
-        list(Handlers(studio)._work(plan, tmp_path / "out.webm", EN, threading.Event()))
+        list(Handlers(studio, studio)._work(plan, tmp_path / "out.webm", EN, threading.Event()))
 
 
 def test_a_broken_clip_is_no_video(tab: Page, tmp_path: Path) -> None:
