@@ -219,6 +219,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             result = gr.File(label=i18n("download"), interactive=False, elem_id=ids.VIDEO_RESULT)
     values: dict[str, Any] = {"format": format, "background": background, "colour": colour}
     made = gr.State(None)  # what the result was made with
+    clip.upload(None, None, status, js="() => matting.word('working')", api_visibility="private")
     _wire_run(do, clip, values, [start, cancel], [line, result, made])
     _wire_clip(do, clip, start, [line, result, made])
     _wire_settings(do, values, result, made)
@@ -227,7 +228,6 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     looked = gr.on(
         look, do.preview, [clip, second], [frame, status], trigger_mode="always_last", **settings, **studio.work
     )
-    clip.upload(None, None, status, js="() => matting.word('working')", api_visibility="private")
     looked.failure(None, None, status, js=f"() => matting.fail('{ids.TAB_VIDEO}')", api_visibility="private")
 
 
