@@ -143,17 +143,17 @@ def test_a_result_is_of_its_clip_and_settings(tab: Page, tmp_path: Path) -> None
 
 def test_settings_that_change_during_the_work_are_told(tab: Page, tmp_path: Path) -> None:
     """Of the result; and what was said of a clip goes with it, in the middle of the work, too."""
-    write_clip(tmp_path / "clip.mp4", frames=100, sound=None)
+    write_clip(tmp_path / "clip.mp4", frames=60, sound=None)
     choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.mp4")
     start, line, result = tab.locator(f"#{ids.VIDEO_START}"), progress_line(tab), tab.locator(f"#{ids.VIDEO_RESULT}")
     start.click()
-    expect(line).to_contain_text("of 100 frames")
+    expect(line).to_contain_text("of 60 frames")
     pick(tab, ids.VIDEO_FORMAT, "mp4")
     expect(line).to_have_text("Done")
-    expect(result).to_contain_text("clip-cutout.webm")
+    expect(result).to_contain_text(".webm")
     expect(result).to_contain_text(EN["video_earlier"])
     start.click()
-    expect(line).to_contain_text("of 100 frames")
+    expect(line).to_contain_text("of 60 frames")
     tab.locator(f"#{ids.VIDEO_CLIP} .icon-button-wrapper button").click()
     expect(line).to_be_hidden()
     expect(tab.locator(f"#{ids.VIDEO_STATUS}")).to_have_text(EN["video_waiting"])
