@@ -11,22 +11,19 @@ import numpy as np
 from PIL import Image
 
 from matting_client.cutout import Cutout
-from matting_client.errors import NoFace, OptionError
+from matting_client.errors import OptionError
+from matting_client.idperson import upright
 from matting_client.idsizes import Frame, Size, frame_for
 from matting_client.imaging.tags import srgb_profile
 from matting_client.notes import Note
 from matting_client.options import parse_colour
-from matting_client.processing.head import SOLID, Head, find_head, no_face
-from matting_client.processing.upright import QUARTERS, rotated
-from matting_client.types import Alpha, Mask, Picture
+from matting_client.types import Picture
 
 DPI = 300  # of prints
 MM_PER_INCH = 25.4
 MAX_ZOOM = 1.5
 PAPERS: dict[str, tuple[float, float]] = {"4x6": (101.6, 152.4), "5x7": (127.0, 177.8), "a4": (210.0, 297.0)}  # mm
 MARGIN_MM, GAP_MM = 4.0, 1.0
-LEAST_TILT = 2.0  # degrees from which a head is levelled; less is within the detector's error
-LYING = 45.0  # degrees from which another quarter turn is nearer to upright
 ENLARGED = 2.5  # from which the photo was too small: of the 300 dpi of a print, 120 are the photo's own
 CUT_GREY = 170  # of the lines to cut along
 
@@ -41,12 +38,14 @@ class IdPhoto:
     size : what it is.
     complete : whether the body reaches the lower edge and nothing of it is cut off; if not, background fills the rest.
     enlarged : how many times as large as in the photo a side of the person is drawn.
+    has_whole_head : whether the photo shows the head from crown to chin, and nothing of it is cut off.
     """
 
     picture: Picture
     size: Size
     complete: bool
     enlarged: float = 1.0
+    has_whole_head: bool = True
 
     def __repr__(self) -> str:
         height, width = self.picture.shape[:2]
@@ -56,7 +55,8 @@ class IdPhoto:
     def warnings(self) -> tuple[Note, ...]:
         """What to know before it is handed in; each is a sentence as a text."""
         told = (
-            (Note("id_incomplete"), not self.complete),
+            (Note("id_head_cut"), not self.has_whole_head),
+            (Note("id_incomplete"), self.has_whole_head and not self.complete),
             (Note("id_soft", {"times": self.enlarged}), self.is_soft),
             (Note("id_unedited"), self.size.unedited),
         )
@@ -136,63 +136,11 @@ def id_photo(
     options = cutout.options.in_place().with_changes(background=colour, format="png", max_kb=None, alpha_only=False)
     plain = cutout.with_options(options)
     ground = parse_colour(colour)
-    person = _upright(plain, ground)
+    person = upright(plain, ground)
     frame = frame_for(person.head, size, zoom, shift)
     picture = _window(person.picture, frame, size.px, ground)
-    return IdPhoto(picture, size, _is_complete(person, frame), size.px[1] / (frame.bottom - frame.top))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class _Person:
-    """A photo of one person on its new background with the eyes on one line.
-
-    Attributes
-    ----------
-    picture : (H, W, 3).
-    ends : (H, W), 1 where the subject is cut by an edge of the photo.
-    """
-
-    picture: Picture
-    ends: Mask
-    head: Head
-
-
-def _upright(plain: Cutout, colour: tuple[int, int, int]) -> _Person:
-    """The person of a cutout, whose photo is turned by quarters if it lies, and then as far as the head is tilted."""
-    quarters, head = _stood_up(plain.rgb, plain.alpha)
-    picture, rgb, pha = (rotated(each, -quarters) for each in (plain.render(), plain.rgb, plain.alpha))
-    inside = np.full(pha.shape, 255, np.uint8)
-    if abs(head.tilt) >= LEAST_TILT:
-        size = pha.shape[::-1]
-        turn = cv2.getRotationMatrix2D((head.middle, head.eyes), head.tilt, 1.0)
-        picture = cv2.warpAffine(picture, turn, size, flags=cv2.INTER_CUBIC, borderValue=colour)
-        rgb = cv2.warpAffine(rgb, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        pha = cv2.warpAffine(pha, turn, size, flags=cv2.INTER_LINEAR)
-        inside = cv2.warpAffine(inside, turn, size, flags=cv2.INTER_LINEAR)
-        head = find_head(rgb, pha)
-    core = cv2.erode(inside, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return _Person(picture, ((pha >= SOLID) & (core < 255)).view(np.uint8), head)
-
-
-def _stood_up(rgb: Picture, pha: Alpha) -> tuple[int, Head]:
-    """By how many quarters counterclockwise a photo lies turned, and the head in it once it is turned back.
-
-    The detector finds a face that lies in two of five photos, with much tilt, and one upside down never: each of 83
-    validation portraits has a face of little tilt in the upright orientation alone.
-    """
-    standing: dict[int, Head] = {}
-    for quarters in range(QUARTERS):
-        try:
-            head = find_head(rotated(rgb, -quarters), rotated(pha, -quarters))
-        except NoFace:
-            continue
-        if abs(head.tilt) <= LYING:
-            standing[quarters] = head
-        if 0 in standing:
-            break
-    if not standing:
-        raise no_face()
-    return min(standing.items(), key=lambda each: abs(each[1].tilt))
+    enlarged = size.px[1] / (frame.bottom - frame.top)
+    return IdPhoto(picture, size, person.is_complete_in(frame), enlarged, person.has_whole_head_in(frame))
 
 
 def _window(picture: Picture, frame: Frame, size: tuple[int, int], colour: tuple[int, int, int]) -> Picture:
@@ -207,14 +155,6 @@ def _window(picture: Picture, frame: Frame, size: tuple[int, int], colour: tuple
     shrinks = out.shape[1] > size[0]
     drawn: Picture = cv2.resize(out, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return drawn
-
-
-def _is_complete(person: _Person, frame: Frame) -> bool:
-    """Whether the body reaches the frame's lower edge, and nothing of it is cut off within the frame."""
-    slack = max(3.0, 0.01 * (frame.bottom - frame.top))
-    rows = slice(max(0, round(frame.top + slack)), max(0, round(frame.bottom - slack)))
-    columns = slice(max(0, round(frame.left + slack)), max(0, round(frame.right - slack)))
-    return frame.bottom <= person.head.floor + slack and not person.ends[rows, columns].any()
 
 
 def print_sheet(photo: IdPhoto, paper: str = "4x6") -> tuple[Picture, int]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from matting_ui import ids
+from matting_ui import card, ids
 from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -173,6 +173,12 @@ def test_about(page: Page) -> None:
     page.wait_for_timeout(1500)
     page.locator(f"#{ids.ABOUT_REFRESH}").click()
     expect(server).not_to_have_text(before)
+
+
+def test_facts_of_the_server_are_in_the_visitors_language() -> None:
+    run = {"size": 512, "places": 64, "engine": "X, 2 threads", "device": "CPU", "instances": 1, "max_batch": 8}
+    told = card._run(run, ZH)
+    assert "512 × 512 像素" in told and "px" not in told and "threads" not in told
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from matting_client.video import order
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 from matting_ui import ids
-from matting_ui.i18n import EN
+from matting_ui.clips import progress, read_order
+from matting_ui.i18n import EN, ZH
 from matting_ui.jobs import Jobs
-from matting_ui.tabs.video import Handlers, progress, read_order
-from playwright.sync_api import Page, expect
+from matting_ui.tabs.video import Handlers
+from playwright.sync_api import Locator, Page, expect
 
 from tests.ui.browser import Site, choose, drop, notice, open_tab, pick, shown
 from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
@@ -44,8 +45,7 @@ def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
     expect(cancel).to_be_disabled()
     pick(tab, ids.VIDEO_FORMAT, "mov")
     tab.locator(f"#{ids.VIDEO_START}").click()
-    expect(status).to_contain_text("Done")
-    expect(status).not_to_contain_text("0.0 MB")
+    expect(progress_line(tab)).to_have_text("Done")
     expect(cancel).to_be_disabled()
     with tab.expect_download() as waiting:
         tab.locator(f"#{ids.VIDEO_RESULT} a[download]").first.click()
@@ -61,10 +61,11 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
     status = tab.locator(f"#{ids.VIDEO_STATUS}")
     expect(status).to_contain_text("600 frames")
     tab.locator(f"#{ids.VIDEO_START}").click()
-    expect(status).to_contain_text("of 600 frames")
+    line = progress_line(tab)
+    expect(line).to_contain_text("of 600 frames")
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
     cancel.click()
-    expect(status).to_contain_text("Cancelled")
+    expect(line).to_contain_text("Cancelled")
     expect(cancel).to_be_disabled()
     start = tab.locator(f"#{ids.VIDEO_START}")
     for _ in range(3):  # as quickly as the page allows
@@ -72,7 +73,7 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
         cancel.click()
     expect(start).to_be_enabled()
     tab.wait_for_timeout(1000)
-    expect(status).to_contain_text("Cancelled")  # nothing that was said before comes after it
+    expect(line).to_contain_text("Cancelled")  # nothing that was said before comes after it
     assert not list(site.folder().rglob("long-cutout*"))
 
 
@@ -114,7 +115,7 @@ def test_a_result_is_of_its_clip_and_settings(tab: Page, tmp_path: Path) -> None
     expect(notice(tab, ids.TAB_VIDEO)).to_be_visible()
     tab.locator(f"#{ids.VIDEO_START}").click()
     expect(notice(tab, ids.TAB_VIDEO)).to_be_hidden()
-    expect(status).to_contain_text("Done")
+    expect(progress_line(tab)).to_have_text("Done")
     expect(result).to_contain_text("one-cutout")
     expect(result).not_to_contain_text(EN["video_earlier"])
     pick(tab, ids.VIDEO_BACKGROUND, "blue")
@@ -134,6 +135,29 @@ def test_a_result_is_of_its_clip_and_settings(tab: Page, tmp_path: Path) -> None
     expect(result).to_contain_text("two-cutout")
     tab.locator(f"#{ids.VIDEO_CLIP} .icon-button-wrapper button").click()
     expect(result).to_be_hidden()
+    expect(progress_line(tab)).to_be_hidden()
+
+
+def test_settings_that_change_during_the_work_are_told(tab: Page, tmp_path: Path) -> None:
+    """Of the result; and what was said of a clip goes with it, in the middle of the work, too."""
+    write_clip(tmp_path / "clip.mp4", frames=60, sound=None)
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.mp4")
+    start, line, result = tab.locator(f"#{ids.VIDEO_START}"), progress_line(tab), tab.locator(f"#{ids.VIDEO_RESULT}")
+    start.click()
+    expect(line).to_contain_text("of 60 frames")
+    pick(tab, ids.VIDEO_FORMAT, "mp4")
+    expect(line).to_have_text("Done")
+    expect(result).to_contain_text(".webm")
+    expect(result).to_contain_text(EN["video_earlier"])
+    start.click()
+    expect(line).to_contain_text("of 60 frames")
+    tab.locator(f"#{ids.VIDEO_CLIP} .icon-button-wrapper button").click()
+    expect(line).to_be_hidden()
+    expect(tab.locator(f"#{ids.VIDEO_STATUS}")).to_have_text(EN["video_waiting"])
+
+
+def progress_line(page: Page) -> Locator:
+    return page.locator(f"#{ids.VIDEO_PROGRESS}")
 
 
 def test_another_clip_ends_the_work_untold(tab: Page, site: Site, tmp_path: Path) -> None:
@@ -144,14 +168,15 @@ def test_another_clip_ends_the_work_untold(tab: Page, site: Site, tmp_path: Path
     status, start = tab.locator(f"#{ids.VIDEO_STATUS}"), tab.locator(f"#{ids.VIDEO_START}")
     expect(status).to_contain_text("600 frames")
     start.click()
-    expect(status).to_contain_text("of 600 frames")
+    line = progress_line(tab)
+    expect(line).to_contain_text("of 600 frames")
     drop(tab, "#hero", (tmp_path / "short.mp4", "video/mp4"))
     expect(tab.locator(f"#{ids.VIDEO_CLIP} .filename")).to_have_attribute("aria-label", "short.mp4")
     expect(start).to_be_enabled()
     expect(status).to_contain_text(f"{FRAMES} frames")
     start.click()
     expect(tab.locator(f"#{ids.VIDEO_RESULT}")).to_contain_text("short-cutout")
-    expect(status).to_contain_text("Done")
+    expect(line).to_have_text("Done")
     assert not list(site.folder().rglob("long-cutout*"))
 
 
@@ -209,6 +234,8 @@ def request_of(session: str) -> Any:
 def test_progress_tells_what_is_known() -> None:
     assert progress(EN, 0, 60, 0.5) == "0 of 60 frames"
     assert progress(EN, 6, 60, 3.0) == "6 of 60 frames · 2.0 a second · 27 s left"
+    assert progress(ZH, 1, 1501, 3.0) == "1 / 1501 帧 · 每秒 0.3 帧 · 剩余 75 分钟"
+    assert progress(EN, 1, 15_001, 1.0).endswith(" · 4.2 h left")
     assert progress(EN, 6, None, 3.0) == "6 of ? frames · 2.0 a second"
 
 
@@ -220,7 +247,7 @@ def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypat
     studio: Any = SimpleNamespace(convert=lambda plan, target, step: [step() for _ in plan.source.frames()])
     monkeypatch.setattr(order, "MOST_FRAMES", 5)
     with pytest.raises(TooLarge, match="got 6 frames, expected at most 5"):
-        list(Handlers(studio)._work(plan, tmp_path / "out.webm", EN, threading.Event()))
+        list(Handlers(studio, studio)._work(plan, tmp_path / "out.webm", EN, threading.Event()))
 
 
 def test_a_broken_clip_is_no_video(tab: Page, tmp_path: Path) -> None:

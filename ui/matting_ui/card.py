@@ -102,7 +102,7 @@ def _run(run: dict[str, Any], words: dict[str, str]) -> str:
     facts = {
         "about_engine": _engine(run["engine"], words),
         "about_device": words["about_device_line"].format(device=run["device"], count=run["instances"]),
-        "about_input": f"{size} × {size} px",
+        "about_input": words["pixels"].format(width=size, height=size),
         "about_line": words["about_line_of"].format(places=places or "∞", batch=run["max_batch"]),
     }
     return "".join(f"<dt>{escape(words[name])}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items())

@@ -42,17 +42,18 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
-    def begin(self, of: str | None, request: gr.Request) -> None:
-        """Note that a session wants one, unless it has one of the same upload that goes on."""
+    def begin(self, of: str | None, request: gr.Request) -> bool:
+        """Note that a session wants one, unless it has one of the same upload that goes on; returns whether it was."""
         with self._lock:
             going = self._going(request)
             if going is not None and going.of == of:
-                return
+                return False
             self._drop(request)
             self._jobs[_session(request)] = Job(of)
             self._jobs.move_to_end(_session(request))
             while len(self._jobs) > MOST_SESSIONS:
                 self._jobs.popitem(last=False)
+        return True
 
     def take(self, request: gr.Request) -> Job | None:
         """What a call is to work on; None if another call does, or did."""

@@ -49,7 +49,7 @@ class Clip:
     name : for messages.
     time_base : seconds of a tick.
     fps : frames a second, on average.
-    count : frames, as far as is known; None for a stream.
+    count : frames, as far as is known; None where not even the packets have times.
     """
 
     name: str
@@ -116,9 +116,9 @@ class VideoFile:
         self._reformatter = import_av().video.reformatter.VideoReformatter()  # its tables for HDR take seconds
         with self.opened() as container:
             stream = container.streams.video[0]
-            rate = stream.average_rate or stream.guessed_rate or DEFAULT_FPS
-            self.clip = Clip(self.name, Fraction(stream.time_base or MICROSECOND), Fraction(rate), None)
-            seconds = _seconds(container, stream)
+            rate = Fraction(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+            self.clip = Clip(self.name, Fraction(stream.time_base or MICROSECOND), rate, None)
+            seconds = _seconds(container, stream, 1 / rate)
         if seconds is not None:
             if start >= seconds:
                 raise OptionError(
@@ -239,11 +239,24 @@ class VideoFile:
             ) from None
 
 
-def _seconds(container: Any, stream: Any) -> Fraction | None:
-    """Length of a clip, if it says so."""
+def _seconds(container: Any, stream: Any, a_frame: Fraction) -> Fraction | None:
+    """Length of a clip as it says, or as its packets do; `a_frame` is how long the last one of these is shown.
+
+    What a browser records does not say it.
+    """
     if stream.duration and stream.time_base:
         return Fraction(stream.duration * stream.time_base)
-    return Fraction(container.duration) * MICROSECOND if container.duration else None
+    if container.duration:
+        return Fraction(container.duration) * MICROSECOND
+    last = None
+    with contextlib.suppress(*failures()):  # `frames` says where it is damaged
+        for packet in container.demux(stream):
+            if packet.pts is not None:
+                last = max(packet.pts, last or 0)
+    if last is None or not stream.time_base:
+        return None
+    ticks: int = last - (stream.start_time or 0)
+    return ticks * Fraction(stream.time_base) + a_frame
 
 
 def upright_rgb(frame: av.VideoFrame, reformatter: Any, aspect: Fraction | None = None) -> Picture:

@@ -247,6 +247,23 @@ def test_it_says_when_the_photo_is_too_small_a_part() -> None:
     assert not id_photo(cutout(alpha=bust), size).complete
 
 
+def test_it_says_when_part_of_the_head_is_missing() -> None:
+    """Cut off by the photo at any side, or put out of the frame; not when the photo ends beside the shoulders alone."""
+    size = sizes()["one-inch"]
+    photo, alpha = (enlarged(each) for each in lit_face())
+    height = photo.shape[0]
+    crown, eyes, chin, middle = (round(each * height / 512) for each in (CROWN, EYES, CHIN, MIDDLE))
+    cut = Note("id_head_cut")
+    for part in (np.s_[(crown + eyes) // 2 :], np.s_[: (eyes + 3 * chin) // 4], np.s_[:, : middle + height // 25]):
+        made = id_photo(cutout(photo[part], alpha[part]), size)
+        assert made.warnings == (cut,) and not made.has_whole_head and not made.complete
+    for zoom, shift in ((1.4, 0.2), (1.4, -0.2)):
+        assert id_photo(cutout(photo, alpha), size, None, zoom, shift).warnings == (cut,)
+    below = np.s_[: chin + height // 25]
+    assert id_photo(cutout(photo[below], alpha[below]), size).warnings == (Note("id_incomplete"),)
+    assert id_photo(cutout(photo, alpha), size).has_whole_head
+
+
 def test_it_says_when_a_small_head_is_blown_up() -> None:
     """By how much, and only from where it shows."""
     size = sizes()["uk-passport"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from matting_client import InputError
+from matting_client import InputError, OptionError
 from matting_client.cli import video
 from matting_client.cli.main import main
 from matting_client.video.reader import VideoFile
@@ -21,6 +21,7 @@ from matting_client.video.writer import CLOCKS, shown_for
 from PIL import Image, ImageSequence
 
 from tests.unit.client.video_clips import (
+    FRAMES,
     HEIGHT,
     SWATCHES,
     WIDTH,
@@ -29,6 +30,7 @@ from tests.unit.client.video_clips import (
     write_hdr,
     write_long_groups,
     write_still,
+    write_without_length,
 )
 
 LOCAL = ("--engine", "local")
@@ -47,6 +49,16 @@ def test_a_part_begins_where_it_is_told_to(tmp_path: Path, name: str, start: str
     expected = [frame.rgb for frame in whole.frames() if frame.tick * whole.clip.time_base >= Fraction(start)]
     frames = [frame.rgb for frame in VideoFile(tmp_path / name, Fraction(start)).frames()]
     np.testing.assert_array_equal(frames, expected)
+
+
+def test_a_clip_that_does_not_say_its_length_is_measured(tmp_path: Path) -> None:
+    write_without_length(tmp_path / "live.webm")
+    with av.open(str(tmp_path / "live.webm")) as container:
+        assert container.duration is None and not container.streams.video[0].duration
+    whole = VideoFile(tmp_path / "live.webm")
+    assert whole.clip.count == FRAMES == len(list(whole.frames()))
+    with pytest.raises(OptionError, match=r"a clip of 0\.48 s"):
+        VideoFile(tmp_path / "live.webm", Fraction(30))
 
 
 @pytest.mark.parametrize(

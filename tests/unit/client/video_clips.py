@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -149,3 +150,15 @@ def read_clip(path: Path) -> tuple[list[NDArray[np.uint8]], list[float], float]:
             sum(frame.samples / frame.rate for frame in container.decode(audio=0)) if container.streams.audio else 0.0
         )
     return pictures, seconds, heard
+
+
+def write_without_length(path: Path) -> None:
+    """A WebM that does not say how long it is, as browsers record it."""
+    with path.open("wb") as file:
+        file_like = SimpleNamespace(write=file.write)  # nothing to seek back in
+        with av.open(file_like, "w", format="webm", options={"live": "1"}) as container:
+            video = container.add_stream("libvpx", rate=25)
+            video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            for number in range(FRAMES):
+                container.mux(video.encode(av.VideoFrame.from_ndarray(picture(number))))
+            container.mux(video.encode(None))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 import time
@@ -14,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import MattingError, OptionError
+from matting_client import MattingError
 from matting_client.imaging.encode import encode
-from matting_client.processing import BLUR
-from matting_client.video.order import FORMATS, Order, check_frames
+from matting_client.video.order import FORMATS, check_frames
 from matting_client.video.pipeline import Plan
-from matting_client.video.reader import Clip, VideoFile
+from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
-from matting_ui.context import Studio, size_text, telling, words_of
+from matting_ui.clips import BACKGROUNDS, last_second, look_of, progress, read_order, wanted_second
+from matting_ui.context import Studio, telling, words_of
 from matting_ui.filenames import portable
-from matting_ui.jobs import Jobs
+from matting_ui.gradio_patches import sender
+from matting_ui.jobs import Job, Jobs
+from matting_ui.preview import squares
 
-BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
+LINE = "video"  # the queue of whole clips, of which one is worked on at a time
 REFRESH_SECONDS = 0.5
 _NOTHING = (gr.skip(), gr.skip(), gr.skip())
 # MP4 cannot be transparent: whichever of the two is chosen, the other one gives way.
@@ -44,6 +45,7 @@ class Handlers:
     """What happens on the tab; every keyword is the value of a control."""
 
     studio: Studio
+    page: gr.Blocks
     jobs: Jobs = field(default_factory=Jobs)
 
     def preview(
@@ -56,21 +58,26 @@ class Handlers:
         with telling(request, "video"):
             order = read_order(**values)
             path, name = self.studio.uploaded(clip), Path(clip).name
-            wanted = _wanted(second)
+            wanted = wanted_second(second)
             whole = VideoFile(path, name=name).clip
-            start = min(wanted, _last_second(whole, wanted))
+            start = min(wanted, last_second(whole, wanted))
             source = VideoFile(path, start, name=name)
             frame = next(source.frames()).rgb
             cutout = self.studio.cut(encode(frame, "png"), order.options, source.name, None)
-            picture = cutout.render(order.background.behind(cutout, Fraction(0)))
+            behind = order.background.behind(cutout, Fraction(0))
+            if behind is None and order.options.background is None:
+                behind = squares(*frame.shape[:2])
+            picture = cutout.render(behind)
         line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=whole.count or "?")
         line = line if start == wanted else f"{line} · {words['video_last']}"
         return self.studio.save_preview(picture), line
 
-    def begin(self, clip: str | None, request: gr.Request) -> Any:
-        """Note that the clip is wanted, for `run`, unless work goes on; it can be cancelled."""
-        self.jobs.begin(clip, request)
-        return _enable(True)
+    def begin(self, clip: str | None, request: gr.Request) -> tuple[Any, Any]:
+        """Note that the clip is wanted, for `run`, unless work goes on; say so, and that it can be cancelled."""
+        if not self.jobs.begin(clip, request):
+            return gr.skip(), _enable(True)
+        is_waiting = self.page.line.place(LINE, sender(request))[0] > 0
+        return words_of(request)["video_queued" if is_waiting else "working"], _enable(True)
 
     def run(self, request: gr.Request, **values: str) -> Iterator[tuple[Any, Any, Any]]:
         """Make what `begin` noted; what it says last is of its end."""
@@ -80,16 +87,28 @@ class Handlers:
             return
         try:
             for line, file in self._made(job.of, request, job.stopped, values):
-                made = _look(**values) if file is None else gr.skip()
+                if not job.is_wanted:
+                    raise Stopped
+                made = look_of(**values) if file else gr.skip()
                 yield line, file or self._no_file(request), made
         except Stopped:
-            yield (words_of(request)["video_cancelled"], None, gr.skip()) if job.is_wanted else _NOTHING
+            yield self._stopped(job, request)
         except gr.Error:
             if job.is_wanted:
                 raise
-            yield _NOTHING
+            yield self._stopped(job, request)
         finally:
             job.is_over = True
+
+    def _stopped(self, job: Job, request: gr.Request) -> tuple[Any, Any, Any]:
+        """What is said last of work that was stopped: nothing of its clip, if that was replaced."""
+        if job.is_wanted:
+            return words_of(request)["video_cancelled"], None, gr.skip()
+        return self._calm(request), gr.skip(), gr.skip()
+
+    def _calm(self, request: gr.Request) -> Any:
+        """The line on the progress without that of a clip which was replaced."""
+        return gr.skip() if self.jobs.is_busy(request) else ""
 
     def whole(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, str | None]]:
         """All of it, for programs: a line with the progress, at the end the file.
@@ -116,14 +135,14 @@ class Handlers:
         except MattingError:  # `preview` says why
             return _enable(False)
 
-    def forget(self, clip: str | None, request: gr.Request) -> tuple[Any, None]:
-        """Let go of what was made of another clip, or is being made."""
+    def forget(self, clip: str | None, request: gr.Request) -> tuple[Any, Any, None]:
+        """Let go of what was made of another clip, or is being made, and of what was said of it."""
         self.jobs.keep_only(clip, request)
-        return self._no_file(request), None
+        return self._calm(request), self._no_file(request), None
 
     def compare(self, made: tuple[str, ...] | None, request: gr.Request, **values: str) -> Any:
         """Say of a result whether it was made with the settings as they are now."""
-        is_same = made is None or tuple(made) == _look(**values)
+        is_same = made is None or tuple(made) == look_of(**values)
         return gr.update(label=words_of(request)["download" if is_same else "video_earlier"])
 
     def _no_file(self, request: gr.Request) -> Any:
@@ -146,7 +165,7 @@ class Handlers:
             target.parent.mkdir()
             for line in self._work(Plan(source, order.options, order.background), target, words, stopped):
                 yield line, None
-        yield words["video_done"].format(size=size_text(target.stat().st_size)), str(target)
+        yield words["video_done"], str(target)
 
     def _work(self, plan: Plan, target: Path, words: dict[str, str], stopped: threading.Event) -> Iterator[str]:
         done = 0
@@ -172,50 +191,9 @@ class Handlers:
                 stopped.set()
 
 
-def read_order(format: str, background: str, colour: str) -> Order:
-    """What the controls ask for.
-
-    Raises
-    ------
-    OptionError
-    """
-    if background not in BACKGROUNDS:
-        raise OptionError("background", f"{background!r:.50}", "one of the choices")
-    if background == BLUR:
-        return Order.of(format, BLUR)
-    return Order.of(format, controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background])
-
-
-def _wanted(second: float | None) -> Fraction:
-    """The moment that the control names; before the clip is its beginning."""
-    if not math.isfinite(second or 0):
-        raise OptionError("second", f"{second}", "a number")
-    return Fraction(str(max(0.0, float(second or 0))))
-
-
-def _last_second(clip: Clip, otherwise: Fraction) -> Fraction:
-    """When a clip's last frame is shown, where its length is known."""
-    return otherwise if clip.count is None else (clip.count - 1) / clip.fps
-
-
-def _look(format: str, background: str, colour: str) -> tuple[str, ...]:
-    """What of the settings counts for a result."""
-    return format, background, colour if background == ids.CUSTOM else ""
-
-
-def progress(words: dict[str, str], done: int, count: int | None, seconds: float) -> str:
-    """A line on how far a clip is; the rate once there is one, and the time left where the clip's length is known."""
-    parts = [words["video_working"].format(done=done, frames=count or "?")]
-    if done:
-        parts.append(words["video_rate"].format(rate=f"{done / max(1e-3, seconds):.1f}"))
-    if done and count:
-        parts.append(words["video_left"].format(left=f"{max(0, count - done) * seconds / done:.0f}"))
-    return " · ".join(parts)
-
-
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     """Lay the tab out and wire it."""
-    do = Handlers(studio)
+    do = Handlers(studio, page)
     with gr.Row(elem_classes="split", equal_height=False):
         with gr.Column(scale=3, min_width=320, elem_classes="inputs"):
             clip = gr.File(
@@ -229,6 +207,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
         with gr.Column(scale=8, min_width=320, elem_classes="outputs"):
             start, cancel = _buttons(i18n)
             status = gr.Markdown(i18n("video_waiting"), elem_id=ids.VIDEO_STATUS, elem_classes="status")
+            line = gr.Markdown("", elem_id=ids.VIDEO_PROGRESS, elem_classes="status")
             frame = gr.Image(
                 label=i18n("video_frame"),
                 interactive=False,
@@ -240,8 +219,9 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             result = gr.File(label=i18n("download"), interactive=False, elem_id=ids.VIDEO_RESULT)
     values: dict[str, Any] = {"format": format, "background": background, "colour": colour}
     made = gr.State(None)  # what the result was made with
-    _wire_run(do, clip, values, [start, cancel], [status, result, made])
-    _wire_clip(do, clip, start, [result, made])
+    clip.upload(None, None, status, js="() => matting.word('working')", api_visibility="private")
+    _wire_run(do, clip, values, [start, cancel], [line, result, made])
+    _wire_clip(do, clip, start, [line, result, made])
     _wire_settings(do, values, result, made)
     look = [clip.upload, clip.clear, background.change, colour.input, second.change]
     settings: dict[str, Any] = {"inputs_kwargs": values, "api_name": ids.API_VIDEO_FRAME, "show_progress_on": frame}
@@ -261,14 +241,18 @@ def _buttons(i18n: gr.I18n) -> tuple[Any, Any]:
 def _wire_run(do: Handlers, clip: Any, values: dict[str, Any], buttons: list[Any], parts: list[Any]) -> None:
     """Start and Cancel."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private"}
-    work: dict[str, Any] = {"inputs_kwargs": values, "concurrency_limit": 1, "concurrency_id": "video"}
+    work: dict[str, Any] = {"inputs_kwargs": values, "concurrency_limit": 1, "concurrency_id": LINE}
     start, cancel = buttons
+    line, result, made = parts
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "multiple"}
-    running = start.click(do.begin, clip, cancel, js=_CALM, **light).then(do.run, None, parts, **quiet, **work)
+    begun = start.click(do.begin, clip, [line, cancel], js=_CALM, **light)
+    running = begun.then(do.run, None, parts, **quiet, **work)
     for over in (running.success, running.failure):
         over(do.settled, None, cancel, **light)
-    cancel.click(do.cancelled, None, [*parts[:2], cancel], **light)
-    gr.Button(visible=False).click(do.whole, clip, parts[:2], api_name=ids.API_VIDEO, **work)
+    running.success(do.compare, made, result, inputs_kwargs=values, **light)  # they may have changed meanwhile
+    running.failure(None, None, line, js="() => ''", api_visibility="private")  # why stands above
+    cancel.click(do.cancelled, None, [line, result, cancel], **light)
+    gr.Button(visible=False).click(do.whole, clip, [line, result], api_name=ids.API_VIDEO, **work)
 
 
 def _wire_clip(do: Handlers, clip: Any, start: Any, parts: list[Any]) -> None:

@@ -1,0 +1,66 @@
+"""What the tab for clips asks for, and the lines that tell how it goes."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from matting_client import OptionError
+from matting_client.processing import BLUR
+from matting_client.video.order import Order
+from matting_client.video.reader import Clip
+
+from matting_ui import controls, ids
+
+BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
+MINUTE, HOUR = 60, 3600  # seconds
+
+
+def read_order(format: str, background: str, colour: str) -> Order:
+    """What the controls ask for.
+
+    Raises
+    ------
+    OptionError
+    """
+    if background not in BACKGROUNDS:
+        raise OptionError("background", f"{background!r:.50}", "one of the choices")
+    if background == BLUR:
+        return Order.of(format, BLUR)
+    return Order.of(format, controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background])
+
+
+def wanted_second(second: float | None) -> Fraction:
+    """The moment that the control names; before the clip is its beginning."""
+    if not math.isfinite(second or 0):
+        raise OptionError("second", f"{second}", "a number")
+    return Fraction(str(max(0.0, float(second or 0))))
+
+
+def last_second(clip: Clip, otherwise: Fraction) -> Fraction:
+    """When a clip's last frame is shown, where its length is known."""
+    return otherwise if clip.count is None else (clip.count - 1) / clip.fps
+
+
+def look_of(format: str, background: str, colour: str) -> tuple[str, ...]:
+    """What of the settings counts for a result."""
+    return format, background, colour if background == ids.CUSTOM else ""
+
+
+def progress(words: dict[str, str], done: int, count: int | None, seconds: float) -> str:
+    """A line on how far a clip is; the rate once there is one, and the time left where the clip's length is known."""
+    parts = [words["video_working"].format(done=done, frames=count or "?")]
+    if done:
+        parts.append(words["video_rate"].format(rate=f"{done / max(1e-3, seconds):.1f}"))
+    if done and count:
+        parts.append(words["video_left"].format(left=_duration(words, max(0, count - done) * seconds / done)))
+    return " · ".join(parts)
+
+
+def _duration(words: dict[str, str], seconds: float) -> str:
+    """A length of time in the unit that people would use."""
+    if seconds < 2 * MINUTE:
+        return words["seconds"].format(count=f"{seconds:.0f}")
+    if seconds < 2 * HOUR:
+        return words["minutes"].format(count=f"{seconds / MINUTE:.0f}")
+    return words["hours"].format(count=f"{seconds / HOUR:.1f}")
