@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from matting_client import TooLarge
@@ -18,10 +20,11 @@ from matting_ui.clips import progress, read_order
 from matting_ui.i18n import EN, ZH
 from matting_ui.jobs import Jobs
 from matting_ui.tabs.video import Handlers
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.browser import Site, choose, drop, notice, open_tab, pick, shown
-from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
+from tests.ui.browser import Site, Visit, choose, drop, notice, open_tab, pick, set_slider, shown
+from tests.unit.client.video_clips import FRAMES, read_clip, write_clip, write_without_length
 
 
 @pytest.fixture
@@ -154,6 +157,39 @@ def test_settings_that_change_during_the_work_are_told(tab: Page, tmp_path: Path
     tab.locator(f"#{ids.VIDEO_CLIP} .icon-button-wrapper button").click()
     expect(line).to_be_hidden()
     expect(tab.locator(f"#{ids.VIDEO_STATUS}")).to_have_text(EN["video_waiting"])
+
+
+def test_who_waits_for_another_visitors_clip_is_told(tab: Page, visit: Visit, tmp_path: Path) -> None:
+    write_clip(tmp_path / "long.mp4", frames=600, sound=None)
+    write_clip(tmp_path / "short.mp4", sound=None)
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "long.mp4")
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(progress_line(tab)).to_contain_text("of 600 frames")
+    other = visit(locale="zh-CN")
+    open_tab(other, ids.TAB_VIDEO)
+    choose(other, ids.VIDEO_CLIP, tmp_path / "short.mp4")
+    other.locator(f"#{ids.VIDEO_START}").click()
+    expect(progress_line(other)).to_have_text(ZH["video_queued"], use_inner_text=True)
+    tab.locator(f"#{ids.VIDEO_CANCEL}").click()
+    expect(progress_line(other)).to_have_text(ZH["video_done"], use_inner_text=True)
+
+
+def test_a_frame_shows_what_is_transparent(tab: Page, tmp_path: Path) -> None:
+    """By the squares that the other tabs show; and one beyond a clip that does not say its length is its last one."""
+    write_without_length(tmp_path / "clip.webm")
+    choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.webm")
+    status = tab.locator(f"#{ids.VIDEO_STATUS}")
+    expect(status).to_contain_text(f"· {FRAMES} frames")
+    corner = corner_of(tab, shown(tab, ids.VIDEO_FRAME))
+    assert corner.min() < 225 and corner.max() > 245  # squares of grey and white
+    set_slider(tab, ids.VIDEO_SECOND, 30)
+    expect(status).to_contain_text(EN["video_last"])
+    expect(notice(tab, ids.TAB_VIDEO)).to_be_hidden()
+
+
+def corner_of(page: Page, address: str) -> Any:
+    """The upper left pixels of a picture."""
+    return np.asarray(Image.open(io.BytesIO(page.request.get(address).body())).convert("L"))[:24, :40]
 
 
 def progress_line(page: Page) -> Locator:
