@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matting_api import samples
-from matting_api.routes import answer
+from matting_api import produce, samples
 from matting_api.samples import SampleBox
 from matting_client import budget
 
@@ -42,7 +41,7 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> Budget:
     """The budget of this process, which checks that no picture is decoded outside it."""
     found = Budget()
     monkeypatch.setattr(budget, "PHOTOS", found)
-    for module, name in ((answer, "decode"), (answer, "decode_photo"), (samples, "decode")):
+    for module, name in ((produce, "decode"), (produce, "decode_photo"), (samples, "decode")):
         real = getattr(module, name)
 
         def within(*given: Any, real: Any = real) -> Any:
