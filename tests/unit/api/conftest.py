@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import socket
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -62,7 +64,13 @@ def running(settings: Settings, fetcher: Fetcher | None = None) -> Iterator[http
         finally:
             server.should_exit = True
             thread.join(30)
-            assert not thread.is_alive()
+            assert not thread.is_alive(), "\n".join(_stacks())
+
+
+def _stacks() -> Iterator[str]:
+    """Where every thread of this process is, for an end that does not come."""
+    for frame in sys._current_frames().values():
+        yield "".join(traceback.format_stack(frame))
 
 
 @pytest.fixture(scope="session")
