@@ -29,6 +29,7 @@ from PIL import Image
 from skimage import data, draw
 
 SIDE = 64
+END_SECONDS = 180  # generous: the machine may be busy, and have put away what an idle server needs to end
 Serve = Callable[..., httpx.Client]
 
 
@@ -63,7 +64,7 @@ def running(settings: Settings, fetcher: Fetcher | None = None) -> Iterator[http
                 yield client
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(END_SECONDS)
             assert not thread.is_alive(), "\n".join(_stacks())
 
 
