@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matting_client import OptionError
+from matting_client.cli.parser import say
 from matting_client.serving import configure_log, inherited_listeners
 from matting_client.system import tune_for_many_photos
 
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> int:
         handed_over = inherited_listeners()  # by `matting serve --page`, or by systemd
         listener = handed_over[0] if handed_over else listen(settings.host, settings.port)
     except OptionError as error:
-        say(str(as_given(error, argv)))
+        say("ui", str(as_given(error, argv)))
         return USAGE
     opened = _opened(settings)
     if opened and not settings.is_loopback:
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> int:
         try:
             serve(settings, listener)
         except OptionError as error:
-            say(str(as_given(error, argv)))
+            say("ui", str(as_given(error, argv)))
             return USAGE
     return 0
 
@@ -119,11 +120,6 @@ def _site(settings: Settings, folder: Path) -> ASGIApp:
     from matting_api.site import create_site
 
     return create_site(settings, folder)
-
-
-def say(line: str) -> None:
-    """Write one line for people."""
-    print(f"matting ui: {line}", file=sys.stderr, flush=True)
 
 
 class _Leave(BaseException):

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, say, worded
 from matting_client.errors import OptionError
 from matting_client.hosts import read_hosts
 from matting_client.serving import LOG_FORMATS, LOG_VARIABLE, configure_log, trace_endpoint
@@ -133,11 +133,11 @@ def main(argv: list[str]) -> int:
     try:
         serve(settings)
     except ServeError as error:
-        print(f"matting serve: {error}", file=sys.stderr, flush=True)
+        say("serve", str(error))
         return error.exit_code
     except OSError as error:  # no room, no memory, no permission
         said = worded(error) if error.filename else f"{error.strerror}; free what is missing, and start it again"
-        print(f"matting serve: {said}", file=sys.stderr)
+        say("serve", said)
         return 1
     return 0
 

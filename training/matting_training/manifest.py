@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser
 
 from matting_training.data.pairs import DataError, find_pairs, refuse
 
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         found = check(read(given.manifest), given.data, given.sets, left_out=read(LEFT_OUT))
     except DataError as error:
-        print(worded(error), file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     for (name, licence), count in sorted(Counter((row.set, row.licence) for row in found).items()):
         print(f"{count:6}  {name:14} {licence}")

@@ -234,7 +234,7 @@ def main() -> int:
     try:
         photos, validation = (read_photos(given.data, names) for names in (tuple(SHARES), VALIDATION))
     except DataError as error:
-        print(worded(error), file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     model = train(photos, given.minutes, given.batch, given.lr)
     for name, unseen in validation.items():

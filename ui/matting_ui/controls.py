@@ -171,7 +171,7 @@ def shop_line(shop: str, cutout: Cutout, made: Encoded, code: str) -> str:
 def facts(cutout: Cutout, made: Encoded, shop: str, code: str) -> list[str]:
     """What a program is told of a result: its size, how much it doubts itself, and what else there is to know."""
     words = texts(code)
-    found = [] if not cutout.is_empty else [words["nothing_found"]]
+    found = [words["nothing_found"]] if cutout.is_empty else []
     found.append(words["pixels"].format(width=made.size[0], height=made.size[1]))
     found.append(words["uncertainty"].format(value=cutout.uncertainty))
     if shop != NO_SHOP:

@@ -59,16 +59,16 @@ class Handlers:
             order = read_order(**values)
             path, name = self.studio.uploaded(clip), Path(clip).name
             wanted = wanted_second(second)
-            whole = VideoFile(path, name=name).clip
-            start = min(wanted, last_second(whole, wanted))
-            source = VideoFile(path, start, name=name)
+            whole = VideoFile(path, name=name)  # which looks at every packet of a clip that does not say its length
+            start = min(wanted, last_second(whole.clip, wanted))
+            source = VideoFile(path, start, name=name) if start else whole
             frame = next(source.frames()).rgb
-            cutout = self.studio.cut(encode(frame, "png"), order.options, source.name, None)
+            cutout = self.studio.cut(encode(frame, "png"), order.options, name, None)
             behind = order.background.behind(cutout, Fraction(0))
             if behind is None and order.options.background is None:
                 behind = squares(*frame.shape[:2])
             picture = cutout.render(behind)
-        line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=whole.count or "?")
+        line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=whole.clip.count or "?")
         line = line if start == wanted else f"{line} · {words['video_last']}"
         return self.studio.save_preview(picture), line
 
