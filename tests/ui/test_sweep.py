@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from matting_ui import sweep
 from matting_ui.sweep import Broom
 
+from tests.support.clock import set_clock
 from tests.support.folders import coming_and_going
 
 
@@ -18,7 +20,7 @@ def test_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     old.parent.mkdir()
     old.write_bytes(b"x")
     clock, started = [time.monotonic()], time.time()
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    set_clock(monkeypatch, lambda: clock[0], sweep)
     broom = Broom(tmp_path, 3600)
     broom.sweep()
     for jump in (7200, -90_000):  # an hour ahead and more, and back over midnight

@@ -29,7 +29,7 @@ from PIL import Image
 from skimage import data, draw
 
 SIDE = 64
-END_SECONDS = 180  # generous: the machine may be busy, and have put away what an idle server needs to end
+END_SECONDS = 60  # generous: the machine may be busy
 Serve = Callable[..., httpx.Client]
 
 

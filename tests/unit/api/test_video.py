@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from matting_api.settings import Settings
 from matting_client.video import order
 from matting_client.video.job import SEGMENT
 
+from tests.support.clock import set_clock
 from tests.unit.api.conftest import Serve, running
 from tests.unit.client.video_clips import FRAMES, read_clip, write_clip
 
@@ -121,7 +121,7 @@ def test_clips_are_bounded_and_can_be_cancelled(
 def test_results_go_after_their_time(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = serve()
     job = wait(client, send(client, clip).json(), "done")
-    monkeypatch.setattr(store, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + clips.KEPT_SECONDS))
+    set_clock(monkeypatch, lambda: time.monotonic() + clips.KEPT_SECONDS, store)
     assert client.get(job["result"]).status_code == 404
 
 

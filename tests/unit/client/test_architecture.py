@@ -213,3 +213,10 @@ def test_errors_of_the_library_name_no_option_of_the_command_line(file: Path) ->
         if isinstance(text, ast.Constant) and isinstance(text.value, str)
     ]
     assert [text for text in told if re.search(r"(^|\s)--?[a-z]", text)] == []
+
+
+def test_no_test_sets_the_clock_of_the_whole_process() -> None:
+    """A server that runs in the same process waits by it; `tests.support.clock` sets a module's."""
+    clock = re.compile(r"""setattr\((time, |"time\.)["']?(monotonic|perf_counter|sleep)\b""")
+    tests = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(tests) > 200 and [path.name for path in tests if clock.search(path.read_text())] == []

@@ -13,6 +13,7 @@ from types import FrameType
 import numpy as np
 import pytest
 from matting_client import MattingClient, Options
+from matting_client.cli import inbox as inbox_module
 from matting_client.cli import watch
 from matting_client.cli.inbox import Inbox
 from matting_client.cli.interruption import Interruption
@@ -21,6 +22,7 @@ from matting_client.errors import OutputError
 from matting_client.runtime.local import LocalEngine
 from PIL import Image
 
+from tests.support.clock import set_clock
 from tests.unit.client.pictures import astronaut, file_of
 
 PHOTO = file_of(astronaut(40, 60), "JPEG")
@@ -72,7 +74,7 @@ def test_a_copy_that_stalled_and_cannot_be_read_stays_until_it_is_whole(
     inbox: Inbox, look: Look, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    set_clock(monkeypatch, lambda: now[0], inbox_module, watch)
 
     def look_after(seconds: float) -> str:
         now[0] += seconds
@@ -217,7 +219,7 @@ def test_what_cannot_be_written_is_tried_seldom_and_one_at_a_time(
     for _ in range(6):
         look()
     assert sorted(path.name for path in tried) == ["a.png", "b.png", "c.png"]
-    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + watch.HELD_SECONDS)
+    set_clock(monkeypatch, lambda: time.monotonic() + watch.HELD_SECONDS, watch)
     look()  # sets the time of the next one
     look()
     assert tried[3:] == tried[:1]

@@ -24,6 +24,7 @@ from matting_client.runtime.local import LocalEngine
 from matting_client.types import Image as Pixels
 from PIL import Image
 
+from tests.support.clock import set_clock
 from tests.unit.client.pictures import astronaut, file_of
 
 PHOTO = file_of(astronaut(40, 60), "JPEG")
@@ -155,7 +156,7 @@ def test_while_results_cannot_be_written_photos_stay(
         assert capsys.readouterr().err.count("waiting") == 1
         monkeypatch.undo()
         monkeypatch.setenv("MATTING_MODEL_REPOSITORY", "")
-        monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + watch.HELD_SECONDS)
+        set_clock(monkeypatch, lambda: time.monotonic() + watch.HELD_SECONDS, watch)
         for _ in range(2):
             work_once(client, inbox, Options(), 2, Interruption(), troubles=troubles)
     assert sorted(path.name for path in inbox.out.iterdir()) == ["a.png", "b.png"]
