@@ -1,15 +1,17 @@
-"""A connection that breaks, and a server that is started anew: the page goes on with what there is."""
+"""What is fetched at first; a connection that breaks, and a server that is started anew: the page goes on with that."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from matting_ui import ids
+from matting_ui.assets import PATH, PRELOADED
 from matting_ui.i18n import EN
 from PIL import Image
-from playwright.sync_api import Dialog, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, Request, Route, expect
 
-from tests.ui.browser import Visit, choose, download, notice, pick
+from tests.ui.browser import Site, Visit, choose, download, notice, pick
 from tests.ui.test_editor import SUIT, Editor, alpha_of
 from tests.ui.test_states import state
 
@@ -24,6 +26,33 @@ def corrected(page: Page, photos: Path) -> None:
     page.keyboard.press("x")
     editor.stroke((260, 720), SUIT, (380, 720))
     editor.wait().done()
+
+
+def test_what_a_visit_asks_for_is_what_is_fetched_at_once(site: Site, browser: Browser) -> None:
+    """`preloaded.txt` has what the page asks for by itself, and nothing else."""
+    asked: set[str] = set()
+    links = re.compile(r'<link rel="(?:module)?preload"[^>]*>')
+    first = ""
+
+    def without_links(route: Route) -> None:
+        nonlocal first
+        first = route.fetch().text()
+        assert len(links.findall(first)) > 50
+        route.fulfill(body=links.sub("", first), content_type="text/html")
+
+    def remember(request: Request) -> None:
+        name = request.url.partition(PATH)[2]
+        if name.endswith((".js", ".css")) and name not in links.sub("", first):
+            asked.add(name)
+
+    with browser.new_context(locale="en-US") as context:
+        page = context.new_page()
+        page.route(f"{site.url}/", without_links)
+        page.on("request", remember)
+        page.goto(f"{site.url}/")
+        expect(page.locator(".samples button").first).to_be_visible()
+        page.wait_for_function("performance.now() - performance.getEntries().at(-1).startTime > 2000")
+    assert asked == set(PRELOADED.read_text(encoding="utf-8").split())
 
 
 def test_a_photo_and_its_correction_outlast_the_connection(visit: Visit, photos: Path, tmp_path: Path) -> None:

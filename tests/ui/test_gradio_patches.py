@@ -77,6 +77,18 @@ def test_the_queue_is_looked_at_fifty_times_a_second(page: Any, tmp_path: Path) 
     assert 1 <= looks <= 26
 
 
+def test_only_events_of_components_name_any() -> None:
+    async def make() -> Any:
+        with gr.Blocks(analytics_enabled=False) as made:
+            gr.Button().click(lambda: None).then(lambda: None).success(lambda: None)
+        gradio_patches.drop_empty_targets(made)
+        return made.get_config_file()["dependencies"]
+
+    first, *others = asyncio.run(make())
+    assert len(first["targets"]) == 1 and [each["targets"] for each in others] == [[], []]
+    assert [each["trigger_after"] for each in others] == [0, 1]
+
+
 def test_lines_and_calls_say_what_turns_need() -> None:
     line = queueing.EventQueue("a", 2)
     assert (line.queue, line.concurrency_limit, line.current_concurrency) == ([], 2, 0)

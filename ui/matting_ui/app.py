@@ -17,10 +17,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from matting_ui import ids
-from matting_ui.assets import Assets
+from matting_ui.assets import Assets, preloads
 from matting_ui.context import Host, Studio
 from matting_ui.device import device_model, offer_files
-from matting_ui.early import EarlyScript
+from matting_ui.early import EarlyHead
 from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
 from matting_ui.gradio_patches import ASSETS, act_as_launched, import_no_plots, use_folder
@@ -88,7 +88,7 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
         offer_files(parent, studio.in_browser)
     answer_editors(parent, editor)
     _mount(parent, page, door, host.limits.max_bytes)
-    parent.add_middleware(EarlyScript, script=EARLY)
+    parent.add_middleware(EarlyHead, tags=f"<script>{EARLY}</script>{preloads(ASSETS)}")
     if door.auth is not None:
         parent.add_middleware(Entrance, page=page)
     more = (LOGIN if door.auth else set()) | (MCP if door.mcp_url else set())

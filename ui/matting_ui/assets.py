@@ -15,7 +15,25 @@ from matting_ui.codings import accepted_codings
 
 PATH = "/assets/"
 _KEPT = "public, max-age=31536000, immutable"  # their names change with what is in them
+# Asked for by every visit, one after the other as Gradio finds them; one that another Gradio lacks does no harm.
+PRELOADED = Path(__file__).with_name("preloaded.txt")
 _PACKED = {".css", ".js", ".svg", ".ttf"}  # the others are packed already
+
+
+def preloads(folder: Path) -> str:
+    """Tags that let a browser fetch them all at once; they stand in the page before it asks for the first.
+
+    Parameters
+    ----------
+    folder : of the files.
+    """
+    names = PRELOADED.read_text(encoding="utf-8").split()
+    kinds = {".js": 'rel="modulepreload"', ".css": 'rel="preload" as="style"'}
+    return "".join(
+        f'<link {kinds[Path(name).suffix]} crossorigin href=".{PATH}{name}">'
+        for name in names
+        if (folder / name).is_file()
+    )
 
 
 class Assets:

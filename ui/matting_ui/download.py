@@ -7,14 +7,18 @@ from typing import Any
 
 import gradio as gr
 
+# Begins: the values of the call go on to it as they are.
+_BEGIN = "(...values) => {{ matting.busy('{button}', true); return values; }}"
+_FAILED = "() => {{ matting.busy('{button}', false); }}"
 # Follows a link to the file, as a click on it would.
-_FOLLOW = """(file) => {
+_FOLLOW = """(file) => {{
+  matting.busy('{button}', false);
   if (!file) return;
   const link = document.createElement("a");
   link.href = file.url;
   link.download = file.orig_name;
   link.click();
-}"""
+}}"""
 
 
 def on_click(button: Any, make: Callable[..., Any], naming: dict[str, Any], **event: Any) -> None:
@@ -29,13 +33,7 @@ def on_click(button: Any, make: Callable[..., Any], naming: dict[str, Any], **ev
     """
     file = gr.File(visible=False)
     private: dict[str, Any] = {"api_visibility": "private"}
-    button.click(None, None, None, js=_busy(button, True), **private)
-    made = button.click(make, outputs=file, trigger_mode="once", **{**event, **naming})
-    made.success(None, file, None, js=_FOLLOW, **private)
-    for over in (made.success, made.failure):  # `then` comes after a success alone
-        over(None, None, None, js=_busy(button, False), **private)
-
-
-def _busy(button: Any, is_busy: bool) -> str:
-    """A script that makes a button say whether its file is being made."""
-    return f"() => {{ matting.busy('{button.elem_id}', {str(is_busy).lower()}); }}"
+    begin = _BEGIN.format(button=button.elem_id)
+    made = button.click(make, outputs=file, trigger_mode="once", js=begin, **{**event, **naming})
+    made.success(None, file, None, js=_FOLLOW.format(button=button.elem_id), **private)
+    made.failure(None, None, None, js=_FAILED.format(button=button.elem_id), **private)

@@ -1,4 +1,4 @@
-"""Puts a script first into the page: those that Gradio is given run after it has chosen a language."""
+"""Puts tags first into the page: what Gradio is given for its head comes after it has chosen a language."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _HEAD = b"<head>"
 _LEVEL = 5  # of gzip: 550 kB become 70 in 10 ms
 
 
-class EarlyScript:
-    """ASGI middleware that writes a script at the start of the page's head.
+class EarlyHead:
+    """ASGI middleware that writes at the start of the page's head.
 
     Parameters
     ----------
     app : whose "/" answers with the page.
-    script : in JavaScript.
+    tags : in HTML.
     """
 
-    def __init__(self, app: ASGIApp, script: str) -> None:
+    def __init__(self, app: ASGIApp, tags: str) -> None:
         self._app = app
-        self._tag = f"{_HEAD.decode()}<script>{script}</script>".encode()
+        self._tags = _HEAD + tags.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; what answers "/" with HTML is held until it is whole."""
@@ -49,7 +49,7 @@ class EarlyScript:
         await self._app({**scope, "headers": plain}, receive, hold)
 
     async def _finish(self, start: Message, body: bytes, zipped: bool, send: Send) -> None:
-        page = body.replace(_HEAD, self._tag, 1)
+        page = body.replace(_HEAD, self._tags, 1)
         headers = MutableHeaders(scope=start)
         headers.add_vary_header("Accept-Encoding")
         if zipped:

@@ -85,6 +85,12 @@ def check_files(page: gr.Blocks, visitors: Visitors) -> None:
     page.process_api = checked
 
 
+def drop_empty_targets(page: gr.Blocks) -> None:
+    """Let events that follow others name no component: each component looks through all names when the page opens."""
+    for function in page.fns.values():
+        function.targets = [target for target in function.targets if target[0] is not None]
+
+
 def sender(request: Any) -> HTTPConnection:
     """The request of the server that Gradio's stands for."""
     inner = getattr(request, "request", None)

@@ -10,7 +10,7 @@ from matting_client.idsizes import sizes
 
 from matting_ui import ids, stage
 from matting_ui.context import Studio
-from matting_ui.gradio_patches import FairQueue, check_files
+from matting_ui.gradio_patches import FairQueue, check_files, drop_empty_targets
 from matting_ui.i18n import EN, ZH, texts
 from matting_ui.queue import SIZE
 from matting_ui.tabs import about, batch, idphoto, scene, single, video
@@ -43,6 +43,7 @@ def build_page(studio: Studio, visitors: Visitors) -> gr.Blocks:
         gr.Markdown(i18n("privacy"), elem_classes="privacy")
     page.queue(max_size=SIZE, api_open=False)
     check_files(page, visitors)
+    drop_empty_targets(page)
     page.line = FairQueue(page, visitors)
     return page
 
