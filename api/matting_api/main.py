@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from matting_client import OptionError
 from matting_client.cli.parser import say
-from matting_client.serving import configure_log, inherited_listeners
+from matting_client.serving import configure_log, inherited_listeners, listening
 from matting_client.system import tune_for_many_photos
 
 from matting_api.arguments import parser
@@ -79,9 +79,7 @@ def listen(host: str, port: int) -> socket.socket:
         The address cannot be had.
     """
     try:
-        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        both = host == "::" and socket.has_dualstack_ipv6()  # all of the machine's addresses, IPv4 among them
-        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+        return listening(host, port, BACKLOG)
     except OSError as error:
         raise OptionError(
             f"--port {port}", problem=f"cannot listen on {host} ({error.strerror})", remedy="choose another"

@@ -118,6 +118,23 @@ def trace_endpoint(url: str) -> str:
     return f"{url.rstrip('/')}/v1/traces"
 
 
+def listening(host: str, port: int, backlog: int) -> socket.socket:
+    """A socket that listens for HTTP; "::" stands for all addresses of the machine, IPv4 among them.
+
+    Raises
+    ------
+    OSError
+        The address cannot be had.
+    """
+    family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+    both = host == "::" and socket.has_dualstack_ipv6()
+    listener = socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=both)
+    # Connections inherit it. asyncio sets it on those alone whose protocol is named, and an answer in two parts would
+    # wait 40 ms for the caller's word that the first has come.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    return listener
+
+
 def inherited_listeners() -> list[socket.socket]:
     """Listening sockets that the supervisor or systemd has handed over, as sd_listen_fds(3) describes; often none."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):  # meant for another process, or for nobody

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 
+from matting_client.serving import listening
+
 from matting_server.errors import SetupError
 
 BACKLOG = 1024  # callers that wait while the process that answers them is started again
@@ -33,10 +35,8 @@ def check_ports(wanted: dict[str, tuple[str, int]]) -> None:
 
 def listen(option: str, host: str, port: int) -> socket.socket:
     """A listening socket that a child process will answer on; errors as of `check_ports`."""
-    both = host == "::" and socket.has_dualstack_ipv6()  # all of the machine's addresses, IPv4 among them
     try:
-        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+        return listening(host, port, BACKLOG)
     except OSError as error:
         raise SetupError(_why(error, option, host, port)) from None
 

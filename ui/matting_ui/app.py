@@ -88,7 +88,8 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
         offer_files(parent, studio.in_browser)
     answer_editors(parent, editor)
     _mount(parent, page, door, host.limits.max_bytes)
-    parent.add_middleware(EarlyHead, tags=f"<script>{EARLY}</script>{preloads(ASSETS)}")
+    tags = f"<script>{EARLY}</script>{preloads(ASSETS)}"
+    parent.add_middleware(EarlyHead, tags=tags, same_for_all=door.auth is None)
     if door.auth is not None:
         parent.add_middleware(Entrance, page=page)
     more = (LOGIN if door.auth else set()) | (MCP if door.mcp_url else set())

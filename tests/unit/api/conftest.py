@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ import numpy as np
 import onnx
 import pytest
 from matting_api.app import create_app
+from matting_api.main import listen
 from matting_api.middleware import rate_limit
 from matting_api.middleware.connections import Server, server_config
 from matting_api.middleware.proxies import Proxies
@@ -56,7 +56,7 @@ def write_model(repository: Path, version: int = 1, *, inverted: bool = False) -
 def running(settings: Settings, fetcher: Fetcher | None = None) -> Iterator[httpx.Client]:
     """The API of these settings, served by the real server on a free port."""
     server = Server(server_config(create_app(settings, fetcher), Proxies(settings.trusted_proxies)))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

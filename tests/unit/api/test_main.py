@@ -188,6 +188,13 @@ def test_all_addresses_are_those_of_both_protocols() -> None:
             socket.create_connection((host, listener.getsockname()[1]), timeout=5).close()
 
 
+def test_no_answer_waits_for_the_caller_to_have_its_first_part() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()[:2]):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize(("allowed", "most"), [(10**6, 1024), (1000, 234), (96, 8)])
 def test_connections_are_those_that_the_open_files_allow(
     allowed: int, most: int, monkeypatch: pytest.MonkeyPatch
