@@ -28,7 +28,7 @@ from matting_api.middleware.rate_limit import DAY, MINUTE, Allowance, Gate
 from matting_api.model_client import Service
 from matting_api.request.body import MAX_TEXT_BYTES, content_type
 from matting_api.request.fetch import Fetcher
-from matting_api.routes import account, health, jobs, photos, video
+from matting_api.routes import account, health, jobs, photos, reference, video
 from matting_api.samples import SampleBox
 from matting_api.settings import Settings
 
@@ -63,7 +63,7 @@ def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = N
         version="1.0",
         description=openapi.ABOUT,
         openapi_url=paths.OPENAPI,
-        docs_url=None,  # its page would load scripts from another host
+        docs_url=None,  # its page would load scripts from another host; ours is `reference`
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,  # what clients that are made of it call their functions
         responses={421: openapi.error_answer(*openapi.MISDIRECTED)},
@@ -96,6 +96,7 @@ def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = N
         dependencies=keyed,
     )
     app.include_router(health.router(service, turns))
+    app.include_router(reference.router(app.openapi))
     return app
 
 

@@ -193,7 +193,9 @@ IDPHOTO = _own(
     "image/jpeg",
     "application/pdf",
 )
-SCENE = _own(OF_A_SCENE, {"image_file": FILE, "bg_image_file": {**BEHIND, "description": "The scene."}}, *_PICTURES)
+# Not `required`, as its address will do where the server fetches; `/docs` shows it in its command.
+_SCENE_FILE = {**BEHIND, "description": "The scene.", "x-shown": True}
+SCENE = _own(OF_A_SCENE, {"image_file": FILE, "bg_image_file": _SCENE_FILE}, "image/jpeg", "image/png", "image/webp")
 _CREDITS: Json = {
     "data": {
         "attributes": {

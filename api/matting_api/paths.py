@@ -7,8 +7,8 @@ PHOTOS = (REMOVEBG, CUTOUT, ALPHA, IDPHOTO, SCENE)
 VIDEO, JOBS = "/v1/video", "/v1/jobs"
 STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metrics"
 PROBES = (LIVE, READY, HEALTH)  # what balancers ask for
-OPENAPI = "/openapi.json"
+OPENAPI, DOCS = "/openapi.json", "/docs"
 MCP = "/gradio_api/mcp"  # the page's, where it is offered
-ALL = (*PHOTOS, VIDEO, JOBS, ACCOUNT, IMPROVE, *STATE, OPENAPI)
+ALL = (*PHOTOS, VIDEO, JOBS, ACCOUNT, IMPROVE, *STATE, OPENAPI, DOCS)
 BACKGROUND = VIDEO, JOBS  # each has a path below it for every job
 PUBLIC = (*PHOTOS, *BACKGROUND, ACCOUNT, IMPROVE, *PROBES, OPENAPI)  # what `--origins` opens to websites

@@ -24,7 +24,7 @@ TABS = (
     (ids.TAB_SCENE, scene.build),
     (ids.TAB_VIDEO, video.build),
 )
-OPENAPI = "./openapi.json"
+REFERENCE = "./docs"
 
 
 def build_page(studio: Studio, visitors: Visitors) -> gr.Blocks:
@@ -74,7 +74,7 @@ def project_links() -> dict[str, str]:
     except PackageNotFoundError:
         urls = []
     named = (line.partition(", ")[::2] for line in urls)
-    return {"help_api": OPENAPI, **{known[name.lower()]: url for name, url in named if name.lower() in known}}
+    return {"help_api": REFERENCE, **{known[name.lower()]: url for name, url in named if name.lower() in known}}
 
 
 def translations() -> gr.I18n:

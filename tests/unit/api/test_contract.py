@@ -231,7 +231,7 @@ def test_every_base64(api: httpx.Client, disc: bytes) -> None:
             assert api.post(PATH, files={"image_file_b64": (None, each)}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/v2/health", "/metrics", "/openapi.json", ACCOUNT])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/v2/health", "/metrics", "/openapi.json", "/docs", ACCOUNT])
 def test_head(api: httpx.Client, path: str) -> None:
     head, full = api.head(path), api.get(path)
     assert head.status_code == full.status_code == 200 and head.content == b""

@@ -34,7 +34,7 @@ def test_a_key_opens(serve: Serve, portrait: bytes, monkeypatch: pytest.MonkeyPa
             response = api.post(path, files={"image_file": portrait}, headers=headers)
             assert (response.status_code, error(response)["code"]) == (403, "auth_failed")
             assert KEY not in response.text
-    for path in ("/livez", "/readyz", "/v2/health", "/metrics", "/openapi.json"):
+    for path in ("/livez", "/readyz", "/v2/health", "/metrics", "/openapi.json", "/docs"):
         assert api.get(path).status_code == 200
     described = api.get("/openapi.json").json()
     (scheme,) = described["components"]["securitySchemes"].values()
