@@ -183,6 +183,17 @@ def test_what_was_chosen_earlier_is_measured_against_what_is_published_now(
     assert "not published, what was there stays" in capsys.readouterr().err
 
 
+def test_new_weights_may_lie_beside_those_in_use(box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version of their own, to be tried by some: nothing lies where they go, and nothing has to be beaten there."""
+    made: list[tuple[Path, Path]] = []
+    monkeypatch.setattr(finetune, "choose", lambda *_: 1.0)
+    monkeypatch.setattr(finetune, "publish_all", lambda *given, published, **_: made.append((given[1], published)))
+    weights, repository = tmp_path / "new" / "mine.safetensors", tmp_path / "new" / "models"
+    place = ["--run", str(tmp_path / "run"), "--weights", str(weights), "--repository", str(repository)]
+    assert finetune.main(["--finetune", str(box), *place, "--minutes", "0.0001", *SMALL]) == 0
+    assert made == [(repository, weights)]
+
+
 @pytest.mark.usefixtures("unharmed")
 def test_one_model_that_fails_publishes_none(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
