@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matting_client.cli.parser import one_line
 from matting_client.errors import MattingError
 from matting_client.imaging.decode import Photo, read_photo
 from matting_client.types import U8
@@ -69,7 +70,7 @@ def find_samples(box: Path) -> list[Sample]:
         samples, waiting = _in_folders(box)
     if waiting:
         names = ", ".join(waiting[:3]) + (" ..." if len(waiting) > 3 else "")
-        print(f"{box}: {len(waiting)} photos have no {CORRECTION} and are left out: {names}")
+        print(one_line(f"{box}: {len(waiting)} photos have no {CORRECTION} and are left out: {names}"))
     if len(samples) < LEAST:
         raise DataError(
             f"{box}: got {len(samples)} corrected photos, expected at least {LEAST}; put {CORRECTION}.png (the right "
@@ -79,15 +80,21 @@ def find_samples(box: Path) -> list[Sample]:
 
 
 def _in_folders(box: Path) -> tuple[list[Sample], list[str]]:
-    samples, waiting = [], []
+    samples, waiting = list[Sample](), list[str]()
+    problems: list[str] = []
     for folder in sorted(path for path in box.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        photo, correction = (_one(folder, name) for name in (PHOTO, CORRECTION))
+        try:
+            photo, correction = (_one(folder, name) for name in (PHOTO, CORRECTION))
+        except DataError as error:
+            problems.append(str(error))
+            continue
         if photo and correction:
             samples.append(Sample(folder.name, photo, correction))
         elif photo:
             waiting.append(folder.name)
         else:
-            raise DataError(f"{folder}: got no {PHOTO}, expected a photo of that name, with any suffix or none")
+            problems.append(f"{folder}: got no {PHOTO}, expected a photo of that name, with any suffix or none")
+    refuse(problems)
     return samples, waiting
 
 
