@@ -39,6 +39,7 @@ def split_entry(entry: str) -> tuple[str, tuple[float, ...]]:
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("max_side", "batch"), (1, MOST)),
     **dict.fromkeys(("samples", "epoch", "warmup", "workers", "seed", "deep", "window"), (0, MOST)),
+    "transformer": (0, 64),
     **dict.fromkeys(("negatives", "turns"), (0, 1)),
     **dict.fromkeys(("encoder_lr", "weight_decay", "minutes"), (0, MOST)),
     **dict.fromkeys(("lr", "clip"), (LEAST, MOST)),
@@ -49,11 +50,11 @@ RANGES: dict[str, tuple[float, float]] = {
 FREE = {"run", "minutes", "samples", "workers", "device", "compile", "cache"}
 
 
-def _told(least: float, most: float) -> str:
+def _told(value: float, least: float, most: float) -> str:
     start = "more than 0" if least == LEAST else f"at least {least:g}"
-    if most == MOST:
+    if most == MOST and not value > most:
         return start
-    return f"{start} and less than 1" if most == BELOW_ONE else f"{start} and at most {most:g}"
+    return f"{start} and less than 1" if most == BELOW_ONE else f"{start} and at most {most:.0f}"
 
 
 def check_sides(name: str, sides: Sequence[int]) -> None:
@@ -116,9 +117,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, (least, most) in RANGES.items():
-            value = getattr(self, name)
+            value = getattr(self.model if name == "transformer" else self, name)
             if not least <= value <= most:  # NaN is not, either
-                raise ValueError(f"{name}: got {value}, expected {_told(least, most)}")
+                raise ValueError(f"{name}: got {value}, expected {_told(value, least, most)}")
         for name, sides in (("size", self.size), ("validation_size", (self.validation_size,))):
             check_sides(name, sides)
         if self.window and (self.window % 64 or self.window < 128):
@@ -128,6 +129,7 @@ class TrainConfig:
                 f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"
             )
         self._check_sets()
+        self._check_names()
         self._check_turns()
         if not self.samples and not self.minutes > 0:
             raise ValueError("samples: got 0 and no --minutes, expected one of them to end the run")
@@ -144,6 +146,12 @@ class TrainConfig:
                 )
         if not sum(split_entry(entry)[1][0] for entry in self.sets) > 0:
             raise ValueError(f"sets: got {' '.join(self.sets)}, expected a share above 0 for one at least")
+
+    def _check_names(self) -> None:
+        """What is measured is told by its set's name, without the folders before it."""
+        names = [Path(where).name for where in self.validate]
+        if len(set(names)) < len(names):
+            raise ValueError(f"validate: got {' '.join(self.validate)}, expected sets of different names; rename one")
 
     def _check_things(self) -> None:
         names = [Path(split_entry(entry)[0]).name for entry in self.sets]
@@ -176,10 +184,11 @@ class TrainConfig:
         except ValueError:
             raise ValueError(f"scenes: got {' '.join(self.scenes)}, expected name:share, as in group:0.1") from None
         unknown = shares.keys() - SCENES.keys()
-        if unknown or sum(shares.values()) + self.negatives > 1:
+        bounded = all(0 <= share <= 1 for share in shares.values())  # NaN is not, either
+        if unknown or not bounded or sum(shares.values()) + self.negatives > 1:
             raise ValueError(
-                f"scenes: got {' '.join(self.scenes)}, expected some of {', '.join(SCENES)}, with shares that are at "
-                f"most 1 together with the {self.negatives} without a subject"
+                f"scenes: got {' '.join(self.scenes)}, expected some of {', '.join(SCENES)}, with shares from 0 up "
+                f"that are at most 1 together with the {self.negatives} without a subject"
             )
         if shares and not self.things:
             raise ValueError("scenes: got no --things, expected the names of the sets that show things")
