@@ -36,7 +36,7 @@ from matting_training.data.pairs import (
 from PIL import Image
 
 PHOTO, CORRECTION = "photo", "correction"  # names without suffix, of which any or none may follow
-LEARN, HELD_OUT = "learn", "val_box"  # names of the sets
+LEARN, HELD_OUT = "corrected", "val_box"  # names of the sets
 LEAST = 8  # corrected photos: fewer tell neither what to learn nor whether it was learnt
 EVERY = 4  # of so many photos one is held out
 LONGEST = 2048  # side of what is kept

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from matting_client.cli.parser import Parser, worded
 
-from matting_training.checkpoint import load_model, read_metadata, save_weights
+from matting_training.checkpoint import ORIGIN, load_model, read_metadata, save_weights
 from matting_training.data.pairs import DataError, Pair, find_pairs
 from matting_training.gate import Errors, geometric_mean, measure
 from matting_training.model.unet import MattingUNet
@@ -69,8 +69,10 @@ def write_mean(
     model = between(old, new, share)
     predict = torch_predictor(model, size)
     scores = {name: validate_pairs(predict, pairs) for name, pairs in validation.items()}
-    seen = read_metadata(old)["seen"] + (read_metadata(new)["seen"] if share else 0)
-    save_weights(out, model.state_dict(), model.config, {"seen": seen, "scores": scores})
+    before, after = read_metadata(old), read_metadata(new)
+    seen = before["seen"] + (after["seen"] if share else 0)
+    origin = {name: value for name, value in (after if share else before).items() if name in ORIGIN}
+    save_weights(out, model.state_dict(), model.config, {"seen": seen, "scores": scores, **origin})
 
 
 def average(

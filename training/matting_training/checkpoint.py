@@ -15,6 +15,8 @@ from torch import Tensor
 from matting_training.model.unet import MattingUNet, ModelConfig
 from matting_training.whole import written_whole
 
+ORIGIN = ("learnt", "scratch")  # in the header: photos by set, and whether no published weights came before
+
 
 class NotFiniteError(ValueError):
     """Weights or alphas are not numbers any more; the message says where."""
