@@ -8,8 +8,6 @@ with its transparency. A folder in the plain layout (`images/`, `alpha/`) is a b
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +31,7 @@ from matting_training.data.pairs import (
     shrunk,
     write_png,
 )
+from matting_training.whole import filled_whole
 from PIL import Image
 
 PHOTO, CORRECTION = "photo", "correction"  # names without suffix, of which any or none may follow
@@ -164,16 +163,12 @@ def split_box(box: Path, out: Path) -> None:
         return
     samples = find_samples(box)
     held_out = _held_out(samples)
-    part = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with filled_whole(out) as part:
         for sample in samples:
             folder = part / (HELD_OUT if sample in held_out else LEARN)
             for name, picture in zip(("images", "alpha"), read_sample(sample), strict=True):
                 (folder / name).mkdir(parents=True, exist_ok=True)
                 write_png(folder / name / f"{sample.name}.png", picture)
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _held_out(samples: Sequence[Sample]) -> set[Sample]:

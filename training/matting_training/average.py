@@ -110,6 +110,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="of NEW, 0..1, to choose from")
     parser.add_argument("--size", type=int, default=512, help="input side (default: %(default)s)")
     given = parser.parse_args(argv)
+    if not all(0 <= share <= 1 for share in given.shares):
+        parser.error(f"--shares: got {' '.join(map(str, given.shares))}, expected numbers within 0..1")
+    if not given.out.parent.is_dir():  # before minutes of measuring
+        parser.error(f"{given.out}: got no folder {given.out.parent}, expected one that is there; make it")
     try:
         validation = {name: find_pairs(given.data / name) for name in given.validate}
         share = average(given.old, given.new, given.out, validation=validation, shares=given.shares, size=given.size)

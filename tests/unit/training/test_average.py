@@ -49,3 +49,7 @@ def test_the_share_that_measures_best_is_written(dataset: Path, worse: Path, tmp
 def test_missing_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(WEIGHTS), str(WEIGHTS), str(tmp_path / "o"), "--data", str(tmp_path)]) == 1
     assert "val_london" in capsys.readouterr().err
+    for more in (["nowhere/o"], [str(tmp_path / "o"), "--shares", "1.5"]):
+        with pytest.raises(SystemExit, match="2"):
+            main([str(WEIGHTS), str(WEIGHTS), *more])
+        assert "got" in capsys.readouterr().err
