@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from matting_export.metadata import training_data
+from matting_training import preview
 from matting_training.checkpoint import NotFiniteError, load_model, load_state, read_metadata, save_weights
 from matting_training.config import TrainConfig, parse
 from matting_training.data.pairs import DataError
+from matting_training.data.scenes import SCENES
 from matting_training.process import autocast
 from matting_training.train import main, run
 from safetensors.torch import save_file
@@ -192,6 +195,18 @@ def test_numbers_out_of_their_range_end_with_usage(option: str, capsys: pytest.C
         parse(["--" + option.split()[0], option.split()[1]])
     said = capsys.readouterr().err
     assert f"{option.split()[0].replace('-', '_')}: got " in said and "expected" in said
+
+
+@pytest.mark.parametrize("program", [main, preview.main])
+def test_the_help_says_what_settings_and_scenes_are(
+    program: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        program(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "sides of the training squares" in said and "a cosine falls to 1 % of the top" in said
+    assert all(f"{name} {told}" in said for name, told in SCENES.items())
+    assert ("matting_training.preview [-h]" in said) == (program is preview.main)
 
 
 def test_a_device_that_is_not_there_is_said(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
