@@ -142,6 +142,8 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
     if chosen.exists() and sha256(chosen) == published:
         print(f"{chosen}: published already; give another --run to learn from new photos")
         return
+    if given.run.resolve().is_relative_to(given.finetune.resolve()):  # its folders would be taken for samples
+        raise DataError(f"{given.run}: got a run within the box, expected a folder of its own; give another --run")
     config = configure(given, more)
     split_box(given.finetune, samples)
     data = [samples, *([given.data] if given.data else [])]

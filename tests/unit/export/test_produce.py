@@ -212,6 +212,16 @@ def test_an_empty_box_is_named(published: Path, tmp_path: Path, capsys: pytest.C
     assert "got 0 corrected photos" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("unharmed")
+def test_a_run_stays_out_of_the_box(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    box = make_box(tmp_path / "box")
+    before = sorted(box.iterdir())
+    for run in (box, box / "run"):
+        assert finetune.main(["--finetune", str(box), "--run", str(run), *where(published)]) == 1
+        assert "got a run within the box" in capsys.readouterr().err
+    assert sorted(box.iterdir()) == before
+
+
 def test_the_share_is_chosen_that_is_best_on_what_was_held_out(tmp_path: Path) -> None:
     """The published weights are right by definition here, and what they began with is spoilt."""
     pairs = find_pairs(make_set(tmp_path / finetune.HELD_OUT, 1))
