@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, run_alone, worded
 
 from matting_training.checkpoint import ORIGIN, load_model, read_metadata, save_weights
 from matting_training.data.pairs import DataError, Pair, find_pairs
@@ -125,4 +125,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_alone(main)

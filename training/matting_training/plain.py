@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, run_alone, worded
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -224,4 +224,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_alone(main)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matting_client.cli.parser import worded
+from matting_client.cli.parser import run_alone, worded
 from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
@@ -86,4 +86,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_alone(main)
