@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from matting_client import EngineError, ServerUnavailable
 from matting_client.connection import split_url
-from matting_client.repository import CONTRACT_PARAMETER, facts_of, split_model
+from matting_client.repository import CONTRACT_PARAMETER, contract_parameter, facts_of, split_model
 from matting_client.triton.protocol import grpc_settings
 from matting_client.triton.retry import translate
 
@@ -108,9 +108,7 @@ class TritonProbe:
 
     def batches(self) -> dict[str, float]:
         """Images and batches since its start, images in one, and mean milliseconds in the queue and the model."""
-        found = self._ask_json("get_inference_statistics", *self._which)
-        # Of protobuf's JSON, zeros are absent and large numbers are texts.
-        model = max(found["model_stats"], key=lambda each: int(each["version"]))  # the one that answers
+        model = self._statistics()
         images, runs = (int(model.get(name, 0)) for name in ("inference_count", "execution_count"))
         steps = model.get("inference_stats", {})
         return {
@@ -120,6 +118,18 @@ class TritonProbe:
             "queue_ms": _mean_ms(steps.get("queue", {})),
             "infer_ms": _mean_ms(steps.get("compute_infer", {})),
         }
+
+    def _statistics(self) -> dict[str, Any]:
+        """Of the version that answers. Of protobuf's JSON, zeros are absent and large numbers are texts."""
+        found = self._ask_json("get_inference_statistics", *self._which)
+        statistics: dict[str, Any] = max(found["model_stats"], key=lambda each: int(each["version"]))
+        return statistics
+
+    def _contract(self, told: dict[str, str]) -> dict[str, Any]:
+        """The facts of the version that answers, or of the model where no version has a contract of its own."""
+        several = any(name.startswith(contract_parameter("")) for name in told)
+        name = contract_parameter(self._statistics()["version"]) if several else CONTRACT_PARAMETER
+        return facts_of(told.get(name, told.get(CONTRACT_PARAMETER, "")))
 
     def model(self) -> dict[str, Any]:
         """How the model is run.
@@ -142,7 +152,7 @@ class TritonProbe:
             "size": int(config["input"][0]["dims"][0]),
             "max_batch": int(config.get("max_batch_size", 0)),
             "places": int(policy.get("max_queue_size", own)),
-            "contract": facts_of(told.get(CONTRACT_PARAMETER, "")),
+            "contract": self._contract(told),
         }
 
     def _config(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 <repository>/<model>/contract.json     what the published model promises
 <repository>/<model>/1/model.onnx      the model
 <repository>/<model>/1/model.int8.xml  its int8 form for OpenVINO, with a .bin beside it
+<repository>/<model>/2/...             another version, with a contract.json of its own
 """
 
 from __future__ import annotations
@@ -90,6 +91,17 @@ def model_file(model: str, repository: Path | None = None) -> Path:
     folder = model_repository(repository) / name
     found = [int(path.name) for path in folder.glob("[1-9]*") if path.name.isdecimal()]
     return folder / (version or str(max(found, default=1))) / MODEL_FILE
+
+
+def contract_file(version: Path) -> Path:
+    """The contract of what lies in a version's folder: its own, which one beside others brings, or the model's."""
+    own = version / CONTRACT_FILE
+    return own if own.is_file() else version.parent / CONTRACT_FILE
+
+
+def contract_parameter(version: str) -> str:
+    """`CONTRACT_PARAMETER` of a version that has a contract of its own."""
+    return f"{CONTRACT_PARAMETER}:{version}"
 
 
 def facts_of(text: str) -> dict[str, Any]:

@@ -8,13 +8,12 @@ with its transparency. A folder in the plain layout (`images/`, `alpha/`) is a b
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matting_client.cli.parser import one_line
 from matting_client.errors import MattingError
 from matting_client.imaging.decode import Photo, read_photo
 from matting_client.types import U8
@@ -32,10 +31,11 @@ from matting_training.data.pairs import (
     shrunk,
     write_png,
 )
+from matting_training.whole import filled_whole
 from PIL import Image
 
 PHOTO, CORRECTION = "photo", "correction"  # names without suffix, of which any or none may follow
-LEARN, HELD_OUT = "learn", "val_box"  # names of the sets
+LEARN, HELD_OUT = "corrected", "val_box"  # names of the sets
 LEAST = 8  # corrected photos: fewer tell neither what to learn nor whether it was learnt
 EVERY = 4  # of so many photos one is held out
 LONGEST = 2048  # side of what is kept
@@ -69,7 +69,7 @@ def find_samples(box: Path) -> list[Sample]:
         samples, waiting = _in_folders(box)
     if waiting:
         names = ", ".join(waiting[:3]) + (" ..." if len(waiting) > 3 else "")
-        print(f"{box}: {len(waiting)} photos have no {CORRECTION} and are left out: {names}")
+        print(one_line(f"{box}: {len(waiting)} photos have no {CORRECTION} and are left out: {names}"))
     if len(samples) < LEAST:
         raise DataError(
             f"{box}: got {len(samples)} corrected photos, expected at least {LEAST}; put {CORRECTION}.png (the right "
@@ -79,15 +79,21 @@ def find_samples(box: Path) -> list[Sample]:
 
 
 def _in_folders(box: Path) -> tuple[list[Sample], list[str]]:
-    samples, waiting = [], []
+    samples, waiting = list[Sample](), list[str]()
+    problems: list[str] = []
     for folder in sorted(path for path in box.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        photo, correction = (_one(folder, name) for name in (PHOTO, CORRECTION))
+        try:
+            photo, correction = (_one(folder, name) for name in (PHOTO, CORRECTION))
+        except DataError as error:
+            problems.append(str(error))
+            continue
         if photo and correction:
             samples.append(Sample(folder.name, photo, correction))
         elif photo:
             waiting.append(folder.name)
         else:
-            raise DataError(f"{folder}: got no {PHOTO}, expected a photo of that name, with any suffix or none")
+            problems.append(f"{folder}: got no {PHOTO}, expected a photo of that name, with any suffix or none")
+    refuse(problems)
     return samples, waiting
 
 
@@ -157,16 +163,12 @@ def split_box(box: Path, out: Path) -> None:
         return
     samples = find_samples(box)
     held_out = _held_out(samples)
-    part = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with filled_whole(out) as part:
         for sample in samples:
             folder = part / (HELD_OUT if sample in held_out else LEARN)
             for name, picture in zip(("images", "alpha"), read_sample(sample), strict=True):
                 (folder / name).mkdir(parents=True, exist_ok=True)
                 write_png(folder / name / f"{sample.name}.png", picture)
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _held_out(samples: Sequence[Sample]) -> set[Sample]:

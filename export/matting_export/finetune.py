@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, one_line
 from matting_training import gate
 from matting_training import train as training
 from matting_training.average import between, measure_shares, write_mean
@@ -65,7 +65,7 @@ def find_sets(data: Path | None, box: Path) -> list[str]:
         if not ((path / "images").is_dir() and (path / "alpha").is_dir()):
             continue
         if path.resolve() == box.resolve():
-            print(f"{path}: is the box, left out of the other sets")
+            print(one_line(f"{path}: is the box, left out of the other sets"))
         elif not path.name.startswith((training.VALIDATION, ".")):
             names.append(path.name)
     return names
@@ -138,9 +138,12 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
         Nothing was published.
     """
     samples, chosen = given.run / "samples", given.run / "chosen.safetensors"
-    if chosen.exists() and sha256(chosen) == sha256(given.weights):
+    published = sha256(given.weights) if given.weights.exists() else None  # None: they are to lie beside others
+    if chosen.exists() and sha256(chosen) == published:
         print(f"{chosen}: published already; give another --run to learn from new photos")
         return
+    if given.run.resolve().is_relative_to(given.finetune.resolve()):  # its folders would be taken for samples
+        raise DataError(f"{given.run}: got a run within the box, expected a folder of its own; give another --run")
     config = configure(given, more)
     split_box(given.finetune, samples)
     data = [samples, *([given.data] if given.data else [])]
@@ -154,7 +157,7 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
         new = given.run / "best.safetensors"
         share = choose(given.start, new, validation)
         write_mean(given.start, new, share, chosen, validation=validation, size=SIZE)
-    if earlier or sha256(given.start) != sha256(given.weights):  # others may have been published since
+    if published and (earlier or sha256(given.start) != published):  # others may have been published since
         _check_against(given.weights, chosen, validation)
     _draw(given.start, chosen, validation[HELD_OUT], given.run / "held-out.png")
     if given.train_only:

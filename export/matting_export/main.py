@@ -126,7 +126,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         verbs = {"publish": _publish, "verify": _verify, "int8": _int8, "scores": _scores, "tensorrt": _tensorrt}
         verbs[given.verb](given)
-    except (ParityError, DataError, MattingError, OSError, ValueError, CalledProcessError) as error:
+    except CalledProcessError as error:  # it has said why itself
+        print(
+            f"{Path(error.cmd[0]).name}: ended with {error.returncode}, see above; nothing was published. A plan needs "
+            "an NVIDIA GPU and a running docker that may use it: run this there, or `docker compose run --rm plans`",
+            file=sys.stderr,
+        )
+        return 1
+    except (ParityError, DataError, MattingError, OSError, ValueError) as error:
         print(worded(error), file=sys.stderr)
         return 1
     return 0

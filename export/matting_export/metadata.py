@@ -25,6 +25,13 @@ TRAINING_DATA = (
 )
 
 
+def training_data(header: dict[str, Any]) -> str:
+    """What weights learnt from, by their header; those that tell nothing are of this project."""
+    own = ", ".join(f"{name} ({count} photos)" for name, count in header.get("learnt", {}).items())
+    parts = [] if header.get("scratch") else [TRAINING_DATA]
+    return "; then ".join([*parts, *([own] if own else [])])
+
+
 @dataclass(frozen=True)
 class Contract:
     """Everything a user of one model file needs to know about it."""

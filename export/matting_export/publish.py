@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from matting_export.fold import fold
 from matting_export.graph import annotate, build
 from matting_export.int8 import publish_int8, split
-from matting_export.metadata import SIZES, Contract, commit, sha256
+from matting_export.metadata import SIZES, Contract, commit, sha256, training_data
 from matting_export.scores import publish_scores
 from matting_export.staging import check_writable, staging
 from matting_export.tolerances import ParityError
@@ -55,6 +55,7 @@ def publish_model(
         weights_sha256=sha256(weights),
         commit=commit(),
         training_samples=int(header["seen"]),
+        training_data=training_data(header),
         parity=parity,
     )
     annotate(proto, contract.metadata())

@@ -14,8 +14,6 @@ The user's repository is only ever read, and may be read-only.
 from __future__ import annotations
 
 import fcntl
-import json
-import logging
 import os
 import re
 import secrets
@@ -26,9 +24,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from matting_client.repository import CONTRACT_FILE, CONTRACT_PARAMETER, MODEL_FILE, facts_of
+from matting_client.repository import MODEL_FILE
 from matting_client.serving import temporary_folder
 
+from matting_server.contracts import told_contracts
 from matting_server.errors import SetupError
 from matting_server.orphans import (
     FOLDER_PREFIX,
@@ -46,7 +45,6 @@ MOST_SOCKET_BYTES = 107  # of a socket file's path, on Linux
 _BACKEND_SOURCE = Path(__file__).parent / "backend" / "onnxruntime"
 INSTANCE_GROUP = "device_"  # and a number, by which an instance finds its device
 _ONE_INSTANCE = re.compile(r"instance_group\s*\[\s*\{\s*count:\s*1\s*\}\s*\]")
-log = logging.getLogger("matting")
 
 
 @dataclass(frozen=True)
@@ -239,7 +237,7 @@ def _mirror(source: Path, target: Path, instances: int) -> None:
         for file in version.iterdir():
             (target / version.name / file.name).symlink_to(file.resolve())
     config = without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8"))
-    (target / "config.pbtxt").write_text(with_instances(config, instances) + told_contract(source))
+    (target / "config.pbtxt").write_text(with_instances(config, instances) + told_contracts(source, versions))
     if (source / "configs").is_dir():
         shutil.copytree(source / "configs", target / "configs")
 
@@ -248,23 +246,6 @@ def with_instances(config: str, count: int) -> str:
     """A config.pbtxt with one instance group for each of several devices, in place of one for all."""
     groups = "".join(f'  {{ name: "{INSTANCE_GROUP}{number}" count: 1 }},\n' for number in range(count))
     return _ONE_INSTANCE.sub(f"instance_group [\n{groups.rstrip().rstrip(',')}\n]", config) if count > 1 else config
-
-
-def told_contract(model: Path) -> str:
-    """A parameter for the config.pbtxt of a model's folder, by which whoever asks the server learns what it serves."""
-    contract = model / CONTRACT_FILE
-    if not contract.exists():  # of a model that was not published by us
-        return ""
-    try:
-        facts = facts_of(contract.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        facts = {}
-    if not facts:
-        log.warning("%s: got no facts about the model, so that the page shows none; publish it again", contract)
-        return ""
-    # JSON of a text that is JSON in ASCII is also a text as Protocol Buffers write it.
-    value = json.dumps(json.dumps(facts))
-    return f'parameters {{ key: "{CONTRACT_PARAMETER}" value {{ string_value: {value} }} }}\n'
 
 
 def without_queue_policy(config: str) -> str:

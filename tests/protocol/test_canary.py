@@ -29,6 +29,7 @@ MODEL = "matting_512"
 NAME = "photos.example.com"
 WHITE = encode(np.full((SIDE, SIDE, 3), 255, np.uint8))
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+SECOND = "2222" * 16  # weights of version 2
 CONTRACT = {  # of the repository that is served, while the page has our own at hand
     "weights_sha256": "5e1f" * 16,
     "licence": 'Licence "of \\ this" test, §7 — 许可证',
@@ -62,6 +63,7 @@ def two_versions(repository: Path) -> None:
     config = config.replace("dims: [ 512, 512,", f"dims: [ {SIDE}, {SIDE},")
     contract = json.loads((ROOT / "model_repository" / MODEL / "contract.json").read_text())
     (repository / MODEL / "contract.json").write_text(json.dumps({**contract, **CONTRACT}))
+    (repository / MODEL / "2" / "contract.json").write_text(json.dumps({**contract, "weights_sha256": SECOND}))
     (repository / MODEL / "config.pbtxt").write_text(config + "version_policy { specific { versions: [ 1, 2 ] } }\n")
 
 
@@ -156,6 +158,12 @@ def test_the_page_shows_what_the_running_server_says_of_its_model(house: House) 
     for fact in ("5e1f5e1f5e1f", "41.75", "许可证"):
         assert fact in about
     assert ours["weights_sha256"][:12] not in about and f"{ours['scores']['val_natural']['SAD']:.2f}" not in about
+
+
+def test_each_version_tells_of_its_own_making(house: House) -> None:
+    for model, digest in ((f"{MODEL}:1", CONTRACT["weights_sha256"]), (f"{MODEL}:2", SECOND), (MODEL, SECOND)):
+        with TritonProbe(house.server.grpc, model) as probe:
+            assert probe.model()["contract"]["weights_sha256"] == digest, model
 
 
 def test_photos_of_jobs_and_of_the_page_are_traced_into_triton(house: House, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, run_alone, worded
 
-from matting_training.checkpoint import load_model, read_metadata, save_weights
+from matting_training.checkpoint import ORIGIN, load_model, read_metadata, save_weights
 from matting_training.data.pairs import DataError, Pair, find_pairs
 from matting_training.gate import Errors, geometric_mean, measure
 from matting_training.model.unet import MattingUNet
@@ -69,8 +69,10 @@ def write_mean(
     model = between(old, new, share)
     predict = torch_predictor(model, size)
     scores = {name: validate_pairs(predict, pairs) for name, pairs in validation.items()}
-    seen = read_metadata(old)["seen"] + (read_metadata(new)["seen"] if share else 0)
-    save_weights(out, model.state_dict(), model.config, {"seen": seen, "scores": scores})
+    before, after = read_metadata(old), read_metadata(new)
+    seen = before["seen"] + (after["seen"] if share else 0)
+    origin = {name: value for name, value in (after if share else before).items() if name in ORIGIN}
+    save_weights(out, model.state_dict(), model.config, {"seen": seen, "scores": scores, **origin})
 
 
 def average(
@@ -108,6 +110,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="of NEW, 0..1, to choose from")
     parser.add_argument("--size", type=int, default=512, help="input side (default: %(default)s)")
     given = parser.parse_args(argv)
+    if not all(0 <= share <= 1 for share in given.shares):
+        parser.error(f"--shares: got {' '.join(map(str, given.shares))}, expected numbers within 0..1")
+    if not given.out.parent.is_dir():  # before minutes of measuring
+        parser.error(f"{given.out}: got no folder {given.out.parent}, expected one that is there; make it")
     try:
         validation = {name: find_pairs(given.data / name) for name in given.validate}
         share = average(given.old, given.new, given.out, validation=validation, shares=given.shares, size=given.size)
@@ -119,4 +125,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_alone(main)

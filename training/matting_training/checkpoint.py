@@ -15,6 +15,9 @@ from torch import Tensor
 from matting_training.model.unet import MattingUNet, ModelConfig
 from matting_training.whole import written_whole
 
+WEIGHTS = Path(__file__).with_name("weights") / "matting.safetensors"  # the published ones
+ORIGIN = ("learnt", "scratch")  # in the header: photos by set, and whether no published weights came before
+
 
 class NotFiniteError(ValueError):
     """Weights or alphas are not numbers any more; the message says where."""
@@ -95,13 +98,22 @@ def read_metadata(path: Path) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        No such file of weights.
+        No weights.
+    OSError
+        No such file, or one that cannot be read.
     """
+    check_readable(path)
     try:
         with safe_open(path, framework="pt") as file:
             return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
     except (SafetensorError, json.JSONDecodeError) as error:
         raise _unreadable(path, error) from None
+
+
+def check_readable(path: Path) -> None:
+    """Raise an OSError that names the file; safetensors' own does not."""
+    with path.open("rb"):
+        pass
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
@@ -147,9 +159,12 @@ def load_weights(model: MattingUNet, path: Path) -> None:
 
     Raises
     ------
+    OSError
+        No such file, or one that cannot be read.
     ValueError
-        No such file, names that it lacks or has too many, other shapes, or weights that are no numbers.
+        No weights, names that it lacks or has too many, other shapes, or weights that are no numbers.
     """
+    check_readable(path)
     try:
         weights = {name: value.float() for name, value in load_file(path).items()}
     except SafetensorError as error:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from matting_training.data.cache import check
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb, write_png
 from matting_training.types import Array
+from matting_training.whole import filled_whole
 
 SURE = 8  # steps of 255 from 0 or 255 that still count as sure
 MARGIN = 0.02  # share of the longer side that a repaired place lies away from every edge the model sees
@@ -81,7 +82,7 @@ def _disc(radius: float) -> Array:
 def clean(client: MattingClient, pairs: list[Pair], out: Path, repair: bool, drop: float) -> tuple[int, int]:
     """Write the cleaned set; returns how many pairs were repaired and how many left out."""
     images, alphas = out / "images", out / "alpha"
-    images.mkdir(parents=True)
+    images.mkdir()
     alphas.mkdir()
     repaired = dropped = 0
     with (out / "cleaned.csv").open("w", newline="", encoding="utf-8") as file:
@@ -124,8 +125,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         pairs = find_pairs(given.set)
         check(pairs)
-        with MattingClient(open_engine("local", "", given.model)) as client:
-            repaired, dropped = clean(client, pairs, given.out, given.repair, given.drop)
+        with MattingClient(open_engine("local", "", given.model)) as client, filled_whole(given.out) as part:
+            repaired, dropped = clean(client, pairs, part, given.repair, given.drop)
     except (DataError, MattingError, OSError) as error:
         print(worded(error), file=sys.stderr)
         return 1

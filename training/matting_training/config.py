@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 from matting_client.cli.parser import Parser
 
@@ -17,6 +17,12 @@ from matting_training.data.scenes import SCENES
 from matting_training.data.stream import Recipe
 from matting_training.model.unet import WHOLE_SIDE, ModelConfig
 
+EXAMPLES = """examples:
+  matting train --data ~/matting-data --run runs/cpu
+  matting train --run runs/fine --start runs/cpu/best.safetensors --size 512 --lr 3e-4
+  matting train --data ~/matting-data --run runs/hour --minutes 60 --samples 0 --epoch 0
+  matting train --finetune BOX         from photos that you corrected: matting train --finetune --help
+"""
 LEAST = math.ulp(0.0)  # more than 0
 MOST = 2**53  # of what has no limit
 BELOW_ONE = math.nextafter(1, 0)
@@ -39,6 +45,7 @@ def split_entry(entry: str) -> tuple[str, tuple[float, ...]]:
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("max_side", "batch"), (1, MOST)),
     **dict.fromkeys(("samples", "epoch", "warmup", "workers", "seed", "deep", "window"), (0, MOST)),
+    "transformer": (0, 64),
     **dict.fromkeys(("negatives", "turns"), (0, 1)),
     **dict.fromkeys(("encoder_lr", "weight_decay", "minutes"), (0, MOST)),
     **dict.fromkeys(("lr", "clip"), (LEAST, MOST)),
@@ -49,11 +56,11 @@ RANGES: dict[str, tuple[float, float]] = {
 FREE = {"run", "minutes", "samples", "workers", "device", "compile", "cache"}
 
 
-def _told(least: float, most: float) -> str:
+def _told(value: float, least: float, most: float) -> str:
     start = "more than 0" if least == LEAST else f"at least {least:g}"
-    if most == MOST:
+    if most == MOST and not value > most:
         return start
-    return f"{start} and less than 1" if most == BELOW_ONE else f"{start} and at most {most:g}"
+    return f"{start} and less than 1" if most == BELOW_ONE else f"{start} and at most {most:.0f}"
 
 
 def check_sides(name: str, sides: Sequence[int]) -> None:
@@ -70,55 +77,53 @@ def check_sides(name: str, sides: Sequence[int]) -> None:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Paths are relative to the working directory."""
+    """One training run. Paths are relative to the working directory. What is beside a type is its help."""
 
-    data: Path = Path("data")  # holds the sets named below, `backgrounds/`, and the validation sets
-    run: Path = Path("runs/default")  # checkpoints, plots and the resolved configuration go here
-    cache: Path = Path("cache")  # decoded pictures with estimated foregrounds
-    # name:share of the samples:how often the subject is put on a random background:how often it then gets extra hairs;
-    # a name may be the path of a set that lies elsewhere
-    sets: tuple[str, ...] = (
-        "studio:0.4:0.95:0.4",
-        "portraits:0.27:0.5:0.3",
-        "fashion:0.2:0.5:0",
-        "products:0.13:0.4:0",
-    )
-    validate: tuple[str, ...] = ("val_london", "val_natural", "val_product")
-    max_side: int = 1200  # longest side of the cached pictures
-    quick: bool = False  # estimate foregrounds as the client does, not in levels: a tenth of a second a photo
-    size: tuple[int, ...] = (320,)  # sides of the training squares; batches take turns
-    window: int = 0  # of larger squares only the fine levels learn, on a window of this side; 0: everything learns
-    deep: int = 0  # of every 1 + `deep` batches all but the last teach the deep levels alone, in a third of the time
-    samples: int = 40_000  # length of the run; 0: `minutes` alone decides
-    epoch: int = 4_000  # samples between validations; 0: only at the end
-    batch: int = 8
-    negatives: float = 0.04  # share of pictures without any subject
-    # name:share of the samples; what is left are single subjects. `training.preview --help` explains each name
-    scenes: tuple[str, ...] = ()
-    things: tuple[str, ...] = ()  # beginnings of the names of sets that show things; the others show people
-    turns: float = 0.0  # share of the samples that lie on a side or on their head
-    zoom: float = 2.0  # most that a crop is magnified over the whole photo in the same square
-    lr: float = 1e-3  # of the decoder, at the top of the schedule
-    encoder_lr: float = 0.3  # the pretrained encoder's share of it
-    statistics: bool = True  # whether batch norms go on learning them; batches of large pictures are too small for it
-    warmup: int = 1_000  # samples of linear rise; a cosine falls to 1 % of the top after it
-    weight_decay: float = 0.02
-    ema: float = 0.998  # of the weights, a step
-    clip: float = 1.0  # largest norm of the gradient
-    workers: int = min(15, max(1, (os.cpu_count() or 2) - 1))  # they make samples, each four batches ahead
-    seed: int = 1
-    device: str = "auto"  # auto, cpu or cuda
-    compile: bool = False  # torch.compile; pays on CUDA, not on a CPU
-    start: Path | None = None  # weights to start from instead of ImageNet's
-    validation_size: int = 512
-    minutes: float = 0.0  # train no longer than this, interruptions not counted: the cosine ends then; 0: no limit
+    data: Annotated[Path, "holds the sets named below, `backgrounds/`, and the validation sets"] = Path("data")
+    run: Annotated[Path, "checkpoints, plots and the resolved configuration go here"] = Path("runs/default")
+    cache: Annotated[Path, "decoded pictures with estimated foregrounds"] = Path("cache")
+    sets: Annotated[
+        tuple[str, ...],
+        "name:share of the samples:how often the subject is put on a random background:how often it then "
+        "gets extra hairs; a name may be the path of a set that lies elsewhere",
+    ] = ("studio:0.4:0.95:0.4", "portraits:0.27:0.5:0.3", "fashion:0.2:0.5:0", "products:0.13:0.4:0")
+    validate: Annotated[tuple[str, ...], "sets to measure on"] = ("val_london", "val_natural", "val_product")
+    max_side: Annotated[int, "longest side of the cached pictures"] = 1200
+    quick: Annotated[bool, "estimate foregrounds as the client does: a tenth of a second a photo"] = False
+    size: Annotated[tuple[int, ...], "sides of the training squares; batches take turns"] = (320,)
+    window: Annotated[int, "of larger squares only the fine levels learn, on a window of this side; 0: all learns"] = 0
+    deep: Annotated[
+        int, "of every 1 + N batches all but the last teach the deep levels alone, in a third of the time"
+    ] = 0
+    samples: Annotated[int, "length of the run; 0: --minutes alone decides"] = 40_000
+    epoch: Annotated[int, "samples between validations; 0: only at the end"] = 4_000
+    batch: Annotated[int, "samples a step"] = 8
+    negatives: Annotated[float, "share of pictures without any subject"] = 0.04
+    scenes: Annotated[tuple[str, ...], "name:share of the samples, see below; what is left are single subjects"] = ()
+    things: Annotated[tuple[str, ...], "beginnings of the names of sets that show things; the others show people"] = ()
+    turns: Annotated[float, "share of the samples that lie on a side or on their head"] = 0.0
+    zoom: Annotated[float, "most that a crop is magnified over the whole photo in the same square"] = 2.0
+    lr: Annotated[float, "of the decoder, at the top of the schedule"] = 1e-3
+    encoder_lr: Annotated[float, "the pretrained encoder's share of it"] = 0.3
+    statistics: Annotated[bool, "batch norms learn them; not for batches of a few large pictures"] = True
+    warmup: Annotated[int, "samples of linear rise; a cosine falls to 1 % of the top after it"] = 1_000
+    weight_decay: Annotated[float, "of AdamW"] = 0.02
+    ema: Annotated[float, "moving average of the weights: how much of it stays, a step"] = 0.998
+    clip: Annotated[float, "largest norm of the gradient"] = 1.0
+    workers: Annotated[int, "they make samples, each four batches ahead"] = min(15, max(1, (os.cpu_count() or 2) - 1))
+    seed: Annotated[int, "of the samples and of new weights"] = 1
+    device: Annotated[str, "auto, cpu or cuda"] = "auto"
+    compile: Annotated[bool, "torch.compile; pays on CUDA, not on a CPU"] = False
+    start: Annotated[Path | None, "weights to start from; without them, ImageNet's in the encoder"] = None
+    validation_size: Annotated[int, "side of the square in which validation sees a photo"] = 512
+    minutes: Annotated[float, "of training, interruptions not counted: the cosine ends then; 0: no limit"] = 0.0
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
         for name, (least, most) in RANGES.items():
-            value = getattr(self, name)
+            value = getattr(self.model if name == "transformer" else self, name)
             if not least <= value <= most:  # NaN is not, either
-                raise ValueError(f"{name}: got {value}, expected {_told(least, most)}")
+                raise ValueError(f"{name}: got {value}, expected {_told(value, least, most)}")
         for name, sides in (("size", self.size), ("validation_size", (self.validation_size,))):
             check_sides(name, sides)
         if self.window and (self.window % 64 or self.window < 128):
@@ -128,6 +133,7 @@ class TrainConfig:
                 f"epoch {self.epoch} and samples {self.samples} must be multiples of the batch {self.batch}"
             )
         self._check_sets()
+        self._check_names()
         self._check_turns()
         if not self.samples and not self.minutes > 0:
             raise ValueError("samples: got 0 and no --minutes, expected one of them to end the run")
@@ -144,6 +150,12 @@ class TrainConfig:
                 )
         if not sum(split_entry(entry)[1][0] for entry in self.sets) > 0:
             raise ValueError(f"sets: got {' '.join(self.sets)}, expected a share above 0 for one at least")
+
+    def _check_names(self) -> None:
+        """What is measured is told by its set's name, without the folders before it."""
+        names = [Path(where).name for where in self.validate]
+        if len(set(names)) < len(names):
+            raise ValueError(f"validate: got {' '.join(self.validate)}, expected sets of different names; rename one")
 
     def _check_things(self) -> None:
         names = [Path(split_entry(entry)[0]).name for entry in self.sets]
@@ -176,10 +188,11 @@ class TrainConfig:
         except ValueError:
             raise ValueError(f"scenes: got {' '.join(self.scenes)}, expected name:share, as in group:0.1") from None
         unknown = shares.keys() - SCENES.keys()
-        if unknown or sum(shares.values()) + self.negatives > 1:
+        bounded = all(0 <= share <= 1 for share in shares.values())  # NaN is not, either
+        if unknown or not bounded or sum(shares.values()) + self.negatives > 1:
             raise ValueError(
-                f"scenes: got {' '.join(self.scenes)}, expected some of {', '.join(SCENES)}, with shares that are at "
-                f"most 1 together with the {self.negatives} without a subject"
+                f"scenes: got {' '.join(self.scenes)}, expected some of {', '.join(SCENES)}, with shares from 0 up "
+                f"that are at most 1 together with the {self.negatives} without a subject"
             )
         if shares and not self.things:
             raise ValueError("scenes: got no --things, expected the names of the sets that show things")
@@ -220,36 +233,52 @@ def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def parse(argv: list[str] | None = None) -> TrainConfig:
-    """Command line -> configuration; every field is an option; `--no-cbam` and the like switch parts off."""
+def parse(
+    argv: list[str] | None = None,
+    *,
+    prog: str = "matting train",
+    description: str = "Train the matting U-Net. Interrupted runs go on from their last checkpoint when started again.",
+    examples: str = EXAMPLES,
+) -> TrainConfig:
+    """Command line -> configuration; every field is an option; `--no-cbam` and the like switch parts off.
+
+    `prog`, `description` and `examples` are of another program that takes the same options.
+    """
     parser = Parser(
-        prog="matting train",
-        description="Train the matting U-Net. Interrupted runs go on from their last checkpoint when started again.",
-        epilog="examples:\n"
-        "  matting train --data ~/matting-data --run runs/cpu\n"
-        "  matting train --run runs/fine --start runs/cpu/best.safetensors --size 512 --lr 3e-4\n"
-        "  matting train --data ~/matting-data --run runs/hour --minutes 60 --samples 0 --epoch 0\n"
-        "  matting train --finetune BOX         from photos that you corrected: matting train --finetune --help\n",
+        prog=prog,
+        description=description,
+        epilog="scenes:\n" + "".join(f"  {name:10} {told}\n" for name, told in SCENES.items()) + "\n" + examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = TrainConfig()
+    hints = get_type_hints(TrainConfig, include_extras=True)
     for f in fields(TrainConfig):
         if f.name == "model":
             continue
         value: Any = getattr(default, f.name)
         option = "--" + f.name.replace("_", "-")
+        told = hints[f.name].__metadata__[0].replace("%", "%%")
         if isinstance(value, bool):
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=value)
+            shown = "on" if value else "off"
+            parser.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=value, help=f"{told} (default: {shown})"
+            )
         elif isinstance(value, tuple):
             kind, shown = type(value[0]) if value else str, " ".join(map(str, value)) or "none"
-            parser.add_argument(option, type=kind, nargs="+" if value else "*", default=value, help=f"default: {shown}")
+            several = "+" if value else "*"
+            parser.add_argument(option, type=kind, nargs=several, default=value, help=f"{told} (default: {shown})")
         else:
             kind = Path if f.name in {"data", "run", "cache", "start"} else type(value)
-            parser.add_argument(option, type=kind, default=value, help=f"default: {value}")
+            parser.add_argument(option, type=kind, default=value, help=f"{told} (default: {value})")
     model = ModelConfig()
-    parser.add_argument("--cbam", action=argparse.BooleanOptionalAction, default=model.cbam)
-    parser.add_argument("--deep-supervision", action=argparse.BooleanOptionalAction, default=model.deep_supervision)
-    parser.add_argument("--transformer", type=int, default=model.transformer, help="blocks; 0 switches it off")
+    switch = argparse.BooleanOptionalAction
+    parser.add_argument("--cbam", action=switch, default=model.cbam, help="attention in the skips (default: on)")
+    parser.add_argument(
+        "--deep-supervision", action=switch, default=model.deep_supervision, help="side alphas (default: on)"
+    )
+    parser.add_argument(
+        "--transformer", type=int, default=model.transformer, help="blocks; 0 switches it off (default: %(default)s)"
+    )
     given = vars(parser.parse_args(argv))
     model = ModelConfig(**{name: given.pop(name) for name in ("cbam", "deep_supervision", "transformer")})
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}

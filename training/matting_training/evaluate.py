@@ -24,7 +24,7 @@ from matting_client.engines import Engine, LocalEngine
 from matting_client.runtime.precision import Precision
 from numpy.typing import NDArray
 
-from matting_training.checkpoint import load_model
+from matting_training.checkpoint import WEIGHTS, load_model
 from matting_training.config import check_sides
 from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha
 from matting_training.metrics import score
@@ -166,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="matting_512", help="of the engines local and triton")
     parser.add_argument("--precision", choices=get_args(Precision), default="auto", help="of the engine local")
     parser.add_argument("--url", default="127.0.0.1:8001")
-    parser.add_argument("--weights", type=Path, default=Path("training/matting_training/weights/matting.safetensors"))
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of the engine torch (default: the published)")
     parser.add_argument("--size", type=int, default=512, help="input side of the engine torch")
     parser.add_argument("--rows", type=float, default=1.0, help="share of the rows from the top that counts")
     parser.add_argument("--alphas", type=Path, metavar="FOLDER", help="score these alphas instead of an engine's")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, run_alone
 
 from matting_training.data.pairs import DataError, find_pairs, refuse
 
@@ -121,4 +121,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_alone(main)

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, run_alone, worded
 from matting_client.processing.upright import QUARTERS, SIDE, rotated, squeeze
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
@@ -252,4 +252,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_alone(main)

@@ -19,12 +19,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, run_alone, worded
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from matting_training.data.pairs import PICTURES, DataError, read_pixels, write_png
+from matting_training.data.pairs import PICTURES, DataError, check_whole, read_pixels, write_png
 from matting_training.types import Array, Float
+from matting_training.whole import filled_whole
 
 SAME, OTHER = 9.0, 30.0  # difference from the ground, in steps of 255, of what is surely ground and surely not
 PLAIN_BORDER = 0.85  # share of the border that must have the ground's colour
@@ -155,6 +156,10 @@ def read(path: Path, max_side: int) -> Measured:
     picture = read_pixels(path, colour=False)
     if picture is None or picture.dtype != np.uint8 or picture.ndim != 3:
         return Measured("no readable 8-bit colour picture")
+    try:
+        check_whole(path)
+    except DataError:
+        return Measured("damaged, it ends early")
     scale = max_side / max(picture.shape[:2])
     own = picture.shape[2] == 4 and picture[..., 3].min() < 8
     if own and not AREA[0] < (picture[..., 3] > 127).mean() < 0.95:
@@ -171,7 +176,7 @@ def read(path: Path, max_side: int) -> Measured:
 def build(photos: list[Path], root: Path, out: Path, max_side: int) -> Iterator[tuple[Path, str]]:
     """Write the set; yields every photo with what became of it."""
     for folder in ("images", "alpha"):
-        (out / folder).mkdir(parents=True)
+        (out / folder).mkdir()
     stems = [_stem(path, root) for path in photos]
     for number, (path, stem) in enumerate(zip(photos, stems, strict=True)):
         found = read(path, max_side)
@@ -198,22 +203,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--max-side", type=int, default=1024, help="longest side written (default: %(default)s)")
     given = parser.parse_args(argv)
+    if given.max_side < 1:
+        parser.error(f"--max-side: got {given.max_side}, expected at least 1")
     if given.out.exists():
         parser.error(f"{given.out}: exists already; remove it, or name another folder")
     photos = sorted(p for p in given.photos.rglob("*") if p.suffix.lower() in PICTURES and not p.name.startswith("."))
     try:
         if not photos:
             raise DataError(f"{given.photos}: got no pictures, expected {', '.join(sorted(PICTURES))}; check the path")
-        rows = list(tqdm(build(photos, given.photos, given.out, given.max_side), total=len(photos), unit="photo"))
+        with filled_whole(given.out) as part:
+            rows = list(tqdm(build(photos, given.photos, part, given.max_side), total=len(photos), unit="photo"))
+            with (part / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([("photo", "how"), *((p.relative_to(given.photos), how) for p, how in rows)])
     except (DataError, OSError) as error:
         print(worded(error), file=sys.stderr)
         return 1
-    with (given.out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("photo", "how"), *((p.relative_to(given.photos), how) for p, how in rows)])
     kept = [path for path, how in rows if how in ("exact", "measured")]
     print(f"{given.out}: {len(kept)} of {len(photos)} photos; {given.out / 'manifest.csv'} says why not the others")
     return 0 if kept else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_alone(main)

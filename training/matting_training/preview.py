@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matting_client.cli.parser import worded
+from matting_client.cli.parser import run_alone, worded
 from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
@@ -22,6 +22,9 @@ from matting_training.data.scenes import SCENES
 from matting_training.data.stream import MattingStream, Recipe
 from matting_training.train import Data, load_training_data
 
+EXAMPLES = """examples:
+  python -m matting_training.preview --data ~/matting-data --run runs/b --sets portraits:0.7:0.5 --negatives 0
+"""
 COLUMNS, ROWS, SIDE = 8, 2, 192
 
 
@@ -75,7 +78,7 @@ def preview(config: TrainConfig) -> list[Path]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 1 bad data or a full disk, 2 wrong usage."""
     try:
-        preview(parse(argv))
+        preview(parse(argv, prog="python -m matting_training.preview", description=__doc__ or "", examples=EXAMPLES))
     except (ValueError, OSError) as error:
         print(worded(error), file=sys.stderr)
         return 1
@@ -83,4 +86,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_alone(main)

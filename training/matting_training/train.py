@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from matting_training.checkpoint import NotFiniteError, save_weights
+from matting_training.checkpoint import NotFiniteError, read_metadata, save_weights
 from matting_training.config import TrainConfig, parse, split_entry
 from matting_training.data.cache import cache_pairs, cache_pictures, check, check_uncached
 from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb, say_passed_over
@@ -71,6 +71,17 @@ def load_training_data(config: TrainConfig) -> Data:
     empty = [p for p in found if p.name.startswith(EMPTY_PREFIXES)] or found
     backgrounds, negatives = (cache_pictures(list_, config.cache / "backgrounds", 768) for list_ in (found, empty))
     return sources, backgrounds, negatives
+
+
+def origin(config: TrainConfig, sources: list[Source]) -> dict[str, Any]:
+    """What weights tell of what they learnt from, for their contract: sets with their photos, and what came before.
+
+    "scratch" says that they began with ImageNet's; without it the published ones are among their ancestors.
+    """
+    start = config.start
+    before: dict[str, Any] = {"scratch": True} if start is None else read_metadata(start)
+    own = {source.name: len(source.paths) for source in sources if source.weight}
+    return {"learnt": {**before.get("learnt", {}), **own}, "scratch": before.get("scratch", False)}
 
 
 def load_validation(config: TrainConfig) -> dict[str, list[Pair]]:
@@ -191,7 +202,8 @@ def validate(trainer: Trainer, validation: dict[str, list[Pair]], losses: dict[s
     )
     if total < trainer.best:
         trainer.best = total
-        save_weights(c.run / "best.safetensors", model.state_dict(), c.model, {"seen": trainer.seen, "scores": scores})
+        told = {"seen": trainer.seen, "scores": scores, **trainer.origin}
+        save_weights(c.run / "best.safetensors", model.state_dict(), c.model, told)
     (c.run / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in trainer.history), encoding="utf-8")
     plot_losses(trainer.history, c.run / "losses.png")
     shown = [pair for pairs in validation.values() for pair in pairs[:: max(1, len(pairs) // 3)][:3]]
@@ -218,6 +230,7 @@ def run(config: TrainConfig) -> None:
     config.run.mkdir(parents=True, exist_ok=True)
     data = load_training_data(config)
     trainer = Trainer(config)
+    trainer.origin = origin(config, data[0])
     config.write(stored)
     if trainer.over():
         print(

@@ -66,6 +66,7 @@ class Trainer:
         self.spent = 0.0  # seconds of training, over all interruptions
         self.best = math.inf
         self.history: list[dict[str, Any]] = []
+        self.origin: dict[str, Any] = {}  # what the weights tell of where they come from
         self.last = config.run / LAST
         if self.last.exists():
             self._resume()

@@ -1,8 +1,10 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,3 +18,15 @@ def written_whole(path: Path, suffix: str = ".part") -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def filled_whole(path: Path) -> Iterator[Path]:
+    """A folder to fill that is at `path` once it is complete: half a set would be taken for one, and learnt."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

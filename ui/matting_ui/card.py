@@ -9,7 +9,7 @@ from typing import Any
 
 import matting_client
 from matting_client import MattingError
-from matting_client.repository import CONTRACT_FILE, facts_of, model_repository, split_model
+from matting_client.repository import contract_file, facts_of, model_file
 
 SCORES = ("SAD", "MAD", "MSE", "Grad")
 COMMIT_DIGITS = 12
@@ -23,8 +23,7 @@ def contract_of(model: str, status: dict[str, Any] | None) -> dict[str, Any]:
     if status["run"] is not None:
         return dict(status["run"]["contract"])
     try:
-        folder = model_repository() / split_model(model)[0]
-        return facts_of((folder / CONTRACT_FILE).read_text(encoding="utf-8"))
+        return facts_of(contract_file(model_file(model).parent).read_text(encoding="utf-8"))
     except (MattingError, OSError, ValueError):
         return {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from errno import EDQUOT, ENOSPC
 from typing import NoReturn
 
@@ -30,6 +31,16 @@ def one_line(text: str) -> str:
 def say(command: str, line: str) -> None:
     """Print a line of a command on standard error."""
     print(one_line(f"matting {command}: {line}"), file=sys.stderr, flush=True)
+
+
+def run_alone(main: Callable[[], int]) -> NoReturn:
+    """End this process with what a program of `python -m` returns; an interruption is a line, as of `matting`."""
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 class Parser(argparse.ArgumentParser):

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from matting_client.repository import CONTRACT_FILE, INT8_FILE
+from matting_client.repository import INT8_FILE, contract_file
 
 Precision = Literal["auto", "int8", "bf16", "f32"]
 CPUINFO = Path("/proc/cpuinfo")
@@ -65,7 +65,7 @@ def gated_int8(path: Path) -> Path | None:
     """
     file = path.with_name(INT8_FILE)
     try:
-        contract = json.loads((path.resolve().parents[1] / CONTRACT_FILE).read_text(encoding="utf-8"))
+        contract = json.loads(contract_file(path.resolve().parent).read_text(encoding="utf-8"))
         promise = contract["int8"]
         same = int8_kind(cpu_flags()) in promise["cpus"] and int8_digest(file) == promise["sha256"]
     except (OSError, ValueError, LookupError, TypeError):

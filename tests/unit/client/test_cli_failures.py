@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from matting_client.cli import cutout, main
+from matting_client.cli.parser import run_alone
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import decode
 
@@ -241,6 +242,12 @@ def test_an_interruption_of_the_imports_is_quiet(module: str, environment: dict[
     command = [sys.executable, "-c", STRIKE, module, "cutout", "none.jpg", *LOCAL]
     done = subprocess.run(command, capture_output=True, env=environment, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"matting: interrupted\n")
+
+
+def test_a_program_beside_matting_is_interrupted_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="130"):
+        run_alone(lambda: signal.raise_signal(signal.SIGINT) or 0)
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_in_process_the_handlers_are_put_back(local: Path, photo: Path, tmp_path: Path) -> None:

@@ -185,6 +185,13 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(
         assert CpuModel(model).description.startswith("ONNX Runtime")  # cannot read it, and takes the fp32 model
         with pytest.raises(ModelError, match="int8 needs OpenVINO"):
             CpuModel(model, precision="int8")
+    (model.parents[1] / "2").mkdir()  # another version brings its own
+    second = Path(shutil.copytree(model.parent, model.parents[1] / "2", dirs_exist_ok=True)) / "model.onnx"
+    (second.parent / "contract.json").write_text("{}")
+    assert gated_int8(second) is None
+    shutil.move(contract, second.with_name("contract.json"))
+    assert (gated_int8(model), gated_int8(second)) == (None, second.with_name("model.int8.xml"))
+    shutil.move(second.with_name("contract.json"), contract)
     # As the server sees it: through links, with the contract beside the real file.
     seen = tmp_path / "view" / "model.onnx"
     seen.parent.mkdir()

@@ -112,9 +112,8 @@ def test_boxes_that_are_none_are_named(tmp_path: Path) -> None:
     (box / "notes").mkdir()
     with pytest.raises(DataError, match="notes: got no photo"):
         split_box(box, tmp_path / "out")
-    (box / "notes").rmdir()
     (box / f"{0:032x}" / "photo.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match=r"photo, photo\.jpg, expected one photo"):
+    with pytest.raises(DataError, match=r"(?s)photo, photo\.jpg, expected one photo.*notes: got no photo"):
         split_box(box, tmp_path / "out")
 
 

@@ -183,6 +183,17 @@ def test_what_was_chosen_earlier_is_measured_against_what_is_published_now(
     assert "not published, what was there stays" in capsys.readouterr().err
 
 
+def test_new_weights_may_lie_beside_those_in_use(box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version of their own, to be tried by some: nothing lies where they go, and nothing has to be beaten there."""
+    made: list[tuple[Path, Path]] = []
+    monkeypatch.setattr(finetune, "choose", lambda *_: 1.0)
+    monkeypatch.setattr(finetune, "publish_all", lambda *given, published, **_: made.append((given[1], published)))
+    weights, repository = tmp_path / "new" / "mine.safetensors", tmp_path / "new" / "models"
+    place = ["--run", str(tmp_path / "run"), "--weights", str(weights), "--repository", str(repository)]
+    assert finetune.main(["--finetune", str(box), *place, "--minutes", "0.0001", *SMALL]) == 0
+    assert made == [(repository, weights)]
+
+
 @pytest.mark.usefixtures("unharmed")
 def test_one_model_that_fails_publishes_none(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
@@ -199,6 +210,16 @@ def test_an_empty_box_is_named(published: Path, tmp_path: Path, capsys: pytest.C
     (tmp_path / "box").mkdir()
     assert finetune.main(["--finetune", str(tmp_path / "box"), "--run", str(tmp_path / "run"), *where(published)]) == 1
     assert "got 0 corrected photos" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_run_stays_out_of_the_box(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    box = make_box(tmp_path / "box")
+    before = sorted(box.iterdir())
+    for run in (box, box / "run"):
+        assert finetune.main(["--finetune", str(box), "--run", str(run), *where(published)]) == 1
+        assert "got a run within the box" in capsys.readouterr().err
+    assert sorted(box.iterdir()) == before
 
 
 def test_the_share_is_chosen_that_is_best_on_what_was_held_out(tmp_path: Path) -> None:
@@ -234,7 +255,8 @@ def test_the_box_is_no_other_set_and_no_set_takes_the_place_of_its_held_out_phot
     )
     (photos / "link").symlink_to(photos / "portraits")
     config = finetune.configure(given, SMALL)  # a colon in a path is no number
-    assert [split_entry(entry)[0] for entry in config.sets] == [str(tmp_path / "run:1/samples/learn"), "goods_exact"]
+    corrected = str(tmp_path / "run:1/samples/corrected")
+    assert [split_entry(entry)[0] for entry in config.sets] == [corrected, "goods_exact"]
     assert "portraits: is the box, left out" in capsys.readouterr().out
     make_set(photos / finetune.HELD_OUT, 1)
     with pytest.raises(DataError, match="val_box: got a set of the name"):

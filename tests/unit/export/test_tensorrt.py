@@ -13,7 +13,7 @@ import onnx
 import pytest
 import yaml
 from google.protobuf import text_format
-from matting_export.main import ROOT
+from matting_export.main import ROOT, main
 from matting_export.metadata import SIZES
 from matting_export.tensorrt import (
     BEST_BATCH,
@@ -128,6 +128,19 @@ def test_a_build_that_fails_leaves_nothing(repository: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         publish_plan(repository, "matting_512", SIDE, [data.astronaut()], run)
     assert files(repository) == {"1/model.onnx"}
+
+
+def test_a_docker_that_fails_is_said_in_a_line(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 125\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    assert main(["tensorrt", "--repository", str(repository), "--models", "matting_512"]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("docker: ended with 125, see above; nothing was published") and "trtexec" not in said
 
 
 def test_exported_output_is_read(tmp_path: Path) -> None:

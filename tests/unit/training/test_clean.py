@@ -65,3 +65,14 @@ def test_a_cleaned_set_is_a_set_without_its_wrong_pairs(dataset: Path, capsys: p
     assert f"{len(kept)} of 2 pairs kept" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         main([str(dataset / "people"), str(out)])
+
+
+def test_a_set_that_was_interrupted_is_none(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("matting_training.clean.judge", stop)
+    before = sorted(dataset.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        main([str(dataset / "people"), str(dataset / "clean")])
+    assert sorted(dataset.iterdir()) == before

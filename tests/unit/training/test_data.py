@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import shutil
 from pathlib import Path
 
@@ -36,7 +37,33 @@ def test_unreadable_and_unfitting_pictures_are_all_named(dataset: Path) -> None:
     cv2.imwrite(str(dataset / "people/alpha/two.png"), np.zeros((5, 5), np.uint8))
     with pytest.raises(DataError) as error:
         check(find_pairs(dataset / "people"))
-    assert "images/one.png" in str(error.value) and "alpha/two.png: got (5, 5)" in str(error.value)
+    assert "images/one.png" in str(error.value)
+    assert "alpha/two.png: got 5x5, expected the photo's 96x96" in str(error.value)
+
+
+def test_a_photo_that_ends_early_is_named(dataset: Path) -> None:
+    photo = dataset / "people/images/one.png"
+    whole = cv2.imencode(".jpg", read_rgb(photo))[1].tobytes()
+    photo.unlink()
+    cut = photo.with_suffix(".jpg")
+    cut.write_bytes(whole[: len(whole) * 2 // 3])
+    assert read_rgb(cut).shape == (96, 96, 3)  # OpenCV fills it up
+    with pytest.raises(DataError, match=r"one\.jpg: got a damaged picture .*; copy it again") as error:
+        check(find_pairs(dataset / "people"))
+    assert "two" not in str(error.value)
+
+
+def test_a_files_name_neither_ends_a_line_nor_colours_it(dataset: Path) -> None:
+    for name in ("one", "two"):
+        (dataset / f"people/images/{name}.png").rename(dataset / f"people/images/\x1b[31m\n{name}.png")
+        (dataset / f"people/alpha/{name}.png").rename(dataset / f"people/alpha/\x1b[31m\n{name}.png")
+    for pair in find_pairs(dataset / "people"):
+        pair.image.write_bytes(b"")
+    with pytest.raises(DataError) as error:
+        check(find_pairs(dataset / "people"))
+    lines = str(pickle.loads(pickle.dumps(error.value))).splitlines()  # also out of another process
+    names = [line.partition(":")[0].rpartition("/")[2] for line in lines]
+    assert names == [f"\\x1b[31m\\n{name}.png" for name in ("one", "two")]
 
 
 def test_alpha_may_be_grey_three_equal_channels_rgba_or_16_bit(tmp_path: Path) -> None:

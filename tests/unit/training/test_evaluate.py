@@ -102,3 +102,13 @@ def test_weights_that_are_none_are_said(dataset: Path, tmp_path: Path, capsys: p
     (tmp_path / "w.safetensors").write_text("none")
     assert main([str(dataset / "val"), "--engine", "torch", "--weights", str(tmp_path / "w.safetensors")]) == 1
     assert "w.safetensors: got no weights" in capsys.readouterr().err
+    assert main([str(dataset / "val"), "--engine", "torch", "--weights", str(tmp_path / "none.safetensors")]) == 1
+    assert "none.safetensors: cannot be used (No such file" in capsys.readouterr().err
+
+
+def test_the_published_weights_are_found_from_everywhere(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([str(dataset / "val"), "--engine", "torch", "--size", "64"]) == 0
+    assert capsys.readouterr().out.startswith("val ")

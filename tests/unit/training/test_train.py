@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from matting_training.checkpoint import NotFiniteError, load_model, load_state, save_weights
+from matting_export.metadata import training_data
+from matting_training import preview
+from matting_training.checkpoint import NotFiniteError, load_model, load_state, read_metadata, save_weights
 from matting_training.config import TrainConfig, parse
 from matting_training.data.pairs import DataError
+from matting_training.data.scenes import SCENES
 from matting_training.process import autocast
 from matting_training.train import main, run
 from safetensors.torch import save_file
@@ -61,6 +65,9 @@ def test_an_interrupted_run_resumes_bit_equal_and_writes_its_folder(dataset: Pat
     assert [row["seen"] for row in rows] == [8, 16]
     assert {"total", "images_per_second", "waiting", "val/SAD", "val/MAD"} <= rows[0].keys()
     assert json.loads((whole / "config.json").read_text())["model"]["cbam"] is True
+    header = read_metadata(whole / "best.safetensors")
+    assert (header["learnt"], header["scratch"]) == ({"people": 2}, True)
+    assert training_data(header) == "people (2 photos)"
 
 
 def test_bad_data_is_refused_before_training_with_the_file_named(
@@ -165,6 +172,9 @@ def test_all_sets_are_looked_at_before_the_first_is_cached(dataset: Path, tmp_pa
         ["--sets", "people"],
         ["--sets", "people:a:1"],
         ["--scenes", "group:0.1", "--things", "nothing"],
+        ["--scenes", "group:-0.1", "--things", "fashion"],
+        ["--scenes", "group:nan", "--things", "fashion"],
+        ["--validate", "a/val_one", "b/val_one"],
     ],
 )
 def test_impossible_options_end_with_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,13 +187,26 @@ def test_impossible_options_end_with_usage(argv: list[str], capsys: pytest.Captu
     "option",
     ["batch 0", "batch -4", "seed -1", "workers -1", "samples -8", "epoch -8", "zoom 0", "sets one:0:0", "sets one:1:2",
      "sets one:nan:0", "validation-size 500", "turns 2", "ema 2", "ema 1", "negatives -1", "minutes -1", "lr 0",
-     "lr nan", "max-side 0", "clip -1"],
+     "lr nan", "max-side 0", "clip -1",
+     "transformer -1", "clip inf", "seed 99999999999999999999"],
 )  # fmt: skip
 def test_numbers_out_of_their_range_end_with_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse(["--" + option.split()[0], option.split()[1]])
     said = capsys.readouterr().err
     assert f"{option.split()[0].replace('-', '_')}: got " in said and "expected" in said
+
+
+@pytest.mark.parametrize("program", [main, preview.main])
+def test_the_help_says_what_settings_and_scenes_are(
+    program: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        program(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "sides of the training squares" in said and "a cosine falls to 1 % of the top" in said
+    assert all(f"{name} {told}" in said for name, told in SCENES.items())
+    assert ("matting_training.preview [-h]" in said) == (program is preview.main)
 
 
 def test_a_device_that_is_not_there_is_said(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

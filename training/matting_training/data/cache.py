@@ -16,7 +16,7 @@ from matting_client.processing.foreground import estimate_foreground
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from matting_training.data.pairs import DataError, Pair, read_alpha, read_rgb, refuse, shrunk
+from matting_training.data.pairs import DataError, Pair, check_whole, read_alpha, read_rgb, refuse, shrunk
 from matting_training.process import fork_server, work_on_one_core
 from matting_training.whole import written_whole
 
@@ -24,10 +24,13 @@ from matting_training.whole import written_whole
 def _problem(pair: Pair) -> str | None:
     try:
         image, alpha = read_rgb(pair.image), read_alpha(pair.alpha)
+        for file in (pair.image, pair.alpha):
+            check_whole(file)
     except DataError as error:
         return str(error)
     if image.shape[:2] != alpha.shape:
-        return f"{pair.alpha}: got {alpha.shape}, expected the photo's {image.shape[:2]}; make them the same size"
+        (height, width), (high, wide) = alpha.shape, image.shape[:2]
+        return f"{pair.alpha}: got {width}x{height}, expected the photo's {wide}x{high}; make them the same size"
     return None
 
 

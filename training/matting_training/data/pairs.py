@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matting_client.cli.parser import one_line
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -30,14 +31,23 @@ PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 class DataError(ValueError):
-    """A picture is missing, unreadable or does not fit its alpha; the message names the files."""
+    """A picture is missing, unreadable or does not fit its alpha; each line of the message names files.
+
+    No file's name can end a line or colour it.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*map(one_line, lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 def refuse(problems: Sequence[str]) -> None:
     """Raise a DataError that tells of all problems, up to ten by their text, if there are any."""
     if problems:
-        more = f"\n... and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise DataError("\n".join(problems[:10]) + more)
+        more = [f"... and {len(problems) - 10} more"] if len(problems) > 10 else []
+        raise DataError(*problems[:10], *more)
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def say_passed_over(root: Path) -> None:
         if others:
             names = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
             kinds = ", ".join(sorted(PICTURES))
-            print(f"{folder}: {len(others)} files are left out, they are none of {kinds}: {names}")
+            print(one_line(f"{folder}: {len(others)} files are left out, they are none of {kinds}: {names}"))
 
 
 def find_pairs(root: Path) -> list[Pair]:
@@ -120,6 +130,20 @@ def read_pixels(path: Path, *, colour: bool) -> NDArray[np.uint8] | None:
     upright = UPRIGHT.get(turn) if isinstance(turn, int) else None
     out: NDArray[np.uint8] = np.ascontiguousarray(upright(picture)) if upright else picture
     return out
+
+
+def check_whole(path: Path) -> None:
+    """Refuse a picture that ends early: OpenCV fills what is missing of a JPEG with grey, and tells nobody.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        with contextlib.suppress(Image.DecompressionBombError), Image.open(path) as opened:
+            opened.load()
+    except OSError as error:
+        raise DataError(f"{path}: got a damaged picture ({error}), expected a whole one; copy it again") from None
 
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
