@@ -23,7 +23,8 @@ const send = async (chosen) => {
         const { path } = await upload(file);
         sent[index] = { name: file.name, path };
       } catch (error) {
-        sent[index] = { name: file.name, path: null, reason: String(error?.message ?? error).slice(0, 200) };
+        const reason = String(error?.message ?? error).replace(/^HTTP \d+: /, ""); // which Gradio sets before the answer
+        sent[index] = { name: file.name, path: null, reason: reason.slice(0, 200) };
       }
       line.textContent = fill(words.uploading, { done: ++done, all: files.length });
     }

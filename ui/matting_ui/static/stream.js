@@ -45,7 +45,7 @@
     const end = performance.now() + PATIENCE;
     for (;;) {
       try {
-        if (isDoubtful) await look();
+        if (isDoubtful || !window.mattingHeart.beats) await look();
         return window.matting.isOutlived(call.tab) ? null : await fetched(request, init);
       } catch (error) {
         isDoubtful = true;
@@ -159,28 +159,16 @@
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   };
 
-  // The heartbeat ends with the connection, or with the server.
-  const felt = async (request, init) => {
-    const doubt = () => (isDoubtful = true);
-    const answer = await fetched(request, init).catch((error) => {
-      doubt();
-      throw error;
-    });
-    if (!answer.body) return answer;
-    const [one, other] = answer.body.tee();
-    other.pipeTo(new WritableStream()).catch(() => {}).then(doubt);
-    return new Response(one, { status: answer.status, headers: answer.headers });
-  };
-
-  // An upload that is refused is answered in JSON; the page shows the text of such an answer as it is.
+  // An upload that is refused is answered in JSON; the page shows the text of such an answer as it is, and has one of ours
+  // where none came.
   const told = async (request, init) => {
     const place = { tab: window.matting.openTab() };
     let answer;
     try {
       answer = await fetched(request, init);
-    } catch (error) {
+    } catch {
       window.matting.failed("unreachable", "", place);
-      throw error;
+      return new Response(sentence("unreachable"), { status: 503 });
     }
     if (answer.ok || !answer.headers.get("content-type")?.includes("json")) return answer;
     const { code, detail } = (await answer.json()).errors?.[0] ?? {};
@@ -193,7 +181,6 @@
     if (path.endsWith("/gradio_api/upload")) return told(request, init);
     if (path.endsWith("/queue/join")) return join(request, init);
     if (path.endsWith("/queue/data")) return Promise.resolve(stitched(request, init));
-    if (path.includes("/gradio_api/heartbeat/")) return felt(request, init);
     return fetched(request, init);
   };
 })();
