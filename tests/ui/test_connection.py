@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matting_ui import ids
 from matting_ui.assets import PATH, PRELOADED
+from matting_ui.batch_state import MOST
 from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import Browser, Dialog, Page, Request, Route, expect
@@ -123,22 +124,27 @@ def test_a_batch_goes_on_when_the_connection_breaks(visit: Visit, site: Site, ph
         expect(page.locator(f"#{ids.RESULT}")).to_be_visible()
 
 
-def test_a_batch_of_a_server_that_was_started_anew(visit: Visit, site: Site, photos: Path) -> None:
-    """The end of the heartbeat, which the page opens first of all, makes it look which server answers."""
+def test_a_batch_of_a_server_that_was_started_anew(visit: Visit, site: Site, photos: Path, tmp_path: Path) -> None:
+    """The end of the heartbeat, which the page opens first of all, makes it look which server answers; a full batch, of
+    which that one knows nothing, leaves room for another."""
     with Relay(site.port) as network:
         visit.expected = "ERR_"
         visit.site = Site(site.server, network.port)
         page = visit()
         status = page.locator(f"#{ids.BATCH_STATUS}")
         open_tab(page, ids.TAB_BATCH)
-        choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
-        page.locator(f"#{ids.BATCH_START}").click()
-        expect(status).to_contain_text("1 done")
+        files = [tmp_path / f"{number}.png" for number in range(MOST)]
+        for file in files:
+            Image.new("RGB", (8, 8)).save(file)
+        choose(page, ids.BATCH_DROP, *files)
+        expect(status).to_contain_text(f"{MOST} waiting")
         page.route("**/gradio_api/app_id", lambda route: route.fulfill(json={"app_id": 1}))
         network.cut()
-        page.locator(f"#{ids.BATCH_ZIP}").click()
+        page.locator(f"#{ids.BATCH_CLEAR}").click()
         expect(notice(page, ids.TAB_BATCH).locator(".notice-text")).to_have_text(EN["error_restarted"])
-        expect(status).to_contain_text("1 done")
+        expect(status).to_contain_text(f"{MOST} waiting")
+        with page.expect_request("**/gradio_api/upload*"):
+            choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
 
 
 def test_an_upload_that_breaks_off_is_told_in_the_visitors_language(visit: Visit, photos: Path) -> None:

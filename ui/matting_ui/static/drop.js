@@ -8,8 +8,13 @@ const { fill } = window.matting;
 const most = props.most;
 line.textContent = fill(words.drop, { most });
 
+let isAnew = false; // whether the server has none of the photos that are counted
+element.closest('[role="tabpanel"]')?.addEventListener("anew", () => (isAnew = true));
+
 const send = async (chosen) => {
-  const room = Math.max(0, most - (props.value ?? 0));
+  const held = isAnew ? 0 : (props.value ?? 0);
+  isAnew = false;
+  const room = Math.max(0, most - held);
   const files = chosen.slice(0, room);
   const refused = chosen.length - files.length;
   const sent = new Array(files.length);

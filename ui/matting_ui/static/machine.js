@@ -148,7 +148,7 @@ window.matting = (() => {
       input.files = list.files;
     }
     const home = tabOf(input);
-    if (inputOf(home) === input) outlived.delete(home); // what the tab shows is replaced
+    if (inputOf(home) === input && outlived.delete(home)) panelOf(home).dispatchEvent(new Event("anew")); // it is replaced
     const tab = ofMachine(input);
     if (!tab) return;
     sent.set(tab, file);
@@ -270,7 +270,8 @@ window.matting = (() => {
     reached: () => {
       for (const [tab, told] of failures) if (told.call && told.code === "unreachable") hide(panelOf(tab));
     },
-    // The server was started anew: nothing is left of what the page shows. A tab goes on with what is chosen then.
+    // The server was started anew: nothing is left of what the page shows. A tab goes on with what is chosen then, which
+    // it hears of.
     outlived: () => {
       for (const panel of document.querySelectorAll(`${HAS_RESULT}, ${HAS_CLIP}`)) outlived.add(tabOf(panel));
     },
