@@ -18,6 +18,7 @@ from tests.ui.test_editor import SUIT, Editor, alpha_of
 from tests.ui.test_states import state
 
 JOIN, ANSWERS = "**/queue/join*", "**/queue/data*"
+UPLOAD = re.compile(r"/gradio_api/upload(\?|$)")  # not its progress
 
 
 def corrected(page: Page, photos: Path) -> None:
@@ -143,14 +144,35 @@ def test_a_batch_of_a_server_that_was_started_anew(visit: Visit, site: Site, pho
         page.locator(f"#{ids.BATCH_CLEAR}").click()
         expect(notice(page, ids.TAB_BATCH).locator(".notice-text")).to_have_text(EN["error_restarted"])
         expect(status).to_contain_text(f"{MOST} waiting")
-        with page.expect_request("**/gradio_api/upload*"):
+        with page.expect_request(UPLOAD):
             choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
+
+
+def test_an_upload_waits_for_the_connection(visit: Visit, photos: Path) -> None:
+    """It replaces what the tab shows of a server that was started anew meanwhile."""
+    visit.expected = "ERR_FAILED"
+    page = visit()
+    lost: list[Route] = []
+
+    def break_twice(route: Route) -> None:
+        lost.append(route)
+        route.abort() if len(lost) <= 2 else route.continue_()
+
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    state(page, ids.TAB_SINGLE, "done")
+    page.route(UPLOAD, break_twice)
+    page.route("**/gradio_api/app_id", lambda route: route.fulfill(json={"app_id": 1}))
+    choose(page, ids.PHOTO, photos / "rocket.jpg")
+    expect(notice(page, ids.TAB_SINGLE).locator(".notice-text")).to_have_text(EN["error_unreachable"])
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text("1280 × 854 px")
+    expect(notice(page, ids.TAB_SINGLE)).to_be_hidden()
+    assert len(lost) == 3
 
 
 def test_an_upload_that_breaks_off_is_told_in_the_visitors_language(visit: Visit, photos: Path) -> None:
     visit.expected = "ERR_FAILED"
     page = visit(locale="zh-CN")
-    page.route("**/gradio_api/upload*", lambda route: route.abort())
+    page.route(UPLOAD, lambda route: route.abort())
     open_tab(page, ids.TAB_BATCH)
     choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
     told = ZH["batch_upload_failed"].format(reason=ZH["error_unreachable"])

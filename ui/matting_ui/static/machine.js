@@ -86,6 +86,9 @@ window.matting = (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
+  // What a tab shows of a server that was started anew is not asked for any more: the tab hears of it.
+  const replaced = (tab) => outlived.delete(tab) && panelOf(tab).dispatchEvent(new Event("anew"));
+
   const isNameless = (file) => ["", "application/octet-stream"].includes(file.type); // HEIC on many systems: the server looks
   const isPicture = (file) => isNameless(file) || file.type.startsWith("image/");
 
@@ -148,7 +151,7 @@ window.matting = (() => {
       input.files = list.files;
     }
     const home = tabOf(input);
-    if (inputOf(home) === input && outlived.delete(home)) panelOf(home).dispatchEvent(new Event("anew")); // it is replaced
+    if (inputOf(home) === input) replaced(home);
     const tab = ofMachine(input);
     if (!tab) return;
     sent.set(tab, file);
@@ -270,11 +273,11 @@ window.matting = (() => {
     reached: () => {
       for (const [tab, told] of failures) if (told.call && told.code === "unreachable") hide(panelOf(tab));
     },
-    // The server was started anew: nothing is left of what the page shows. A tab goes on with what is chosen then, which
-    // it hears of.
+    // The server was started anew: nothing is left of what the page shows. A tab goes on with what is chosen then.
     outlived: () => {
       for (const panel of document.querySelectorAll(`${HAS_RESULT}, ${HAS_CLIP}`)) outlived.add(tabOf(panel));
     },
+    replaced,
     isOutlived: (tab) => outlived.has(tab),
     // Whether the page may be loaded again: asks where something would be lost. It comes back with the tab that is open.
     mayLeave: (question) => {
