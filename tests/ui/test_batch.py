@@ -191,6 +191,31 @@ def payload(name: str, data: bytes) -> FilePayload:
     return {"name": name, "mimeType": "image/jpeg", "buffer": data}
 
 
+def test_the_focus_stays_in_a_batch(page: Page, photos: Path) -> None:
+    """Cards are drawn anew with each photo that is done, and go; who works with keys stays where they are."""
+    status = page.locator(f"#{ids.BATCH_STATUS}")
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, *sorted((photos / "many").glob("photo-1*.jpg")), photos / "notes.png")
+    page.locator(f"#{ids.BATCH_START}").click()
+    page.locator("button.thumb").first.focus()
+    first = page.locator("button.thumb").first.get_attribute("aria-label")
+    expect(status).to_have_role("status")
+    expect(status).to_have_attribute("aria-busy", "true")  # not each photo is said
+    expect(status).to_contain_text("8 done, 1 failed")
+    expect(status).to_have_attribute("aria-busy", "false")
+    expect(page.locator("button.thumb:focus")).to_have_attribute("aria-label", str(first))
+    card(page, "photo-10.jpg").locator("button.thumb").press("Enter")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    expect(card(page, "photo-11.jpg").locator("button.thumb")).to_be_focused()  # the one that was looked at last
+    card(page, "photo-11.jpg").locator("[data-action=discard]").press("Enter")
+    expect(status).to_contain_text("8 photos")
+    expect(card(page, "photo-12.jpg")).to_be_focused()  # not its button, which a second Enter would press
+    page.locator("#batch-doubtful-first").press("Space")
+    expect(page.locator("#batch-doubtful-first")).to_be_checked()
+    expect(page.locator("#batch-doubtful-first")).to_be_focused()
+
+
 def test_names_can_do_no_harm(page: Page, photos: Path, tmp_path: Path) -> None:
     """What visitors call their files is text wherever it is shown, and the archive unpacks everywhere."""
     photo = (photos / "many" / "photo-00.jpg").read_bytes()

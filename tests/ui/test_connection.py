@@ -7,15 +7,18 @@ from pathlib import Path
 
 from matting_ui import ids
 from matting_ui.assets import PATH, PRELOADED
-from matting_ui.i18n import EN
+from matting_ui.batch_state import MOST
+from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import Browser, Dialog, Page, Request, Route, expect
 
-from tests.ui.browser import Site, Visit, choose, download, notice, pick
+from tests.support.relay import Relay
+from tests.ui.browser import Site, Visit, choose, download, notice, open_tab, pick
 from tests.ui.test_editor import SUIT, Editor, alpha_of
 from tests.ui.test_states import state
 
 JOIN, ANSWERS = "**/queue/join*", "**/queue/data*"
+UPLOAD = re.compile(r"/gradio_api/upload(\?|$)")  # not its progress
 
 
 def corrected(page: Page, photos: Path) -> None:
@@ -98,6 +101,82 @@ def test_an_answer_that_is_lost_ends_its_call(visit: Visit, photos: Path, tmp_pa
     expect(told).to_be_hidden()
     with Image.open(download(page, ids.DOWNLOAD, tmp_path)) as file:
         assert file.size == (1024, 1024)
+
+
+def test_a_batch_goes_on_when_the_connection_breaks(visit: Visit, site: Site, photos: Path) -> None:
+    """Its photos are worked on all the while: they are shown again, and the page is not loaded anew."""
+    with Relay(site.port) as network:
+        visit.expected = "ERR_"
+        visit.site = Site(site.server, network.port)
+        page = visit()
+        choose(page, ids.PHOTO, photos / "rocket.jpg")
+        state(page, ids.TAB_SINGLE, "done")
+        status = page.locator(f"#{ids.BATCH_STATUS}")
+        open_tab(page, ids.TAB_BATCH)
+        choose(page, ids.BATCH_DROP, *sorted((photos / "many").glob("photo-1*.jpg")))
+        expect(status).to_contain_text("8 photos: 8 waiting")
+        page.locator(f"#{ids.BATCH_START}").click()
+        expect(page.locator(".card.running").first).to_be_visible()
+        network.cut()
+        expect(notice(page, ids.TAB_BATCH).locator(".notice-text")).to_have_text(EN["error_unreachable"])
+        expect(status).to_contain_text("8 photos: 0 waiting, 0 running, 8 done, 0 failed")
+        expect(notice(page, ids.TAB_BATCH)).to_be_hidden()
+        open_tab(page, ids.TAB_SINGLE)
+        expect(page.locator(f"#{ids.RESULT}")).to_be_visible()
+
+
+def test_a_batch_of_a_server_that_was_started_anew(visit: Visit, site: Site, photos: Path, tmp_path: Path) -> None:
+    """The end of the heartbeat, which the page opens first of all, makes it look which server answers; a full batch, of
+    which that one knows nothing, leaves room for another."""
+    with Relay(site.port) as network:
+        visit.expected = "ERR_"
+        visit.site = Site(site.server, network.port)
+        page = visit()
+        status = page.locator(f"#{ids.BATCH_STATUS}")
+        open_tab(page, ids.TAB_BATCH)
+        files = [tmp_path / f"{number}.png" for number in range(MOST)]
+        for file in files:
+            Image.new("RGB", (8, 8)).save(file)
+        choose(page, ids.BATCH_DROP, *files)
+        expect(status).to_contain_text(f"{MOST} waiting")
+        page.route("**/gradio_api/app_id", lambda route: route.fulfill(json={"app_id": 1}))
+        network.cut()
+        page.locator(f"#{ids.BATCH_CLEAR}").click()
+        expect(notice(page, ids.TAB_BATCH).locator(".notice-text")).to_have_text(EN["error_restarted"])
+        expect(status).to_contain_text(f"{MOST} waiting")
+        with page.expect_request(UPLOAD):
+            choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
+
+
+def test_an_upload_waits_for_the_connection(visit: Visit, photos: Path) -> None:
+    """It replaces what the tab shows of a server that was started anew meanwhile."""
+    visit.expected = "ERR_FAILED"
+    page = visit()
+    lost: list[Route] = []
+
+    def break_twice(route: Route) -> None:
+        lost.append(route)
+        route.abort() if len(lost) <= 2 else route.continue_()
+
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    state(page, ids.TAB_SINGLE, "done")
+    page.route(UPLOAD, break_twice)
+    page.route("**/gradio_api/app_id", lambda route: route.fulfill(json={"app_id": 1}))
+    choose(page, ids.PHOTO, photos / "rocket.jpg")
+    expect(notice(page, ids.TAB_SINGLE).locator(".notice-text")).to_have_text(EN["error_unreachable"])
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text("1280 × 854 px")
+    expect(notice(page, ids.TAB_SINGLE)).to_be_hidden()
+    assert len(lost) == 3
+
+
+def test_an_upload_that_breaks_off_is_told_in_the_visitors_language(visit: Visit, photos: Path) -> None:
+    visit.expected = "ERR_FAILED"
+    page = visit(locale="zh-CN")
+    page.route(UPLOAD, lambda route: route.abort())
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
+    told = ZH["batch_upload_failed"].format(reason=ZH["error_unreachable"])
+    expect(page.locator(".card.failed .reason")).to_have_text(told)
 
 
 def test_a_server_that_was_started_anew_says_so(visit: Visit, photos: Path) -> None:

@@ -163,6 +163,17 @@ def test_paste(visit: Visit, site: Site, far: bool) -> None:
     expect(status).to_contain_text("321 × 234")
 
 
+def test_a_pasted_file_that_is_no_picture_is_answered(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(new File(["%PDF"], "letter.pdf", { type: "application/pdf" }));
+          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }"""
+    )
+    expect(notice(page, ids.TAB_SINGLE)).to_contain_text("letter.pdf")
+
+
 def test_drop(page: Page, photos: Path) -> None:
     drop(page, f"#{ids.PHOTO} button:has(input[type=file])", (photos / "astronaut.jpg", "image/jpeg"))
     expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)

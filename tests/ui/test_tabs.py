@@ -204,6 +204,14 @@ def test_every_tab_fits_the_screen(visit: Visit, photos: Path, size: tuple[int, 
         assert wide[0] <= wide[1], tab
 
 
+def test_the_open_tab_is_seen_on_a_narrow_screen(visit: Visit) -> None:
+    page = visit(size=(320, 640))
+    tab = page.locator(f"#tab-{ids.TAB_ABOUT}-button")
+    tab.focus()
+    tab.press("Enter")
+    expect(tab).to_be_in_viewport(ratio=0.98)  # pixels are rounded
+
+
 def _show_tab(page: Page, tab: str) -> None:
     """Open a tab that may be behind the button for those that do not fit."""
     button = page.locator(f"#tab-{tab}-button")

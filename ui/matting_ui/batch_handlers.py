@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -122,6 +123,18 @@ class Handlers:
         finally:
             if not over:  # the visitor has left
                 batch.is_over(leave=True)
+
+    def resume(self, batch: Batch | None, request: gr.Request) -> Iterator[Looks]:
+        """Show the batch again to a visitor whose connection broke, once the event that showed it has ended, too.
+
+        While the server has not noticed the break, that event shows the batch to nobody; another one beside it could
+        end with the older look, see `watch`.
+        """
+        batch = batch or Batch()
+        while batch.is_watched:
+            yield gr.skip(), gr.skip(), gr.skip()
+            time.sleep(REFRESH_SECONDS)
+        yield from self.watch(batch, request)
 
     def zip(self, batch: Batch | None, request: gr.Request) -> str | None:
         """Write `batch_results.zip`."""

@@ -144,6 +144,11 @@ class Batch:
         self.changed.set()  # whoever watches has something to show
         return not was
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody shows the batch."""
+        return self._is_watched
+
     def is_over(self, leave: bool = False) -> bool:
         """For the one who watches: whether nothing is in work, or it wants to leave; then another may watch."""
         with self._lock:

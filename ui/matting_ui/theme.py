@@ -20,7 +20,7 @@ def _read(name: str) -> str:
 
 CSS = "\n".join(_read(f"{name}.css") for name in ("style", "machine", "device", "batch", "video", "about", "editor"))
 PHONE_CSS = _read("phone.css")
-EARLY = "\n".join(_read(f"{name}.js") for name in ("language", "idle"))
+EARLY = "\n".join(_read(f"{name}.js") for name in ("language", "idle", "heartbeat"))
 SCRIPT = "\n".join(
     (
         f"window.mattingWords = {json.dumps(script_words(), ensure_ascii=False)};",

@@ -18,7 +18,11 @@ const button = (action, number, text) => {
   return made;
 };
 
-const link = (address, name, text) => Object.assign(part("a", "", text), { href: address, download: name });
+const link = (address, name, number, text) => {
+  const made = Object.assign(part("a", "", text), { href: address, download: name });
+  Object.assign(made.dataset, { number, action: "take" });
+  return made;
+};
 
 const picture = (photo) => {
   if (!photo.thumbnail) {
@@ -47,11 +51,12 @@ const card = (photo) => {
   const acts = part("div", "acts");
   if (photo.retry) acts.append(button("retry", photo.number, photo.retry));
   if (photo.state === "done") acts.append(button("edit", photo.number, words.correct));
-  if (photo.result) acts.append(link(photo.result, photo.file, words.download));
+  if (photo.result) acts.append(link(photo.result, photo.file, photo.number, words.download));
   acts.append(button("discard", photo.number, photo.discard));
   const made = part("article", `card ${photo.state}`);
-  made.dataset.name = photo.name;
-  made.dataset.state = photo.state;
+  Object.assign(made.dataset, { name: photo.name, state: photo.state, number: photo.number });
+  made.tabIndex = -1;
+  made.setAttribute("aria-label", `${photo.name}: ${photo.label}`);
   made.append(picture(photo), name, state, reason, acts);
   return made;
 };
@@ -92,15 +97,34 @@ const enable = (photos) => {
   const state = inWork ? "working" : !due && has("done") ? "done" : "chosen";
   if (photos.length) panel.dataset.state = state;
   else delete panel.dataset.state;
+  window.matting.busy("batch-status", inWork); // readers of screens say the end, not each photo
 };
 
 const draw = () => {
   const photos = listed();
+  const back = holder();
   if (photos.length) bar(photos);
   else inside(".board-bar").replaceChildren();
   inside(".cards").replaceChildren(...photos.map(card));
   enable(photos);
+  back?.();
   if (dialog.open) show(Number(dialog.dataset.number));
+};
+
+// Gives the focus back to what has it now, once all is drawn anew: where its button is gone, to its card, or to the one in
+// its place, on which a key does nothing.
+const holder = () => {
+  const held = document.activeElement;
+  if (!element.contains(held)) return null;
+  const own = held.closest(".card");
+  const before = [...element.querySelectorAll(".card")].indexOf(own);
+  const find = () => {
+    if (!own) return document.getElementById(held.id);
+    const cards = [...element.querySelectorAll(".card")];
+    const same = cards.find((each) => each.dataset.number === own.dataset.number);
+    return same?.querySelector(`[data-action="${held.dataset.action}"]`) ?? same ?? cards[before] ?? cards.at(-1);
+  };
+  return () => (find() ?? document.querySelector("#batch-drop input")).focus({ preventScroll: true });
 };
 
 // One result, large: the file itself, on squares where it is transparent.
@@ -123,8 +147,8 @@ const show = (number) => {
     acts.children[0].setAttribute("aria-label", words.previous);
     acts.children[1].setAttribute("aria-label", words.next);
   }
-  acts.append(link(photo.result, photo.file, words.download));
-  if (photo.alpha) acts.append(link(photo.alpha, photo.alpha.split("/").pop(), words.download_alpha));
+  acts.append(link(photo.result, photo.file, photo.number, words.download));
+  if (photo.alpha) acts.append(link(photo.alpha, photo.alpha.split("/").pop(), photo.number, words.download_alpha));
   const close = button("close", number, "×");
   close.setAttribute("aria-label", words.close);
   acts.append(close);
@@ -147,7 +171,20 @@ const press = (event) => {
 (document.querySelector(".gradio-container") ?? document.body).append(dialog);
 watch("value", draw);
 draw();
+
+// The photos go on at the server when the connection breaks: they are shown again as soon as it is back.
+const AGAIN = 1000; // milliseconds
+let again = null;
+element.closest('[role="tabpanel"]')?.addEventListener("lost", () => {
+  clearTimeout(again);
+  again = setTimeout(() => trigger("resume", {}), AGAIN);
+});
+
 element.addEventListener("click", press);
+// The focus goes to the photo that was looked at last, for its card may have been drawn anew meanwhile.
+dialog.addEventListener("close", () => {
+  element.querySelector(`.card[data-number="${dialog.dataset.number}"] [data-action="view"]`)?.focus();
+});
 dialog.addEventListener("click", press);
 dialog.addEventListener("keydown", (event) => {
   const way = { ArrowLeft: 0, ArrowRight: 1 }[event.key];

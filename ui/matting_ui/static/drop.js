@@ -8,8 +8,13 @@ const { fill } = window.matting;
 const most = props.most;
 line.textContent = fill(words.drop, { most });
 
+let isAnew = false; // whether the server has none of the photos that are counted
+element.closest('[role="tabpanel"]')?.addEventListener("anew", () => (isAnew = true));
+
 const send = async (chosen) => {
-  const room = Math.max(0, most - (props.value ?? 0));
+  const held = isAnew ? 0 : (props.value ?? 0);
+  isAnew = false;
+  const room = Math.max(0, most - held);
   const files = chosen.slice(0, room);
   const refused = chosen.length - files.length;
   const sent = new Array(files.length);
@@ -23,7 +28,8 @@ const send = async (chosen) => {
         const { path } = await upload(file);
         sent[index] = { name: file.name, path };
       } catch (error) {
-        sent[index] = { name: file.name, path: null, reason: String(error?.message ?? error).slice(0, 200) };
+        const reason = String(error?.message ?? error).replace(/^HTTP \d+: /, ""); // which Gradio sets before the answer
+        sent[index] = { name: file.name, path: null, reason: reason.slice(0, 200) };
       }
       line.textContent = fill(words.uploading, { done: ++done, all: files.length });
     }

@@ -11,6 +11,8 @@ window.matting = (() => {
   const held = new Set(); // tabs whose result was corrected by hand
   const UNUSABLE = ["invalid_image", "invalid_request", "file_too_large"];
   const BOXES = ".takes-photo, .takes-files, .takes-clip";
+  const HAS_RESULT = '[role="tabpanel"][data-state]';
+  const HAS_CLIP = '[role="tabpanel"]:has(#video-start:enabled)';
   const REOPEN = "matting-tab"; // in the browser's storage, over one loading of the page
   const failures = new Map(); // what was told last in each tab
   const outlived = new Set(); // tabs that show what a server had which was started anew since
@@ -64,9 +66,9 @@ window.matting = (() => {
     const panel = panelOf(tab);
     const failure = failures.get(tab);
     if (UNUSABLE.includes(failure?.code) && current === sent.get(tab)) current = null;
-    if (panel?.dataset.state === "working") {
+    const box = panel?.querySelector(".machine .takes-photo"); // a batch, which has none, goes on by itself
+    if (box && panel.dataset.state === "working") {
       panel.dataset.state = "failed";
-      const box = panel.querySelector(".takes-photo");
       box.dataset.words = word("choose_again");
       box.classList.toggle("unseen", !box.querySelector("img")?.naturalWidth);
     }
@@ -83,6 +85,9 @@ window.matting = (() => {
     input.files = list.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
+
+  // What a tab shows of a server that was started anew is not asked for any more: the tab hears of it.
+  const replaced = (tab) => outlived.delete(tab) && panelOf(tab).dispatchEvent(new Event("anew"));
 
   const isNameless = (file) => ["", "application/octet-stream"].includes(file.type); // HEIC on many systems: the server looks
   const isPicture = (file) => isNameless(file) || file.type.startsWith("image/");
@@ -146,7 +151,7 @@ window.matting = (() => {
       input.files = list.files;
     }
     const home = tabOf(input);
-    if (inputOf(home) === input) outlived.delete(home); // what the tab shows is replaced
+    if (inputOf(home) === input) replaced(home);
     const tab = ofMachine(input);
     if (!tab) return;
     sent.set(tab, file);
@@ -170,6 +175,7 @@ window.matting = (() => {
     if (!pressed) return;
     const tab = tabOf(pressed);
     if (pressed.matches('[role="tab"], .overflow-dropdown button')) {
+      pressed.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a narrow screen part of it may be outside
       await new Promise((done) => setTimeout(done, 0));
       carry(openTab());
     } else if (pressed.matches(".notice-retry")) {
@@ -206,8 +212,10 @@ window.matting = (() => {
   }
 
   document.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])].filter(isPicture);
-    if (files.length && offer(files)) event.preventDefault();
+    const files = [...(event.clipboardData?.files ?? [])];
+    const pictures = files.filter(isPicture);
+    const taken = pictures.length ? pictures : files; // what cannot be used is answered as if it were dropped
+    if (taken.length && offer(taken)) event.preventDefault();
   });
 
   // What Gradio itself says of an error is told in the same place.
@@ -255,9 +263,11 @@ window.matting = (() => {
       sent.delete(tabOf(panel));
     },
     // A call that was not even taken, or lost: nothing need follow the failure of what comes before a photo's own call.
+    // What goes on at the server meanwhile is looked at again by the tab that hears of it.
     refused: (code, text, call) => {
       failed(code, text, call);
       fail(call.tab);
+      if (code === "unreachable") panelOf(call.tab)?.dispatchEvent(new Event("lost"));
     },
     // The server takes calls again: those that have waited for it go on.
     reached: () => {
@@ -265,8 +275,9 @@ window.matting = (() => {
     },
     // The server was started anew: nothing is left of what the page shows. A tab goes on with what is chosen then.
     outlived: () => {
-      for (const panel of document.querySelectorAll('[role="tabpanel"][data-state]')) outlived.add(tabOf(panel));
+      for (const panel of document.querySelectorAll(`${HAS_RESULT}, ${HAS_CLIP}`)) outlived.add(tabOf(panel));
     },
+    replaced,
     isOutlived: (tab) => outlived.has(tab),
     // Whether the page may be loaded again: asks where something would be lost. It comes back with the tab that is open.
     mayLeave: (question) => {

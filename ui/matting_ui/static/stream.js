@@ -8,6 +8,7 @@
   const BUSY = [429, 503];
   const PATIENCE = 30_000; // milliseconds that a call waits for the connection
   const PAUSE = 500;
+  const MOST_SENT = 5; // times that it is sent in all: a server that is there may break off what it does not want
   const open = new Map(); // calls whose last word has not come, by the number that the server gave them
   let joining = 0; // calls that have no number yet
   let isDoubtful = false; // whether the server may be another one by now
@@ -30,26 +31,33 @@
     return Response.json({ detail: sentence(code) }, { status: 500 });
   };
 
-  // A server that was started anew has nothing of what the page shows.
+  // A server that was started anew has nothing of what the page shows; whether it was noticed just now.
   const look = async () => {
     const answer = await fetched("gradio_api/app_id");
-    if (!answer.ok) return;
+    if (!answer.ok) return false;
     const { app_id } = await answer.json();
-    if (app_id !== (server ?? window.gradio_config.app_id)) window.matting.outlived();
+    const isAnother = app_id !== (server ?? window.gradio_config.app_id);
+    if (isAnother) window.matting.outlived();
     server = app_id;
     isDoubtful = false;
+    return isAnother;
   };
 
-  // The answer to a call, once it gets through; nothing where the server has nothing to answer it with.
+  // The answer to a call, once it gets through; nothing where the server has nothing to answer it with. An upload takes the
+  // place of what the server has no more.
   const reach = async (call, request, init) => {
     const end = performance.now() + PATIENCE;
+    let sent = 0;
     for (;;) {
       try {
-        if (isDoubtful) await look();
-        return window.matting.isOutlived(call.tab) ? null : await fetched(request, init);
+        const isAnother = (isDoubtful || !window.mattingHeart.beats) && (await look());
+        if (isAnother && call.isUpload) window.matting.replaced(call.tab);
+        if (!call.isUpload && window.matting.isOutlived(call.tab)) return null;
+        sent++;
+        return await fetched(request, init);
       } catch (error) {
         isDoubtful = true;
-        if (performance.now() > end) throw error;
+        if (performance.now() > end || sent >= MOST_SENT) throw error;
         window.matting.failed("unreachable", "", call);
         await pause(PAUSE);
       }
@@ -159,28 +167,17 @@
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   };
 
-  // The heartbeat ends with the connection, or with the server.
-  const felt = async (request, init) => {
-    const doubt = () => (isDoubtful = true);
-    const answer = await fetched(request, init).catch((error) => {
-      doubt();
-      throw error;
-    });
-    if (!answer.body) return answer;
-    const [one, other] = answer.body.tee();
-    other.pipeTo(new WritableStream()).catch(() => {}).then(doubt);
-    return new Response(one, { status: answer.status, headers: answer.headers });
-  };
-
-  // An upload that is refused is answered in JSON; the page shows the text of such an answer as it is.
+  // An upload that is refused is answered in JSON; the page shows the text of such an answer as it is, and has one of ours
+  // where none came.
   const told = async (request, init) => {
     const place = { tab: window.matting.openTab() };
     let answer;
     try {
-      answer = await fetched(request, init);
-    } catch (error) {
+      answer = await reach({ ...place, isUpload: true, outputs: [] }, request, init);
+      window.matting.reached();
+    } catch {
       window.matting.failed("unreachable", "", place);
-      throw error;
+      return new Response(sentence("unreachable"), { status: 503 });
     }
     if (answer.ok || !answer.headers.get("content-type")?.includes("json")) return answer;
     const { code, detail } = (await answer.json()).errors?.[0] ?? {};
@@ -193,7 +190,6 @@
     if (path.endsWith("/gradio_api/upload")) return told(request, init);
     if (path.endsWith("/queue/join")) return join(request, init);
     if (path.endsWith("/queue/data")) return Promise.resolve(stitched(request, init));
-    if (path.includes("/gradio_api/heartbeat/")) return felt(request, init);
     return fetched(request, init);
   };
 })();

@@ -109,6 +109,7 @@ def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], st
     drop.upload(do.add, batch, batch, **quick).then(**look, **quick)
     start.click(do.run, batch, parts, inputs_kwargs=values, **work)
     board.select(do.act, batch, None, inputs_kwargs=values, **quick).then(**look, **work)
+    board.resume(do.resume, batch, parts, **work)
     closed = correct.follow(board.edit, do.edit, batch, do.studio.work)
     closed.then(do.take_over, batch, None, **quick).then(**look, **work)
     clear.click(do.clear, batch, None, **quick).then(**look, **quick)
