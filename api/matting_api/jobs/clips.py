@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matting_client import OutputError, TooLarge
 from matting_client.processing import BACKDROPS
+from matting_client.video.inspection import inspected
 from matting_client.video.job import frames_done
 from matting_client.video.order import Order, check_frames
 from matting_client.video.pipeline import Plan
@@ -58,7 +59,7 @@ def count_frames(folder: Path, name: str = FIELD) -> int | None:
     InputError, ApiError
         It cannot be used.
     """
-    count = VideoFile(folder / SOURCE, name=name).clip.count
+    count = inspected(folder / SOURCE, name).count
     try:
         check_frames(name, count)
     except TooLarge as error:
