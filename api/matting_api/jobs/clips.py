@@ -82,10 +82,13 @@ def work(job: Job, convert: Convert) -> None:
     """
     order, name, target = _order_of(job), job.order.get(NAME, FIELD), result_of(job)
 
-    def step() -> None:
-        job.done += 1
+    def go_on() -> None:
         if job.stop.is_set():
             raise Cancelled
+
+    def step() -> None:
+        job.done += 1
+        go_on()
         disk.check_space(job.folder)
         try:
             check_frames(name, job.done)
@@ -93,6 +96,7 @@ def work(job: Job, convert: Convert) -> None:
             raise bad_request("invalid_parameter", "Clip too long", str(error)) from None
 
     source = VideoFile(job.folder / SOURCE, name=name)
+    source.go_on = go_on
     try:
         job.resume(frames_done(target, {}))  # the key of `Service.make_clip`
         convert(Plan(source, order.options, order.background), target, step)

@@ -158,11 +158,17 @@ class Handlers:
         if clip is None:
             yield words["video_waiting"], None
             return
+
+        def go_on() -> None:
+            if stopped.is_set():
+                raise Stopped
+
         with telling(request, "video"):
             order = read_order(**values)
             path, name = self.studio.uploaded(clip), Path(clip).name
             check_frames(name, inspected(path, name).count)
             source = VideoFile(path, name=name)
+            source.go_on = go_on
             file = portable(Path(clip).stem, f"-cutout{order.suffix}")
             target = self.studio.folder / secrets.token_hex(16) / file
             target.parent.mkdir()
