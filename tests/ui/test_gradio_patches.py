@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 import gradio.mcp
+import gradio_client.client
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -23,6 +24,7 @@ from matting_ui.context import Host, Studio
 from matting_ui.editor import Editor
 from matting_ui.store import Store
 from matting_ui.visitors import Visitors
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 UI = Path(gradio_patches.__file__).parent
 
@@ -117,6 +119,11 @@ def test_names_of_logins_tools_and_folders(page: Any) -> None:
     assert "self.tool_to_endpoint" in source and "self._local_url" in source
     assert "self.get_input_schema(" in source and "self.convert_strings_to_filedata(" in source
     assert "self._file_data_tool_description" in source and "self.mcp_server.request_context" in source
+    assert "self.manager = manager" in source and "await self.asgi_app(" in inspect.getsource(
+        StreamableHTTPSessionManager
+    )
+    assert "self._get_or_create_client" in source and "self._prepare_tool_call_args(" in source
+    assert "self.process_input_files(" in inspect.getsource(gradio_client.client.Endpoint)
     assert "return [result]" in inspect.getsource(gradio.mcp.GradioMCPServer._execute_tool_without_progress)
     assert gr.EventData(None, {"a": 1})._data == {"a": 1}
 

@@ -31,7 +31,8 @@ from matting_ui.stage import SAMPLES_PATH
 from matting_ui.store import Store
 from matting_ui.sweep import keep_sweeping
 from matting_ui.theme import CSS, EARLY, PHONE_CSS, SCRIPT, STATIC, theme
-from matting_ui.uploads import take_uploads
+from matting_ui.tool_files import ToolFiles
+from matting_ui.uploads import Bounds, Shelf, take_uploads
 from matting_ui.visitors import Visitors
 
 STORE_BYTES, KEPT_SECONDS = 512 * 2**20, 3600.0  # of photos and alphas that sliders work on; files stay as long
@@ -82,12 +83,15 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
     parent = FastAPI(openapi_url=None, lifespan=_life(studio, close))
     # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
     parent.add_middleware(CORSMiddleware, allow_origins=[])
-    take_uploads(parent, visitors, host.limits.max_bytes)
+    shelf = Shelf(visitors, Bounds())
+    take_uploads(parent, visitors, shelf, host.limits.max_bytes)
     parent.mount(SAMPLES_PATH, StaticFiles(directory=STATIC / "samples"))
     if studio.in_browser:
         offer_files(parent, studio.in_browser)
     answer_editors(parent, editor)
     _mount(parent, page, door, host.limits.max_bytes)
+    if door.mcp_url is not None:
+        limit_tools(page, TOOLS, door.mcp_url, ToolFiles(visitors, shelf, host.limits.max_bytes))
     tags = f"<script>{EARLY}</script>{preloads(ASSETS)}"
     parent.add_middleware(EarlyHead, tags=tags, same_for_all=door.auth is None)
     if door.auth is not None:
@@ -131,5 +135,3 @@ def _mount(parent: FastAPI, page: gr.Blocks, door: Door, most_bytes: int) -> Non
         head=f"<style>{PHONE_CSS}</style><script>{SCRIPT}</script>",
     )
     act_as_launched(page, parent)
-    if door.mcp_url is not None:
-        limit_tools(page, TOOLS, door.mcp_url)

@@ -8,7 +8,6 @@ from fractions import Fraction
 from matting_client import OptionError
 from matting_client.processing import BLUR
 from matting_client.video.order import Order
-from matting_client.video.reader import Clip
 
 from matting_ui import controls, ids
 
@@ -35,11 +34,6 @@ def wanted_second(second: float | None) -> Fraction:
     if not math.isfinite(second or 0):
         raise OptionError("second", f"{second}", "a number")
     return Fraction(str(max(0.0, float(second or 0))))
-
-
-def last_second(clip: Clip, otherwise: Fraction) -> Fraction:
-    """When a clip's last frame is shown, where its length is known."""
-    return otherwise if clip.count is None else (clip.count - 1) / clip.fps
 
 
 def look_of(format: str, background: str, colour: str) -> tuple[str, ...]:

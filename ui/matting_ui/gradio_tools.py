@@ -1,22 +1,22 @@
 """The page's functions as tools of the Model Context Protocol: what of Gradio's server for them is changed.
 
-As it is, it asks for web addresses, which the page refuses, takes no lists of files, and tells several results as one.
+As it is, it asks for web addresses, which the page refuses, takes no lists of files, tells several results as one,
+takes photos of 3 MB at most, and keeps them beside the bounds of uploads.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 import matting_client
 
-FILE_ADDRESS = "A file as a data: address, such as data:image/jpeg;base64,/9j/4AAQ..."
-_DATA = re.compile(r"data:[^,]{0,200};base64,")
+from matting_ui.tool_files import FILE_ADDRESS, ToolFiles
 
 
-def limit_tools(page: gr.Blocks, tools: Mapping[str, str], url: str) -> None:
+def limit_tools(page: gr.Blocks, tools: Mapping[str, str], url: str, uploads: ToolFiles) -> None:
     """Offer some of a page's functions as tools, which take files as data: addresses, and call them at an address.
 
     Parameters
@@ -24,6 +24,7 @@ def limit_tools(page: gr.Blocks, tools: Mapping[str, str], url: str) -> None:
     page : mounted with `mcp_server=True`.
     tools : their names, and those of the functions.
     url : of this server; Gradio would call the one that the headers of the first request name.
+    uploads : takes the files.
 
     Raises
     ------
@@ -36,7 +37,8 @@ def limit_tools(page: gr.Blocks, tools: Mapping[str, str], url: str) -> None:
     server.tool_to_endpoint = {name: f"/{function}" for name, function in tools.items()}
     server._local_url = url
     server.mcp_server.version = matting_client.__version__  # the protocol's package would name its own
-    schema_of, convert = server.get_input_schema, server.convert_strings_to_filedata
+    server.manager.asgi_app.max_body_size = sys.maxsize  # whoever stands before it counts bodies
+    schema_of = server.get_input_schema
 
     def input_schema(name: str, parameters: dict[str, str] | None = None) -> tuple[dict[str, Any], list[Any]]:
         schema, places = schema_of(name, parameters)
@@ -47,16 +49,12 @@ def limit_tools(page: gr.Blocks, tools: Mapping[str, str], url: str) -> None:
 
     def converted(values: dict[str, Any], places: list[list[Any]]) -> dict[str, Any]:
         files = {place[0] for place in places}
-        return {name: _file_of(name, value, convert) if name in files else value for name, value in values.items()}
-
-    waited = server._execute_tool_without_progress
-
-    async def outputs(job: Any) -> list[Any]:  # Gradio takes several for one
-        (result,) = await waited(job)
-        return list(result) if isinstance(result, list | tuple) else [result]
+        uploads.begin()
+        return {name: uploads.taken(name, value) if name in files else value for name, value in values.items()}
 
     server.get_input_schema, server.convert_strings_to_filedata = input_schema, converted
-    server._execute_tool_without_progress = outputs
+    _wait_for_jobs(server, uploads)
+    _call_as_one_visitor(server, uploads)
     type(server)._file_data_tool_description = ""  # tells of a way to upload that there is not
 
 
@@ -71,18 +69,35 @@ def _ask_for_data(properties: dict[str, Any], place: list[Any]) -> None:
     file.update(type="string", description=FILE_ADDRESS)
 
 
-def _file_of(name: str, value: Any, convert: Callable[[Any, list[list[Any]]], Any]) -> Any:
-    """A tool's argument with files for data: addresses; Gradio takes none that stand in a list.
+def _wait_for_jobs(server: Any, uploads: ToolFiles) -> None:
+    """Let the files of a call go when it is over; of its outputs Gradio takes several for one."""
+    waited, watched = server._execute_tool_without_progress, server._execute_tool_with_progress
 
-    Raises
-    ------
-    ValueError
-        It is another address, or none.
-    """
-    if isinstance(value, list):
-        return [_file_of(name, each, convert) for each in value]
-    if not isinstance(value, str):
-        return value
-    if not _DATA.match(value):
-        raise ValueError(f"{name}: got {value[:60]!r}, expected {FILE_ADDRESS[0].lower()}{FILE_ADDRESS[1:]}")
-    return convert(value, [[]])
+    async def outputs(job: Any) -> list[Any]:
+        with uploads.gone_afterwards():
+            (result,) = await waited(job)
+        return list(result) if isinstance(result, list | tuple) else [result]
+
+    async def outputs_told_of(job: Any, token: Any) -> Any:
+        with uploads.gone_afterwards():
+            return await watched(job, token)
+
+    server._execute_tool_without_progress, server._execute_tool_with_progress = outputs, outputs_told_of
+
+
+def _call_as_one_visitor(server: Any, uploads: ToolFiles) -> None:
+    """Let the client through which Gradio calls this server be the visitor whose the files are, whoever asks."""
+    connected, prepared = server._get_or_create_client, server._prepare_tool_call_args
+
+    def client() -> Any:
+        found = connected()
+        found.cookies.update(uploads.cookies)
+        for endpoint in found.endpoints.values():
+            endpoint.process_input_files = lambda *data: data  # they are where it would upload them to
+        return found
+
+    def arguments(name: str, values: dict[str, Any]) -> tuple[Any, ...]:
+        endpoint, processed, headers, function = prepared(name, values)
+        return endpoint, processed, {key: value for key, value in headers.items() if key != "cookie"}, function
+
+    server._get_or_create_client, server._prepare_tool_call_args = client, arguments

@@ -100,16 +100,15 @@ class Shelf:
             del self._addresses[gone]
 
 
-def take_uploads(app: FastAPI, visitors: Visitors, max_bytes: int) -> None:
+def take_uploads(app: FastAPI, visitors: Visitors, shelf: Shelf, max_bytes: int) -> None:
     """Answer uploads, in the place of Gradio's own route, which puts everybody's into one folder.
 
     Parameters
     ----------
     app : what the page will be mounted on.
-    visitors : where each one's files go.
+    visitors, shelf : whose files go where.
     max_bytes : of one file.
     """
-    shelf = Shelf(visitors, Bounds())
 
     @app.post(PATH)
     async def upload(request: Request, upload_id: str | None = None) -> JSONResponse:
@@ -121,9 +120,14 @@ def take_uploads(app: FastAPI, visitors: Visitors, max_bytes: int) -> None:
                 return JSONResponse(await receive_files(request, folder, max_bytes, upload_id))
         except UploadError as error:
             return _refused(request, error)
-        except OSError as error:  # the path stays in the log
-            logging.getLogger("page").error("uploads cannot be written: %s", error)
-            return _refused(request, NoRoomForUploads() if is_disk_full(error) else UploadsUnavailable())
+        except OSError as error:
+            return _refused(request, unwritable(error))
+
+
+def unwritable(error: OSError) -> UploadError:
+    """What is told of an upload that cannot be written; its path stays in the log."""
+    logging.getLogger("page").error("uploads cannot be written: %s", error)
+    return NoRoomForUploads() if is_disk_full(error) else UploadsUnavailable()
 
 
 def _refused(request: Request, error: UploadError) -> JSONResponse:

@@ -17,6 +17,11 @@ _SECRET = re.compile(r"[0-9a-f]{32}", re.ASCII)
 UPLOADS = "uploads"  # below the private folder
 
 
+def new_secret() -> str:
+    """A secret for a cookie."""
+    return secrets.token_hex(16)
+
+
 class Visitors:
     """Who sent a request, and which files are theirs.
 
@@ -36,7 +41,13 @@ class Visitors:
         """What stands for the visitor who sent a request: 32 hexadecimal digits."""
         secret = request.cookies.get(COOKIE, "")
         host = request.client.host if request.client else ""
-        known_by = f"cookie {secret}" if _SECRET.fullmatch(secret) else f"address {host}"
+        return self.named(secret) if _SECRET.fullmatch(secret) else self._digest(f"address {host}")
+
+    def named(self, secret: str) -> str:
+        """What stands for the visitor whose cookie holds a secret."""
+        return self._digest(f"cookie {secret}")
+
+    def _digest(self, known_by: str) -> str:
         return sha256(self._salt + known_by.encode()).hexdigest()[:32]
 
     def caller(self, request: HTTPConnection) -> tuple[str, str]:
@@ -48,7 +59,7 @@ class Visitors:
         if _SECRET.fullmatch(request.cookies.get(COOKIE, "")):
             return None
         secure = "; Secure" if request.url.scheme == "https" else ""
-        return f"{COOKIE}={secrets.token_hex(16)}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        return f"{COOKIE}={new_secret()}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
     def folder(self, visitor: str) -> Path:
         """Where a visitor's uploads lie; it may not exist yet."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matting_client import OutputError, TooLarge
 from matting_client.processing import BACKDROPS
+from matting_client.video.inspection import inspected
 from matting_client.video.job import frames_done
 from matting_client.video.order import Order, check_frames
 from matting_client.video.pipeline import Plan
@@ -58,7 +59,7 @@ def count_frames(folder: Path, name: str = FIELD) -> int | None:
     InputError, ApiError
         It cannot be used.
     """
-    count = VideoFile(folder / SOURCE, name=name).clip.count
+    count = inspected(folder / SOURCE, name).count
     try:
         check_frames(name, count)
     except TooLarge as error:
@@ -81,10 +82,13 @@ def work(job: Job, convert: Convert) -> None:
     """
     order, name, target = _order_of(job), job.order.get(NAME, FIELD), result_of(job)
 
-    def step() -> None:
-        job.done += 1
+    def go_on() -> None:
         if job.stop.is_set():
             raise Cancelled
+
+    def step() -> None:
+        job.done += 1
+        go_on()
         disk.check_space(job.folder)
         try:
             check_frames(name, job.done)
@@ -92,6 +96,7 @@ def work(job: Job, convert: Convert) -> None:
             raise bad_request("invalid_parameter", "Clip too long", str(error)) from None
 
     source = VideoFile(job.folder / SOURCE, name=name)
+    source.go_on = go_on
     try:
         job.resume(frames_done(target, {}))  # the key of `Service.make_clip`
         convert(Plan(source, order.options, order.background), target, step)

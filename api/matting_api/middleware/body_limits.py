@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_api import errors
 from matting_api.errors import ApiError
-from matting_api.middleware.cookies import with_same_site
+from matting_api.middleware.cookies import guarded_cookie
 from matting_api.middleware.hosts import Hosts
 from matting_api.middleware.incoming import Incoming, Kind, kind_of
 from matting_api.middleware.proxies import Proxies
@@ -211,7 +211,8 @@ class Guard:
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"]
         body = _Body(receive, self._limit(path, headers), self._incoming, kind_of(path, headers))
-        answer = _Answer(send, body, request_id, OF_ONE_CALLER if path.startswith("/v1") else HEADERS)
+        told = OF_ONE_CALLER if path.startswith("/v1") else HEADERS
+        answer = _Answer(send, body, request_id, told, is_https=scope.get("scheme") == "https")
         state = scope.setdefault("state", {})  # where the code of an error is noted
         state["grow"], state["book"] = body.grow, body.book
         try:
@@ -255,8 +256,9 @@ def _internal() -> ApiError:
 class _Answer:
     """Sends an answer with our headers; once the body was refused, that refusal instead of what an app makes of it."""
 
-    def __init__(self, send: Send, body: _Body, request_id: str, headers: dict[str, str]) -> None:
+    def __init__(self, send: Send, body: _Body, request_id: str, headers: dict[str, str], *, is_https: bool) -> None:
         self._send, self._body, self._headers = send, body, {**headers, "X-Request-Id": request_id}
+        self._is_https = is_https
         self._started = False
         self.has_crashed = False
         self.status = 0
@@ -274,7 +276,7 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in self._headers.items():
                 headers.setdefault(name, value)
-            message["headers"] = [with_same_site(*each) for each in message["headers"]]
+            message["headers"] = [guarded_cookie(*each, is_https=self._is_https) for each in message["headers"]]
         await self._send(message)
 
     async def refuse(self) -> None:

@@ -1,4 +1,4 @@
-"""Connections, before there is a request: how many, whose, and how long one may take to say what it wants."""
+"""Connections: how many, whose, and how long one may take to say what it wants, and to take what it gets."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from matting_api import errors
+from matting_api.middleware import outgoing
 from matting_api.middleware.body_limits import END_WAITING
 from matting_api.middleware.proxies import Proxies
 
@@ -28,12 +29,14 @@ FILES_EACH = 4  # descriptors that one connection may need: its own, two uploads
 def connection_protocol(proxies: Proxies) -> type[H11Protocol]:
     """The protocol for uvicorn, with bounds for this process. Raises OptionError where it may open too few files."""
     connections = Connections(affordable_connections(MOST_CONNECTIONS, FILES_EACH))
+    answers = outgoing.Outgoing()
 
     class _Protocol(BoundedProtocol):
         def __init__(self, *arguments: Any, **more: Any) -> None:
             super().__init__(*arguments, **more)
             self.bound_by = connections
             self.proxies = proxies
+            self.outgoing = answers
 
     return _Protocol
 
@@ -64,15 +67,18 @@ class Server(uvicorn.Server):
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's protocol, whose connections are counted and have to send their headers in time."""
+    """uvicorn's protocol, whose connections are counted and have to send their headers and to read in time."""
 
     bound_by: Connections
     proxies: Proxies
+    outgoing: outgoing.Outgoing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection, or answer at once that there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._deadline: asyncio.TimerHandle | None = None
+        self._waiting: outgoing.Waiting | None = None
+        self._next_look: asyncio.TimerHandle | None = None
         host = self.client[0] if self.client else ""
         self._who = household(host)
         self._is_counted = self.bound_by.enter(self._who, may_have_all=self.proxies.is_trusted(host))
@@ -97,9 +103,38 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
         self._stop_watching()
+        self._stop_waiting()
         if self._is_counted:
             self.bound_by.leave(self._who)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the reader, and watch how much of the answer it takes."""
+        super().pause_writing()
+        self._stop_waiting()
+        self._waiting = self.outgoing.begin(self.transport)
+        self._next_look = self.loop.call_later(outgoing.SPAN_SECONDS, self._look_at_reader)
+
+    def resume_writing(self) -> None:
+        """Go on: the reader has taken nearly all."""
+        self._stop_waiting()
+        super().resume_writing()
+
+    def _look_at_reader(self) -> None:
+        if self._waiting is None:
+            return
+        if self._waiting.is_too_slow():
+            self._waiting.give_up()
+        else:
+            self._next_look = self.loop.call_later(outgoing.SPAN_SECONDS, self._look_at_reader)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self.outgoing.end(self._waiting)
+            self._waiting = None
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
 
     def _watch_headers(self) -> None:
         if self.conn.their_state is not h11.IDLE:

@@ -14,8 +14,9 @@ from pathlib import Path
 from matting_client import OptionError
 from starlette.datastructures import Headers
 
+from matting_api.environment import KEYS
+
 CHECK_SECONDS = 1.0  # between looks at the file, whether it has changed
-_VARIABLE = "MATTING_API_KEYS"
 _KEY = re.compile(r"[\x21-\x7e]{16,200}")
 log = logging.getLogger("matting")
 
@@ -67,8 +68,8 @@ def all_keys(file: Path | None) -> frozenset[str]:
         As of `load_keys`.
     """
     keys = load_keys(file) if file else frozenset()
-    if listed := os.environ.get(_VARIABLE, ""):
-        keys |= read_keys(listed, f"${_VARIABLE}")
+    if listed := os.environ.get(KEYS, ""):
+        keys |= read_keys(listed, f"${KEYS}")
     return keys
 
 

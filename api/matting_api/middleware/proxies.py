@@ -15,7 +15,7 @@ from starlette.types import Scope
 Network = IPv4Network | IPv6Network
 # Of the request that is answered, for what is called without it.
 ADDRESS: ContextVar[str] = ContextVar("address", default="")
-# Not x-forwarded-proto, which changes nothing but the scheme of the addresses in the answer.
+# Not x-forwarded-proto, which changes nothing but the scheme of the addresses in the answer, unless a proxy is trusted.
 _FORWARDED = re.compile(rb"(x-forwarded-(?!proto).*|forwarded|x-real-ip)")
 
 
@@ -49,13 +49,16 @@ class Proxies:
     trusted: tuple[Network, ...] = ()
 
     def unwrap(self, scope: Scope) -> None:
-        """Put the caller's address into a request; what no trusted proxy says of it is taken out."""
+        """Put the caller's address and scheme into a request; what no trusted proxy says of it is taken out."""
         peer = scope["client"][0] if scope.get("client") else ""
         ADDRESS.set(household(peer))
         if not self.is_trusted(peer):
             scope["headers"] = [each for each in scope["headers"] if not _FORWARDED.fullmatch(each[0].lower())]
             return
-        client = self._client(peer, ",".join(Headers(scope=scope).getlist("x-forwarded-for")))
+        headers = Headers(scope=scope)
+        if headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https":
+            scope["scheme"] = "https"
+        client = self._client(peer, ",".join(headers.getlist("x-forwarded-for")))
         if client != peer:
             scope["client"] = (client, 0)
             ADDRESS.set(household(client))

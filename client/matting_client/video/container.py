@@ -51,6 +51,8 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
                 tracks = _sound_tracks(av, sound, out, CODECS[suffix].sound, stack)
                 sources += [_until_damaged(track, sound.name) for track in tracks]
             for _, _, packet in heapq.merge(*sources, key=lambda each: each[:2]):
+                if sound is not None:
+                    sound.go_on()
                 out.mux_one(packet)
         part.replace(target)
     except failures() as error:

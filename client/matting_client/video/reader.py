@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -98,6 +98,10 @@ class VideoFile:
     name : what messages call it; its path by default.
     start, end : seconds; frames from `start` on and before `end`. None is the file's end.
 
+    Attributes
+    ----------
+    go_on : called again and again while its sound is put to the result, which may take long; what it raises ends that.
+
     Raises
     ------
     InputError
@@ -113,6 +117,7 @@ class VideoFile:
         self.name = name or str(path)
         self.start = start
         self.end = end
+        self.go_on: Callable[[], None] = lambda: None
         self._reformatter = import_av().video.reformatter.VideoReformatter()  # its tables for HDR take seconds
         with self.opened() as container:
             stream = container.streams.video[0]

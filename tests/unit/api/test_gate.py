@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from matting_api import main as command
 from matting_api.configuration import read_settings
+from matting_api.environment import meaningless
 from matting_api.middleware import guesses, rate_limit
 from matting_api.middleware.keys import Keys, load_keys, read_keys
 from matting_api.middleware.rate_limit import Allowance
@@ -140,6 +141,15 @@ def test_bad_keys(text: str) -> None:
     with pytest.raises(OptionError, match=r"^somewhere.*got ") as caught:
         read_keys(text, "somewhere")
     assert KEY not in str(caught.value)
+
+
+def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would have closed the API; what Kubernetes says of a Service of that name is no mistake."""
+    monkeypatch.setenv("MATTING_API_MAX_UPLOAD_MB", "200")
+    for name in ("KEY", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_7860_TCP_ADDR"):
+        monkeypatch.setenv(f"MATTING_API_{name}", OTHER)
+    assert read_settings(command.parser().parse_args([])).max_upload_mb == 200
+    assert meaningless() == ["$MATTING_API_KEY means nothing here; $MATTING_API_KEYS does"]
 
 
 def test_the_command_line_and_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

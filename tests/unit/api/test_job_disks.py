@@ -221,7 +221,7 @@ def test_errors_of_the_disk_hold_no_path(tmp_path: Path) -> None:
 
 
 def test_a_clip_leaves_room_to_others_and_tells_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clips, "VideoFile", lambda *_, **__: None)
+    monkeypatch.setattr(clips, "VideoFile", lambda *_, **__: SimpleNamespace())
     monkeypatch.setattr(clips, "Plan", lambda *_: None)
     job = Job("clip", tmp_path, {"format": "webm"}, None)
 

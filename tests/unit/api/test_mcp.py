@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from matting_api.settings import Settings
 from matting_client import OptionError
+from matting_ui.visitors import COOKIE
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
@@ -41,8 +42,14 @@ def asked(url: str, ask: Ask, **headers: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Any:
-    with process(tmp_path_factory.mktemp("mcp"), repository, "--engine", "local", "--mcp") as (_, address):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps files."""
+    return tmp_path_factory.mktemp("mcp")
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path, repository: Path) -> Any:
+    with process(folder, repository, "--engine", "local", "--mcp") as (_, address):
         yield address
 
 
@@ -95,6 +102,34 @@ def test_several_photos_come_back_in_an_archive(url: str, portrait: bytes) -> No
     archive = httpx.get(result.content[0].text, timeout=START_SECONDS).content
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         assert len([name for name in opened.namelist() if name.endswith(".jpg")]) == 2
+
+
+def test_a_large_photo_is_taken_also_of_somebody_who_knows_the_page(url: str) -> None:
+    """The library for the protocol would take 4 MiB in all, and a visitor's cookie may come along."""
+    noise = np.random.default_rng(0).integers(0, 256, (1400, 1400, 3), np.uint8)
+    photo = io.BytesIO()
+    Image.fromarray(noise).save(photo, "PNG", compress_level=1)
+    assert len(photo.getvalue()) > 5 * 10**6
+    arguments = {"photo": data_address(photo.getvalue()), "format": "jpeg", "background": "blue"}
+    cookie = f"{COOKIE}={'a' * 32}"
+    result = asked(url, lambda session: session.call_tool("cut_out", arguments), Cookie=cookie)
+    assert not result.isError and "1400 × 1400 px" in result.content[-1].text
+
+
+def test_no_call_takes_the_place_of_others(url: str, folder: Path, portrait: bytes) -> None:
+    """Its files are bounded, and gone when it is over, or refused."""
+
+    async def ask(session: ClientSession) -> list[Any]:
+        many = {"files": [data_address(b"%d" % number) for number in range(101)]}
+        broken = {"files": [data_address(portrait), "data:image/jpeg;base64,A"]}
+        one = {"photo": data_address(portrait)}
+        return [await session.call_tool(*each) for each in (("batch", many), ("batch", broken), ("cut_out", one))]
+
+    many, broken, one = asked(url, ask)
+    assert many.isError and "files: got 101 files, expected at most 100 in one call" in many.content[0].text
+    assert broken.isError and "files: got no base64" in broken.content[0].text
+    assert not one.isError
+    assert not [path for path in folder.glob("*/uploads/*/*/**/*") if path.is_file()]
 
 
 def test_what_there_is_to_know_of_a_result_is_told(url: str, portrait: bytes) -> None:

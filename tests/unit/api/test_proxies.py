@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from matting_api.middleware.proxies import Proxies, read_networks
 from matting_client import OptionError
 
 from tests.unit.api.conftest import Serve
+from tests.unit.api.test_main import START_SECONDS, process
 from tests.unit.api.test_removebg import PATH
 
 
@@ -50,6 +53,25 @@ def test_what_strangers_say_of_the_way_is_taken_out() -> None:
     scope: dict[str, Any] = {"type": "http", "client": ("9.9.9.9", 5), "headers": [(name, b"x") for name in names]}
     Proxies().unwrap(scope)
     assert scope["headers"] == [(b"x-forwarded-proto", b"x"), (b"accept", b"x")]  # which says nothing of the caller
+
+
+def test_a_cookie_of_https_is_sent_by_nothing_else(tmp_path: Path, repository: Path) -> None:
+    """Whether it is the page's own or Gradio's; only a trusted proxy is believed."""
+    for trusted in (["--trusted-proxies", "127.0.0.1"], []):
+        logins = tmp_path / "logins"
+        logins.write_text("ann:long enough a word\n")
+        with process(tmp_path, repository, "--engine", "local", "--logins-file", str(logins), *trusted) as (_, url):
+            for proto in ("https", "http"):
+                by = {"X-Forwarded-Proto": proto}
+                form = {"username": "ann", "password": "long enough a word"}
+                found = httpx.get(url, headers=by, timeout=START_SECONDS).headers.get_list("set-cookie")
+                assert len(found) == 1
+                if trusted and proto == "https":
+                    found += httpx.post(f"{url}/login", data=form, headers=by).headers.get_list("set-cookie")
+                    assert len(found) == 3
+                    assert all(cookie.lower().count("secure") - cookie.count("unsecure") == 1 for cookie in found)
+                else:
+                    assert "secure" not in found[0].lower()
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "proxy.lan", "10.0.0.0/33", "*"])

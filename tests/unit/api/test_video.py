@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from matting_api.jobs import clips, store
+from matting_api.jobs.job import Cancelled, Job
 from matting_api.settings import Settings
 from matting_client.video import order
 from matting_client.video.job import SEGMENT
+from matting_client.video.pipeline import Plan
+from matting_client.video.reader import VideoFile
 
 from tests.support.clock import set_clock
 from tests.unit.api.conftest import Serve, running
@@ -145,3 +150,17 @@ def test_a_clip_that_is_taken_up_again_counts_what_was_there(
         assert job["done"] >= SEGMENT
         job = wait(client, job, "done", "failed")
     assert (job["status"], job["done"], job["frames"]) == ("done", frames, frames)
+
+
+def test_a_job_is_left_while_sound_is_put_to_it(clip: Path, tmp_path: Path) -> None:
+    shutil.copy(clip, tmp_path / clips.SOURCE)
+    job = Job("name", tmp_path, {}, FRAMES)
+
+    def convert(plan: Plan, target: Path, step: Callable[[], None]) -> None:
+        assert isinstance(plan.source, VideoFile)
+        plan.source.go_on()
+        job.stop.set()
+        plan.source.go_on()
+
+    with pytest.raises(Cancelled):
+        clips.work(job, convert)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
 import pytest
-from matting_client import InputError, OptionError
+from matting_client import InputError, OptionError, Options
+from matting_client.video.background import FromOptions
+from matting_client.video.job import make_container
+from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 
 from tests.unit.client.pictures import file_of
@@ -73,3 +78,28 @@ def test_damaged_sound_costs_no_frame(caplog: pytest.LogCaptureFixture) -> None:
     frames, _, _ = read_clip(Path("out.webm"))
     assert len(frames) == FRAMES
     assert "the sound ends early, where it is damaged" in caplog.text
+
+
+class Stopped(Exception):
+    """The clip is wanted no more."""
+
+
+def test_work_on_sound_can_be_stopped() -> None:
+    """It may go on for hours behind a second of picture."""
+    write_clip(Path("clip.mp4"), sound="aac")
+    source = VideoFile(Path("clip.mp4"))
+    engine: Any = SimpleNamespace(size=64, infer=lambda batch: np.zeros((len(batch), 64, 64, 1), np.uint8))
+    made: list[int] = []
+
+    def go_on() -> None:
+        assert len(made) == FRAMES  # it is called when all frames are made
+        raise Stopped
+
+    source.go_on = go_on
+    plan, target = Plan(source, Options(), FromOptions()), Path("out.webm")
+    with pytest.raises(Stopped):
+        make_container(engine, plan, target, {}, on_frame=lambda: made.append(1))
+    assert not target.exists()
+    source.go_on = lambda: None
+    make_container(engine, plan, target, {}, on_frame=lambda: made.append(1))
+    assert len(made) == FRAMES and len(read_clip(target)[0]) == FRAMES  # nothing is made anew

@@ -15,12 +15,13 @@ from typing import Any
 import gradio as gr
 from matting_client import MattingError
 from matting_client.imaging.encode import encode
+from matting_client.video.inspection import MOST, inspected, look_at
 from matting_client.video.order import FORMATS, check_frames
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
-from matting_ui.clips import BACKGROUNDS, last_second, look_of, progress, read_order, wanted_second
+from matting_ui.clips import BACKGROUNDS, look_of, progress, read_order, wanted_second
 from matting_ui.context import Studio, telling, words_of
 from matting_ui.filenames import portable
 from matting_ui.gradio_patches import sender
@@ -28,6 +29,8 @@ from matting_ui.jobs import Job, Jobs
 from matting_ui.preview import squares
 
 LINE = "video"  # the queue of whole clips, of which one is worked on at a time
+# Of looks into clips: one that takes its time keeps no photo waiting.
+_LOOKS: dict[str, Any] = {"concurrency_limit": MOST, "concurrency_id": "video-look"}
 REFRESH_SECONDS = 0.5
 _NOTHING = (gr.skip(), gr.skip(), gr.skip())
 # MP4 cannot be transparent: whichever of the two is chosen, the other one gives way.
@@ -59,17 +62,15 @@ class Handlers:
             order = read_order(**values)
             path, name = self.studio.uploaded(clip), Path(clip).name
             wanted = wanted_second(second)
-            whole = VideoFile(path, name=name)  # which looks at every packet of a clip that does not say its length
-            start = min(wanted, last_second(whole.clip, wanted))
-            source = VideoFile(path, start, name=name) if start else whole
-            frame = next(source.frames()).rgb
+            look = look_at(path, name, wanted)
+            frame = look.rgb
             cutout = self.studio.cut(encode(frame, "png"), order.options, name, None)
             behind = order.background.behind(cutout, Fraction(0))
             if behind is None and order.options.background is None:
                 behind = squares(*frame.shape[:2])
             picture = cutout.render(behind)
-        line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=whole.clip.count or "?")
-        line = line if start == wanted else f"{line} · {words['video_last']}"
+        line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=look.clip.count or "?")
+        line = line if look.start == wanted else f"{line} · {words['video_last']}"
         return self.studio.save_preview(picture), line
 
     def begin(self, clip: str | None, request: gr.Request) -> tuple[Any, Any]:
@@ -131,7 +132,8 @@ class Handlers:
         if clip is None:
             return _enable(False)
         try:
-            return _enable(next(VideoFile(self.studio.uploaded(clip)).frames(), None) is not None)
+            look_at(self.studio.uploaded(clip), Path(clip).name, Fraction(0))
+            return _enable(True)
         except MattingError:  # `preview` says why
             return _enable(False)
 
@@ -156,12 +158,19 @@ class Handlers:
         if clip is None:
             yield words["video_waiting"], None
             return
+
+        def go_on() -> None:
+            if stopped.is_set():
+                raise Stopped
+
         with telling(request, "video"):
             order = read_order(**values)
-            source = VideoFile(self.studio.uploaded(clip), name=Path(clip).name)
-            check_frames(source.name, source.clip.count)
-            name = portable(Path(clip).stem, f"-cutout{order.suffix}")
-            target = self.studio.folder / secrets.token_hex(16) / name
+            path, name = self.studio.uploaded(clip), Path(clip).name
+            check_frames(name, inspected(path, name).count)
+            source = VideoFile(path, name=name)
+            source.go_on = go_on
+            file = portable(Path(clip).stem, f"-cutout{order.suffix}")
+            target = self.studio.folder / secrets.token_hex(16) / file
             target.parent.mkdir()
             for line in self._work(Plan(source, order.options, order.background), target, words, stopped):
                 yield line, None
@@ -224,10 +233,13 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     _wire_clip(do, clip, start, [line, result, made])
     _wire_settings(do, values, result, made)
     look = [clip.upload, clip.clear, background.change, colour.input, second.change]
-    settings: dict[str, Any] = {"inputs_kwargs": values, "api_name": ids.API_VIDEO_FRAME, "show_progress_on": frame}
-    looked = gr.on(
-        look, do.preview, [clip, second], [frame, status], trigger_mode="always_last", **settings, **studio.work
-    )
+    settings: dict[str, Any] = {
+        "inputs_kwargs": values,
+        "api_name": ids.API_VIDEO_FRAME,
+        "show_progress_on": frame,
+        **_LOOKS,
+    }
+    looked = gr.on(look, do.preview, [clip, second], [frame, status], trigger_mode="always_last", **settings)
     looked.failure(None, None, status, js=f"() => matting.fail('{ids.TAB_VIDEO}')", api_visibility="private")
 
 
@@ -259,7 +271,7 @@ def _wire_clip(do: Handlers, clip: Any, start: Any, parts: list[Any]) -> None:
     """Another clip, or none: what was made of the one before goes, and so does what is being made of it."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
     changed = [clip.upload, clip.clear]  # not its own `change`, which comes again and again while a call is on its way
-    gr.on(changed, do.offer, clip, start, js=_CALM, **light)
+    gr.on(changed, do.offer, clip, start, js=_CALM, **{**light, **_LOOKS})
     gr.on(changed, do.forget, clip, parts, **light)
 
 
