@@ -10,6 +10,7 @@ import os
 from collections import OrderedDict
 from contextlib import nullcontext
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 # Gradio reads these when it is imported or when components are made; it would report usage to its makers otherwise.
@@ -21,7 +22,7 @@ import gradio.mcp
 from fastapi import FastAPI, HTTPException
 from gradio import route_utils, routes, utils
 from gradio.route_utils import MultiPartException
-from matting_client import InputError
+from matting_client import InputError, OptionError
 from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
 from starlette.status import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
@@ -80,6 +81,12 @@ def check_files(page: gr.Blocks, visitors: Visitors) -> None:
         except gr.Error as error:
             error.print_exception = False  # a value out of a slider's range is the caller's fault, not the server's
             raise
+        except Exception as error:
+            if _came_to_us(error):
+                raise
+            # Gradio would write its traceback into the log, for each of a stranger's calls.
+            junk = OptionError("call", problem="its values are none of this function's", remedy="see /gradio_api/info")
+            raise shown(junk, request) from None
         return answer
 
     page.process_api = checked
@@ -89,6 +96,12 @@ def drop_empty_targets(page: gr.Blocks) -> None:
     """Let events that follow others name no component: each component looks through all names when the page opens."""
     for function in page.fns.values():
         function.targets = [target for target in function.targets if target[0] is not None]
+
+
+def _came_to_us(error: Exception) -> bool:
+    """Whether a call came as far as one of our functions before it failed."""
+    modules = {frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)} - {__name__}
+    return any(module.startswith("matting_") for module in modules)
 
 
 def sender(request: Any) -> HTTPConnection:

@@ -49,6 +49,17 @@ def process(tmp_path: Path, repository: Path, *arguments: str) -> Iterator[tuple
             running.kill()
 
 
+def test_calls_with_junk_leave_no_traceback(tmp_path: Path, repository: Path) -> None:
+    with process(tmp_path, repository, "--engine", "local") as (running, url):
+        with httpx.Client(base_url=url, timeout=START_SECONDS) as client:
+            for data in ([[1]], [{"a": 1}], [[{"meta": {"_type": "gradio.FileData"}}]] * 15, ["x"] * 15):
+                began = client.post("/gradio_api/call/batch", json={"data": data})
+                assert "error" in client.get(f"/gradio_api/call/batch/{began.json()['event_id']}").text
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 0
+        assert running.stderr is not None and running.stderr.read() == ""
+
+
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_it_starts_cuts_out_and_ends_without_a_trace(
     tmp_path: Path, repository: Path, portrait: bytes, end: signal.Signals
