@@ -92,16 +92,16 @@ def check_files(page: gr.Blocks, visitors: Visitors) -> None:
     page.process_api = checked
 
 
-def drop_empty_targets(page: gr.Blocks) -> None:
-    """Let events that follow others name no component: each component looks through all names when the page opens."""
-    for function in page.fns.values():
-        function.targets = [target for target in function.targets if target[0] is not None]
-
-
 def _came_to_us(error: Exception) -> bool:
     """Whether a call came as far as one of our functions before it failed."""
     modules = {frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)} - {__name__}
     return any(module.startswith("matting_") for module in modules)
+
+
+def drop_empty_targets(page: gr.Blocks) -> None:
+    """Let events that follow others name no component: each component looks through all names when the page opens."""
+    for function in page.fns.values():
+        function.targets = [target for target in function.targets if target[0] is not None]
 
 
 def sender(request: Any) -> HTTPConnection:
