@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -149,6 +150,7 @@ def _stage(weights: Path, stage: Path, photos: list[NDArray[np.uint8]], data: Se
 
 def _in_own_process(work: Callable[..., None], *given: Any) -> None:
     """Torch's exporter crashed (torch 2.13) in a process that had trained before; its errors come back as they are."""
+    os.environ.setdefault("TORCH_LOGS", "-all")  # read when torch is imported there: it warns that torchvision is not
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             pool.submit(work, *given).result()

@@ -118,6 +118,11 @@ def test_a_crash_of_the_exporter_is_a_refusal() -> None:
         _in_own_process(os.abort)
     with pytest.raises(DataError, match="as it is"):
         _in_own_process(complain)
+    _in_own_process(check_quiet)
+
+
+def check_quiet() -> None:
+    assert os.environ["TORCH_LOGS"] == "-all"
 
 
 def complain() -> None:
