@@ -71,5 +71,5 @@ def _answer(file: Path, coding: str) -> Response:
         headers["Vary"] = "Accept-Encoding"
     if coding:
         headers["Content-Encoding"] = coding
-        data = brotli.compress(data, mode=brotli.MODE_TEXT, quality=7) if coding == "br" else gzip.compress(data, 6)
+        data = brotli.compress(data, mode=brotli.MODE_TEXT, quality=5) if coding == "br" else gzip.compress(data, 6)
     return Response(data, 200, headers, mimetypes.guess_type(file.name)[0])
