@@ -90,10 +90,6 @@ class Site:
         (found,) = places[0].glob("unet-matting-page-*")
         return found
 
-    def upload(self, name: str) -> Path:
-        """The file of this name that came last."""
-        return max(self.folder().rglob(name), key=lambda path: path.stat().st_mtime_ns)
-
 
 def start_site(samples: Path | None = None) -> Site:
     """With a box of samples, where a folder is given."""

@@ -148,6 +148,8 @@ def test_each_photo_is_claimed_once_and_again_with_other_options() -> None:
     first.fail("why")
     assert batch.claim(Options()) == []
     assert batch.claim_again(first.number, Options()) == [first] and not first.reason
+    first.fail("unreadable", is_hopeless=True)
+    assert batch.claim_again(first.number, Options()) == []
 
 
 def test_one_event_at_a_time_shows_a_batch(studio: Studio) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import Cutout, MattingError, Options
+from matting_client import Cutout, InputError, MattingError, Options
 from matting_client.budget import PHOTOS
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
-from matting_client.manifest import DONE, FAILED
+from matting_client.manifest import DONE
 from matting_client.shop import broken_rules, template
 
 from matting_ui import controls, correct
@@ -191,10 +191,11 @@ class Handlers:
                 self._finish(item, cutout, code)
             item.seconds, item.state = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0), DONE
         except MattingError as error:
-            subject = "" if error.subject == item.name else error.subject  # the photo's name stands beside it
-            item.fail(failure(error.replace(subject=subject), code))
+            is_of_photo = error.subject == item.name  # which stands beside it
+            reason = failure(error.replace(subject="") if is_of_photo else error, code)
+            item.fail(reason, is_hopeless=is_of_photo and isinstance(error, InputError))
         except OSError:
-            item.fail(texts(code)["batch_gone"])
+            item.fail(texts(code)["batch_gone"], is_hopeless=True)
         except Exception:
             item.fail(texts(code)["failed"])
             raise
@@ -237,7 +238,7 @@ class Handlers:
                 "found": item.found,
                 "doubt": round(item.uncertainty, 5),
                 "due": batch.is_due(item),
-                "retry": words["retry"] if item.state == FAILED and item.path else "",
+                "retry": words["retry"] if item.may_go_better else "",
                 "discard": words["discard"],
             }
             for item in items

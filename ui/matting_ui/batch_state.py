@@ -33,6 +33,7 @@ class Item:
     uncertainty : how doubtful the result is.
     options, wants_alpha : what the result was made with.
     shop : whose rules it is held against.
+    is_hopeless : it failed, and would fail again: its file cannot be read.
     """
 
     number: int
@@ -53,6 +54,7 @@ class Item:
     wants_alpha: bool = False
     alpha: str = ""
     shop: str = ""
+    is_hopeless: bool = False
 
     def claimed(self, options: Options, wants_alpha: bool) -> Item:
         """Itself, to be made with these options."""
@@ -60,9 +62,14 @@ class Item:
         self.reason = self.thumbnail = self.result = self.alpha = ""
         return self
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, *, is_hopeless: bool = False) -> None:
         """It did not work."""
-        self.state, self.reason, self.result = FAILED, reason, ""
+        self.state, self.reason, self.result, self.is_hopeless = FAILED, reason, "", is_hopeless
+
+    @property
+    def may_go_better(self) -> bool:
+        """Whether it failed, and another attempt can help: of the server, or with other settings."""
+        return self.state == FAILED and not self.is_hopeless
 
     @property
     def is_in_work(self) -> bool:
@@ -90,7 +97,7 @@ class Batch:
                 self._last += 1
                 item = self.items[self._last] = Item(self._last, name, path)
                 if path is None:
-                    item.fail(reason)
+                    item.fail(reason, is_hopeless=True)
         return [name for name, _, _ in files[room:]]
 
     def claim(self, options: Options, wants_alpha: bool = False) -> list[Item]:
@@ -101,11 +108,11 @@ class Batch:
             return [item.claimed(options, wants_alpha) for item in due]
 
     def claim_again(self, number: int, options: Options, wants_alpha: bool = False) -> list[Item]:
-        """A photo that failed, taken by the caller alone; none when it did not fail."""
+        """A photo that failed and may go better, taken by the caller alone; none when there is none."""
         with self._lock:
             self.wanted = options, wants_alpha
             item = self.items.get(number)
-            return [item.claimed(options, wants_alpha)] if item is not None and item.state == FAILED else []
+            return [item.claimed(options, wants_alpha)] if item is not None and item.may_go_better else []
 
     def is_due(self, item: Item) -> bool:
         """Whether there is something to do for a photo: it is new, or of other settings."""
