@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import socket
 import struct
@@ -49,7 +50,9 @@ class Waiting:
 
     def _in_system(self) -> int:
         """Bytes that the system holds: it asks for more in large steps, however steadily the reader takes them."""
-        return int.from_bytes(fcntl.ioctl(self._link.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        with contextlib.suppress(OSError):  # other systems than Linux do not say
+            return int.from_bytes(fcntl.ioctl(self._link.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return 0
 
 
 class Outgoing:
