@@ -85,6 +85,7 @@ def test_what_went_wrong_is_said(visit: Visit, photos: Path, locale: str, words:
     page.route("**/upload*", lambda route: route.abort())
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     expect(box.locator(".notice-text")).to_have_text(words["error_unreachable"])
+    expect(box.locator(".notice-retry")).to_be_visible()  # once the page has given up trying
     page.unroute("**/upload*")
     box.locator(".notice-retry").click()
     state(page, ids.TAB_SINGLE, "done")

@@ -49,7 +49,8 @@ window.matting = (() => {
     const again = box.querySelector(".notice-retry");
     again.textContent = word("retry");
     const isOfResult = told.call && panel.dataset.state === "done";
-    again.hidden = isOfResult || !(window.mattingRetry.includes(told.code) && sent.get(tab));
+    const goesOn = told.call?.isUpload; // by itself, until it is given up
+    again.hidden = isOfResult || goesOn || !(window.mattingRetry.includes(told.code) && sent.get(tab));
     box.querySelector(".notice-close").setAttribute("aria-label", word("close"));
     box.removeAttribute("hidden");
   };
@@ -179,7 +180,8 @@ window.matting = (() => {
       await new Promise((done) => setTimeout(done, 0));
       carry(openTab());
     } else if (pressed.matches(".notice-retry")) {
-      put(inputOf(tab), [sent.get(tab)]);
+      const input = inputOf(tab); // none where the photo has come meanwhile
+      if (input) put(input, [sent.get(tab)]);
     } else if (pressed.matches(".notice-close")) {
       hide(panelOf(tab));
     } else if (pressed.matches(".another")) {
