@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from matting_ui.assets import Assets
+from matting_ui.assets import PRELOADED, Assets
 from matting_ui.codings import accepted_codings
 from matting_ui.gradio_patches import ASSETS
 from starlette.responses import PlainTextResponse
@@ -40,6 +40,20 @@ def test_every_browser_gets_the_file(suffix: str, accepted: str) -> None:
     packed = suffix != ".woff2" and "q=0" not in accepted and accepted != ""
     assert ("content-encoding" in answer.headers) == packed
     assert not packed or int(answer.headers["content-length"]) < 0.5 * file.stat().st_size
+
+
+def test_what_every_visit_asks_for_is_ready_before_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = Assets(PlainTextResponse(OTHERS), ASSETS)
+    ready.pack()
+    names = PRELOADED.read_text(encoding="utf-8").split()
+    monkeypatch.setattr("matting_ui.assets._answer", None)  # nothing more is packed
+
+    async def asked() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(ready), base_url="http://127.0.0.1") as visitor:
+            return [await visitor.get(f"/assets/{name}", headers={"Accept-Encoding": "br"}) for name in names]
+
+    for name, answer in zip(names, asyncio.run(asked()), strict=True):
+        assert answer.content == (ASSETS / name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -97,7 +98,9 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
     if door.auth is not None:
         parent.add_middleware(Entrance, page=page)
     more = (LOGIN if door.auth else set()) | (MCP if door.mcp_url else set())
-    return Site(api, Assets(parent, ASSETS), page, visitors, folder, more)
+    assets = Assets(parent, ASSETS)
+    threading.Thread(target=assets.pack, name="assets", daemon=True).start()
+    return Site(api, assets, page, visitors, folder, more)
 
 
 def _life(studio: Studio, close: Callable[[], None]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

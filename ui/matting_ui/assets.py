@@ -27,13 +27,13 @@ def preloads(folder: Path) -> str:
     ----------
     folder : of the files.
     """
-    names = PRELOADED.read_text(encoding="utf-8").split()
     kinds = {".js": 'rel="modulepreload"', ".css": 'rel="preload" as="style"'}
-    return "".join(
-        f'<link {kinds[Path(name).suffix]} crossorigin href=".{PATH}{name}">'
-        for name in names
-        if (folder / name).is_file()
-    )
+    return "".join(f'<link {kinds[file.suffix]} crossorigin href=".{PATH}{file.name}">' for file in _preloaded(folder))
+
+
+def _preloaded(folder: Path) -> list[Path]:
+    files = (folder / name for name in PRELOADED.read_text(encoding="utf-8").split())
+    return [file for file in files if file.is_file()]
 
 
 class Assets:
@@ -47,8 +47,14 @@ class Assets:
 
     def __init__(self, app: ASGIApp, folder: Path) -> None:
         self._app = app
+        self._folder = folder
         self._files = {f"{PATH}{file.name}": file for file in folder.iterdir()}
         self._answers: dict[tuple[Path, str], Response] = {}
+
+    def pack(self) -> None:
+        """Prepare what every visit asks for, so that the first need not wait half a second for it."""
+        for file in _preloaded(self._folder):
+            self._answers[file, "br"] = _answer(file, "br")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass a request on."""
