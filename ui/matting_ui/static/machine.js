@@ -271,9 +271,9 @@ window.matting = (() => {
       fail(call.tab);
       if (code === "unreachable") panelOf(call.tab)?.dispatchEvent(new Event("lost"));
     },
-    // The server takes calls again: those that have waited for it go on.
+    // The server takes calls again: those that have waited for it go on. What was given up stays told.
     reached: () => {
-      for (const [tab, told] of failures) if (told.call && told.code === "unreachable") hide(panelOf(tab));
+      for (const [tab, told] of failures) if (told.call?.waits) hide(panelOf(tab));
     },
     // The server was started anew: nothing is left of what the page shows. A tab goes on with what is chosen then.
     outlived: () => {

@@ -58,7 +58,7 @@
       } catch (error) {
         isDoubtful = true;
         if (performance.now() > end || sent >= MOST_SENT) throw error;
-        window.matting.failed("unreachable", "", call);
+        window.matting.failed("unreachable", "", { ...call, waits: true });
         await pause(PAUSE);
       }
     }
