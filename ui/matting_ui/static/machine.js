@@ -58,7 +58,7 @@ window.matting = (() => {
   // A notice goes once what went wrong, or the result of its tab, has come out well in a call that began after it.
   const succeeded = (call) => {
     const told = failures.get(call.tab);
-    if (!told || call.at < told.at) return;
+    if (!told || call.at < told.at || panelOf(call.tab)?.dataset.state === "failed") return; // until it is tried again
     const isSame = told.call && (told.call.of === call.of || call.outputs.some((each) => told.call.outputs.includes(each)));
     if (call.isResult || isSame) hide(panelOf(call.tab));
   };
