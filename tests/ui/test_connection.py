@@ -91,9 +91,19 @@ def test_an_answer_that_is_lost_ends_its_call(visit: Visit, photos: Path, tmp_pa
     visit.expected = "ERR_FAILED"
     page = visit()
     told = notice(page, ids.TAB_SINGLE)
-    page.route(ANSWERS, lambda route: route.abort())
+    lost: list[Route] = []
+
+    def lose(route: Route) -> None:
+        lost.append(route)
+        route.abort()
+
+    page.route(ANSWERS, lose)
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     state(page, ids.TAB_SINGLE, "failed")
+    known = 0
+    while known < len(lost):  # the tab is cleared in one call, the photo cut out in the next
+        known = len(lost)
+        page.wait_for_timeout(3000)
     expect(told.locator(".notice-text")).to_have_text(EN["error_unreachable"])
     page.unroute(ANSWERS)
     told.locator(".notice-retry").click()
@@ -101,6 +111,26 @@ def test_an_answer_that_is_lost_ends_its_call(visit: Visit, photos: Path, tmp_pa
     expect(told).to_be_hidden()
     with Image.open(download(page, ids.DOWNLOAD, tmp_path)) as file:
         assert file.size == (1024, 1024)
+
+
+def test_a_photo_that_comes_through_after_all_takes_its_notice_away(page: Page) -> None:
+    told = notice(page, ids.TAB_SINGLE)
+    page.evaluate("matting.state('single', 'working')")
+    page.evaluate("matting.refused('unreachable', '', { tab: 'single', of: 0, outputs: [] })")
+    state(page, ids.TAB_SINGLE, "failed")
+    expect(told).to_be_visible()
+    page.evaluate("matting.state('single', 'done')")
+    expect(told).to_be_hidden()
+
+
+def test_what_the_page_asks_by_itself_is_of_the_tab_that_it_fills(page: Page) -> None:
+    """Its failure is not that of the photo which is in work in the open tab."""
+    tabs = page.evaluate(
+        """() => window.gradio_config.dependencies
+          .filter(({ targets }) => targets.some(([, event]) => event === "load"))
+          .map(({ id }) => window.mattingCall({ fn_index: id, trigger_id: null }).tab)"""
+    )
+    assert tabs == [ids.TAB_IDPHOTO]
 
 
 def test_a_batch_goes_on_when_the_connection_breaks(visit: Visit, site: Site, photos: Path) -> None:

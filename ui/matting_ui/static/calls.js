@@ -1,4 +1,5 @@
-// What is known of a call that Gradio makes: its tab, that of the component which set it off, and what it fills.
+// What is known of a call that Gradio makes: its tab, that of the component which set it off (of the one that it fills, where
+// none did), and what it fills.
 window.mattingCall = (() => {
   const config = () => window.gradio_config;
   const tabs = new Map(); // of components, by their numbers
@@ -20,6 +21,7 @@ window.mattingCall = (() => {
     if (!tabs.size) learn();
     const outputs = config().dependencies.find((each) => each.id === fn_index)?.outputs ?? [];
     const isResult = outputs.some((each) => statuses.has(each));
-    return { tab: tabs.get(trigger_id) ?? window.matting.openTab(), of: fn_index, outputs, isResult, at: performance.now() };
+    const tab = tabs.get(trigger_id) ?? tabs.get(outputs[0]) ?? window.matting.openTab();
+    return { tab, of: fn_index, outputs, isResult, at: performance.now() };
   };
 })();

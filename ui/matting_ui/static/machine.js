@@ -22,6 +22,7 @@ window.matting = (() => {
   const state = (tab, name) => {
     const panel = panelOf(tab);
     if (!panel) return;
+    if (name === "done" && panel.dataset.state === "failed") hide(panel); // it has come through after all
     if (name === "empty") delete panel.dataset.state;
     else panel.dataset.state = name;
     if (name !== "working") return;
