@@ -38,7 +38,7 @@ def split(server: Server, jpegs: list[bytes], rounds: int) -> dict[str, Any]:
             rgb = step(decode(jpegs[index % len(jpegs)]))
             square, box = step(processing.letterbox(rgb, engine.size))
             pha = step(engine.infer(square[None]))[0, ..., 0]
-            raw = step(processing.refine(rgb, square, pha, box))
+            raw = step(processing.refine(rgb, square, processing.solidify(pha, box), box))
             fgr = step(processing.estimate_foreground(rgb, raw))
             rgba = step(processing.cutout_rgba(fgr, raw))
             step(encode(rgba, "png"))

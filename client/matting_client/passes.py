@@ -73,13 +73,15 @@ class Passes:
         first = processing.rotated(answers[0], turned)
         if turned and first.mean() < LESS * answers[1].mean():  # it was no photo of a side that is up
             turned, first = 0, answers[1]
+        first = processing.solidify(first, self._box)
         part = processing.locate(first, self._box) if self._options.passes > 1 else None
         if part is None:
             return self._enlarged(self._rgb, self._square, first, self._box)
         close = np.ascontiguousarray(self._rgb[part.top : part.bottom, part.left : part.right])
         square, box = processing.letterbox(close, self._square.shape[0])
         answer = yield processing.rotated(square, -turned)[None]
-        second = self._enlarged(close, square, processing.rotated(answer[0], turned), box)
+        found = processing.solidify(processing.rotated(answer[0], turned), box)
+        second = self._enlarged(close, square, found, box)
         around = processing.beyond(first, self._box, part)
         if around is None:
             whole = np.zeros(self._rgb.shape[:2], np.uint8)

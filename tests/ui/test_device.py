@@ -181,16 +181,18 @@ def check_pixels(page: Page, network: ort.InferenceSession, height: int, width: 
     photo = np.asarray(Image.fromarray(data.astronaut()).resize((width, height), Image.Resampling.BICUBIC))
     square, box = processing.letterbox(photo, SIZE)
     small = infer(network, square)
-    alpha = processing.refine(photo, square, small, box)
+    solid = processing.solidify(small, box)
+    alpha = processing.refine(photo, square, solid, box)
     colours = processing.estimate_foreground(photo, alpha)
     made = in_browser(
         page,
         f"""async ({{ photo, width, height, small }}) => {{
-          const {{ letterbox, refine, cutout }} = await import("{PATH}/pixels.js");
+          const {{ letterbox, refine, solidify, cutout }} = await import("{PATH}/pixels.js");
           const given = {{ data: new Uint8ClampedArray(bytes(photo)), width, height, channels: 4 }};
           const {{ square, box }} = letterbox(given, {SIZE});
-          const alpha = refine(given, square, bytes(small), box);
-          return {{ square: text(square), cutout: text(cutout(given, alpha).data) }};
+          const solid = solidify(bytes(small), box);
+          const alpha = refine(given, square, solid, box);
+          return {{ square: text(square), solid: text(solid.data), cutout: text(cutout(given, alpha).data) }};
         }}""",
         photo=packed(np.dstack([photo, np.full((height, width), 255, np.uint8)])),
         width=width,
@@ -199,6 +201,7 @@ def check_pixels(page: Page, network: ort.InferenceSession, height: int, width: 
     )
     square_off = np.abs(unpacked(made["square"]).reshape(square.shape).astype(int) - square)
     assert square_off.max() <= 1 and np.mean(square_off > 0) <= 0.001
+    assert (unpacked(made["solid"]).reshape(box.inner_height, box.inner_width) == processing.inner(solid, box)).all()
     cutout = unpacked(made["cutout"]).reshape(height, width, 4).astype(int)
     alpha_off = np.abs(cutout[..., 3] - alpha)
     assert alpha_off.max() <= 6 and np.mean(alpha_off > 0) <= 0.02 and np.mean(alpha_off > 1) <= 0.001

@@ -20,6 +20,7 @@ from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, inner, letterbox, unletterbox
 from matting_client.processing.refine import refine
 from matting_client.processing.shadow import SHADOWS, cast_shadow, touches_ground
+from matting_client.processing.solid import solidify
 from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
 from matting_client.processing.upright import quarters_turned, rotated
 
@@ -62,6 +63,7 @@ __all__ = [
     "render_window",
     "rotated",
     "share_of",
+    "solidify",
     "subject_box",
     "threshold",
     "touches_ground",

@@ -33,12 +33,17 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Frame:
-    """A frame and what the model gets of it; `pha` is what it answered, (S, S)."""
+    """A frame and what the model gets of it; `pha` (S, S) is its alpha there."""
 
     rgb: Image
     square: Image
     box: processing.Letterbox
     pha: Image
+
+    @classmethod
+    def answered(cls, rgb: Image, square: Image, box: processing.Letterbox, alphas: Image) -> Frame:
+        """With the model's (1, S, S, 1) answer."""
+        return cls(rgb, square, box, processing.solidify(alphas[0, ..., 0], box))
 
     @property
     def look(self) -> Look:
@@ -215,7 +220,7 @@ def cutouts(
 
     def ask(rgb: Image) -> Frame:
         square, box = processing.letterbox(rgb, engine.size)
-        return Frame(rgb, square, box, engine.infer(square[None])[0, ..., 0])
+        return Frame.answered(rgb, square, box, engine.infer(square[None]))
 
     def finish(frame: Frame) -> tuple[Frame, Image]:
         return frame, frame.full_alpha(options.refine)
@@ -251,7 +256,7 @@ async def cutouts_async(
 
     async def ask(rgb: Image) -> Frame:
         square, box = await asyncio.to_thread(processing.letterbox, rgb, engine.size)
-        return Frame(rgb, square, box, (await engine.infer(square[None]))[0, ..., 0])
+        return Frame.answered(rgb, square, box, await engine.infer(square[None]))
 
     def finish(frame: Frame) -> Cutout:
         return steady.cutout(frame, frame.full_alpha(options.refine))

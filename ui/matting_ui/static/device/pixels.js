@@ -6,6 +6,7 @@ const PAD = 127; // around the photo in the model's square; zero once the model 
 const RADIUS = 2; // of the guided filter's windows
 const EPSILON = 5e-4 * 255 ** 2; // its regulariser
 const BAND = 2; // how far from a change of alpha the photo's own edges count
+const [FULL, SOLID, STEEP, REACH] = [252, 210, 3, 256]; // of the inside, as in processing/solid.py
 const LEVELS = [[128, [11, 6]], [256, [6, 3]]]; // long sides of the fields of colour, and the radii there
 const POWER = 3; // of the weights of a field
 const TINY = 1e-5; // weight of the colour that a pixel had before
@@ -35,6 +36,32 @@ function inner(square, box, channels) {
     data.set(square.subarray(from, from + box.width * channels), y * box.width * channels);
   }
   return { data, width: box.width, height: box.height, channels };
+}
+
+// The least value within a square around each place.
+function least({ data, width, height }, reach) {
+  const lowest = (from, at, length, step) => {
+    const to = new Uint8Array(from.length);
+    for (let place = 0; place < from.length; place++) {
+      let found = from[place];
+      for (let off = Math.max(-reach, -at(place)); off <= Math.min(reach, length - 1 - at(place)); off++) {
+        found = Math.min(found, from[place + off * step]);
+      }
+      to[place] = found;
+    }
+    return to;
+  };
+  const rows = lowest(data, (place) => place % width, width, 1);
+  return lowest(rows, (place) => Math.floor(place / width), height, width);
+}
+
+/** The photo's part of the network's alpha, solid inside. */
+export function solidify(squareAlpha, box) {
+  const part = inner(squareAlpha, box, 1);
+  part.data = part.data.map((value) => Math.min(Math.floor((value * 255 + FULL / 2) / FULL), 255));
+  const near = least(part, Math.max(1, Math.floor(box.size / REACH)));
+  part.data = part.data.map((value, place) => Math.max(value, 255 - STEEP * Math.max(SOLID - near[place], 0)));
+  return part;
 }
 
 // A channel of a picture as a plane.
@@ -81,9 +108,8 @@ function edgeBand({ data, width, height }) {
   return band;
 }
 
-/** The photo's alpha from the network's: enlarged, and along the photo's own edges as processing/refine.py does it. */
-export function refine(photo, square, squareAlpha, box) {
-  const small = inner(squareAlpha, box, 1);
+/** The photo's alpha from that of its part of the square: enlarged, along its own edges as processing/refine.py does it. */
+export function refine(photo, square, small, box) {
   const full = scaleTo(small, photo.width, photo.height, "cubic").data.slice();
   if (photo.width * photo.height <= box.width * box.height) return full;
   const { width, height } = box;

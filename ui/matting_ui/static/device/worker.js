@@ -1,7 +1,7 @@
 // Cuts photos out beside the page, which stays at hand meanwhile. It is given all it needs, and its policy
 // (matting_ui/site.py) lets it fetch nothing and send nothing.
 import { openNetwork } from "./network.js";
-import { cutout, letterbox, refine } from "./pixels.js";
+import { cutout, letterbox, refine, solidify } from "./pixels.js";
 
 const MOST_PIXELS = 40e6; // what stays well below a browser's memory and the largest canvas
 const GREY = 127; // behind what is transparent in the photo, for the network
@@ -48,7 +48,7 @@ async function cut(file) {
   const photo = await pixelsOf(file);
   const seen = onGrey(photo);
   const { square, box } = letterbox(seen, network.size);
-  const alpha = refine(seen, square, await network.run(square), box);
+  const alpha = refine(seen, square, solidify(await network.run(square), box), box);
   for (let place = 0; place < alpha.length; place++) alpha[place] = Math.min(alpha[place], photo.data[place * 4 + 3]);
   made = cutout(photo, alpha);
   return { width: made.width, height: made.height, isEmpty: alpha.every((value) => value === 0) };
