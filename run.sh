@@ -45,14 +45,18 @@ check_folder() { # what is installed lies here, and links to it
 }
 
 wanted() { # changes when something else is to be installed, or the folder has moved
-  { pwd; cat pyproject.toml client/pyproject.toml; [ ! -f constraints.txt ] || cat constraints.txt; } | sha256sum
+  { pwd -P; cat pyproject.toml client/pyproject.toml; [ ! -f constraints.txt ] || cat constraints.txt; } | sha256sum
+}
+
+moved() { # an environment cannot be: `activate` and pip go on with the folder in which it was made
+  ! grep -qF "$(pwd -P)/.venv" .venv/bin/activate
 }
 
 install() {
   check_machine
   check_folder
   local python
-  if ! suitable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+  if ! suitable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1 || moved; then
     python="$(find_python)"
     "$python" -m venv --clear .venv || die "$python -m venv failed: install the package ${python##*/}-venv"
   fi

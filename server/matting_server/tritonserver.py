@@ -17,6 +17,7 @@ from matting_client.system import usable_cores
 
 from matting_server.errors import SetupError
 from matting_server.orphans import OWNER_VARIABLE
+from matting_server.plain_names import python_for_models
 from matting_server.settings import Settings
 from matting_server.workspace import Workspace
 
@@ -98,7 +99,8 @@ def environment(runtime: Runtime, settings: Settings, workspace: Workspace) -> d
     """Environment of the server and, through it, of the processes that run the models."""
     env = dict(os.environ)
     # The stub finds its Python environment through PATH and its libpython through LIBDIR.
-    env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", os.defpath)))
+    python = python_for_models(workspace.python)
+    env["PATH"] = os.pathsep.join((str(python), env.get("PATH", os.defpath)))
     libraries = [sysconfig.get_config_var("LIBDIR"), str(runtime.libraries), env.get("LD_LIBRARY_PATH")]
     env["LD_LIBRARY_PATH"] = os.pathsep.join(path for path in libraries if path)
     # Triton has none of its own on a GPU; the processes of the models may see theirs.

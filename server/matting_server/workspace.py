@@ -6,6 +6,7 @@
         models/<name>/<version>/...       links to the real files, plus `revived`, whose time says "load me again"
         life/<name>/<instance>            locked as long as its process lives; holds its `Life`
         page/                             temporary files of the web page
+        python/                           an environment of plain names, where ours has others; see `plain_names`
         http, metrics                     sockets on which Triton listens
 
 The user's repository is only ever read, and may be read-only.
@@ -100,6 +101,11 @@ class Workspace:
         return self.root / "page"
 
     @property
+    def python(self) -> Path:
+        """Environment of the models' processes, where ours will not do."""
+        return self.root / "python"
+
+    @property
     def http_socket(self) -> Path:
         """Where Triton answers HTTP."""
         return self.root / "http"
@@ -160,11 +166,13 @@ def check_folder(tmp: Path) -> None:
     Raises
     ------
     SetupError
-        It is mounted noexec, as Docker mounts its tmpfs, or its name leaves no room for those of sockets.
+        It is mounted noexec, as Docker mounts its tmpfs, or has a name that is not ASCII, or too long for sockets.
     """
     longest = tmp / f"{FOLDER_PREFIX}{'x' * 2 * TOKEN_BYTES}" / "metrics"
     if len(os.fsencode(longest)) > MOST_SOCKET_BYTES:
         raise SetupError(f"{tmp}: too long a name for the sockets in it: set TMPDIR to a shorter one")
+    if not str(tmp).isascii():
+        raise SetupError(f"{tmp}: Triton's Python reads ASCII names alone: set TMPDIR to a folder with such a name")
     if os.statvfs(tmp).f_flag & os.ST_NOEXEC:
         raise SetupError(
             f"{tmp} is mounted noexec and Triton runs programs from it: set TMPDIR to a folder that is not"

@@ -70,7 +70,7 @@ def test_an_editable_client_is_a_path_that_type_checkers_follow(tmp_path: Path) 
 @pytest.fixture(scope="module")
 def installed(wheels: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of an environment with our wheels; what others wrote is taken from the tests' own environment."""
-    folder = tmp_path_factory.mktemp("environment")
+    folder = tmp_path_factory.mktemp("环境")  # a name that Triton's own Python cannot read
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     # A path in a .pth file adds a folder, but not what that folder's own .pth files say: our clone stays invisible.

@@ -151,9 +151,12 @@ def _around(face: Face, sides: float) -> Box:
 
 def _look(rgb: Image, square: Box, least: float) -> list[Face]:
     """Finds of at least a score in a square, the surest first; it may reach beyond the photo; grey is there."""
-    scores, places = _detect(_cut(rgb, square))
+    blob = cv2.dnn.blobFromImage(_cut(rgb, square), 1 / 127.5, mean=(127.5, 127.5, 127.5))
+    scores = 1 / (1 + np.exp(-np.clip(_output("classificators", blob)[:, 0], -50, 50)))
+    found = np.argsort(-scores)[: int((scores >= least).sum())].tolist()
+    places = _places(blob) if found else ()
     out = []
-    for index in np.argsort(-scores)[: int((scores >= least).sum())].tolist():
+    for index in found:
         x, y, wide, high, *points = (places[index] * square.width).tolist()
         eye, other = (Point(square.left + points[i], square.top + points[i + 1]) for i in (0, 2))
         left, top = square.left + x - wide / 2, square.top + y - high / 2
@@ -178,23 +181,27 @@ def _cut(rgb: Image, square: Box) -> Image:
     return out
 
 
-def _detect(square: Image) -> tuple[Float, Float]:
-    """Scores (896,) and places (896, 16) as shares of the square: middle, size, and six points."""
-    blob = cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5))
-    with _lock:
-        network = _network()
-        network.setInput(blob)
-        logits, raw = network.forward(("classificators", "regressors"))
-    scores = 1 / (1 + np.exp(-np.clip(logits[0, :, 0], -50, 50)))
-    places = raw[0] / SIDE
+def _places(blob: Float) -> Float:
+    """What is at each of the 896 places, as shares of the square: middle, size, and six points, (896, 16)."""
+    places = _output("regressors", blob) / SIDE
     middles = _anchors()
     places[:, :2] += middles
     places[:, 4:] += np.tile(middles, 6)
-    return scores, places
+    return places
 
 
-@lru_cache(maxsize=1)
-def _network() -> cv2.dnn.Net:
+def _output(name: str, blob: Float) -> Float:
+    """One of the detector's two outputs: OpenCV 5 refuses to give both at once."""
+    with _lock:
+        network = _network(name)
+        network.setInput(blob)
+        output: Float = network.forward(name)[0]
+    return output
+
+
+@lru_cache(maxsize=2)
+def _network(output: str) -> cv2.dnn.Net:
+    """A network for each ``output``: one that is asked for the other in turn makes its buffers anew each time."""
     data = files("matting_client").joinpath(WEIGHTS).read_bytes()
     return cv2.dnn.readNetFromTFLite(np.frombuffer(data, np.uint8))
 

@@ -1,10 +1,12 @@
-"""run.sh, before it installs anything."""
+"""run.sh, before it installs any package."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -43,3 +45,21 @@ def test_a_folder_that_cannot_be_written_is_named(installed: bool) -> None:
     place = folder / ".venv" if installed else folder
     assert done.stderr.startswith(f"run.sh: {place} cannot be written by "), done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_environment_of_a_moved_folder_is_made_anew(tmp_path: Path) -> None:
+    """Otherwise `activate` would lead to where the folder was, and pip would not start."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    (before / "client").mkdir(parents=True)
+    shutil.copy(ROOT / "run.sh", before)
+    for part in ("pyproject.toml", "client/pyproject.toml"):
+        (before / part).touch()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", before / ".venv"], check=True)
+    (packages,) = before.glob(".venv/lib/python*/site-packages")
+    (packages / "pip.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    before.rename(after)
+    environment = {**os.environ, "PIP_NO_INDEX": "1"}
+    subprocess.run([after / "run.sh", "--setup-only"], env=environment, capture_output=True)
+    command = ["bash", "-c", ". .venv/bin/activate && pip --version"]
+    told = subprocess.run(command, cwd=after, capture_output=True, text=True, check=True)
+    assert f"from {after}/" in told.stdout

@@ -58,6 +58,7 @@ def test_workspace_is_private_and_goes_away(tmp_path: Path) -> None:
     [
         ("/tmp/" + "x" * 90, "too long a name for the sockets in it: set TMPDIR to a shorter one"),
         ("/none", "/none: cannot make a folder there"),
+        ("/临时", "/临时: Triton's Python reads ASCII names alone: set TMPDIR to "),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_named(folder: str, what: str) -> None:

@@ -198,7 +198,7 @@ def _hide_shared_memory() -> None:
     Triton makes it readable for every user, and whoever may register shared memory could register this under its name
     and read or write other callers' photos. Without a name nobody can, and nothing is left behind however they end.
     """
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in os.fsdecode(Path("/proc/self/maps").read_bytes()).splitlines():
         path = line.partition("/")
         if path[2].startswith("dev/shm/unet_matting_"):
             Path("/", path[2]).unlink(missing_ok=True)
