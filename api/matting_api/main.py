@@ -102,7 +102,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     with private_folder() as folder:
         app = _site(settings, folder) if settings.page else create_app(settings)
         app = AccessLog(app, every_request=settings.access_log)
-        config = server_config(app, Proxies(settings.trusted_proxies))
+        config = server_config(app, Proxies(settings.trusted_proxies), app.malformed)
         server = Server(config)
         # What a start leaves behind stays to the end: the collector need not go through it again and again.
         gc.collect()
