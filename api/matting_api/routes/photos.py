@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 
 from matting_api import openapi
 from matting_api.concurrency import Turns
-from matting_api.errors import bad_request
+from matting_api.errors import CLIENT_GONE, bad_request
 from matting_api.model_client import Service
 from matting_api.paths import ALPHA, CUTOUT, IDPHOTO, IMPROVE, REMOVEBG, SCENE
 from matting_api.produce import Beside
@@ -27,7 +27,6 @@ from matting_api.routes.answer import answer
 
 MODEL_HEADER = "X-Matting-Model"  # as the field model, for proxies that choose
 MOST_FETCHES = 16  # requests at once whose pictures are fetched from other hosts
-CLIENT_GONE = 499  # nobody reads it
 Read = Callable[[Mapping[str, str], bool], Asked]
 
 
