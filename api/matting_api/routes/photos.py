@@ -21,11 +21,10 @@ from matting_api.produce import Beside
 from matting_api.request.body import Form, Source, read_form
 from matting_api.request.fetch import Fetcher
 from matting_api.request.idphoto import read_idphoto
-from matting_api.request.parameters import Asked, read_alpha, read_cutout, read_model, read_removebg
+from matting_api.request.parameters import MODEL_HEADER, Asked, read_alpha, read_cutout, read_model, read_removebg
 from matting_api.request.scene import read_scene
 from matting_api.routes.answer import answer
 
-MODEL_HEADER = "X-Matting-Model"  # as the field model, for proxies that choose
 MOST_FETCHES = 16  # requests at once whose pictures are fetched from other hosts
 Read = Callable[[Mapping[str, str], bool], Asked]
 

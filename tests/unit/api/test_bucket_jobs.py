@@ -147,11 +147,11 @@ def test_too_much_is_refused_before_any_of_it_is_read(
 
 def test_an_object_that_has_grown_or_gone_since_it_was_listed(bucket: Path, disc: bytes) -> None:
     opened = Buckets(read_grants("photos"))
-    assert opened.read(Place("photos"), "may/a b.png", len(disc)) == disc
+    assert anyio.run(opened.read, Place("photos"), "may/a b.png", len(disc)) == disc
     with pytest.raises(ApiError) as large:
-        opened.read(Place("photos"), "may/a b.png", len(disc) - 1)
+        anyio.run(opened.read, Place("photos"), "may/a b.png", len(disc) - 1)
     with pytest.raises(ApiError) as gone:
-        opened.read(Place("photos"), "may/gone.png", len(disc))
+        anyio.run(opened.read, Place("photos"), "may/gone.png", len(disc))
     assert (large.value.code, gone.value.code) == ("file_too_large", "bucket_failed")
 
 
@@ -190,8 +190,10 @@ def test_trying_again_is_advised_only_where_it_may_help(
     assert (refused.value.status, refused.value.code) == (400, code)
 
 
-def test_empty_objects_that_show_a_folder_are_no_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    with listing(monkeypatch, 200, ("may.5/", 0), ("may.5/none.jpg", 0), ("may.5/a.png", 9)):
+def test_what_systems_and_programs_add_is_no_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty objects that show a folder, and what lies beside photos."""
+    litter = (("may.5/", 0), ("may.5/Thumbs.db", 9), ("may.5/__MACOSX/a.png", 9), ("may.5/.DS_Store", 9))
+    with listing(monkeypatch, 200, *litter, ("may.5/none.jpg", 0), ("may.5/a.png", 9)):
         found = anyio.run(Buckets(read_grants("photos")).list_photos, Place("photos"), 10, 10)
     assert found == ["may.5/a.png", "may.5/none.jpg"]
 
@@ -233,7 +235,7 @@ def test_a_store_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(BucketUnavailable):
             anyio.run(Buckets(read_grants("photos")).list_photos, Place("photos"), 10, 10)
         with pytest.raises(BucketUnavailable):
-            Buckets(read_grants("photos")).read(Place("photos"), "a.png", 10)
+            anyio.run(Buckets(read_grants("photos")).read, Place("photos"), "a.png", 10)
 
 
 def test_a_store_that_comes_back_fails_no_photo(

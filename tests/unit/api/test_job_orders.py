@@ -158,6 +158,17 @@ def test_fields_in_the_address_count(serve: Serve, disc: bytes) -> None:
         assert "format: got it twice" in error(client.post("/v1/jobs?format=png", **sent))["detail"]
 
 
+def test_a_proxy_may_choose_the_model(serve: Serve, disc: bytes) -> None:
+    """As of a photo; a caller who names one knows better."""
+    client = serve()
+    archive = {"archive": ("photos.zip", packed({"a.png": disc}))}
+    chosen = {"X-Matting-Model": "none"}
+    told = error(client.post("/v1/jobs", files=archive, headers=chosen))
+    assert told["code"] == "invalid_parameter" and told["detail"].startswith("model: got 'none'")
+    begun = client.post("/v1/jobs", files=archive, headers=chosen, data={"model": "matting_512"}).json()
+    assert wait(client, begun, "done", "failed")["failed"] == 0
+
+
 def test_what_is_null_or_empty_is_not_given(serve: Serve) -> None:
     """Clients that are made of the API's description send what was not set as null."""
     client = serve(urls=True)
