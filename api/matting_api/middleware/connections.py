@@ -63,10 +63,20 @@ def server_config(app: ASGIApp, proxies: Proxies, malformed: Tell = lambda who: 
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which lets requests go at once whose turn would not come before its end."""
+    """uvicorn's server, which lets requests go at once whose turn would not come before its end.
+
+    Attributes
+    ----------
+    ending : called when the end begins.
+    """
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self.ending = ending
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, after those requests were refused: what is at work has `GRACE_SECONDS`."""
+        self.ending()
         if end_waiting := self.lifespan.state.get(END_WAITING):
             end_waiting()
         await super().shutdown(sockets)
