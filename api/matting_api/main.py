@@ -119,7 +119,7 @@ def serve(settings: Settings, listener: socket.socket) -> None:
 
 
 def end_soon() -> None:
-    """See to it that this process ends, whatever its threads wait for: a model that is away, or a large photo."""
+    """End this process in time, whatever its threads wait for, such as a model that is away."""
 
     def end() -> None:
         log.warning("what is at work takes longer than %.0f s: ending without it", END_SECONDS)

@@ -98,9 +98,9 @@ def relay(line: str, component: str) -> None:
 
 
 class Refusals:
-    """Tells the first refusal with a status at once, and further ones as a number after a minute.
+    """Tells the first refusal with a status at once, within an event loop, and further ones as a number after a minute.
 
-    Whoever sends thousands of them must not fill the disk. For one event loop, and called within it.
+    Whoever sends thousands of them must not fill the disk.
     """
 
     def __init__(self) -> None:

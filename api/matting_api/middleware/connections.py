@@ -47,7 +47,7 @@ def connection_protocol(proxies: Proxies, malformed: Tell) -> type[H11Protocol]:
 def server_config(app: ASGIApp, proxies: Proxies, malformed: Tell = lambda who: None) -> uvicorn.Config:
     """How uvicorn serves an app: with these bounds, quietly, and without believing anyone who calls itself a proxy.
 
-    `malformed` is told the caller of each request that cannot be read.
+    `malformed` is told who sent what cannot be read.
     """
     return uvicorn.Config(
         app,
@@ -63,12 +63,7 @@ def server_config(app: ASGIApp, proxies: Proxies, malformed: Tell = lambda who: 
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which lets requests go at once whose turn would not come before its end.
-
-    Attributes
-    ----------
-    ending : called when the end begins.
-    """
+    """uvicorn's server, which calls `ending` first and lets requests go whose turn would not come before its end."""
 
     def __init__(self, config: uvicorn.Config, ending: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)

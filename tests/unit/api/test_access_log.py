@@ -74,21 +74,18 @@ def test_refusals_are_summed_up(caplog: pytest.LogCaptureFixture, monkeypatch: p
 
 
 def test_what_is_no_http_is_summed_up(caplog: pytest.LogCaptureFixture) -> None:
-    """Whenever it comes: at first, in a body, or in one that is answered already; and so are offers of HTTP/2."""
+    """Whenever it comes; and nothing is said of offers of HTTP/2."""
     app = AccessLog(_app, every_request=False)
-    post = b"POST /403 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-    upgrade = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n"
+    post = b"POST /403 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n"
     with serving_at(server_config(app, Proxies(), app.malformed)) as address:
-        for first, then in ((b"x\r\n\r\n", b""), (post, b"x\r\n"), (post + b"0\r\n\r\n", b"x\r\n\r\n"), (upgrade, b"")):
-            for _ in range(3):
-                with socket.create_connection(address, timeout=30) as link:
-                    link.sendall(first)
-                    answered = link.recv(65536) if then else b""
-                    with suppress(OSError):
-                        link.sendall(then)
-                        while part := link.recv(65536):
-                            answered += part
-                    assert answered
+        for first, then in ((b"x\r\n\r\n", b""), (post, b"x\r\n"), (upgrade, b"")) * 3:
+            with socket.create_connection(address, timeout=30) as link, suppress(ConnectionError):
+                link.sendall(first)
+                assert link.recv(4) == b"HTTP"
+                link.sendall(then)
+                while link.recv(65536):
+                    pass
     assert sorted(caplog.messages) == [
         "refused: POST /403 403 127.0.0.1",
         "refused: what is no HTTP/1.1 400 127.0.0.1",

@@ -35,6 +35,13 @@ ODD_NAMES = ("a b.png", "100%.png", "ü#%2F+&?.png", "sub/a b.png")
 KILLED_PHOTOS = 24
 
 
+def point_at(patch: pytest.MonkeyPatch, port: int) -> None:
+    """Let the S3 server at a port be the one that is used."""
+    patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    patch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+    patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+
+
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of an S3 server that runs: buckets in it are folders, objects are files."""
@@ -42,9 +49,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder.mkdir()
     (port,) = free_ports(1)
     with pytest.MonkeyPatch.context() as patch, s3(folder, port, KEY_ID, SECRET):
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        point_at(patch, port)
         patch.setenv("AWS_REGION", "us-east-1")
         yield folder
 
@@ -217,9 +222,7 @@ def listing(monkeypatch: pytest.MonkeyPatch, status: int, *objects: tuple[str, i
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
         threading.Thread(target=server.serve_forever).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        point_at(monkeypatch, server.server_port)
         try:
             yield
         finally:
@@ -229,9 +232,7 @@ def listing(monkeypatch: pytest.MonkeyPatch, status: int, *objects: tuple[str, i
 def test_a_store_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buckets, "TOTAL_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        point_at(monkeypatch, silent.getsockname()[1])
         with pytest.raises(BucketUnavailable):
             anyio.run(Buckets(read_grants("photos")).list_photos, Place("photos"), 10, 10)
         with pytest.raises(BucketUnavailable):
@@ -243,9 +244,7 @@ def test_a_store_that_comes_back_fails_no_photo(
 ) -> None:
     monkeypatch.setattr(photos, "PAUSE_SECONDS", 0.05)
     (port,) = free_ports(1)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    point_at(monkeypatch, port)
     (tmp_path / "objects" / "results").mkdir(parents=True)
     client = serve(jobs_buckets=read_grants("results"))
     archive = {"archive": ("photos.zip", packed({f"{number}.png": disc for number in range(3)}))}

@@ -159,14 +159,11 @@ def test_fields_in_the_address_count(serve: Serve, disc: bytes) -> None:
 
 
 def test_a_proxy_may_choose_the_model(serve: Serve, disc: bytes) -> None:
-    """As of a photo; a caller who names one knows better."""
+    """A caller who names one knows better."""
     client = serve()
-    archive = {"archive": ("photos.zip", packed({"a.png": disc}))}
-    chosen = {"X-Matting-Model": "none"}
-    told = error(client.post("/v1/jobs", files=archive, headers=chosen))
-    assert told["code"] == "invalid_parameter" and told["detail"].startswith("model: got 'none'")
-    begun = client.post("/v1/jobs", files=archive, headers=chosen, data={"model": "matting_512"}).json()
-    assert wait(client, begun, "done", "failed")["failed"] == 0
+    client.headers["X-Matting-Model"] = "none"
+    assert error(send(client, {"a.png": disc}))["detail"].startswith("model: got 'none'")
+    assert send(client, {"a.png": disc}, model="matting_512").status_code == 202
 
 
 def test_what_is_null_or_empty_is_not_given(serve: Serve) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import signal
@@ -10,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from matting_api import tempdir
-from matting_api.main import END_SECONDS, listen, main
+from matting_api.main import listen, main
 from matting_api.middleware import connections
 from matting_client.serving import affordable_connections
 
@@ -112,19 +110,6 @@ def test_it_ends_while_a_stream_is_open(tmp_path: Path, repository: Path) -> Non
             assert time.monotonic() - start < 10
         assert running.stderr is not None
         assert "Traceback" not in running.stderr.read()
-
-
-def test_it_ends_while_the_model_is_away(tmp_path: Path, repository: Path, portrait: bytes) -> None:
-    """Jobs would go on asking for it as long as nobody has told them to end, and each question takes its time."""
-    with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
-        archive.writestr("a.png", portrait)
-    with process(tmp_path, repository, "--url", "127.0.0.1:1", "--no-page") as (running, url):
-        begun = httpx.post(f"{url}/v1/jobs", files={"archive": packed.getvalue()}, timeout=START_SECONDS).json()
-        while httpx.get(f"{url}/v1/jobs/{begun['id']}", timeout=START_SECONDS).json()["status"] != "working":
-            time.sleep(0.02)
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(END_SECONDS + 5) == 0
-        assert running.stderr is not None and "ending without it" in running.stderr.read()
 
 
 def test_gradio_shows_only_what_the_page_needs(tmp_path: Path, repository: Path) -> None:

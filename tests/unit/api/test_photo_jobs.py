@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from matting_api.request.fetch import Fetcher
 from matting_client import ServerUnavailable
 
 from tests.unit.api.conftest import wait_until
+from tests.unit.api.test_bucket_jobs import point_at
 
 MANY = 2000
 FACTS = Facts(True, 0.0123, 40, 30)
@@ -172,30 +174,17 @@ def test_many_photos_are_no_more_work_each(tmp_path: Path) -> None:
 def test_a_job_that_is_cancelled_waits_for_nobody(
     order: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would hold up the next one, and the server's end, for as long as others may take to answer."""
-    monkeypatch.setattr(buckets, "TOTAL_SECONDS", 3600.0)
-    for limit in ("TOTAL_SECONDS", "STEP_SECONDS"):
-        monkeypatch.setattr(fetch, limit, 3600.0)
+    for module, limit in ((buckets, "TOTAL_SECONDS"), (fetch, "TOTAL_SECONDS"), (fetch, "STEP_SECONDS")):
+        monkeypatch.setattr(module, limit, 3600.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(20)
         host = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        for name in ("ENDPOINT_URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(f"AWS_{name}", host)
+        point_at(monkeypatch, silent.getsockname()[1])
         job = new_job(tmp_path, [f"{host}/a.png" if "by_address" in order else "a.png"])
         job.order |= order
         elsewhere = Elsewhere(Fetcher(1000, lambda address: True, None), Buckets(read_grants("photos")))
-        done: list[type[Exception]] = []
-
-        def work_on() -> None:
-            try:
-                photos.work(job, make_same, elsewhere, 1000, workers=2)
-            except Exception as error:
-                done.append(type(error))
-
-        working = threading.Thread(target=work_on)
-        working.start()
-        held = silent.accept()  # it is asked
-        job.stop.set()
-        working.join(20)
-        held[0].close()
-        assert done == [Cancelled]
+        with ThreadPoolExecutor() as pool:
+            working = pool.submit(photos.work, job, make_same, elsewhere, 1000, workers=2)
+            with silent.accept()[0], pytest.raises(Cancelled):  # it is asked
+                job.stop.set()
+                working.result(20)

@@ -82,7 +82,6 @@ def test_what_alerts_look_for_is_there_before_it_happens() -> None:
 def test_a_job_that_finds_the_disk_full_is_counted(
     serve: Serve, portrait: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As an answer that tells of it is: nobody may have asked since."""
     api = serve()
     room = iter([True])  # when it comes, and never again
     monkeypatch.setattr(disk, "leaves_room", lambda folder, needed: next(room, False))

@@ -118,7 +118,7 @@ def test_ports_and_probes_meet(resources: list[Json]) -> None:
     page = template["spec"]["containers"][0]
     probes = {name: page[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
     assert {probe["port"] for probe in probes.values()} == {"http"}
-    for each in template["spec"]["containers"]:  # what hangs is started again, and has time to start
+    for each in template["spec"]["containers"]:
         assert {"startupProbe", "readinessProbe", "livenessProbe"} <= each.keys(), each["name"]
     wanted = {"startup": paths.READY, "readiness": paths.READY, "liveness": paths.LIVE}
     assert {name: probe["path"] for name, probe in probes.items()} == wanted
