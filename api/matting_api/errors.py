@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 
 from matting_api import unserved
 
+CLIENT_GONE = 499  # a status for the metrics: nobody reads the answer
 GONE_SECONDS = 5  # for Retry-After
 LONGEST_WAIT = 600  # for Retry-After of jobs: a place may become free at any time
 _LATER = {"Retry-After": str(GONE_SECONDS)}

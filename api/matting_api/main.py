@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 USAGE = 2
 BACKLOG = 256
+END_SECONDS = 9.0  # of which requests have the first five; `docker stop` and others wait for ten
 log = logging.getLogger("matting")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -102,8 +105,8 @@ def serve(settings: Settings, listener: socket.socket) -> None:
     with private_folder() as folder:
         app = _site(settings, folder) if settings.page else create_app(settings)
         app = AccessLog(app, every_request=settings.access_log)
-        config = server_config(app, Proxies(settings.trusted_proxies))
-        server = Server(config)
+        config = server_config(app, Proxies(settings.trusted_proxies), app.malformed)
+        server = Server(config, end_soon)
         # What a start leaves behind stays to the end: the collector need not go through it again and again.
         gc.collect()
         gc.freeze()
@@ -113,6 +116,18 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         what = "page and REST API" if settings.page else "REST API"
         log.info("%s", f"{what} on http://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listener])
+
+
+def end_soon() -> None:
+    """End this process in time, whatever its threads wait for, such as a model that is away."""
+
+    def end() -> None:
+        log.warning("what is at work takes longer than %.0f s: ending without it", END_SECONDS)
+        os._exit(0)  # jobs and folders outlive a kill, too
+
+    timer = threading.Timer(END_SECONDS, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _site(settings: Settings, folder: Path) -> ASGIApp:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import product
 
 from matting_client import __version__
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
@@ -15,7 +16,7 @@ from matting_api.jobs.job import DONE, FAILED, QUEUED, WORKING
 from matting_api.middleware.incoming import Incoming
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
-STORAGE_FULL = "insufficient_storage"  # the code that `MattingStorageFull` of deploy/prometheus/rules.yml looks for
+STORAGE_FULL, BUSY = "insufficient_storage", "server_busy"  # codes that alerts of deploy/prometheus/rules.yml look for
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 
@@ -29,7 +30,7 @@ class Metrics:
             "matting_http_requests", "Answers by path and status.", ["path", "status"], registry=registry
         )
         self._failures = Counter(
-            "matting_failures", "Answers that are errors, by their code.", ["code"], registry=registry
+            "matting_failures", "Answers that are errors, and jobs that failed, by code.", ["code"], registry=registry
         )
         self._attempts = Counter(
             "matting_refused_attempts", "Wrong keys and passwords.", ["kind", "outcome"], registry=registry
@@ -56,7 +57,10 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Show what alerts look for before it happens: what begins with its first event does not increase there."""
-        self._failures.labels(STORAGE_FULL)
+        for code in (STORAGE_FULL, BUSY):
+            self._failures.labels(code)
+        for kind, outcome in product(("key", "password"), ("failed", "locked")):
+            self._attempts.labels(kind, outcome)
         for was_kept in ("true", "false"):
             self._outputs.labels(was_kept)
 
@@ -82,7 +86,11 @@ class Metrics:
         """Count an answer; paths that are not the API's, the page's among them, are counted together."""
         self._requests.labels(path if path in paths.ALL else "other", str(status)).inc()
         if code is not None:
-            self._failures.labels(code).inc()
+            self.failed(code)
+
+    def failed(self, code: str) -> None:
+        """Count an error that was answered, or is a job's."""
+        self._failures.labels(code).inc()
 
     def attempted(self, kind: str, outcome: str) -> None:
         """Count a wrong key or password, or an attempt while there were too many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ LOG_VARIABLE = "MATTING_LOG_FORMAT"
 FIRST_SOCKET = 3
 RESERVED_FILES = 64  # of a process itself, beside its connections
 FEWEST_CONNECTIONS = 8
+SUM_SECONDS = 60.0  # repeated refusals are told so often
 LAST_SHARE = 8  # one connection in so many is for callers who have none yet
 
 
@@ -93,6 +95,30 @@ def relay(line: str, component: str) -> None:
     message = str(event.get("message", "")) + ("\n" + str(event["exception"]) if "exception" in event else "")
     extra = {"component": event.get("component", component), "request_id": event.get("request_id")}
     logging.getLogger("matting").log(level, "%s", message, extra=extra)
+
+
+class Refusals:
+    """Tells the first refusal with a status at once, within an event loop, and further ones as a number after a minute.
+
+    Whoever sends thousands of them must not fill the disk.
+    """
+
+    def __init__(self) -> None:
+        self._repeated: Counter[int] = Counter()  # since one with this status was told
+
+    def tell(self, status: int, line: str, request_id: str = "") -> None:
+        """A request was refused, as a line says."""
+        if status in self._repeated:
+            self._repeated[status] += 1
+            return
+        logging.getLogger("matting").warning("refused: %s", line, extra={"request_id": request_id})
+        self._repeated[status] = 0
+        asyncio.get_running_loop().call_later(SUM_SECONDS, self._sum_up, status)
+
+    def _sum_up(self, status: int) -> None:
+        count = self._repeated.pop(status)
+        if count:
+            logging.getLogger("matting").warning("refused: %d more with %d in %.0f s", count, status, SUM_SECONDS)
 
 
 def trace_endpoint(url: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import matting_client
 import numpy as np
 import onnx
 import torch
-from matting_client.cli.parser import Parser
+from matting_client.cli.parser import Parser, run_alone, worded
 from matting_client.processing.upright import SIDE, WEIGHTS
 from matting_training.orientation import OrientationNet, load
 from matting_training.whole import written_whole
@@ -41,15 +42,20 @@ def round_weights(proto: onnx.ModelProto) -> None:
     store_weights_as_half(proto)
 
 
-def main() -> None:
-    """Run the command."""
+def main() -> int:
+    """Run the command; 1 for weights that cannot be used."""
     parser = Parser("python -m matting_export.orientation", description=__doc__)
     parser.add_argument("weights", type=Path, help="orientation.safetensors of matting_training.orientation")
     parser.add_argument("-o", "--output", type=Path, default=PUBLISHED, help="(default: the client's)")
     given = parser.parse_args()
-    write(load(given.weights), given.output)
+    try:
+        write(load(given.weights), given.output)
+    except (OSError, ValueError) as error:
+        print(worded(error), file=sys.stderr)
+        return 1
     print(f"wrote {given.output}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(main)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 
 from aiohttp import web
-from matting_client.serving import Connections, affordable_connections
+from aiohttp.http import HttpProcessingError
+from matting_client.serving import Connections, Refusals, affordable_connections
 from matting_client.system import household
 
 HEADER_SECONDS = 15.0  # for the headers of a request, from the connection's begin or the last answer on
 MOST_CONNECTIONS = 1024
 FILES_EACH = 2  # descriptors that one connection needs: its own, and one to Triton
 STOP_SECONDS = 5.0
+log = logging.getLogger("aiohttp.server")
 
 
 class Entrance:
@@ -32,10 +35,12 @@ class Entrance:
             application, access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=HEADER_SECONDS
         )
         self._listener = listener
+        self._malformed = _Malformed()
         self._connections = Connections(most or affordable_connections(MOST_CONNECTIONS, FILES_EACH))
 
     async def open(self) -> None:
         """Begin to accept connections."""
+        log.addFilter(self._malformed)
         await self._runner.setup()
         self._server = await asyncio.get_running_loop().create_server(self._connection, sock=self._listener)
 
@@ -43,10 +48,27 @@ class Entrance:
         """Accept no more, and end when those at work are answered, or `STOP_SECONDS` later."""
         self._server.close()
         await self._runner.cleanup()
+        log.removeFilter(self._malformed)
 
     def _connection(self) -> asyncio.Protocol:
         assert self._runner.server is not None, "it is open"
         return _Counted(self._runner.server(), self._connections)
+
+
+class _Malformed(logging.Filter):
+    """Sums up requests that are no HTTP, of each of which aiohttp would write a trace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refusals = Refusals()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        caller = record.getMessage().rpartition(" ")[2]
+        self._refusals.tell(error.code, f"what is no HTTP/1.1 {error.code} {caller}")
+        return False
 
 
 class _Counted(asyncio.Protocol):

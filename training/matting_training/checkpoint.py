@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from matting_training.model.unet import MattingUNet, ModelConfig
 from matting_training.whole import written_whole
@@ -149,7 +149,7 @@ def load_model(path: Path) -> MattingUNet:
     return model.eval()
 
 
-def load_weights(model: MattingUNet, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path) -> None:
     """Copy published weights into a network of the same shape.
 
     Parameters

@@ -23,9 +23,10 @@ import torch.nn.functional as F
 from matting_client.cli.parser import Parser, run_alone, worded
 from matting_client.processing.upright import QUARTERS, SIDE, rotated, squeeze
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from matting_training.checkpoint import load_weights
 from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb, shrunk
 from matting_training.model.blocks import ConvBnAct
 from matting_training.model.encoder import EfficientNetLite0
@@ -211,9 +212,9 @@ def train(photos: dict[str, list[Array]], minutes: float, count: int, rate: floa
 
 
 def load(path: Path) -> OrientationNet:
-    """The network of `RUN/orientation.safetensors`, in evaluation mode."""
+    """The network of `RUN/orientation.safetensors`, in evaluation mode; raises as `load_weights`."""
     model = OrientationNet()
-    model.load_state_dict(load_file(path))
+    load_weights(model, path)
     return model.eval()
 
 

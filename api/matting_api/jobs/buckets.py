@@ -19,6 +19,7 @@ from matting_client import OptionError
 from matting_client.imaging.formats import SUFFIXES
 
 from matting_api.errors import GONE_SECONDS, ApiError, bad_request, too_large
+from matting_api.jobs.litter import is_litter
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -149,7 +150,7 @@ class Buckets:
                 raise too_large(key, most_bytes)
         return sorted(photos)
 
-    def read(self, place: Place, key: str, most_bytes: int) -> bytes:
+    async def read(self, place: Place, key: str, most_bytes: int) -> bytes:
         """An object's bytes.
 
         Raises
@@ -159,17 +160,17 @@ class Buckets:
         BucketUnavailable
         """
         with _told("bucket", key):
-            answer = self._store(place.bucket).get(key)
+            answer = await self._store(place.bucket).get_async(key)
             if answer.meta["size"] > most_bytes:  # before any of it is read
                 raise too_large(key, most_bytes)
             data = bytearray()
-            for chunk in answer.stream():
+            async for chunk in answer.stream():
                 data += chunk
                 if len(data) > most_bytes:
                     raise too_large(key, most_bytes)
         return bytes(data)
 
-    def write(self, place: Place, name: str, data: bytes) -> None:
+    async def write(self, place: Place, name: str, data: bytes) -> None:
         """Put a file into a place in one step; one of the same name is replaced.
 
         Raises
@@ -181,7 +182,8 @@ class Buckets:
         kind = CONTENT_TYPES[PurePosixPath(name).suffix]
         try:
             with _told("target"):
-                self._store(place.bucket).put(key, data, attributes={"Content-Type": kind}, use_multipart=False)
+                store = self._store(place.bucket)
+                await store.put_async(key, data, attributes={"Content-Type": kind}, use_multipart=False)
         except ApiError as error:
             failed = TargetUnavailable if isinstance(error, BucketUnavailable) else TargetFailed
             raise failed(error.status, error.code, error.title, error.detail, error.headers) from None
@@ -258,4 +260,4 @@ def _parse(text: str) -> Place | None:
 def _is_photo(key: str, size: int) -> bool:
     """Whether an object is a file that somebody means, and none that some programs add to show a folder."""
     path = PurePosixPath(key)
-    return not path.name.startswith(".") and (size > 0 or path.suffix.lower() in SUFFIXES)
+    return not is_litter(path) and (size > 0 or path.suffix.lower() in SUFFIXES)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import threading
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from matting_api.jobs.disk import write_file
 
 QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
 OVER = (DONE, FAILED)
 NOTE = "job.json"
+LOOK_SECONDS = 0.1  # between looks whether somebody still waits for others
+Got = TypeVar("Got")
 _KINDS: dict[str, tuple[type, ...]] = {  # what outlives the process
     "order": (dict,),
     "total": (int, type(None)),
@@ -89,6 +93,25 @@ class Job:
         if note.get("state", QUEUED) not in (QUEUED, WORKING, *OVER):
             raise ValueError(f"got the state {note['state'][:50]!r}, which this version does not know")
         return cls(folder.name, folder, **note)
+
+    def wait_for(self, work: Coroutine[Any, Any, Got]) -> Got:
+        """What others answer, for whom nobody waits any longer once the job is cancelled.
+
+        Raises
+        ------
+        Cancelled
+            Or what the work raises.
+        """
+
+        async def cancelled_or_done() -> Got:
+            task = asyncio.ensure_future(work)
+            while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
+                if self.stop.is_set():
+                    task.cancel()
+                    raise Cancelled
+            return task.result()
+
+        return asyncio.run(cancelled_or_done())
 
     def resume(self, done: int) -> None:
         """Go on where an earlier process was killed; what gets on is not given up, however often that happens."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from matting_client import ServerBusy, ServerUnavailable
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
@@ -16,7 +16,7 @@ from matting_ui.filenames import portable, unique
 from matting_api.errors import ApiError, as_reason, bad_request
 from matting_api.jobs import disk
 from matting_api.jobs.buckets import BucketUnavailable, TargetFailed
-from matting_api.jobs.job import Cancelled, Job
+from matting_api.jobs.job import Cancelled, Got, Job
 from matting_api.jobs.results import (
     EMPTY,
     FACTS,
@@ -42,7 +42,6 @@ KEPT_SECONDS = 24 * 3600.0
 BEGUN = "begun"
 MOST_BEGINS = 3  # of a photo that ends the process again and again; fewer than a job's
 TRIES, PAUSE_SECONDS = 30, 5.0  # for a model or a bucket that does not answer, beyond the clients' own patience
-Got = TypeVar("Got")
 
 
 class Make(Protocol):

@@ -148,12 +148,12 @@ class ToBucket:
     place: Place
 
     def keep(self, number: int, file: str, data: bytes) -> None:
-        self.buckets.write(self.place, file, data)
+        self.job.wait_for(self.buckets.write(self.place, file, data))
         disk.write_file(self.job.folder / RESULTS / f"{number:06}{IN_BUCKET}", b"")
 
     def finish(self, told: list[dict[str, Any]]) -> None:
         data = _as_json(told).encode()
-        self.buckets.write(self.place, LIST, data)
+        self.job.wait_for(self.buckets.write(self.place, LIST, data))
         disk.write_file(self.job.folder / LIST, data)
 
 

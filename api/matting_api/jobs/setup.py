@@ -67,7 +67,12 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         with service.traced("job clip", **{JOB: job.name}):
             clips.work(job, service.make_clip)
 
+    def count(job: Job) -> None:
+        if job.error:
+            service.metrics.failed(job.error["code"])
+
     def tell(job: Job) -> None:
+        count(job)
         if webhooks is not None and job.order["webhook"]:
             webhooks.send(job.order["webhook"], job.name, replace(PHOTOS, root_path=settings.root_path).described(job))
 
@@ -85,6 +90,7 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         most=clips.MOST_JOBS,
         kept_seconds=clips.KEPT_SECONDS,
         work=work_on_clip,
+        over=count,
         clear=clips.clear,
     )
     service.close_with(clip_jobs.close)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from matting_api.errors import bad_request
 from matting_api.jobs.archive import open_archive, unpacked
 from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
+from matting_api.jobs.litter import is_litter
 from matting_api.request.fetch import Fetcher
 
 SOURCE = "source.zip"
@@ -48,14 +48,17 @@ def list_archive(path: Path, name: str = "archive") -> list[str]:
 
 @contextmanager
 def open_source(job: Job, elsewhere: Elsewhere, most_bytes: int) -> Iterator[Read]:
-    """Open what a job's photos come from; yields what reads one by its number, from several threads at once."""
+    """Open what a job's photos come from; yields what reads one by its number, from several threads at once.
+
+    What is read from elsewhere raises `Cancelled` when the job is.
+    """
     names: list[str] = job.order["names"]
     if place := job.order.get("bucket"):
         buckets = need_buckets(elsewhere, "bucket")
         below = buckets.check(place, "bucket")
-        yield lambda number: buckets.read(below, names[number], most_bytes)
+        yield lambda number: job.wait_for(buckets.read(below, names[number], most_bytes))
     elif job.order["by_address"]:
-        yield lambda number: _fetched(elsewhere.fetcher, names[number])
+        yield lambda number: job.wait_for(_fetched(elsewhere.fetcher, names[number]))
     else:
         with open_archive(job.folder / SOURCE) as archive:
             entries = _photos(archive)  # not by their names, which several may share
@@ -78,19 +81,15 @@ def stem_of(job: Job, name: str) -> str:
         return ""
 
 
-def _fetched(fetcher: Fetcher | None, address: str) -> bytes:
+async def _fetched(fetcher: Fetcher | None, address: str) -> bytes:
     if fetcher is None:
         detail = "the server was started without --urls"
         raise bad_request("image_url_not_supported", "Addresses are not supported", detail)
-
-    async def fetch() -> bytes:
-        file = await fetcher.fetch(address, "image_url")
-        try:
-            return await file.read()
-        finally:
-            await file.close()
-
-    return asyncio.run(fetch())
+    file = await fetcher.fetch(address, "image_url")
+    try:
+        return await file.read()
+    finally:
+        await file.close()
 
 
 def _photos(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -99,6 +98,5 @@ def _photos(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 
 def _is_photo(entry: zipfile.ZipInfo) -> bool:
-    """Whether an entry is a file that somebody means, and not one that a Mac adds."""
-    path = PurePosixPath(entry.filename)
-    return not entry.is_dir() and "__MACOSX" not in path.parts and not path.name.startswith(".")
+    """Whether an entry is a file that somebody means."""
+    return not entry.is_dir() and not is_litter(PurePosixPath(entry.filename))

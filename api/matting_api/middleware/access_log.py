@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections import Counter
+from http import HTTPStatus
 
+from matting_client.serving import Refusals
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SUM_SECONDS = 60.0  # repeated refusals are told so often
 REFUSALS = {401, 402, 403, 404, 405, 408, 413, 421, 429, 431, 503, 507}
 _SHOWN = 200  # characters of a path
 log = logging.getLogger("matting")
@@ -18,9 +17,6 @@ log = logging.getLogger("matting")
 
 class AccessLog:
     """ASGI middleware, outside of all others.
-
-    The first refusal with a status is told at once, further ones as a number after a minute: whoever sends thousands
-    of them must not fill the disk.
 
     Parameters
     ----------
@@ -30,7 +26,7 @@ class AccessLog:
 
     def __init__(self, app: ASGIApp, *, every_request: bool) -> None:
         self._app, self._every_request = app, every_request
-        self._repeated: Counter[int] = Counter()  # refusals since one with this status was told
+        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -55,20 +51,11 @@ class AccessLog:
             if self._every_request:
                 log.info("%s %.3f s", line, time.monotonic() - start, extra={"request_id": request_id})
             elif status in REFUSALS:
-                self._refused(status, line, request_id)
+                self._refusals.tell(status, line, request_id)
 
-    def _refused(self, status: int, line: str, request_id: str) -> None:
-        if status in self._repeated:
-            self._repeated[status] += 1
-            return
-        log.warning("refused: %s", line, extra={"request_id": request_id})
-        self._repeated[status] = 0
-        asyncio.get_running_loop().call_later(SUM_SECONDS, self._sum_up, status)
-
-    def _sum_up(self, status: int) -> None:
-        count = self._repeated.pop(status)
-        if count:
-            log.warning("refused: %d more with %d in %.0f s", count, status, SUM_SECONDS)
+    def malformed(self, caller: str) -> None:
+        """Told of what came from an address and cannot be read as a request."""
+        self._refusals.tell(HTTPStatus.BAD_REQUEST, f"what is no HTTP/1.1 400 {caller}")
 
 
 def _caller(scope: Scope) -> str:

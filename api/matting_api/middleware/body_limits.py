@@ -7,20 +7,19 @@ tells its length.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
 import uuid
 from collections.abc import Callable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_api import errors
 from matting_api.errors import ApiError
-from matting_api.middleware.cookies import guarded_cookie
+from matting_api.middleware.answers import Answer
 from matting_api.middleware.hosts import Hosts
 from matting_api.middleware.incoming import Incoming, Kind, kind_of
 from matting_api.middleware.proxies import Proxies
@@ -43,7 +42,7 @@ OF_ONE_CALLER = {**HEADERS, "Cache-Control": "no-store"}  # results, states and 
 log = logging.getLogger("api")
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """The body is not read any further."""
 
     def __init__(self, error: ApiError) -> None:
@@ -51,7 +50,7 @@ class _Refused(Exception):
         self.error = error
 
 
-class _Body:
+class Body:
     """Counts one request's body."""
 
     def __init__(self, receive: Receive, limit: int, incoming: Incoming, kind: Kind) -> None:
@@ -64,14 +63,18 @@ class _Body:
         self._waiting: asyncio.Timeout | None = None
         self._gives_way = False
         self.done = False
-        self.refused: _Refused | None = None
+        self.is_broken_off = False  # its sender has gone
+        self.refused: Refused | None = None
 
-    def refuse(self, error: ApiError) -> _Refused:
-        self.refused = _Refused(error)
+    def refuse(self, error: ApiError) -> Refused:
+        self.refused = Refused(error)
         return self.refused
 
     def check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "")
+        if length and "transfer-encoding" in headers:  # a proxy may go by the other one: RFC 9112, 6.1
+            detail = "got Content-Length and Transfer-Encoding, expected one of them"
+            raise self.refuse(ApiError(400, "invalid_body", "Invalid body", detail, {"Connection": "close"}))
         # Python refuses to read a number of thousands of digits.
         if length.isdecimal() and (len(length) > LENGTH_DIGITS or int(length) > self._limit):
             raise self._too_large()
@@ -94,7 +97,7 @@ class _Body:
             return await self._receive()
         message = await self._next()
         if message["type"] != "http.request":
-            self.done = True
+            self.done = self.is_broken_off = True
             return message
         self.done = not message.get("more_body", False)
         has_room = self._incoming.receive(self._count, len(message.get("body", b"")), self.done)
@@ -141,16 +144,16 @@ class _Body:
         if self._waiting is not None:
             self._waiting.reschedule(0.0)
 
-    def _no_room(self) -> _Refused:
+    def _no_room(self) -> Refused:
         detail = "got more uploads at once than the server has room for; try again later"
         return self.refuse(ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": "10"}))
 
-    def _too_large(self) -> _Refused:
+    def _too_large(self) -> Refused:
         limit = f"{self._limit / 2**20:.0f} MB" if self._limit >= 2**20 else f"{self._limit} bytes"
         detail = f"got a larger body, expected at most {limit}"
         return self.refuse(ApiError(413, "file_too_large", "Request too large", detail))
 
-    def _too_slow(self, what: str) -> _Refused:
+    def _too_slow(self, what: str) -> Refused:
         return self.refuse(ApiError(408, "request_timeout", "Request too slow", f"{what}; send it again"))
 
     async def drain(self) -> None:
@@ -210,9 +213,9 @@ class Guard:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"]
-        body = _Body(receive, self._limit(path, headers), self._incoming, kind_of(path, headers))
+        body = Body(receive, self._limit(path, headers), self._incoming, kind_of(path, headers))
         told = OF_ONE_CALLER if path.startswith("/v1") else HEADERS
-        answer = _Answer(send, body, request_id, told, is_https=scope.get("scheme") == "https")
+        answer = Answer(send, body, request_id, told, is_https=scope.get("scheme") == "https")
         state = scope.setdefault("state", {})  # where the code of an error is noted
         state["grow"], state["book"] = body.grow, body.book
         try:
@@ -238,6 +241,8 @@ class Guard:
                 await answer.refuse()
             if answer.status:
                 self._answered(path, answer.status, state.get("error_code"))
+            elif body.is_broken_off:
+                self._answered(path, errors.CLIENT_GONE, None)
 
 
 def _unexpected(path: str, error: Exception, request_id: str) -> ApiError:
@@ -251,47 +256,3 @@ def _unexpected(path: str, error: Exception, request_id: str) -> ApiError:
 
 def _internal() -> ApiError:
     return ApiError(500, "internal_error", "Internal error", "The server's log says more")
-
-
-class _Answer:
-    """Sends an answer with our headers; once the body was refused, that refusal instead of what an app makes of it."""
-
-    def __init__(self, send: Send, body: _Body, request_id: str, headers: dict[str, str], *, is_https: bool) -> None:
-        self._send, self._body, self._headers = send, body, {**headers, "X-Request-Id": request_id}
-        self._is_https = is_https
-        self._started = False
-        self.has_crashed = False
-        self.status = 0
-
-    async def __call__(self, message: Message) -> None:
-        if self._body.refused is not None and not self._started:
-            return
-        if self.has_crashed or _is_crash(message):
-            self.has_crashed = True  # what an app without our form makes of it is not shown
-            return
-        if message["type"] == "http.response.start":
-            self._started, self.status = True, message["status"]
-            if message["status"] >= 400:
-                await self._body.drain()
-            headers = MutableHeaders(scope=message)
-            for name, value in self._headers.items():
-                headers.setdefault(name, value)
-            message["headers"] = [guarded_cookie(*each, is_https=self._is_https) for each in message["headers"]]
-        await self._send(message)
-
-    async def refuse(self) -> None:
-        """Answer with the refusal, unless an answer has begun."""
-        refused, self._body.refused = self._body.refused, None
-        if self._started or refused is None:
-            return
-        error = refused.error
-        content = json.dumps(errors.body(error.code, error.title, error.detail)).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-        headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-        await self({"type": "http.response.start", "status": error.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": content})
-
-
-def _is_crash(message: Message) -> bool:
-    is_start = message["type"] == "http.response.start" and message["status"] == 500
-    return is_start and Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain")

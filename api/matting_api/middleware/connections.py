@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import h11
@@ -24,9 +25,10 @@ GRACE_SECONDS = 5  # for requests still running when the server is asked to end
 HEADER_SECONDS = 15.0  # for all headers of a request, from the first byte of a connection
 MOST_CONNECTIONS = 1024
 FILES_EACH = 4  # descriptors that one connection may need: its own, two uploads and a result
+Tell = Callable[[str], None]
 
 
-def connection_protocol(proxies: Proxies) -> type[H11Protocol]:
+def connection_protocol(proxies: Proxies, malformed: Tell) -> type[H11Protocol]:
     """The protocol for uvicorn, with bounds for this process. Raises OptionError where it may open too few files."""
     connections = Connections(affordable_connections(MOST_CONNECTIONS, FILES_EACH))
     answers = outgoing.Outgoing()
@@ -37,18 +39,22 @@ def connection_protocol(proxies: Proxies) -> type[H11Protocol]:
             self.bound_by = connections
             self.proxies = proxies
             self.outgoing = answers
+            self.malformed = malformed
 
     return _Protocol
 
 
-def server_config(app: ASGIApp, proxies: Proxies) -> uvicorn.Config:
-    """How uvicorn serves an app: with these bounds, quietly, and without believing anyone who calls itself a proxy."""
+def server_config(app: ASGIApp, proxies: Proxies, malformed: Tell = lambda who: None) -> uvicorn.Config:
+    """How uvicorn serves an app: with these bounds, quietly, and without believing anyone who calls itself a proxy.
+
+    `malformed` is told who sent what cannot be read.
+    """
     return uvicorn.Config(
         app,
-        http=connection_protocol(proxies),
+        http=connection_protocol(proxies, malformed),
         proxy_headers=False,
         log_config=None,
-        log_level=logging.WARNING,
+        log_level=logging.ERROR,  # its warnings are of single requests, as many as a stranger sends
         access_log=False,
         server_header=False,
         ws="none",
@@ -57,10 +63,15 @@ def server_config(app: ASGIApp, proxies: Proxies) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which lets requests go at once whose turn would not come before its end."""
+    """uvicorn's server, which calls `ending` first and lets requests go whose turn would not come before its end."""
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self.ending = ending
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, after those requests were refused: what is at work has `GRACE_SECONDS`."""
+        self.ending()
         if end_waiting := self.lifespan.state.get(END_WAITING):
             end_waiting()
         await super().shutdown(sockets)
@@ -72,6 +83,7 @@ class BoundedProtocol(H11Protocol):
     bound_by: Connections
     proxies: Proxies
     outgoing: outgoing.Outgoing
+    malformed: Tell
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection, or answer at once that there are too many."""
@@ -93,6 +105,16 @@ class BoundedProtocol(H11Protocol):
             return
         super().data_received(data)
         self._watch_headers()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, unless an answer has begun, and end the connection."""
+        self.malformed(self._who)
+        if self.cycle is not None:  # whose body this was
+            self.cycle.disconnected = True
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            text = "got what is no HTTP/1.1, expected a request as RFC 9112 has it"
+            self._answer("400 Bad Request", errors.body("invalid_body", "Invalid request", text))
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, of which a part may be here already."""
@@ -149,10 +171,14 @@ class BoundedProtocol(H11Protocol):
 
     def _refuse(self) -> None:
         text = "got more connections at once than the server has room for; try again later"
-        body = json.dumps(errors.body("server_busy", "Server busy", text)).encode()
+        self._answer("503 Service Unavailable", errors.body("server_busy", "Server busy", text), "Retry-After: 5\r\n")
+        self.transport.close()
+
+    def _answer(self, status: str, error: dict[str, Any], headers: str = "") -> None:
+        """Write the last answer of this connection, past the protocol."""
+        body = json.dumps(error).encode()
         head = (
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
+            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()

@@ -40,6 +40,7 @@ SIZES = {
     "4k": "10MP",
     "50MP": "50MP",
 }
+MODEL_HEADER = "X-Matting-Model"  # as the field model, for proxies that choose
 TYPES = ("auto", "person", "product", "animal", "car", "transportation", "graphic", "other")
 FORMATS = {"auto": "", "png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp", "zip": "jpeg"}
 CHANNELS = ("rgba", "alpha")

@@ -23,6 +23,7 @@ from matting_api.request.body import content_type
 from matting_api.request.fetch import Fetcher
 from matting_api.request.fields import given_twice
 from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
+from matting_api.request.parameters import MODEL_HEADER
 from matting_api.request.texts import kind_of, parse_json
 from matting_api.routes.background import accepted, job_router
 from matting_api.routes.uploads import fields_of_address, read_upload, store_upload
@@ -58,7 +59,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
             else:
                 order = await _read_form(request, folder)
             await _check_webhook(order["webhook"], elsewhere.fetcher if with_webhooks else None)
-            order["fields"] = read_job(order["fields"])
+            order["fields"] = read_job(_with_model(order["fields"], request))
             await _check_places(order, elsewhere, most_bytes)
             photos.check_count(len(order["names"]))
             request.state.bill.take(len(order["names"]))
@@ -80,6 +81,11 @@ def _mark(request: Request) -> str:
         detail = f"{KEY_HEADER}: got {len(given)} characters, expected at most {MOST_KEY}"
         raise bad_request("invalid_parameter", "Invalid header", detail)
     return sha256(f"{request.state.caller.name}\n{given}".encode()).hexdigest() if given else ""
+
+
+def _with_model(fields: dict[str, str], request: Request) -> dict[str, str]:
+    """The fields, with the model that a proxy chose where the caller names none."""
+    return {**fields, "model": fields.get("model") or request.headers.get(MODEL_HEADER, "")}
 
 
 async def _read_form(request: Request, folder: Path) -> dict[str, Any]:

@@ -14,20 +14,18 @@ from starlette.datastructures import Headers
 
 from matting_api import openapi
 from matting_api.concurrency import Turns
-from matting_api.errors import bad_request
+from matting_api.errors import CLIENT_GONE, bad_request
 from matting_api.model_client import Service
 from matting_api.paths import ALPHA, CUTOUT, IDPHOTO, IMPROVE, REMOVEBG, SCENE
 from matting_api.produce import Beside
 from matting_api.request.body import Form, Source, read_form
 from matting_api.request.fetch import Fetcher
 from matting_api.request.idphoto import read_idphoto
-from matting_api.request.parameters import Asked, read_alpha, read_cutout, read_model, read_removebg
+from matting_api.request.parameters import MODEL_HEADER, Asked, read_alpha, read_cutout, read_model, read_removebg
 from matting_api.request.scene import read_scene
 from matting_api.routes.answer import answer
 
-MODEL_HEADER = "X-Matting-Model"  # as the field model, for proxies that choose
 MOST_FETCHES = 16  # requests at once whose pictures are fetched from other hosts
-CLIENT_GONE = 499  # nobody reads it
 Read = Callable[[Mapping[str, str], bool], Asked]
 
 

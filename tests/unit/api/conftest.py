@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import onnx
 import pytest
+import uvicorn
 from matting_api.app import create_app
 from matting_api.main import listen
 from matting_api.middleware import rate_limit
@@ -55,13 +56,22 @@ def write_model(repository: Path, version: int = 1, *, inverted: bool = False) -
 @contextmanager
 def running(settings: Settings, fetcher: Fetcher | None = None) -> Iterator[httpx.Client]:
     """The API of these settings, served by the real server on a free port."""
-    server = Server(server_config(create_app(settings, fetcher), Proxies(settings.trusted_proxies)))
+    with (
+        serving_at(server_config(create_app(settings, fetcher), Proxies(settings.trusted_proxies))) as (host, port),
+        httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def serving_at(config: uvicorn.Config) -> Iterator[tuple[str, int]]:
+    """The real server on a free port; yields its address."""
+    server = Server(config)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as client:
-                yield client
+            yield listener.getsockname()
         finally:
             server.should_exit = True
             thread.join(END_SECONDS)

@@ -6,21 +6,26 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 from matting_api.app import guard
-from matting_api.middleware import access_log
 from matting_api.middleware.access_log import AccessLog
-from matting_api.middleware.proxies import read_networks
+from matting_api.middleware.connections import server_config
+from matting_api.middleware.proxies import Proxies, read_networks
 from matting_api.model_client import Service
 from matting_api.settings import Settings
+from matting_client import serving
 from matting_client.serving import _Formatter
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
+
+from tests.unit.api.conftest import serving_at
 
 
 async def _app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +56,7 @@ def test_one_line_for_each_request(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_refusals_are_summed_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_log, "SUM_SECONDS", 0.2)
+    monkeypatch.setattr(serving, "SUM_SECONDS", 0.2)
 
     async def run() -> None:
         app = AccessLog(_app, every_request=False)
@@ -65,6 +70,25 @@ def test_refusals_are_summed_up(caplog: pytest.LogCaptureFixture, monkeypatch: p
         "refused: GET /y/421 421 10.0.0.1",
         "refused: 999 more with 403 in 0 s",
         "refused: GET /z/403 403 10.0.0.1",
+    ]
+
+
+def test_what_is_no_http_is_summed_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Whenever it comes; and nothing is said of offers of HTTP/2."""
+    app = AccessLog(_app, every_request=False)
+    post = b"POST /403 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n"
+    with serving_at(server_config(app, Proxies(), app.malformed)) as address:
+        for first, then in ((b"x\r\n\r\n", b""), (post, b"x\r\n"), (upgrade, b"")) * 3:
+            with socket.create_connection(address, timeout=30) as link, suppress(ConnectionError):
+                link.sendall(first)
+                assert link.recv(4) == b"HTTP"
+                link.sendall(then)
+                while link.recv(65536):
+                    pass
+    assert sorted(caplog.messages) == [
+        "refused: POST /403 403 127.0.0.1",
+        "refused: what is no HTTP/1.1 400 127.0.0.1",
     ]
 
 

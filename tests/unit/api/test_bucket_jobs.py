@@ -35,6 +35,13 @@ ODD_NAMES = ("a b.png", "100%.png", "ü#%2F+&?.png", "sub/a b.png")
 KILLED_PHOTOS = 24
 
 
+def point_at(patch: pytest.MonkeyPatch, port: int) -> None:
+    """Let the S3 server at a port be the one that is used."""
+    patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    patch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+    patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+
+
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of an S3 server that runs: buckets in it are folders, objects are files."""
@@ -42,9 +49,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder.mkdir()
     (port,) = free_ports(1)
     with pytest.MonkeyPatch.context() as patch, s3(folder, port, KEY_ID, SECRET):
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        point_at(patch, port)
         patch.setenv("AWS_REGION", "us-east-1")
         yield folder
 
@@ -147,11 +152,11 @@ def test_too_much_is_refused_before_any_of_it_is_read(
 
 def test_an_object_that_has_grown_or_gone_since_it_was_listed(bucket: Path, disc: bytes) -> None:
     opened = Buckets(read_grants("photos"))
-    assert opened.read(Place("photos"), "may/a b.png", len(disc)) == disc
+    assert anyio.run(opened.read, Place("photos"), "may/a b.png", len(disc)) == disc
     with pytest.raises(ApiError) as large:
-        opened.read(Place("photos"), "may/a b.png", len(disc) - 1)
+        anyio.run(opened.read, Place("photos"), "may/a b.png", len(disc) - 1)
     with pytest.raises(ApiError) as gone:
-        opened.read(Place("photos"), "may/gone.png", len(disc))
+        anyio.run(opened.read, Place("photos"), "may/gone.png", len(disc))
     assert (large.value.code, gone.value.code) == ("file_too_large", "bucket_failed")
 
 
@@ -190,8 +195,10 @@ def test_trying_again_is_advised_only_where_it_may_help(
     assert (refused.value.status, refused.value.code) == (400, code)
 
 
-def test_empty_objects_that_show_a_folder_are_no_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    with listing(monkeypatch, 200, ("may.5/", 0), ("may.5/none.jpg", 0), ("may.5/a.png", 9)):
+def test_what_systems_and_programs_add_is_no_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty objects that show a folder, and what lies beside photos."""
+    litter = (("may.5/", 0), ("may.5/Thumbs.db", 9), ("may.5/__MACOSX/a.png", 9), ("may.5/.DS_Store", 9))
+    with listing(monkeypatch, 200, *litter, ("may.5/none.jpg", 0), ("may.5/a.png", 9)):
         found = anyio.run(Buckets(read_grants("photos")).list_photos, Place("photos"), 10, 10)
     assert found == ["may.5/a.png", "may.5/none.jpg"]
 
@@ -215,9 +222,7 @@ def listing(monkeypatch: pytest.MonkeyPatch, status: int, *objects: tuple[str, i
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
         threading.Thread(target=server.serve_forever).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        point_at(monkeypatch, server.server_port)
         try:
             yield
         finally:
@@ -227,13 +232,11 @@ def listing(monkeypatch: pytest.MonkeyPatch, status: int, *objects: tuple[str, i
 def test_a_store_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buckets, "TOTAL_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        point_at(monkeypatch, silent.getsockname()[1])
         with pytest.raises(BucketUnavailable):
             anyio.run(Buckets(read_grants("photos")).list_photos, Place("photos"), 10, 10)
         with pytest.raises(BucketUnavailable):
-            Buckets(read_grants("photos")).read(Place("photos"), "a.png", 10)
+            anyio.run(Buckets(read_grants("photos")).read, Place("photos"), "a.png", 10)
 
 
 def test_a_store_that_comes_back_fails_no_photo(
@@ -241,9 +244,7 @@ def test_a_store_that_comes_back_fails_no_photo(
 ) -> None:
     monkeypatch.setattr(photos, "PAUSE_SECONDS", 0.05)
     (port,) = free_ports(1)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    point_at(monkeypatch, port)
     (tmp_path / "objects" / "results").mkdir(parents=True)
     client = serve(jobs_buckets=read_grants("results"))
     archive = {"archive": ("photos.zip", packed({f"{number}.png": disc for number in range(3)}))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
+from matting_api.main import END_SECONDS
 from matting_api.middleware import connections
 from matting_api.routes import photos
 from matting_api.settings import Settings
 
 from tests.unit.api.conftest import error, running, wait_until
+from tests.unit.api.test_jobs import send, wait
 from tests.unit.api.test_limits import answer, connection
+from tests.unit.api.test_main import START_SECONDS, process
 from tests.unit.api.test_removebg import PATH
 
 
@@ -67,3 +71,12 @@ def test_a_body_that_is_too_slow_for_the_end_is_answered_in_our_form(
         status, body = answer(link)
     assert (status, json.loads(body)["errors"][0]["code"]) == (503, "server_unavailable")
     assert "Traceback" not in caplog.text
+
+
+def test_the_process_ends_while_its_model_is_away(tmp_path: Path, repository: Path, disc: bytes) -> None:
+    with process(tmp_path, repository, "--url", "127.0.0.1:1", "--no-page") as (running, url):
+        with httpx.Client(base_url=url, timeout=START_SECONDS) as client:
+            wait(client, send(client, {"a.png": disc}).json(), "working")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(END_SECONDS + 5) == 0
+        assert running.stderr is not None and "ending without it" in running.stderr.read()

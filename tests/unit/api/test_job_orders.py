@@ -158,6 +158,14 @@ def test_fields_in_the_address_count(serve: Serve, disc: bytes) -> None:
         assert "format: got it twice" in error(client.post("/v1/jobs?format=png", **sent))["detail"]
 
 
+def test_a_proxy_may_choose_the_model(serve: Serve, disc: bytes) -> None:
+    """A caller who names one knows better."""
+    client = serve()
+    client.headers["X-Matting-Model"] = "none"
+    assert error(send(client, {"a.png": disc}))["detail"].startswith("model: got 'none'")
+    assert send(client, {"a.png": disc}, model="matting_512").status_code == 202
+
+
 def test_what_is_null_or_empty_is_not_given(serve: Serve) -> None:
     """Clients that are made of the API's description send what was not set as null."""
     client = serve(urls=True)

@@ -71,6 +71,9 @@ def test_a_zip_of_photos(serve: Serve, portrait: bytes, disc: bytes) -> None:
         "a/portrait.jpg": disc,
         "note.txt": b"no photo",
         "__MACOSX/b/._portrait.png": b"x",
+        "b/Thumbs.db": b"x",
+        "Desktop.ini": b"x",
+        "@eaDir/a/portrait.png": portrait,
         "../../evil.png": disc,
     }
     begun = send(client, sent, format="webp", background="white")
@@ -80,7 +83,7 @@ def test_a_zip_of_photos(serve: Serve, portrait: bytes, disc: bytes) -> None:
     job = wait(client, begun.json(), "done", "failed")
     assert (job["status"], job["done"], job["failed"]) == ("done", 4, 1)
     files, told = results(client, job)
-    assert [each["photo"] for each in told] == [name for name in sent if "MACOSX" not in name]
+    assert [each["photo"] for each in told] == ["b/portrait.png", "a/portrait.jpg", "note.txt", "../../evil.png"]
     assert [each.get("file") for each in told] == [
         "portrait-cutout.webp",
         "portrait-cutout-2.webp",

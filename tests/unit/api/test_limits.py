@@ -15,7 +15,7 @@ from matting_api.middleware import body_limits
 from matting_api.middleware.incoming import Incoming, Kind, kind_of
 from starlette.datastructures import Headers
 
-from tests.unit.api.conftest import Serve, encode, error, pixels
+from tests.unit.api.conftest import Serve, encode, error, pixels, wait_until
 from tests.unit.api.test_removebg import PATH, post
 
 MB = 2**20
@@ -201,8 +201,8 @@ def test_a_body_that_trickles_in_is_given_up(api: httpx.Client, monkeypatch: pyt
 
 
 def test_a_length_of_thousands_of_digits() -> None:
-    body = body_limits._Body(lambda: pytest.fail(), 10, Incoming(), Kind(in_memory=False, is_json=False))
-    with pytest.raises(body_limits._Refused):
+    body = body_limits.Body(lambda: pytest.fail(), 10, Incoming(), Kind(in_memory=False, is_json=False))
+    with pytest.raises(body_limits.Refused):
         body.check_length(Headers({"content-length": "9" * 5000}))
     assert body.refused is not None and body.refused.error.status == 413
 
@@ -234,3 +234,24 @@ def test_what_lies_in_memory_is_counted_as_such(
     path: str, headers: dict[str, str], expected: tuple[bool, bool]
 ) -> None:
     assert kind_of(path, Headers(headers)) == expected
+
+
+def test_a_body_without_an_end_is_no_error_of_the_server(serve: Serve) -> None:
+    api = serve()
+    for path in (PATH, "/v1/cutout", "/v1/jobs", "/v1/video"):
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        for end in (b"", b"no chunk\r\n"):
+            with connection(api) as link:
+                link.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n3\r\n--b\r\n".encode() + end)
+                assert not end or answer(link)[0] == 400
+        wait_until(lambda gone=f'{{path="{path}",status="499"}} 2.0': gone in api.get("/metrics").text)
+    assert 'status="500"' not in api.get("/metrics").text
+
+
+def test_two_lengths_of_a_body_end_the_connection(api: httpx.Client) -> None:
+    head = "POST /v1/cutout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with connection(api) as link:
+        link.sendall(f"{head}0\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        status, body = answer(link)
+        assert (status, json.loads(body)["errors"][0]["code"]) == (400, "invalid_body")
+        assert link.recv(65536) == b""

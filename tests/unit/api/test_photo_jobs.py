@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from matting_api.jobs import photos, results, shelf, store
-from matting_api.jobs.buckets import TargetFailed
+from matting_api.jobs import buckets, photos, results, shelf, store
+from matting_api.jobs.buckets import Buckets, TargetFailed, read_grants
 from matting_api.jobs.sources import SOURCE, Elsewhere
 from matting_api.jobs.store import Cancelled, Job, JobStore
 from matting_api.produce import Facts
+from matting_api.request import fetch
+from matting_api.request.fetch import Fetcher
 from matting_client import ServerUnavailable
 
 from tests.unit.api.conftest import wait_until
+from tests.unit.api.test_bucket_jobs import point_at
 
 MANY = 2000
 FACTS = Facts(True, 0.0123, 40, 30)
@@ -163,3 +168,23 @@ def test_many_photos_are_no_more_work_each(tmp_path: Path) -> None:
     assert spent < 6  # s of CPU; it takes 1, and took 20 when each photo searched the folder and opened the archive
     files, told = outcomes(job)
     assert [files[each["file"]].decode() for each in told] == job.order["names"]
+
+
+@pytest.mark.parametrize("order", [{"bucket": "s3://photos/may"}, {"by_address": True}, {"target": "s3://photos/out"}])
+def test_a_job_that_is_cancelled_waits_for_nobody(
+    order: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, limit in ((buckets, "TOTAL_SECONDS"), (fetch, "TOTAL_SECONDS"), (fetch, "STEP_SECONDS")):
+        monkeypatch.setattr(module, limit, 3600.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        point_at(monkeypatch, silent.getsockname()[1])
+        job = new_job(tmp_path, [f"{host}/a.png" if "by_address" in order else "a.png"])
+        job.order |= order
+        elsewhere = Elsewhere(Fetcher(1000, lambda address: True, None), Buckets(read_grants("photos")))
+        with ThreadPoolExecutor() as pool:
+            working = pool.submit(photos.work, job, make_same, elsewhere, 1000, workers=2)
+            with silent.accept()[0], pytest.raises(Cancelled):  # it is asked
+                job.stop.set()
+                working.result(20)

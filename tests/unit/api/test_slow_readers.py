@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 from matting_api.middleware import outgoing
-from matting_api.middleware.connections import Server, server_config
+from matting_api.middleware.connections import server_config
 from matting_api.middleware.proxies import Proxies
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from tests.unit.api.conftest import serving_at
 
 SIZE = 32 * 2**20  # more than the system's own buffers hold
 SECONDS = 60  # generous: the machine may be busy
@@ -26,16 +27,8 @@ async def large(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def address() -> Iterator[tuple[str, int]]:
     """A server whose answers are all large."""
-    server = Server(server_config(large, Proxies()))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield listener.getsockname()
-        finally:
-            server.should_exit = True
-            thread.join(SECONDS)
-            assert not thread.is_alive()
+    with serving_at(server_config(large, Proxies())) as found:
+        yield found
 
 
 def asked(address: tuple[str, int]) -> socket.socket:

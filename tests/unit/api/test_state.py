@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
+from itertools import product
 
 import httpx
+import pytest
+from matting_api.jobs import disk
 from matting_api.metrics import Metrics
 from matting_client import __version__
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.image import ROOT
 from tests.unit.api.conftest import Serve, wait_until
+from tests.unit.api.test_jobs import packed
 from tests.unit.api.test_limits import connection
 from tests.unit.api.test_removebg import PATH, post
 
@@ -62,9 +64,7 @@ def test_whether_it_is_ready_is_shown(api: httpx.Client, serve: Serve) -> None:
 
 def test_jobs_are_shown(api: httpx.Client, portrait: bytes) -> None:
     assert metrics(api)["matting_jobs", "photos", "done"] == 0
-    with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
-        archive.writestr("a.jpg", portrait)
-    assert api.post("/v1/jobs", files={"archive": ("a.zip", packed.getvalue())}).status_code == 202
+    assert api.post("/v1/jobs", files={"archive": ("a.zip", packed({"a.jpg": portrait}))}).status_code == 202
     wait_until(lambda: metrics(api)["matting_jobs", "photos", "done"] == 1)
     assert metrics(api)["matting_jobs", "clips", "done"] == 0
 
@@ -74,6 +74,21 @@ def test_what_alerts_look_for_is_there_before_it_happens() -> None:
     for born in ('matting_failures_total{code="insufficient_storage"}', 'matting_outputs_total{kept="false"}'):
         assert f"{born} 0.0" in text
         assert born.replace("}", "}[10m]") in (ROOT / "deploy/prometheus/rules.yml").read_text()
+    assert 'matting_failures_total{code="server_busy"} 0.0' in text
+    for kind, outcome in product(("key", "password"), ("failed", "locked")):
+        assert f'matting_refused_attempts_total{{kind="{kind}",outcome="{outcome}"}} 0.0' in text
+
+
+def test_a_job_that_finds_the_disk_full_is_counted(
+    serve: Serve, portrait: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = serve()
+    room = iter([True])  # when it comes, and never again
+    monkeypatch.setattr(disk, "leaves_room", lambda folder, needed: next(room, False))
+    answer = api.post("/v1/jobs", files={"archive": ("a.zip", packed({"a.jpg": portrait}))})
+    assert answer.status_code == 202
+    wait_until(lambda: metrics(api)["matting_jobs", "photos", "failed"] == 1)
+    wait_until(lambda: metrics(api)["matting_failures_total", "insufficient_storage"] == 1)
 
 
 def test_refusals_of_the_guard_are_counted(serve: Serve) -> None:

@@ -82,6 +82,8 @@ def test_everything_that_is_named_exists(resources: list[Json]) -> None:
             for variable in each.get("env", []):
                 assert variable["valueFrom"]["secretKeyRef"]["optional"]
     (scaler,) = of_kind(resources, "HorizontalPodAutoscaler")
+    assert scaler["spec"]["minReplicas"] == 2
+    assert all("replicas" not in each["spec"] for each in of_kind(resources, "Deployment"))  # it says how many
     target = scaler["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) in names
 
@@ -116,6 +118,8 @@ def test_ports_and_probes_meet(resources: list[Json]) -> None:
     page = template["spec"]["containers"][0]
     probes = {name: page[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
     assert {probe["port"] for probe in probes.values()} == {"http"}
+    for each in template["spec"]["containers"]:
+        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= each.keys(), each["name"]
     wanted = {"startup": paths.READY, "readiness": paths.READY, "liveness": paths.LIVE}
     assert {name: probe["path"] for name, probe in probes.items()} == wanted
     notes = template["metadata"]["annotations"]

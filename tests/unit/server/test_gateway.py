@@ -223,6 +223,18 @@ def test_connections_are_bounded_and_given_back() -> None:
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
+def test_what_is_no_http_is_summed_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with _opened() as address:
+            for _ in range(3):
+                async with _connected(address) as (reader, writer):
+                    writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+                    assert b" 400 " in await reader.readline()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    assert caplog.messages == ["refused: what is no HTTP/1.1 400 127.0.0.1"]
+
+
 def test_connections_are_counted_by_household() -> None:
     connections = Connections(4)  # of one household: 2
     counted = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from matting_export import orientation
 from matting_export.orientation import write
 from matting_training.data.pairs import DataError
 from matting_training.orientation import (
@@ -23,6 +25,7 @@ from matting_training.orientation import (
     turned,
     view,
 )
+from safetensors.torch import save
 from skimage import data
 
 
@@ -87,3 +90,15 @@ def test_sets_that_are_not_there_are_left_out_unless_it_is_all_of_them(dataset: 
     assert {name: len(photos) for name, photos in found.items()} == {"portraits": 2, "backgrounds": 2}
     with pytest.raises(DataError, match=r"got none of the sets nothing, expected at least one; check the path"):
         read_photos(dataset, ("nothing",))
+
+
+def test_weights_that_cannot_be_used_are_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "orientation.safetensors"
+    monkeypatch.setattr(sys, "argv", ["orientation", str(path), "-o", str(tmp_path / "out.onnx")])
+    for content, said in {b"junk": "no weights", save({"a": torch.zeros(1)}): "other weights"}.items():
+        path.write_bytes(content)
+        assert orientation.main() == 1
+        told = capsys.readouterr().err
+        assert str(path) in told and said in told and told.count("\n") == 1
