@@ -49,11 +49,3 @@ input.addEventListener("change", () => {
   input.value = "";
   if (chosen.length) send(chosen);
 });
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  zone.addEventListener(kind, (event) => {
-    event.preventDefault();
-    event.stopPropagation();
-    zone.classList.toggle("over", kind === "dragover");
-    if (kind === "drop" && event.dataTransfer.files.length) send([...event.dataTransfer.files]);
-  });
-}
