@@ -39,6 +39,7 @@ class IdPhoto:
     complete : whether the body reaches the lower edge and nothing of it is cut off; if not, background fills the rest.
     enlarged : how many times as large as in the photo a side of the person is drawn.
     has_whole_head : whether the photo shows the head from crown to chin, and nothing of it is cut off.
+    is_aside : whether the head is turned aside.
     """
 
     picture: Picture
@@ -46,6 +47,7 @@ class IdPhoto:
     complete: bool
     enlarged: float = 1.0
     has_whole_head: bool = True
+    is_aside: bool = False
 
     def __repr__(self) -> str:
         height, width = self.picture.shape[:2]
@@ -55,6 +57,7 @@ class IdPhoto:
     def warnings(self) -> tuple[Note, ...]:
         """What to know before it is handed in; each is a sentence as a text."""
         told = (
+            (Note("id_aside"), self.is_aside),
             (Note("id_head_cut"), not self.has_whole_head),
             (Note("id_incomplete"), self.has_whole_head and not self.complete),
             (Note("id_soft", {"times": self.enlarged}), self.is_soft),
@@ -140,7 +143,8 @@ def id_photo(
     frame = frame_for(person.head, size, zoom, shift)
     picture = _window(person.picture, frame, size.px, ground)
     enlarged = size.px[1] / (frame.bottom - frame.top)
-    return IdPhoto(picture, size, person.is_complete_in(frame), enlarged, person.has_whole_head_in(frame))
+    is_complete, has_whole_head = person.is_complete_in(frame), person.has_whole_head_in(frame)
+    return IdPhoto(picture, size, is_complete, enlarged, has_whole_head, person.head.is_aside)
 
 
 def _window(picture: Picture, frame: Frame, size: tuple[int, int], colour: tuple[int, int, int]) -> Picture:

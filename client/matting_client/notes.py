@@ -13,6 +13,7 @@ SENTENCES = {
     "end": "the file is incomplete: the end missing",
     "scene_outside": "the subject lies outside the scene; change x, y or scale",
     "id_head_cut": "part of the head is missing; make it smaller or move it, or take a photo that shows all of it",
+    "id_aside": "the head is turned aside; take a photo that looks straight into the camera",
     "id_incomplete": "the photo does not reach the lower edge or a side of the ID photo; take one that shows more",
     "id_soft": "the photo was enlarged {times:.1f} times, so that it is soft; take a larger one, or from nearer",
     "id_unedited": "this office refuses photos whose background was changed; take one before a plain wall",

@@ -209,6 +209,28 @@ def test_an_upload_that_breaks_off_is_told_in_the_visitors_language(visit: Visit
     expect(page.locator(".card.failed .reason")).to_have_text(told)
 
 
+def test_what_a_batch_could_not_send_is_sent_again(visit: Visit, photos: Path) -> None:
+    """In its place, as often as it takes; what the server refuses has no Retry."""
+    visit.expected = "Failed to load resource"
+    page = visit()
+    page.route(UPLOAD, lambda route: route.abort())
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, photos / "rocket.jpg", photos / "astronaut.jpg")
+    failed, again = page.locator(".card.failed .reason"), page.locator(".card[data-name='rocket.jpg'] [data-action]")
+    expect(failed).to_have_count(2)
+    again.first.click()
+    expect(again.first).to_be_disabled()
+    expect(again.first).to_be_enabled()  # it has failed once more
+    page.unroute(UPLOAD)
+    again.first.click()
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("2 photos: 1 waiting, 0 running, 0 done, 1 failed")
+    assert page.locator(".card .name").all_inner_texts() == ["rocket.jpg", "astronaut.jpg"]
+    expect(again).to_have_text([EN["discard"]])
+    page.route(UPLOAD, lambda route: route.fulfill(status=413, body="too large"))
+    choose(page, ids.BATCH_DROP, photos / "many" / "photo-00.jpg")
+    expect(page.locator(".card[data-name='photo-00.jpg'] [data-action]")).to_have_text([EN["discard"]])
+
+
 def test_a_server_that_was_started_anew_says_so(visit: Visit, photos: Path) -> None:
     """It has nothing of what a tab shows; the tab keeps it, says so, and takes another photo."""
     visit.expected = "ERR_FAILED"

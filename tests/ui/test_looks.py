@@ -157,6 +157,33 @@ def test_fingers_are_not_told_of_wheels_and_keys(visit: Visit, photos: Path) -> 
         assert not [key for key in ("drop", "device_drop", "choose_again") if "Ctrl" in words[key]]
 
 
+def test_what_is_chosen_is_seen_in_the_systems_colours(visit: Visit, photos: Path) -> None:
+    """Where all backgrounds are one: the tab, the radio button, the edge of the first button, and the tool."""
+    page = visit(forced_colors="active")
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "done")
+    for chosen, other in (
+        ('[role="tab"][aria-selected="true"]', '[role="tab"][aria-selected="false"]'),
+        ("fieldset label:has(:checked)", "fieldset label:not(:has(:checked))"),
+    ):
+        looks = [_style(page, each, "outlineStyle") for each in (chosen, other)]
+        assert looks == ["solid", "none"], (chosen, looks)
+    assert _style(page, "fieldset input[type=radio]", "appearance") == "auto"
+    assert _style(page, f"#{ids.DOWNLOAD}", "borderTopWidth") == "1px"
+    page.locator(f"#{ids.CORRECT}").click()
+    expect(page.locator("dialog.editor")).to_have_attribute("data-state", "ready")
+    used, other = (
+        _style(page, f".editor button[aria-pressed={is_used}]", "backgroundColor") for is_used in ("true", "false")
+    )
+    assert used != other
+
+
+def _style(page: Page, selector: str, property: str) -> str:
+    """Of the first element that is seen."""
+    found = page.locator(f"{selector} >> visible=true").first
+    return str(found.evaluate("(element, property) => getComputedStyle(element)[property]", property))
+
+
 def test_who_is_far_away_reads_that_the_server_has_the_photos() -> None:
     for words, wrong in ((EN, "this machine"), (ZH, "本机")):
         assert [key for key, text in words.items() if wrong in text] == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from matting_ui import ids
-from matting_ui.i18n import EN
+from matting_ui.i18n import EN, ZH
 from playwright.sync_api import Page, Route, expect
 
 from tests.ui.browser import Visit, choose, notice, open_tab, pick
@@ -48,6 +48,23 @@ def test_a_broken_background_then_a_good_one(page: Page, photos: Path) -> None:
     expect(told).to_be_visible()
     page.locator(f"#{ids.SCENE_GROUND} input").nth(1).check()
     expect(told).to_be_hidden()
+
+
+def test_the_next_photo_takes_a_notice_away(visit: Visit, photos: Path) -> None:
+    """As soon as it is chosen; that it is being sent is said in the visitor's language."""
+    page = visit(locale="zh-CN")
+    choose(page, ids.PHOTO, photos / "notes.png")
+    told = notice(page, ids.TAB_SINGLE)
+    expect(told).to_contain_text(ZH["error_invalid_image"])
+    held: list[Route] = []
+    page.route("**/gradio_api/upload**", lambda route: held.append(route))
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    line = page.locator(f"#{ids.PHOTO} .uploading")
+    expect(line).to_have_attribute("data-words", ZH["uploading"])
+    expect(line).to_have_css("font-size", "0px")
+    expect(told).to_be_hidden()
+    held[0].continue_()
+    state(page, ids.TAB_SINGLE, "done")
 
 
 def test_a_button_is_busy_no_longer_than_its_file_is_made(page: Page, photos: Path) -> None:

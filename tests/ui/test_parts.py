@@ -20,7 +20,7 @@ from matting_client.shop import template
 from matting_client.video.pipeline import Plan
 from matting_ui import controls, ids
 from matting_ui.batch_handlers import Handlers
-from matting_ui.batch_state import MOST, Batch, counts, manifest
+from matting_ui.batch_state import MOST, Batch, Sent, counts, manifest
 from matting_ui.context import Cut, Studio
 from matting_ui.editor import Editor
 from matting_ui.i18n import EN, ZH, language
@@ -131,14 +131,14 @@ def test_a_program_names_a_shop_or_a_preset_alone(studio: Studio) -> None:
 
 def test_a_batch_has_room_for_so_many() -> None:
     batch = Batch()
-    assert batch.add([(f"{index}.jpg", "x", "") for index in range(MOST + 2)]) == ["50.jpg", "51.jpg"]
+    assert batch.add([Sent(f"{index}.jpg", "x") for index in range(MOST + 2)]) == ["50.jpg", "51.jpg"]
     batch.discard(1)
-    assert batch.add([("a.jpg", "x", ""), ("b.jpg", "x", "")]) == ["b.jpg"]
+    assert batch.add([Sent("a.jpg", "x"), Sent("b.jpg", "x")]) == ["b.jpg"]
 
 
 def test_each_photo_is_claimed_once_and_again_with_other_options() -> None:
     batch = Batch()
-    batch.add([("a.jpg", "x", ""), ("b.jpg", None, "too large")])
+    batch.add([Sent("a.jpg", "x"), Sent("b.jpg", None, "too large")])
     (first,) = batch.claim(Options())
     assert batch.claim(Options()) == [] and counts(batch.listed())["failed"] == 1
     first.state = "done"
@@ -152,10 +152,25 @@ def test_each_photo_is_claimed_once_and_again_with_other_options() -> None:
     assert batch.claim_again(first.number, Options()) == []
 
 
+def test_a_file_that_is_sent_again_takes_its_place() -> None:
+    """Unless it has arrived, or was discarded meanwhile; before that it cannot be claimed."""
+    batch = Batch()
+    batch.add([Sent("a.jpg", None, "lost", "t1"), Sent("b.jpg", "x")])
+    first = batch.listed()[0]
+    assert first.may_go_better and batch.claim_again(first.number, Options()) == []
+    batch.replace(first.number, Sent("a.jpg", "y"))
+    batch.replace(first.number, Sent("a.jpg", "z"))
+    batch.replace(99, Sent("c.jpg", "z"))
+    assert [(each.name, each.path, each.state) for each in batch.listed()] == [
+        ("a.jpg", "y", "waiting"),
+        ("b.jpg", "x", "waiting"),
+    ]
+
+
 def test_one_event_at_a_time_shows_a_batch(studio: Studio) -> None:
     """Until nothing is in work, and its last answer, which is sent twice, is empty."""
     batch = Batch()
-    batch.add([("a.jpg", "x", "")])
+    batch.add([Sent("a.jpg", "x")])
     (item,) = batch.claim(Options())
     with ThreadPoolExecutor(1) as pool:
         do = Handlers(studio, pool)
@@ -176,7 +191,7 @@ def test_one_event_at_a_time_shows_a_batch(studio: Studio) -> None:
 
 def test_archive_names_are_unique_and_no_formulas(tmp_path: Path) -> None:
     batch = Batch()
-    batch.add([("=1+1.jpg", "x", ""), ("=1+1.jpg", "x", "")])
+    batch.add([Sent("=1+1.jpg", "x"), Sent("=1+1.jpg", "x")])
     for item in batch.claim(Options()):
         result = tmp_path / str(item.number) / "=1+1-cutout.png"
         result.parent.mkdir()
@@ -233,7 +248,7 @@ def test_photos_that_were_discarded_are_not_cut_out(tmp_path: Path) -> None:
     for photo in photos:
         Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(photo)
     batch = Batch()
-    batch.add([(photo.name, str(photo), "") for photo in photos])
+    batch.add([Sent(photo.name, str(photo)) for photo in photos])
     with ThreadPoolExecutor(1) as pool:
         Handlers(studio, pool)._start(batch, batch.claim(Options()), Options(), None)
         assert started.wait(20), batch.listed()

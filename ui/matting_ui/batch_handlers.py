@@ -17,7 +17,7 @@ from matting_client.manifest import DONE
 from matting_client.shop import broken_rules, template
 
 from matting_ui import controls, correct
-from matting_ui.batch_state import MOST, RUNNING, Batch, Item, counts
+from matting_ui.batch_state import MOST, RUNNING, Batch, Item, Sent, counts
 from matting_ui.context import Studio, code_of, telling, words_of
 from matting_ui.editor import packed, unpacked
 from matting_ui.filenames import LONGEST, cut
@@ -42,11 +42,16 @@ class Handlers:
         """Take uploaded files into the batch."""
         batch = batch or Batch()
         words = words_of(request)
-        files: list[tuple[str, str | None, str]] = []
+        new: list[Sent] = []
         for each in values_of(event)["files"]:
-            failed = words["batch_upload_failed"].format(reason=str(each.get("reason", ""))[:200])
-            files.append((cut(Path(str(each["name"])).name, LONGEST), each.get("path"), failed))
-        refused = len(batch.add(files)) + int(values_of(event).get("refused", 0))
+            reason = words["batch_upload_failed"].format(reason=str(each.get("reason", ""))[:200])
+            name, token = cut(Path(str(each["name"])).name, LONGEST), str(each.get("token", ""))[:40]
+            sent = Sent(name, each.get("path"), reason, token)
+            if "number" in each:
+                batch.replace(int(each["number"]), sent)
+            else:
+                new.append(sent)
+        refused = len(batch.add(new)) + int(values_of(event).get("refused", 0))
         if refused:
             gr.Warning(words["batch_full"].format(most=MOST, refused=refused), duration=10)
         return batch
@@ -150,7 +155,7 @@ class Handlers:
     ) -> str | None:
         """All of it in one call, for programs: files in, `batch_results.zip` out."""
         batch, words = Batch(), words_of(request)
-        refused = batch.add([(cut(Path(each).name, LONGEST), each, "") for each in files or []])
+        refused = batch.add([Sent(cut(Path(each).name, LONGEST), each) for each in files or []])
         if refused:
             raise _error(words["batch_full"].format(most=MOST, refused=len(refused)), words)
         with telling(request):
@@ -238,6 +243,7 @@ class Handlers:
                 "found": item.found,
                 "doubt": round(item.uncertainty, 5),
                 "due": batch.is_due(item),
+                "token": item.token,
                 "retry": words["retry"] if item.may_go_better else "",
                 "discard": words["discard"],
             }

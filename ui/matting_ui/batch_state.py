@@ -27,6 +27,7 @@ class Item:
     number : within the batch; does not change.
     name : of the visitor's file.
     path : of the upload; None when it never arrived.
+    token : what the page calls a file that never arrived, and can send again.
     result, alpha, thumbnail : paths, once it is done; the alpha's where it was asked for.
     seconds : that the model took.
     found : whether there was a subject.
@@ -55,6 +56,7 @@ class Item:
     alpha: str = ""
     shop: str = ""
     is_hopeless: bool = False
+    token: str = ""
 
     def claimed(self, options: Options, wants_alpha: bool) -> Item:
         """Itself, to be made with these options."""
@@ -68,13 +70,30 @@ class Item:
 
     @property
     def may_go_better(self) -> bool:
-        """Whether it failed, and another attempt can help: of the server, or with other settings."""
-        return self.state == FAILED and not self.is_hopeless
+        """Whether it failed, and another attempt can help: of the page, of the server, or with other settings."""
+        return self.state == FAILED and (bool(self.token) or not self.is_hopeless)
 
     @property
     def is_in_work(self) -> bool:
         """Whether a run has it."""
         return self.state == RUNNING or (self.state == WAITING and self.options is not None)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A visitor's file as the page tells of it: the upload's `path`, or the `reason` why there is none and a `token`."""
+
+    name: str
+    path: str | None
+    reason: str = ""
+    token: str = ""
+
+    def item(self, number: int) -> Item:
+        """It as a photo of a batch."""
+        item = Item(number, self.name, self.path, token=self.token)
+        if self.path is None:
+            item.fail(self.reason, is_hopeless=True)
+        return item
 
 
 @dataclass
@@ -89,16 +108,22 @@ class Batch:
     _last: int = 0
     _is_watched: bool = False
 
-    def add(self, files: list[tuple[str, str | None, str]]) -> list[str]:
-        """Take (name, path, reason why it did not arrive); returns the names that there was no room for."""
+    def add(self, files: list[Sent]) -> list[str]:
+        """Take files; returns the names that there was no room for."""
         with self._lock:
             room = max(0, MOST - len(self.items))
-            for name, path, reason in files[:room]:
+            for sent in files[:room]:
                 self._last += 1
-                item = self.items[self._last] = Item(self._last, name, path)
-                if path is None:
-                    item.fail(reason, is_hopeless=True)
-        return [name for name, _, _ in files[room:]]
+                self.items[self._last] = sent.item(self._last)
+        return [sent.name for sent in files[room:]]
+
+    def replace(self, number: int, sent: Sent) -> None:
+        """Put a file that was sent again in the place of one that had not arrived."""
+        with self._lock:
+            item = self.items.get(number)
+            if item is not None and item.path is None:
+                self.items[number] = sent.item(number)
+        self.changed.set()
 
     def claim(self, options: Options, wants_alpha: bool = False) -> list[Item]:
         """What is to be done, taken by the caller alone: new, or made with other options."""
@@ -112,7 +137,8 @@ class Batch:
         with self._lock:
             self.wanted = options, wants_alpha
             item = self.items.get(number)
-            return [item.claimed(options, wants_alpha)] if item is not None and item.may_go_better else []
+            can_try = item is not None and item.path is not None and item.may_go_better
+            return [item.claimed(options, wants_alpha)] if item is not None and can_try else []
 
     def is_due(self, item: Item) -> bool:
         """Whether there is something to do for a photo: it is new, or of other settings."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from matting_client import MattingError, NoFace, ServerBusy, ServerUnavailable, SeveralFaces
 
+from matting_ui.details import chinese_line
 from matting_ui.errors import NoRoom, UploadError
 
 _PAIRS: dict[str, tuple[str, str]] = json.loads(Path(__file__).with_name("texts.json").read_text(encoding="utf-8"))
@@ -69,12 +70,13 @@ def failure(error: MattingError, language: str, of: str = "photo") -> str:
     if isinstance(error, _TELLS_NOTHING_MORE):
         return sentence
     subject = Path(error.subject)
-    return f"{sentence}\n{error.replace(subject=subject.name) if subject.is_absolute() else error}"
+    shown = error.replace(subject=subject.name) if subject.is_absolute() else error
+    return f"{sentence}\n{chinese_line(shown) if language == 'zh' else shown}"
 
 
 def script_words() -> dict[str, dict[str, str]]:
     """What the page's own script says, by language: a sentence for each code, and the words of its buttons."""
-    more = ("retry", "close", "choose_again", "one_only", "no_clip", "working")
+    more = ("retry", "close", "choose_again", "one_only", "no_files", "no_clip", "uploading", "working")
     return {
         code: {
             **{name: texts(code)[f"error_{name}"] for name in CODES},

@@ -29,6 +29,7 @@ SCRIPT = "\n".join(
         *(
             _read(f"{name}.js")
             for name in (
+                "files",
                 "machine",
                 "device_link",
                 "calls",

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from matting_client import shared_folders
 from matting_client.system import is_disk_full
 
+from matting_ui.details import chinese_text
 from matting_ui.errors import NoRoomForUploads, TooManyUploads, UploadError, UploadsUnavailable
 from matting_ui.gradio_patches import receive_files
 from matting_ui.i18n import language_of, texts
@@ -131,7 +132,10 @@ def unwritable(error: OSError) -> UploadError:
 
 
 def _refused(request: Request, error: UploadError) -> JSONResponse:
-    sentence, detail = texts(language_of(request))[f"error_{error.code}"], str(error)
+    language, detail = language_of(request), str(error)
+    sentence = texts(language)[f"error_{error.code}"]
+    if language == "zh":
+        detail = chinese_text(detail) or detail
     if "accept-language" in request.headers:  # a browser, whose visitor reads the sentence first
         detail = f"{sentence}\n{detail}".strip()
     return refusal(error.status, error.code, "Upload cannot be taken", detail or sentence)

@@ -47,6 +47,7 @@ class Face:
     ----------
     left, top, right, bottom : from the forehead to the chin and from cheek to cheek, roughly.
     eyes : the left one in the picture first.
+    nose : its tip.
     score : 0..1, how sure the detector is.
     """
 
@@ -55,6 +56,7 @@ class Face:
     right: float
     bottom: float
     eyes: tuple[Point, Point]
+    nose: Point
     score: float
 
     @property
@@ -73,6 +75,13 @@ class Face:
         """Degrees by which the eyes' line is turned, clockwise."""
         (x0, y0), (x1, y1) = self.eyes
         return math.degrees(math.atan2(y1 - y0, x1 - x0))
+
+    @property
+    def turn(self) -> float:
+        """How far the head is turned aside: the nose's way along the eyes' line from their middle, in eye distances."""
+        (x0, y0), (x1, y1) = self.eyes
+        along = (self.nose.x - self.middle.x) * (x1 - x0) + (self.nose.y - self.middle.y) * (y1 - y0)
+        return along / max(1.0, (x1 - x0) ** 2 + (y1 - y0) ** 2)
 
     @property
     def chin(self) -> float:
@@ -129,18 +138,19 @@ def _look_nearer(rgb: Image, face: Face) -> Face | None:
             found += [each for each in view if abs(each.middle.x - face.middle.x) < face.size / 2][:1]
     if len(found) <= len(NEARER):
         return None
-    middle = np.median([(*each.eyes[0], *each.eyes[1]) for each in found], axis=0)
+    points = np.median([(*each.eyes[0], *each.eyes[1], *each.nose) for each in found], axis=0)
     left, top, right, bottom, score = np.median(
         [(each.left, each.top, each.right, each.bottom, each.score) for each in found], axis=0
     ).tolist()
-    x0, y0, x1, y1 = middle.tolist()
-    return Face(left, top, right, bottom, (Point(x0, y0), Point(x1, y1)), score)
+    x0, y0, x1, y1, *nose = points.tolist()
+    return Face(left, top, right, bottom, (Point(x0, y0), Point(x1, y1)), Point(*nose), score)
 
 
 def _mirror(face: Face, width: int) -> Face:
     (x0, y0), (x1, y1) = face.eyes
     eyes = Point(width - x1, y1), Point(width - x0, y0)
-    return Face(width - face.right, face.top, width - face.left, face.bottom, eyes, face.score)
+    nose = Point(width - face.nose.x, face.nose.y)
+    return Face(width - face.right, face.top, width - face.left, face.bottom, eyes, nose, face.score)
 
 
 def _around(face: Face, sides: float) -> Box:
@@ -158,10 +168,10 @@ def _look(rgb: Image, square: Box, least: float) -> list[Face]:
     out = []
     for index in found:
         x, y, wide, high, *points = (places[index] * square.width).tolist()
-        eye, other = (Point(square.left + points[i], square.top + points[i + 1]) for i in (0, 2))
+        eye, other, nose = (Point(square.left + points[i], square.top + points[i + 1]) for i in (0, 2, 4))
         left, top = square.left + x - wide / 2, square.top + y - high / 2
         eyes = (eye, other) if eye.x <= other.x else (other, eye)
-        out.append(Face(left, top, left + wide, top + high, eyes, float(scores[index])))
+        out.append(Face(left, top, left + wide, top + high, eyes, nose, float(scores[index])))
     return out
 
 

@@ -49,7 +49,7 @@ const card = (photo) => {
   const reason = part("div", "reason", photo.reason);
   reason.title = photo.reason;
   const acts = part("div", "acts");
-  if (photo.retry) acts.append(button("retry", photo.number, photo.retry));
+  if (photo.retry) acts.append(button(photo.token ? "resend" : "retry", photo.number, photo.retry));
   if (photo.state === "done") acts.append(button("edit", photo.number, words.correct));
   if (photo.result) acts.append(link(photo.result, photo.file, photo.number, words.download));
   acts.append(button("discard", photo.number, photo.discard));
@@ -158,6 +158,13 @@ const show = (number) => {
   if (!dialog.open) dialog.showModal();
 };
 
+// What never reached the server is sent again by static/drop.js, which has it.
+const resend = (pressed, number) => {
+  const { token } = props.value.find((photo) => photo.number === number);
+  pressed.disabled = true;
+  element.closest('[role="tabpanel"]').dispatchEvent(new CustomEvent("resend", { detail: { number, token } }));
+};
+
 const press = (event) => {
   const pressed = event.target.closest("button[data-number]");
   if (!pressed) return;
@@ -165,6 +172,7 @@ const press = (event) => {
   if (pressed.dataset.action === "view") show(number);
   else if (pressed.dataset.action === "close") dialog.close();
   else if (pressed.dataset.action === "edit") trigger("edit", { number });
+  else if (pressed.dataset.action === "resend") resend(pressed, number);
   else trigger("select", { action: pressed.dataset.action, number });
 };
 

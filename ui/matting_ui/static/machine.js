@@ -16,6 +16,7 @@ window.matting = (() => {
   const REOPEN = "matting-tab"; // in the browser's storage, over one loading of the page
   const failures = new Map(); // what was told last in each tab
   const outlived = new Set(); // tabs that show what a server had which was started anew since
+  const { isPicture, isNameless, objection } = window.mattingFiles;
   let current = null;
   let failure = null; // what was told last
 
@@ -91,16 +92,6 @@ window.matting = (() => {
   // What a tab shows of a server that was started anew is not asked for any more: the tab hears of it.
   const replaced = (tab) => outlived.delete(tab) && panelOf(tab).dispatchEvent(new Event("anew"));
 
-  const isNameless = (file) => ["", "application/octet-stream"].includes(file.type); // HEIC on many systems: the server looks
-  const isPicture = (file) => isNameless(file) || file.type.startsWith("image/");
-
-  // Why a box cannot take a file, which Gradio would say in words of its own; nothing when it can.
-  const objection = (box, file) => {
-    if (box?.matches(".takes-photo") && !isPicture(file)) return "invalid_image";
-    const isClip = window.mattingClips.some((suffix) => file.name.toLowerCase().endsWith(suffix));
-    return box?.matches(".takes-clip") && !isClip ? "no_clip" : "";
-  };
-
   // Gradio takes the input of a clip away as long as there is one.
   const room = (box) => {
     if (box.matches(".takes-clip:not(:has(input[type=file]))")) box.querySelector(".icon-button-wrapper button")?.click();
@@ -156,6 +147,7 @@ window.matting = (() => {
     if (inputOf(home) === input) replaced(home);
     const tab = ofMachine(input);
     if (!tab) return;
+    hide(panelOf(tab)); // what it tells is of the photo before
     sent.set(tab, file);
   }, true);
 
@@ -203,6 +195,13 @@ window.matting = (() => {
     if (input && openTab() === tab && current === file && sent.get(tab) !== file) put(input, [file]);
   };
 
+  // Folders give their photos.
+  const take = async (data, near) => {
+    const files = await window.mattingFiles.dropped(data);
+    if (files.length) offer(files, near);
+    else say("no_files", "invalid_request");
+  };
+
   // The whole window takes what is dropped.
   for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
@@ -210,7 +209,7 @@ window.matting = (() => {
       event.preventDefault();
       event.stopPropagation();
       document.body.classList.toggle("dragging", kind === "dragover" || kind === "dragenter");
-      if (kind === "drop") offer([...event.dataTransfer.files], event.target);
+      if (kind === "drop") take(event.dataTransfer, event.target);
     }, true);
   }
 

@@ -49,6 +49,7 @@
     }
     for (const image of document.querySelectorAll(".block img[alt='']")) set(image, "alt", name(image.closest(".block")));
     for (const status of document.querySelectorAll(".block.status:not(#video-progress)")) set(status, "role", "status");
+    for (const line of document.querySelectorAll(".uploading")) set(line, "data-words", window.matting.word("uploading"));
     for (const empty of document.querySelectorAll(".empty[aria-label]")) set(empty, "role", "img");
     for (const group of document.querySelectorAll("fieldset")) {
       set(group, "role", "radiogroup");

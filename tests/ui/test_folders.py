@@ -1,0 +1,45 @@
+"""Folders that fall on the page."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from matting_ui import ids
+from matting_ui.i18n import EN
+from playwright.sync_api import Page, expect
+
+from tests.ui.browser import notice, open_tab
+
+
+def fall(page: Page, *paths: Path) -> None:
+    """Let files and folders fall on the page, as the system does it."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 300, "data": data})
+
+
+def test_a_folder_gives_its_photos(page: Page, photos: Path, tmp_path: Path) -> None:
+    """With those in folders within it, and without what lies beside them; several go to the batch."""
+    folder = tmp_path / "shoes"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("shoe-2.jpg", "shoe-10.jpg", ".hidden.jpg", "deep/shoe.jpg"):
+        shutil.copy(photos / "rocket.jpg", folder / name)
+    (folder / "notes.txt").write_text("none")
+    fall(page, folder, photos / "astronaut.jpg")
+    status = page.locator(f"#{ids.BATCH_STATUS}")
+    expect(status).to_contain_text("4 photos: 4 waiting")
+    names = page.locator(".card .name").all_inner_texts()
+    assert names == ["astronaut.jpg", "shoe.jpg", "shoe-2.jpg", "shoe-10.jpg"]
+    shutil.rmtree(folder / "deep")
+    for photo in folder.glob("*.jpg"):
+        photo.unlink()
+    fall(page, folder)
+    expect(notice(page, ids.TAB_BATCH)).to_contain_text(EN["no_files"])
+    expect(status).to_contain_text("4 photos: 4 waiting")
+    open_tab(page, ids.TAB_IDPHOTO)
+    shutil.copy(photos / "rocket.jpg", folder)
+    fall(page, folder)  # the one that lies in it
+    expect(page.locator(f"#tab-{ids.TAB_IDPHOTO}")).to_have_attribute("data-state", "failed")
+    expect(notice(page, ids.TAB_IDPHOTO)).to_have_attribute("data-code", "no_face")

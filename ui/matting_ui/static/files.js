@@ -1,0 +1,44 @@
+// What is dropped, pasted or chosen: what kind of file it is, what a box has against it, and what lies in a folder.
+window.mattingFiles = (() => {
+  const NAMED = /\.(hei[cf]|avif|tiff?|jp2|j2k|ppm)$/i; // pictures whose type many a system does not know
+  const MOST_READ = 1000; // files of a folder: who drops a whole disk by mistake need not wait for its end
+
+  const isNameless = (file) => ["", "application/octet-stream"].includes(file.type); // HEIC on many systems: the server looks
+  const isPicture = (file) => isNameless(file) || file.type.startsWith("image/");
+  const isClip = (file) => window.mattingClips.some((suffix) => file.name.toLowerCase().endsWith(suffix));
+
+  // Why a box cannot take a file, which Gradio would say in words of its own; nothing when it can.
+  const objection = (box, file) => {
+    if (box?.matches(".takes-photo") && !isPicture(file)) return "invalid_image";
+    return box?.matches(".takes-clip") && !isClip(file) ? "no_clip" : "";
+  };
+
+  const read = (call) => new Promise((done, failed) => call(done, failed));
+
+  // The files below a folder, by name; a browser lists them a hundred at a time.
+  const filesIn = async (folder, found = []) => {
+    const reader = folder.createReader();
+    const entries = [];
+    for (let some; (some = await read((...ends) => reader.readEntries(...ends))).length; ) entries.push(...some);
+    entries.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
+    for (const entry of entries) {
+      if (found.length >= MOST_READ) break;
+      if (entry.name.startsWith(".")) continue; // what systems put beside photos
+      if (entry.isDirectory) await filesIn(entry, found);
+      else found.push(await read((...ends) => entry.file(...ends)));
+    }
+    return found;
+  };
+
+  // The files that fall on the page; of folders, their pictures and clips. What is carried must be asked for at once.
+  const dropped = async (carried) => {
+    const folders = [...carried.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory);
+    const names = new Set(folders.map((folder) => folder.name));
+    const files = [...carried.files].filter((file) => !names.has(file.name)); // a folder stands among the files, too
+    const inside = await Promise.all(folders.map((folder) => filesIn(folder).catch(() => [])));
+    const usable = (file) => file.type.startsWith("image/") || NAMED.test(file.name) || isClip(file);
+    return [...files, ...inside.flat().filter(usable)];
+  };
+
+  return { isPicture, isNameless, objection, dropped };
+})();
