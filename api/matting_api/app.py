@@ -18,8 +18,8 @@ from matting_api import errors, openapi, openapi_jobs, paths
 from matting_api.concurrency import Turns
 from matting_api.jobs.photos import MOST_ARCHIVE_BYTES
 from matting_api.jobs.setup import open_jobs
-from matting_api.middleware.body_limits import Guard
 from matting_api.middleware.cors import Cors, RootPath
+from matting_api.middleware.guard import Guard
 from matting_api.middleware.guesses import Guesses
 from matting_api.middleware.hosts import Hosts
 from matting_api.middleware.incoming import Incoming

@@ -81,7 +81,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Sent:
-    """A visitor's file as the page tells of it: the upload's `path`, or the `reason` why there is none and a `token`."""
+    """A visitor's file as the page tells of it: the upload's path, or the reason why there is none and a token."""
 
     name: str
     path: str | None

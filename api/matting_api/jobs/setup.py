@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from matting_api.jobs import clips, photos
 from matting_api.jobs.buckets import Buckets
@@ -43,8 +44,7 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
     """
     folder = settings.jobs_folder
     if folder is not None:
-        for name in (PHOTOS_FOLDER, CLIPS_FOLDER):  # both, before work begins in one
-            check_ours(folder / name)
+        _check(folder)
     elsewhere = Elsewhere(fetcher, Buckets(settings.jobs_buckets) if settings.jobs_buckets else None)
     webhooks = _open_webhooks(settings, service, fetcher)
 
@@ -67,12 +67,8 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         with service.traced("job clip", **{JOB: job.name}):
             clips.work(job, service.make_clip)
 
-    def count(job: Job) -> None:
-        if job.error:
-            service.metrics.failed(job.error["code"])
-
     def tell(job: Job) -> None:
-        count(job)
+        _count(service, job)
         if webhooks is not None and job.order["webhook"]:
             webhooks.send(job.order["webhook"], job.name, replace(PHOTOS, root_path=settings.root_path).described(job))
 
@@ -90,13 +86,24 @@ def open_jobs(settings: Settings, service: Service, fetcher: Fetcher | None) -> 
         most=clips.MOST_JOBS,
         kept_seconds=clips.KEPT_SECONDS,
         work=work_on_clip,
-        over=count,
+        over=partial(_count, service),
         clear=clips.clear,
     )
     service.close_with(clip_jobs.close)
     service.metrics.watch_jobs("photos", photo_jobs.count)
     service.metrics.watch_jobs("clips", clip_jobs.count)
     return Jobs(clip_jobs, photo_jobs, elsewhere, webhooks)
+
+
+def _check(folder: Path) -> None:
+    """Both places, before work begins in one."""
+    for name in (PHOTOS_FOLDER, CLIPS_FOLDER):
+        check_ours(folder / name)
+
+
+def _count(service: Service, job: Job) -> None:
+    if job.error:
+        service.metrics.failed(job.error["code"])
 
 
 def _open_webhooks(settings: Settings, service: Service, fetcher: Fetcher | None) -> Webhooks | None:

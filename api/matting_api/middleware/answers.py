@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Send
 
 from matting_api import errors
+from matting_api.middleware.body_limits import Body
 from matting_api.middleware.cookies import guarded_cookie
-
-if TYPE_CHECKING:
-    from matting_api.middleware.body_limits import Body
 
 
 class Answer:

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from matting_api import errors
 from matting_api.middleware import outgoing
-from matting_api.middleware.body_limits import END_WAITING
+from matting_api.middleware.guard import END_WAITING
 from matting_api.middleware.proxies import Proxies
 
 GRACE_SECONDS = 5  # for requests still running when the server is asked to end
