@@ -12,7 +12,7 @@ from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.ui.browser import MODEL, Visit, choose, open_tab, picture, shown, unfold
+from tests.ui.browser import MODEL, Visit, choose, download, open_tab, pick, picture, shown, unfold
 from tests.ui.test_editor import SUIT, Editor, alpha_of
 
 
@@ -26,28 +26,62 @@ def test_nothing_is_lost_without_a_question(page: Page, photos: Path, visit: Vis
         dialog.accept() if answers["accept"] else dialog.dismiss()
 
     page.on("dialog", answer)
-    language = page.locator(".header-language")
-    open_tab(page, ids.TAB_BATCH)
-    choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
-    status = page.locator(f"#{ids.BATCH_STATUS}")
-    expect(status).to_contain_text("1 waiting")
+    language, panel = page.locator(".header-language"), page.locator(f"#tab-{ids.TAB_IDPHOTO}")
+    open_tab(page, ids.TAB_IDPHOTO)
+    choose(page, ids.ID_PHOTO, photos / "astronaut.jpg")
+    expect(panel).to_have_attribute("data-state", "done")
     language.select_option("zh")
     expect(language).to_have_value("en")
-    page.locator(f"#{ids.BATCH_STATUS}").click()  # a page that nobody has touched is left without a question
+    panel.click(position={"x": 5, "y": 5})  # a page that nobody has touched is left without a question
     page.evaluate("void setTimeout(() => location.reload(), 0)")
     page.wait_for_timeout(1000)
     assert asked == ["confirm", "beforeunload"]
-    expect(status).to_contain_text("1 waiting")
+    expect(panel).to_have_attribute("data-state", "done")
     assert "matting_language" not in page.evaluate("document.cookie")
     answers["accept"] = True
     language.select_option("zh")
     expect(page.locator("h1")).to_have_text(ZH["title"])
-    expect(page.locator(f"#tab-{ids.TAB_BATCH}")).to_be_visible()
+    expect(panel).to_be_visible()
     assert asked == ["confirm", "beforeunload", "confirm"]
-    expect(page.locator(f"#tab-{ids.TAB_BATCH}[data-state]")).to_have_count(0)
+    expect(page.locator(f"#tab-{ids.TAB_IDPHOTO}[data-state]")).to_have_count(0)
     language.select_option("en")  # nothing to lose, nothing to ask
     expect(page.locator("h1")).to_have_text(EN["title"])
     assert len(asked) == 3
+    visit.complaints.clear()  # of what was open when the page was loaded again
+
+
+def test_a_batch_outlives_the_page(page: Page, photos: Path, visit: Visit, tmp_path: Path) -> None:
+    """Another language, or loading the page again, while it is at work; only what has not been sent is asked for."""
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    open_tab(page, ids.TAB_BATCH)
+    page.route("**/gradio_api/upload**", lambda route: route.fulfill(status=429, body="too many"))
+    choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
+    expect(page.locator(".card.failed [data-action]")).to_have_text([EN["retry"], EN["discard"]])
+    page.unroute("**/gradio_api/upload**")
+    choose(page, ids.BATCH_DROP, *sorted((photos / "many").glob("photo-0*.jpg"))[:6])
+    pick(page, ids.BATCH_BACKGROUND, "white")
+    page.locator(f"#{ids.BATCH_START}").click()
+    expect(page.locator(".card.running").first).to_be_visible()
+    page.locator(".header-language").select_option("zh")
+    expect(page.locator("h1")).to_have_text(ZH["title"])
+    status, all_done = (
+        page.locator(f"#{ids.BATCH_STATUS}"),
+        {"all": 7, "waiting": 0, "running": 0, "done": 6, "failed": 1},
+    )
+    expect(status).to_contain_text(ZH["batch_counts"].format(**all_done))
+    expect(status).to_contain_text(ZH["batch_other"])  # the settings begin anew
+    expect(page.locator(".card.failed [data-action]")).to_have_text([ZH["discard"]])  # the page has its file no more
+    assert asked == []
+    assert download(page, ids.BATCH_ZIP, tmp_path).stat().st_size > 1000
+    page.evaluate("void setTimeout(() => location.reload(), 0)")
+    open_tab(page, ids.TAB_BATCH)
+    expect(status).to_contain_text(ZH["batch_counts"].format(**all_done))
     visit.complaints.clear()  # of what was open when the page was loaded again
 
 

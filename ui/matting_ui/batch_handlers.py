@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import gradio as gr
 from matting_client import Cutout, InputError, MattingError, Options
@@ -33,14 +34,22 @@ Looks = tuple[Any, Any, Any]  # cards, number of photos, line
 
 @dataclass(frozen=True)
 class Handlers:
-    """What happens on the tab; every keyword is the value of a control."""
+    """What happens on the tab; every keyword is the value of a control.
+
+    Parameters
+    ----------
+    pool : works on photos.
+    batches : those that somebody has, by name.
+    """
 
     studio: Studio
     pool: ThreadPoolExecutor
+    batches: WeakValueDictionary[str, Batch] = field(default_factory=WeakValueDictionary)
 
     def add(self, batch: Batch | None, request: gr.Request, event: gr.EventData) -> Batch:
         """Take uploaded files into the batch."""
         batch = batch or Batch()
+        self.batches[batch.name] = batch
         words = words_of(request)
         new: list[Sent] = []
         for each in values_of(event)["files"]:
@@ -55,6 +64,14 @@ class Handlers:
         if refused:
             gr.Warning(words["batch_full"].format(most=MOST, refused=refused), duration=10)
         return batch
+
+    def come_back(self, batch: Batch | None, event: gr.EventData) -> Batch | None:
+        """The batch of a page that was loaded again, unless that has photos already."""
+        found = self.batches.get(str(values_of(event)["name"]))
+        if found is None or (batch is not None and batch.items):
+            return batch
+        found.forget_unsent()
+        return found
 
     def run(self, batch: Batch | None, request: gr.Request, **values: Any) -> Iterator[Looks]:
         """Do what is to be done, and show each photo as it finishes."""
@@ -244,6 +261,7 @@ class Handlers:
                 "doubt": round(item.uncertainty, 5),
                 "due": batch.is_due(item),
                 "token": item.token,
+                "batch": batch.name,
                 "retry": words["retry"] if item.may_go_better else "",
                 "discard": words["discard"],
             }

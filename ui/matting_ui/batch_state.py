@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import secrets
 import threading
 import zipfile
 from dataclasses import dataclass, field, replace
@@ -98,8 +99,14 @@ class Sent:
 
 @dataclass
 class Batch:
-    """The photos of one visitor, in the order they came; may be used from several threads."""
+    """The photos of one visitor, in the order they came; may be used from several threads.
 
+    Attributes
+    ----------
+    name : known to the visitor's page alone, which finds the batch again by it when it was loaded anew.
+    """
+
+    name: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     items: dict[int, Item] = field(default_factory=dict)
     changed: threading.Event = field(default_factory=threading.Event)
     edited: int = 0  # number of the photo in the editor
@@ -124,6 +131,12 @@ class Batch:
             if item is not None and item.path is None:
                 self.items[number] = sent.item(number)
         self.changed.set()
+
+    def forget_unsent(self) -> None:
+        """Know that the page has none of the files any more that never arrived."""
+        with self._lock:
+            for item in self.items.values():
+                item.token = ""
 
     def claim(self, options: Options, wants_alpha: bool = False) -> list[Item]:
         """What is to be done, taken by the caller alone: new, or made with other options."""

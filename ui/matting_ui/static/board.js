@@ -188,6 +188,15 @@ element.closest('[role="tabpanel"]')?.addEventListener("lost", () => {
   again = setTimeout(() => trigger("resume", {}), AGAIN);
 });
 
+// The batch stays at the server when the page is loaded again, as in another language: it is asked for by its name.
+const LEFT = "matting-batch"; // in the browser's storage
+const left = sessionStorage.getItem(LEFT);
+sessionStorage.removeItem(LEFT);
+if (left) trigger("back", { name: left });
+window.addEventListener("pagehide", () => {
+  if (props.value?.length) sessionStorage.setItem(LEFT, props.value[0].batch);
+});
+
 element.addEventListener("click", press);
 // The focus goes to the photo that was looked at last, for its card may have been drawn anew meanwhile.
 dialog.addEventListener("close", () => {

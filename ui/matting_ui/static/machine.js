@@ -231,10 +231,9 @@ window.matting = (() => {
   }).observe(document, { childList: true, subtree: true });
 
   // Photos and results are gone with the page.
-  const hasWork = () =>
-    document.querySelector(
-      '[role="tabpanel"]:is([data-state]:not([data-state="failed"]), [data-device]:not([data-device="empty"])), #video-start:enabled',
-    ) !== null;
+  const WORK = ':is([data-state]:not([data-state="failed"]), [data-device]:not([data-device="empty"]))';
+  const hasWork = (panels = '[role="tabpanel"]') =>
+    document.querySelector(`${panels}${WORK}, #video-start:enabled, .drop.busy`) !== null;
   let isAgreed = false;
   window.addEventListener("beforeunload", (event) => {
     if (isAgreed || !hasWork()) return;
@@ -283,7 +282,7 @@ window.matting = (() => {
     isOutlived: (tab) => outlived.has(tab),
     // Whether the page may be loaded again: asks where something would be lost. It comes back with the tab that is open.
     mayLeave: (question) => {
-      isAgreed = !hasWork() || window.confirm(question);
+      isAgreed = !hasWork('[role="tabpanel"]:not(#tab-batch)') || window.confirm(question); // a batch is found again
       if (isAgreed) sessionStorage.setItem(REOPEN, openTab());
       return isAgreed;
     },

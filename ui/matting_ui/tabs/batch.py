@@ -110,6 +110,8 @@ def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], st
     start.click(do.run, batch, parts, inputs_kwargs=values, **work)
     board.select(do.act, batch, None, inputs_kwargs=values, **quick).then(**look, **work)
     board.resume(do.resume, batch, parts, **work)
+    found = board.back(do.come_back, batch, batch, **quick)
+    found.then(do.choose, batch, None, inputs_kwargs=values, **quick).then(do.resume, batch, parts, **work)
     closed = correct.follow(board.edit, do.edit, batch, do.studio.work)
     closed.then(do.take_over, batch, None, **quick).then(**look, **work)
     clear.click(do.clear, batch, None, **quick).then(**look, **quick)
