@@ -115,6 +115,10 @@ class Refusals:
         self._repeated[status] = 0
         asyncio.get_running_loop().call_later(SUM_SECONDS, self._sum_up, status)
 
+    def tell_malformed(self, status: int, caller: str) -> None:
+        """What came from an address cannot be read as a request, and was answered with a status."""
+        self.tell(status, f"what is no HTTP/1.1 {status} {caller}")
+
     def _sum_up(self, status: int) -> None:
         count = self._repeated.pop(status)
         if count:

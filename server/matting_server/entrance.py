@@ -67,7 +67,7 @@ class _Malformed(logging.Filter):
         if not isinstance(error, HttpProcessingError):
             return True
         caller = record.getMessage().rpartition(" ")[2]
-        self._refusals.tell(error.code, f"what is no HTTP/1.1 {error.code} {caller}")
+        self._refusals.tell_malformed(error.code, caller)
         return False
 
 

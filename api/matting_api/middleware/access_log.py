@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from http import HTTPStatus
 
 from matting_client.serving import Refusals
 from starlette.datastructures import Headers
@@ -55,7 +54,7 @@ class AccessLog:
 
     def malformed(self, caller: str) -> None:
         """Told of what came from an address and cannot be read as a request."""
-        self._refusals.tell(HTTPStatus.BAD_REQUEST, f"what is no HTTP/1.1 400 {caller}")
+        self._refusals.tell_malformed(400, caller)
 
 
 def _caller(scope: Scope) -> str:

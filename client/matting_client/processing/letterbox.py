@@ -24,6 +24,11 @@ class Letterbox:
     inner_height: int
     inner_width: int
 
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """The photo's rows and columns of the square."""
+        return slice(self.top, self.top + self.inner_height), slice(self.left, self.left + self.inner_width)
+
 
 def _resize(picture: NDArray[np.uint8], width: int, height: int, enlarge: int) -> NDArray[np.uint8]:
     if 2 * width < picture.shape[1] and 2 * height < picture.shape[0]:
@@ -49,18 +54,16 @@ def letterbox(rgb: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], Let
     scale = size / max(height, width)
     inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (size - inner_height) // 2, (size - inner_width) // 2
+    box = Letterbox(height, width, top, left, inner_height, inner_width)
     square = np.empty((size, size, 3), np.uint8)
     square[:] = PAD_RGB
-    square[top : top + inner_height, left : left + inner_width] = _resize(
-        rgb, inner_width, inner_height, cv2.INTER_LINEAR
-    )
-    return square, Letterbox(height, width, top, left, inner_height, inner_width)
+    square[box.inside] = _resize(rgb, inner_width, inner_height, cv2.INTER_LINEAR)
+    return square, box
 
 
 def inner(square: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
     """The photo's part of a (size, size[, C]) square, without the padding."""
-    part = square[box.top : box.top + box.inner_height, box.left : box.left + box.inner_width]
-    return np.ascontiguousarray(part)
+    return np.ascontiguousarray(square[box.inside])
 
 
 def unletterbox(pha: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:

@@ -39,6 +39,5 @@ def solidify(pha: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
     part = cv2.LUT(inner(pha, box), _STRETCHED)
     reach = max(1, pha.shape[0] // REACH)
     least = cv2.erode(part, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    solid = cv2.max(part, cv2.LUT(least, _INSIDE))
-    out[box.top : box.top + box.inner_height, box.left : box.left + box.inner_width] = solid
+    out[box.inside] = cv2.max(part, cv2.LUT(least, _INSIDE))
     return out

@@ -53,9 +53,8 @@ class Frame:
     def with_alpha(self, small: Image) -> Frame:
         """The same frame with another alpha (h, w) of the model's resolution, without padding."""
         pha = np.zeros_like(self.pha)
-        box = self.box
-        pha[box.top : box.top + box.inner_height, box.left : box.left + box.inner_width] = small
-        return Frame(self.rgb, self.square, box, pha)
+        pha[self.box.inside] = small
+        return Frame(self.rgb, self.square, self.box, pha)
 
     def full_alpha(self, refine: bool) -> Image:
         """Alpha (H, W) of the frame's own size."""
