@@ -43,7 +43,8 @@ def create_site(settings: Settings, folder: Path) -> ASGIApp:
     door = Door(
         auth=Logins(settings.logins, guesses).check if settings.logins else None,
         root_path=settings.root_path,
-        mcp_url=f"http://{settings.local_address}" if settings.mcp else None,
+        url=f"http://{settings.local_address}",
+        has_tools=settings.mcp,
     )
     site = mount_page(create_api(settings, service), host, folder, service.close, door)
     return guard(site, settings, service)

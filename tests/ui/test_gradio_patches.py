@@ -21,11 +21,14 @@ from matting_client import Limits
 from matting_ui import gradio_patches
 from matting_ui.app import Door, mount_page
 from matting_ui.context import Host, Studio
+from matting_ui.early import EarlyHead
 from matting_ui.editor import Editor
+from matting_ui.site import Site
 from matting_ui.store import Store
 from matting_ui.visitors import Visitors
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+URL = "http://127.0.0.1:7860"
 UI = Path(gradio_patches.__file__).parent
 
 
@@ -128,6 +131,54 @@ def test_names_of_logins_tools_and_folders(page: Any) -> None:
     assert gr.EventData(None, {"a": 1})._data == {"a": 1}
 
 
+def mounted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The page alone: nothing is cut out."""
+    monkeypatch.setenv(gradio_patches.FOLDER_VARIABLE, str(folder))
+
+    def unused(*_: object) -> Any:
+        raise AssertionError("nothing is cut out here")
+
+    host = Host(
+        cut=unused,
+        convert=unused,
+        keep_output=unused,
+        status=unused,
+        model="matting_512",
+        workers=1,
+        limits=Limits(),
+    )
+    return mount_page(FastAPI(), host, folder, lambda: None, Door(url=URL))
+
+
+def test_the_page_is_made_before_the_first_visitor_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+    keep = EarlyHead._keep
+
+    def note(early: EarlyHead, address: tuple[Any, ...], page: Any) -> None:
+        keep(early, address, page)
+        made.put_nowait(address)
+
+    async def run() -> httpx.Response:
+        site = mounted(tmp_path, monkeypatch)
+        wishes: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        wishes.put_nowait({"type": "lifespan.startup"})
+
+        async def told(message: Any) -> None:
+            assert message["type"] in ("lifespan.startup.complete", "lifespan.shutdown.complete"), message
+
+        life = asyncio.create_task(site({"type": "lifespan", "asgi": {"version": "3.0"}}, wishes.get, told))
+        await asyncio.wait_for(made.get(), 60)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url=URL) as visitor:
+            found = await visitor.get("/")
+        wishes.put_nowait({"type": "lifespan.shutdown"})
+        await life
+        return found
+
+    monkeypatch.setattr(EarlyHead, "_keep", note)
+    assert "unet-matting" in asyncio.run(run()).text
+    assert made.empty()
+
+
 @pytest.mark.parametrize("kind", [Store, Studio, Editor, Visitors])
 def test_opening_the_page_copies_nothing_that_is_kept(
     kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -140,23 +191,10 @@ def test_opening_the_page_copies_nothing_that_is_kept(
         return self
 
     monkeypatch.setattr(kind, "__deepcopy__", copy_it, raising=False)
-    monkeypatch.setenv(gradio_patches.FOLDER_VARIABLE, str(tmp_path))
-
-    def unused(*_: object) -> Any:
-        raise AssertionError("nothing is cut out here")
 
     async def opened() -> httpx.Response:
-        host = Host(
-            cut=unused,
-            convert=unused,
-            keep_output=unused,
-            status=unused,
-            model="matting_512",
-            workers=1,
-            limits=Limits(),
-        )
-        site = mount_page(FastAPI(), host, tmp_path, unused, Door())
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url="http://127.0.0.1") as visitor:
+        transport = httpx.ASGITransport(mounted(tmp_path, monkeypatch))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as visitor:
             return await visitor.get("/")
 
     assert "unet-matting" in asyncio.run(opened()).raise_for_status().text

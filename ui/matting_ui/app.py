@@ -21,7 +21,7 @@ from matting_ui import ids
 from matting_ui.assets import Assets, preloads
 from matting_ui.context import Host, Studio
 from matting_ui.device import device_model, offer_files
-from matting_ui.early import EarlyHead
+from matting_ui.early import EarlyHead, make_first_page
 from matting_ui.editor import Editor, answer_editors
 from matting_ui.entrance import Entrance
 from matting_ui.gradio_patches import ASSETS, act_as_launched, import_no_plots, use_folder
@@ -54,12 +54,14 @@ class Door:
     ----------
     auth : whether a name and a password may use the page; None for everyone.
     root_path : path below which a proxy shows the page, such as /matting.
-    mcp_url : own address, to offer the page's functions as MCP tools; None for no tools.
+    url : under which this machine reaches it, such as http://127.0.0.1:7860.
+    has_tools : the page's functions are offered as MCP tools.
     """
 
     auth: Callable[[str, str], Awaitable[bool]] | None = None
     root_path: str = ""
-    mcp_url: str | None = None
+    url: str = "http://127.0.0.1"
+    has_tools: bool = False
 
 
 def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None], door: Door) -> Site:
@@ -81,7 +83,7 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
     studio = Studio(**vars(host), store=store, folder=folder, editor=editor, in_browser=device_model(host.model))
     page = build_page(studio, visitors)
 
-    parent = FastAPI(openapi_url=None, lifespan=_life(studio, close))
+    parent = FastAPI(openapi_url=None, lifespan=_life(studio, close, door))
     # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
     parent.add_middleware(CORSMiddleware, allow_origins=[])
     shelf = Shelf(visitors, Bounds())
@@ -91,26 +93,32 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
         offer_files(parent, studio.in_browser)
     answer_editors(parent, editor)
     _mount(parent, page, door, host.limits.max_bytes)
-    if door.mcp_url is not None:
-        limit_tools(page, TOOLS, door.mcp_url, ToolFiles(visitors, shelf, host.limits.max_bytes))
+    if door.has_tools:
+        limit_tools(page, TOOLS, door.url, ToolFiles(visitors, shelf, host.limits.max_bytes))
     tags = f"<script>{EARLY}</script>{preloads(ASSETS)}"
     parent.add_middleware(EarlyHead, tags=tags, same_for_all=door.auth is None)
     if door.auth is not None:
         parent.add_middleware(Entrance, page=page)
-    more = (LOGIN if door.auth else set()) | (MCP if door.mcp_url else set())
+    more = (LOGIN if door.auth else set()) | (MCP if door.has_tools else set())
     assets = Assets(parent, ASSETS)
     threading.Thread(target=assets.pack, name="assets", daemon=True).start()
     return Site(api, assets, page, visitors, folder, more)
 
 
-def _life(studio: Studio, close: Callable[[], None]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """From the start to the end: old files and cutouts are swept away."""
+def _life(
+    studio: Studio, close: Callable[[], None], door: Door
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """From the start to the end: the page is made ready, and old files and cutouts are swept away."""
 
     @asynccontextmanager
-    async def run(_: FastAPI) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(keep_sweeping(studio.folder, studio.store))
+    async def run(parent: FastAPI) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(make_first_page(parent, door.url)),
+            asyncio.create_task(keep_sweeping(studio.folder, studio.store)),
+        ]
         yield
-        sweeping.cancel()
+        for task in tasks:
+            task.cancel()
         await to_thread.run_sync(close)
 
     return run
@@ -131,7 +139,7 @@ def _mount(parent: FastAPI, page: gr.Blocks, door: Door, most_bytes: int) -> Non
         show_error=False,
         ssr_mode=False,
         enable_monitoring=False,
-        mcp_server=door.mcp_url is not None,
+        mcp_server=door.has_tools,
         i18n=translations(),
         theme=theme(),
         css=CSS,
