@@ -23,8 +23,8 @@ def fall(page: Page, *paths: Path) -> None:
 def test_a_folder_gives_its_photos(page: Page, photos: Path, tmp_path: Path) -> None:
     """With those in folders within it, and without what lies beside them; several go to the batch."""
     folder = tmp_path / "shoes"
-    (folder / "deep").mkdir(parents=True)
-    for name in ("shoe-2.jpg", "shoe-10.jpg", ".hidden.jpg", "deep/shoe.jpg"):
+    for name in ("shoe-2.jpg", "shoe-10.jpg", ".hidden.jpg", "deep/shoe.jpg", "@eaDir/shoe.jpg", "deep/__MACOSX/a.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photos / "rocket.jpg", folder / name)
     (folder / "notes.txt").write_text("none")
     fall(page, folder, photos / "astronaut.jpg")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from matting_client.imaging import litter
 
 from matting_ui import ids
 from matting_ui.i18n import RETRY, script_words
@@ -26,6 +27,7 @@ SCRIPT = "\n".join(
         f"window.mattingWords = {json.dumps(script_words(), ensure_ascii=False)};",
         f"window.mattingRetry = {json.dumps(RETRY)};",
         f"window.mattingClips = {json.dumps(ids.CLIPS)};",
+        f"window.mattingLitter = {json.dumps(litter.FILES + litter.FOLDERS)};",
         *(
             _read(f"{name}.js")
             for name in (

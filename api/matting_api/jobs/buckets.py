@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import anyio
 from matting_client import OptionError
 from matting_client.imaging.formats import SUFFIXES
+from matting_client.imaging.litter import is_litter
 
 from matting_api.errors import GONE_SECONDS, ApiError, bad_request, too_large
-from matting_api.jobs.litter import is_litter
 
 if TYPE_CHECKING:
     from obstore.store import S3Store

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from matting_client.imaging.litter import is_litter
+
 from matting_api.errors import bad_request
 from matting_api.jobs.archive import open_archive, unpacked
 from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
-from matting_api.jobs.litter import is_litter
 from matting_api.request.fetch import Fetcher
 
 SOURCE = "source.zip"

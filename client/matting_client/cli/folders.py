@@ -6,9 +6,10 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from matting_client.imaging import formats
+from matting_client.imaging.litter import is_litter
 
 MOST_NAMED = 5  # files that a line on what was left out names
 LINKED_FOLDER = "a link to a folder"
@@ -25,7 +26,7 @@ class Listing:
     no_pictures : other files, links and what else has a name, and how each is called.
     folders : subfolders that hold something and were not looked through.
     unreadable : subfolders that cannot be looked through, and why.
-    hidden : how many files were passed over because their names begin with a dot.
+    hidden : how many files were passed over because they are hidden, or some system's own.
     """
 
     photos: list[Path] = field(default_factory=list)
@@ -47,7 +48,7 @@ class Listing:
             names = _named([f"{path.relative_to(folder)}/ ({reason})" for path, reason in self.unreadable])
             yield f"{folder}: left out {counted(self.unreadable, 'folder')}, which cannot be read: {names}"
         if self.hidden:
-            yield f"{folder}: left out {self.hidden} hidden {'file' if self.hidden == 1 else 'files'}"
+            yield f"{folder}: left out {self.hidden} hidden or system {'file' if self.hidden == 1 else 'files'}"
 
 
 def list_folder(
@@ -78,7 +79,7 @@ def _look_through(
     for entry in _entries(folder):
         check()
         path = Path(entry.path)
-        if entry.name.startswith("."):  # hidden, or what macOS keeps beside a file
+        if is_litter(PurePath(entry.name)):
             found.hidden += entry.is_file(follow_symlinks=False)
         elif entry.is_dir(follow_symlinks=False):
             if path.resolve() == without:
@@ -86,7 +87,7 @@ def _look_through(
             try:
                 if recursive:
                     _look_through(path, recursive, without, check, found)
-                elif any(not each.name.startswith(".") for each in _entries(path)):
+                elif any(not is_litter(PurePath(each.name)) for each in _entries(path)):
                     found.folders.append(path)
             except OSError as error:
                 found.unreadable.append((path, error.strerror or str(error)))

@@ -197,7 +197,8 @@ def test_trying_again_is_advised_only_where_it_may_help(
 
 def test_what_systems_and_programs_add_is_no_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty objects that show a folder, and what lies beside photos."""
-    litter = (("may.5/", 0), ("may.5/Thumbs.db", 9), ("may.5/__MACOSX/a.png", 9), ("may.5/.DS_Store", 9))
+    names = ("Thumbs.db", "__MACOSX/a.png", ".DS_Store", ".t/a.png")
+    litter = (("may.5/", 0), *((f"may.5/{name}", 9) for name in names))
     with listing(monkeypatch, 200, *litter, ("may.5/none.jpg", 0), ("may.5/a.png", 9)):
         found = anyio.run(Buckets(read_grants("photos")).list_photos, Place("photos"), 10, 10)
     assert found == ["may.5/a.png", "may.5/none.jpg"]

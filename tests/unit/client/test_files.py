@@ -124,6 +124,9 @@ def test_a_folder_is_judged_by_content_and_says_what_it_leaves_out(shop: Path) -
     (shop / "no-suffix").write_bytes(file_of(astronaut(8, 8), "PNG"))
     (shop / "phone.heic").write_bytes(b"x")
     (shop / ".hidden.jpg").write_bytes(b"x")
+    for name in ("Thumbs.db", "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "deeper/@eaDir/d.jpg", ".cache/e.jpg"):
+        (shop / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop / name).write_bytes(b"x")
     (shop / "._a.png").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X        ")
     (shop / "paper").write_bytes(b"%PDF-1.7")
     found = find_photos(["shop"])
@@ -132,9 +135,11 @@ def test_a_folder_is_judged_by_content_and_says_what_it_leaves_out(shop: Path) -
     assert found.left_out == [
         "shop: left out 2 files: notes.txt (no picture), paper (a PDF)",
         "shop: left out 1 folder, which --recursive takes: deeper/",
-        "shop: left out 2 hidden files",
+        "shop: left out 3 hidden or system files",
     ]
-    assert not find_photos(["shop"], recursive=True).left_out[1].startswith("shop: left out 1 folder")
+    deep = find_photos(["shop"], recursive=True)
+    assert [photo.path.name for photo in deep.photos if photo.path] == [*names[:3], "d.png", *names[3:]]
+    assert not deep.left_out[1].startswith("shop: left out 1 folder")
 
 
 def denied(real: Callable[..., Any], end: str) -> Callable[..., Any]:

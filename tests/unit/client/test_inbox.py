@@ -240,7 +240,7 @@ def test_what_is_left_out_is_told_once(inbox: Inbox, look: Look, capsys: pytest.
         "left out 3 files: gone.jpg (a link that cannot be followed: No such file or directory), "
         "notes.txt (no picture), pipe.jpg (a pipe)",
         "left out 1 folder, which --recursive takes: sub/",
-        "left out 1 hidden file",
+        "left out 1 hidden or system file",
     ]
     (inbox.folder / "photos.zip").write_bytes(b"PK\3\4")
     for _ in range(3):

@@ -7,6 +7,9 @@ window.mattingFiles = (() => {
   const isPicture = (file) => isNameless(file) || file.type.startsWith("image/");
   const isClip = (file) => window.mattingClips.some((suffix) => file.name.toLowerCase().endsWith(suffix));
 
+  // What systems put beside photos, and nobody means.
+  const isLitter = (name) => name.startsWith(".") || window.mattingLitter.includes(name.toLowerCase());
+
   // Why a box cannot take a file, which Gradio would say in words of its own; nothing when it can.
   const objection = (box, file) => {
     if (box?.matches(".takes-photo") && !isPicture(file)) return "invalid_image";
@@ -23,7 +26,7 @@ window.mattingFiles = (() => {
     entries.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
     for (const entry of entries) {
       if (found.length >= MOST_READ) break;
-      if (entry.name.startsWith(".")) continue; // what systems put beside photos
+      if (isLitter(entry.name)) continue;
       if (entry.isDirectory) await filesIn(entry, found);
       else found.push(await read((...ends) => entry.file(...ends)));
     }
