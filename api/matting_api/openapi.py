@@ -67,7 +67,7 @@ _HEADERS = {
     "X-Foreground-Height": "Height of the subject in pixels.",
     "X-Credits-Charged": "Always 0.",
     "X-Matting-Found": "false where no subject was found and the result is empty.",
-    "X-Matting-Uncertainty": "How doubtful the result is, from its own alpha: about 0.01 for a good portrait.",
+    "X-Matting-Uncertainty": "How doubtful the result is, from its own alpha: about 0.02 for a good portrait.",
     "X-Warning": "What was left out or repaired, where something was.",
     "X-Request-Id": "The request's own, or one that the server's log has.",
     "Server-Timing": "Milliseconds of each step.",

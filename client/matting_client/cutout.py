@@ -120,7 +120,7 @@ class Cutout:
 
     @property
     def uncertainty(self) -> float:
-        """How doubtful the result is, from its own alpha: about 0.01 for a good portrait; see `processing.doubt`."""
+        """How doubtful the result is, from its own alpha: about 0.02 for a good portrait; see `processing.doubt`."""
         return processing.uncertainty(self.raw)
 
     @cached_property

@@ -32,7 +32,7 @@ EXAMPLES = """examples:
   matting cutout 'shop/*.jpg' --alpha-only                  outputs/<name>.png, the alpha in grey
   matting cutout - < photo.jpg > cutout.png
   matting cutout photo.jpg -o cutout.png --engine local     without a server
-  matting cutout photos/ -o out/ --review-above 0.03        and which results to look at first
+  matting cutout photos/ -o out/ --review-above 0.08        and which results to look at first
   matting cutout photo.jpg -o cutout.png --remove 900,400   without the person at x 900, y 400
   matting cutout photo.jpg -o cutout.png --keep 310,620,40  and what a brush of 40 px covers there
 
@@ -171,7 +171,7 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=None,
         metavar="U",
-        help="name the results whose uncertainty is larger, the worst first; 0.03 is a good start",
+        help="name the results whose uncertainty is larger, the worst first; 0.08 is a good start",
     )
 
 
@@ -185,7 +185,7 @@ def check_work(given: argparse.Namespace) -> None:
     if given.jobs < 0:
         raise OptionError("--jobs", given.jobs, "1 or more")
     if given.review_above is not None and math.isnan(given.review_above):
-        raise OptionError("--review-above", given.review_above, "a number such as 0.03")
+        raise OptionError("--review-above", given.review_above, "a number such as 0.08")
 
 
 def read_options(given: argparse.Namespace) -> Options:

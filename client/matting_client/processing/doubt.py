@@ -1,20 +1,14 @@
-"""How sure an alpha is of itself, from the alpha alone: which results to look at first.
-
-An alpha of 0 or 1 is sure and one of 0.5 is not: 4a(1-a) says so for each pixel. Along the outline of hair that is as
-it should be; far from the outline, or in pieces beside the subject, it is a sign of something lost or something added.
-"""
+"""How sure an alpha is of itself, from the alpha alone: which results to look at first."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from matting_client.types import Alpha
 
 SIDE = 512  # alphas are judged at this longer side, whatever their own
-FAR = 9  # pixels from the outline, at that side
-WEIGHT = 10  # of what is undecided far from the outline, and of pieces beside the subject
+LEAST = 0.01  # share of the picture that counts as covered at least: a trace of a subject is nothing to measure by
 SUBJECT = 64  # alpha above it belongs to the subject for certain
 
 
@@ -27,32 +21,14 @@ def _small(pha: Alpha) -> Alpha:
     return small
 
 
-def _undecided(pha: Alpha) -> NDArray[np.float32]:
-    a = pha.astype(np.float32) / 255
-    doubt: NDArray[np.float32] = 4 * a * (1 - a)
-    return doubt
-
-
-def _outline(pha: Alpha, radius: int) -> NDArray[np.bool_]:
-    """Within `radius` pixels of where alpha passes one half."""
-    solid = (pha > 127).view(np.uint8)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    band: NDArray[np.bool_] = cv2.dilate(solid, disc) != cv2.erode(solid, disc)
-    return band
-
-
 def uncertainty(pha: Alpha) -> float:
-    """How doubtful an alpha (H, W) is: 0 for a hard mask in one piece, about 0.01 for a good portrait, up to 21.
+    """How doubtful an alpha (H, W) is: 0 for a hard mask, about 0.02 for a good portrait, up to 1.54.
 
-    The mean of 4a(1-a), ten times where it lies far from the outline, plus ten times the share of the picture that
-    pieces beside the largest one cover.
+    The mean of 4a(1-a), which is 0 where the alpha a is sure and 1 where it is not, over the root of the subject's
+    share of the picture: doubt along an outline grows with the subject's breadth, and is as it should be.
     """
-    small = _small(pha)
-    doubt = _undecided(small)
-    far = float(doubt[~_outline(small, FAR)].sum())
-    parts = cv2.connectedComponentsWithStats((small > SUBJECT).view(np.uint8), connectivity=8)[2][1:, cv2.CC_STAT_AREA]
-    beside = int(parts.sum() - parts.max()) if len(parts) else 0
-    return (float(doubt.sum()) + WEIGHT * (far + beside)) / small.size
+    a = _small(pha).astype(np.float32) / 255
+    return float((4 * a * (1 - a)).mean() / np.sqrt(max(float(a.mean()), LEAST)))
 
 
 def is_empty(pha: Alpha) -> bool:

@@ -37,7 +37,7 @@ def test_headers(api: httpx.Client, portrait: bytes) -> None:
     assert (headers["x-width"], headers["x-height"]) == ("512", "400")
     assert (headers["x-type"], headers["x-credits-charged"]) == ("other", "0")
     assert headers["x-matting-found"] == "true"
-    assert 0 < float(headers["x-matting-uncertainty"]) < 21
+    assert 0 < float(headers["x-matting-uncertainty"]) < 1.55
     assert headers["x-request-id"] == "photo-17"
     assert headers["x-content-type-options"] == "nosniff"
     steps = dict(step.split(";dur=") for step in headers["server-timing"].split(", "))

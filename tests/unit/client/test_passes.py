@@ -163,18 +163,18 @@ def test_a_photo_that_loses_its_subject_when_put_upright_is_taken_as_it_lies(
     assert nothing == lies
 
 
-def test_doubt_rises_with_haze_and_with_pieces() -> None:
+def test_doubt_is_told_by_the_subjects_breadth() -> None:
     sure = np.zeros((400, 400), np.uint8)
     cv2.circle(sure, (200, 200), 120, 255, -1)
     hazy = np.where((np.indices(sure.shape).sum(0) % 2 == 0) & (sure > 0), 128, sure).astype(np.uint8)
-    pieces = sure.copy()
-    pieces[10:50, 10:50] = 255
-    certain = processing.uncertainty(sure)
-    assert certain == 0
-    assert processing.uncertainty(pieces) == pytest.approx(10 * 40 * 40 / 400**2)
-    assert processing.uncertainty(hazy) > 1
+    assert processing.uncertainty(sure) == processing.uncertainty(np.zeros_like(sure)) == 0
+    assert processing.uncertainty(hazy) > 0.2
+    assert processing.uncertainty(np.full_like(sure, 85)) == pytest.approx(4 * 2 / 3 / 3**0.5)  # none is larger
     large = cv2.resize(sure, (1600, 1600), interpolation=cv2.INTER_NEAREST)
     assert processing.uncertainty(large) < 0.01  # judged at one size, whatever its own
+    dots = (cv2.circle(np.zeros_like(sure), (200, 200), radius, 255, -1) for radius in (120, 30))
+    broad, narrow = (cv2.GaussianBlur(dot, (0, 0), 4) for dot in dots)
+    assert processing.uncertainty(narrow) == pytest.approx(processing.uncertainty(broad), rel=0.1)  # edges alike
 
 
 def test_options_that_are_none() -> None:

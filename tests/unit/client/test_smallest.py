@@ -30,7 +30,7 @@ def test_the_smallest_photos(shape: tuple[int, int], alphas: tuple[int, ...]) ->
     for way in WAYS:
         assert Cutout(rgb, raw, Options(**way)).to_bytes(), way
     cutout = Cutout(rgb, raw)
-    assert cutout.is_empty == (alphas == (0,)) and 0 <= cutout.uncertainty <= 21
+    assert cutout.is_empty == (alphas == (0,)) and 0 <= cutout.uncertainty <= 1.55
     assert len(cutout.subjects()) <= 1
     assert cutout.corrected(np.full(shape, 255, np.uint8)).raw.shape == shape
     assert cutout.corrected(strokes=[Stroke(True, ((0, 0),), 3)]).raw.shape == shape
