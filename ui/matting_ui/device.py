@@ -25,9 +25,11 @@ from matting_ui.theme import STATIC
 
 PATH = "/page/device"
 FOLDER = STATIC / "device"
-PACKED_RUNTIME = FOLDER / "onnxruntime" / "ort-wasm-simd-threaded.wasm.br"
+_PACKED = ".br"
+RUNTIME = "onnxruntime/ort-wasm-simd-threaded.wasm"
+PACKED_RUNTIME = FOLDER / f"{RUNTIME}{_PACKED}"
 RUNTIME_BYTES = 14_239_897  # unpacked
-MODEL_NAME, RUNTIME_NAME = "model.onnx", "runtime.wasm"
+MODEL_NAME = "model.onnx"
 # A browser asks each time whether a file is still the same, and fetches it again only when it is not.
 _CACHE = "private, no-cache"
 _WORDS = (
@@ -112,32 +114,38 @@ _TEMPLATE = """
 
 
 class _Files(StaticFiles):
-    """The scripts, and under fixed names the model and the runtime."""
+    """The scripts, the runtime, which lies here packed, and under a fixed name the model."""
 
     def __init__(self, model: Path) -> None:
         super().__init__(directory=FOLDER)
-        self._places = {MODEL_NAME: model, RUNTIME_NAME: PACKED_RUNTIME}
+        self._model = model
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         """The file behind a name."""
-        place = self._places.get(path)
-        return (str(place), place.stat()) if place else super().lookup_path(path)
+        if path == MODEL_NAME:
+            return str(self._model), self._model.stat()
+        found = super().lookup_path(path)
+        return found if found[1] else super().lookup_path(f"{path}{_PACKED}")
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file; the runtime as it lies here, packed, for browsers that unpack it."""
+        """The file; a packed one as it lies here for browsers that unpack it."""
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = _CACHE
-        if path != RUNTIME_NAME or response.status_code != 200:
+        packed = FOLDER / f"{path}{_PACKED}"
+        if not packed.is_file():
+            return response
+        response.headers["Vary"] = "Accept-Encoding"
+        if response.status_code != 200:
             return response
         if "br" in accepted_codings(scope):
-            response.headers.update({"Content-Encoding": "br", "Vary": "Accept-Encoding"})
+            response.headers["Content-Encoding"] = "br"
             return response
         headers = {"Cache-Control": _CACHE, "Vary": "Accept-Encoding", "ETag": response.headers["etag"]}
-        return Response(await run_in_threadpool(_unpacked_runtime), 200, headers, "application/wasm")
+        return Response(await run_in_threadpool(_unpacked, packed), 200, headers, response.media_type)
 
 
 @cache
-def _unpacked_runtime() -> bytes:
+def _unpacked(packed: Path) -> bytes:
     """For plain http, over which browsers take no brotli: unpacked once, not for each of them."""
-    unpacked: bytes = brotli.decompress(PACKED_RUNTIME.read_bytes())
+    unpacked: bytes = brotli.decompress(packed.read_bytes())
     return unpacked

@@ -1,5 +1,6 @@
 // Asks the worker that cuts photos out on this device; it is made when it is first wanted.
 window.mattingDevice = (path, bytes, progress) => {
+  const FILES = ["onnxruntime/ort-wasm-simd-threaded.wasm", "model.onnx"];
   let started = null;
   let calls = 0;
   const waiting = new Map();
@@ -34,7 +35,7 @@ window.mattingDevice = (path, bytes, progress) => {
       loaded += length;
       if (!both.signal.aborted) progress(Math.min(1, loaded / bytes));
     };
-    const [runtime, model] = await Promise.all(["runtime.wasm", "model.onnx"].map((file) => fetched(file, both, told)));
+    const [runtime, model] = await Promise.all(FILES.map((file) => fetched(file, both, told)));
     const worker = new Worker(new URL(`${path}/worker.js`, document.baseURI), { type: "module" });
     worker.addEventListener("message", ({ data }) => {
       const { answer, refuse } = waiting.get(data.call);
