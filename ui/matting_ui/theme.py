@@ -36,6 +36,7 @@ SCRIPT = "\n".join(
                 "stream",
                 "page",
                 "numbers",
+                "touches",
                 "editor_canvas",
                 "editor_link",
                 "editor_box",
