@@ -167,7 +167,7 @@ def _place(about: str, low: float, high: float, default: float) -> Json:
 OF_A_SCENE: Json = {
     "x": _place("Of the scene's width: the subject's middle.", 0, 1, Scene.x),
     "y": _place("Of the scene's height: the subject's lowest point.", 0, 1.5, Scene.y),
-    "scale": _place("Of the scene's height: the subject's.", 0.05, 2, Scene.scale),
+    "scale": _place("How much of the scene's height or width the subject fills.", 0.05, 2, Scene.scale),
     "blur": _place("Of the scene, in px at a 1024 px short side.", 0, MAX_BLUR, Scene.blur),
     "light": _place("How much the subject takes on of the scene's light.", 0, 1, Scene.light),
     "shadow": _place("How dark the subject's shadow on the ground is.", 0, 1, Scene.shadow),

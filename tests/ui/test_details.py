@@ -16,6 +16,8 @@ from matting_ui.i18n import ZH, failure
 from PIL import Image
 from skimage import data
 
+from tests.unit.client.video_clips import write_without_length
+
 FORMATS = {"JPEG", "PNG", "WebP", "WEBP", "HEIC", "AVIF", "TIFF", "GIF", "BMP", "PPM", "SVG", "XML", "PDF", "RAW"}
 NAMES = {*FORMATS, "Photoshop", "PostScript", "macOS", "photo", "MB"}
 
@@ -56,8 +58,14 @@ def test_what_a_file_lacks_is_said_in_chinese(content: bytes, limits: Limits) ->
     assert all(number in detail for number in re.findall(r"at most ([\d.]+)", str(caught.value)))
 
 
-def test_what_a_clip_lacks_is_said_in_chinese(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_what_a_clip_lacks_is_said_in_chinese(tmp_path: Path, share: float) -> None:
+    """Of what is no clip, and of one that ends before its first frame."""
     (tmp_path / "photo").write_bytes(b"hello")
+    if share:
+        write_without_length(tmp_path / "clip.webm")
+        whole = (tmp_path / "clip.webm").read_bytes()
+        (tmp_path / "photo").write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(InputError) as caught:
         list(VideoFile(tmp_path / "photo").frames())
     check_is_chinese(chinese_line(caught.value.replace(subject="photo")))

@@ -229,6 +229,8 @@ def test_two_fingers_zoom_and_one_or_a_pen_paints(visit: Visit, photos: Path) ->
     touch("touchEnd")
     assert page.evaluate("document.querySelector('dialog.editor').editor.picture.zoom") > 1.5 * before
     assert page.evaluate("document.querySelector('dialog.editor').editor.link.pending") == 0
+    below = page.locator(f"#{ids.RESULT} img").first.evaluate("(image) => getComputedStyle(image).transform")
+    assert below == "matrix(1, 0, 0, 1, 0, 0)"  # the picture under the editor has not moved along
     expect(editor.button("Undo")).to_be_disabled()
     editor.button("Remove").tap()
     touch("touchStart", (x, y))

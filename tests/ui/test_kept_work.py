@@ -12,7 +12,7 @@ from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.ui.browser import MODEL, Visit, choose, download, open_tab, pick, picture, shown, unfold
+from tests.ui.browser import MODEL, Visit, choose, download, drop, open_tab, pick, picture, shown, unfold
 from tests.ui.test_editor import SUIT, Editor, alpha_of
 
 
@@ -48,6 +48,21 @@ def test_nothing_is_lost_without_a_question(page: Page, photos: Path, visit: Vis
     expect(page.locator("h1")).to_have_text(EN["title"])
     assert len(asked) == 3
     visit.complaints.clear()  # of what was open when the page was loaded again
+
+
+def test_what_is_being_corrected_is_not_replaced(page: Page, photos: Path) -> None:
+    """By a photo that falls on the editor."""
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
+    editor = Editor(page).open()
+    editor.button("Remove").click()
+    editor.stroke(SUIT, (SUIT[0] + 40, SUIT[1]))
+    drop(page, "dialog.editor canvas", (photos / "rocket.jpg", "image/jpeg"))
+    expect(editor.dialog.locator(".editor-status")).to_have_text(EN["editor_no_drop"])
+    editor.wait()
+    expect(editor.dialog).to_have_attribute("data-state", "ready")
+    editor.done()
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text("1024 × 1024")
 
 
 def test_a_batch_outlives_the_page(page: Page, photos: Path, visit: Visit, tmp_path: Path) -> None:

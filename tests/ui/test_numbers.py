@@ -8,7 +8,7 @@ from matting_ui import ids
 from matting_ui.i18n import EN
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.browser import changed, choose, download, notice, open_tab, pick, shown, unfold
+from tests.ui.browser import changed, choose, download, notice, open_tab, pick, set_slider, shown, unfold
 from tests.unit.client.video_clips import FRAMES, write_clip
 
 
@@ -83,3 +83,23 @@ def test_the_second_of_a_clip(page: Page, tmp_path: Path) -> None:
     leave(page, ids.VIDEO_SECOND, "999")
     expect(page.locator(f"#{ids.VIDEO_STATUS}")).to_contain_text(f"{FRAMES} frames · {EN['video_last']}")
     expect(box).to_be_hidden()
+
+
+def test_back_to_the_first_number_is_followed(page: Page, photos: Path) -> None:
+    """In every tab: what is shown is of the number that stands there."""
+
+    def there_and_back(result: str, element: str, other: float, first: str) -> None:
+        before = changed(page, result, shown(page, result), lambda: set_slider(page, element, other))
+        changed(page, result, before, page.locator(f"#{element} .reset-button").click)
+        expect(field(page, element)).to_have_value(first)
+
+    choose(page, ids.PHOTO, photos / "astronaut.jpg")
+    shown(page, ids.RESULT)
+    unfold(page, ids.ADVANCED)
+    there_and_back(ids.RESULT, ids.ERODE, 3, "0")
+    open_tab(page, ids.TAB_IDPHOTO)
+    there_and_back(ids.ID_RESULT, ids.ID_ZOOM, 1.2, "1")
+    open_tab(page, ids.TAB_SCENE)
+    result = shown(page, ids.SCENE_RESULT)
+    changed(page, ids.SCENE_RESULT, result, lambda: pick(page, ids.SCENE_GROUND, "meadow"))
+    there_and_back(ids.SCENE_RESULT, ids.SCENE_X, 20, "50")

@@ -18,7 +18,6 @@ from matting_client.video.reader import VideoFile
 from matting_ui import ids
 from matting_ui.clips import progress, read_order
 from matting_ui.i18n import EN, ZH
-from matting_ui.jobs import Jobs
 from matting_ui.tabs.video import Handlers
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
@@ -223,48 +222,6 @@ def test_programs_get_the_whole_clip(site: Site, tmp_path: Path) -> None:
     client.close()
     assert line.startswith("Done") and Path(file).name == "clip-cutout.mov"
     assert len(read_clip(Path(file))[0]) == FRAMES
-
-
-def test_a_session_has_one_job() -> None:
-    jobs, mine, other = Jobs(), request_of("mine"), request_of("other")
-    assert jobs.take(mine) is None
-    jobs.begin("one.mp4", mine)
-    jobs.keep_only("one.mp4", mine)
-    assert jobs.is_busy(mine) and not jobs.is_busy(other)
-    first = jobs.take(mine)
-    assert first is not None and jobs.take(mine) is None  # a second call that waited for the same
-    jobs.stop(other)
-    jobs.stop(mine)
-    assert first.stopped.is_set() and first.is_wanted and not jobs.is_busy(mine)
-    jobs.begin("two.mp4", mine)
-    assert not first.is_wanted  # what it has to say would come in between
-    second = jobs.take(mine)
-    assert second is not None and not second.stopped.is_set()
-    jobs.keep_only("three.mp4", mine)
-    assert second.stopped.is_set() and not second.is_wanted
-    jobs.begin("three.mp4", mine)
-    third = jobs.take(mine)
-    assert third is not None
-    jobs.begin("three.mp4", mine)  # pressed twice
-    assert not third.stopped.is_set() and jobs.take(mine) is None
-    jobs.begin("four.mp4", mine)  # before the page has told that the clip is another one
-    assert third.stopped.is_set() and not third.is_wanted
-    fourth = jobs.take(mine)
-    assert fourth is not None
-    fourth.is_over = True
-    assert not jobs.is_busy(mine)
-
-
-def test_the_longest_unused_jobs_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matting_ui.jobs.MOST_SESSIONS", 2)
-    jobs, visitors = Jobs(), [request_of(name) for name in "abc"]
-    for each in visitors:
-        jobs.begin("clip.mp4", each)
-    assert [jobs.is_busy(each) for each in visitors] == [False, True, True]
-
-
-def request_of(session: str) -> Any:
-    return SimpleNamespace(session_hash=session)
 
 
 def test_progress_tells_what_is_known() -> None:

@@ -71,12 +71,13 @@ class Jobs:
             if job is not None:
                 job.stopped.set()
 
-    def keep_only(self, of: str | None, request: gr.Request) -> None:
-        """Let a session's work end untold, unless it is made of a certain upload."""
+    def keep_only(self, of: str | None, request: gr.Request) -> bool:
+        """Let a session's work end untold, unless it is made of a certain upload; returns whether it has such work."""
         with self._lock:
             job = self._jobs.get(_session(request))
             if job is not None and job.of != of:
                 self._drop(request)
+            return job is not None and job.is_wanted
 
     def is_busy(self, request: gr.Request) -> bool:
         """Whether a session has work that goes on."""

@@ -38,6 +38,7 @@ SCRIPT = "\n".join(
                 "stream",
                 "page",
                 "numbers",
+                "touches",
                 "editor_canvas",
                 "editor_link",
                 "editor_box",

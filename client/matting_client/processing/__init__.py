@@ -1,6 +1,13 @@
 """Pre- and post-processing with numpy and OpenCV alone, shared by training, export, client, page and API."""
 
-from matting_client.processing.backdrops import BACKDROPS, BLUR, blur_around, draw_backdrop, window_behind
+from matting_client.processing.backdrops import (
+    BACKDROPS,
+    BLUR,
+    blur_around,
+    draw_backdrop,
+    fitted_backdrop,
+    window_behind,
+)
 from matting_client.processing.closeup import beyond, locate
 from matting_client.processing.compose import compose_colour, compose_picture, compose_translucent, cutout_rgba
 from matting_client.processing.correction import paint_mask, paint_stroke
@@ -47,6 +54,7 @@ __all__ = [
     "estimate_foreground",
     "feather",
     "fill_inside",
+    "fitted_backdrop",
     "inner",
     "is_empty",
     "keep_subjects",

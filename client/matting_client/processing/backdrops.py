@@ -88,6 +88,12 @@ def draw_backdrop(name: str, shape: Size) -> Image:
     return picture
 
 
+def fitted_backdrop(name: str, size: Size) -> Image:
+    """One of `DRAWN` of exactly this size, (H, W, 3)."""
+    picture: Image = cv2.resize(draw_backdrop(name, size), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return picture
+
+
 def _gradient(size: Size, *colours: str) -> Float:
     """From the first colour above to the last one below."""
     stops = np.array([[int(each[i : i + 2], 16) for i in (1, 3, 5)] for each in colours], np.float32)

@@ -35,7 +35,7 @@ class Scene:
     ----------
     x : 0..1 of the background's width, the middle of the subject.
     y : 0..1.5 of the background's height, the lowest point of the subject.
-    scale : 0.05..2 of the background's height, the height of the subject.
+    scale : 0.05..2, how much of the background's height or width the subject fills, whichever it fills more of.
     blur : 0..40 px at a 1024 px short side: sigma of a Gaussian over the background.
     light : 0..1, how much the subject takes on the scene's brightness and colour.
     shadow : 0..1, how dark its shadow on the ground is; a subject that the photo cuts off below stands on no ground.
@@ -106,13 +106,17 @@ def scene_notes(pha: Picture, shape: tuple[int, ...], scene: Scene) -> tuple[Not
 
 def limited(picture: Picture, side: int = MAX_SIDE) -> Picture:
     """A picture whose longer side is at most `side` px."""
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
+    height, width = limited_size(picture.shape, side)
+    if (height, width) == picture.shape[:2]:
         return picture
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small: Picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return small
+
+
+def limited_size(shape: tuple[int, ...], side: int = MAX_SIDE) -> tuple[int, int]:
+    """Height and width of what `limited` makes of a picture of a shape (H, W, ...)."""
+    scale = min(1.0, side / max(shape[:2]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def blur(picture: Picture, amount: float) -> Picture:
@@ -220,8 +224,8 @@ def _place(fgr: Picture, pha: Picture, box: Box, canvas: tuple[int, ...], scene:
 
 def _drawn_size(box: Box, canvas: tuple[int, ...], scene: Scene) -> tuple[int, int]:
     """Height and width of the subject in a scene of the shape `canvas`."""
-    most = 2 * canvas[1] * box.height / box.width  # a wide subject would need any amount of memory
-    height = max(1, round(min(scene.scale * canvas[0], most)))
+    fitting = min(canvas[0], canvas[1] * box.height / box.width)  # a wide subject fills the width
+    height = max(1, round(scene.scale * fitting))
     return height, max(1, round(box.width * height / box.height))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matting_client import Cutout, OptionError, Options
 from matting_client.framing import window_of
-from matting_client.processing.backdrops import BACKDROPS, DRAWN, blur_around, draw_backdrop
+from matting_client.processing.backdrops import BACKDROPS, DRAWN, blur_around, draw_backdrop, fitted_backdrop
 from skimage import data
 
 from tests.support.portrait import lit_person
@@ -22,7 +22,7 @@ def test_what_is_drawn_fills_the_photo(name: str) -> None:
     assert picture.shape == (90, 160, 3) and picture.dtype == np.uint8
     assert (draw_backdrop(name, (90, 160)) == picture).all() and picture.std() > 4
     large = draw_backdrop(name, (1800, 3200))
-    assert large.shape == (900, 1600, 3)
+    assert large.shape == (900, 1600, 3) and fitted_backdrop(name, (1800, 3200)).shape == (1800, 3200, 3)
     small = cv2.resize(large, (16, 9), interpolation=cv2.INTER_AREA).astype(int)
     assert np.abs(cv2.resize(picture, (16, 9), interpolation=cv2.INTER_AREA).astype(int) - small).mean() < 12
     assert draw_backdrop(name, (1, 1)).shape == (1, 1, 3)

@@ -79,6 +79,15 @@ def test_nothing_to_place(grey: U8) -> None:
     assert (compose_scene(np.zeros((50, 50, 3), np.uint8), nothing, grey, Scene()) == grey).all()
 
 
+@pytest.mark.parametrize("scale", [0.4, 0.85, 1.0])
+def test_a_wide_subject_fills_the_width(subject: tuple[U8, U8], scale: float) -> None:
+    """And is not cut off at both sides."""
+    tall = np.full((400, 70, 3), 128, np.uint8)
+    left, top, right, bottom = seen(compose_scene(*subject, tall, Scene(scale=scale, **PLAIN)), tall)
+    assert right - left == pytest.approx(scale * 70, abs=2)
+    assert bottom - top == pytest.approx(right - left, abs=2) and bottom == 400
+
+
 def test_a_wide_subject_needs_no_more_memory(grey: U8) -> None:
     pha = np.full((4, 4000), 255, np.uint8)
     picture = compose_scene(np.full((4, 4000, 3), 200, np.uint8), pha, grey, Scene(scale=2.0))

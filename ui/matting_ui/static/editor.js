@@ -172,6 +172,12 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
     this.status.textContent = text;
   }
 
+  // Another photo would take away what is being corrected.
+  refuse() {
+    this.say(this.words.no_drop);
+    return true;
+  }
+
   fail(error) {
     this.dialog.dataset.state = "failed";
     this.say(this.words[error.status === 404 ? "gone" : error.status ? "failed" : "offline"]);

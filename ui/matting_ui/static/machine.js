@@ -117,6 +117,7 @@ window.matting = (() => {
   };
 
   const offer = (files, near) => {
+    if (document.querySelector("dialog.editor")?.editor.refuse()) return true;
     const box = near?.closest?.(BOXES) ?? boxOf(openTab());
     if (box && files.length) hand(openTab(), box, files);
     return Boolean(box);

@@ -22,4 +22,10 @@
   };
   for (const kind of ["focus", "input"]) listen(kind, note);
   for (const kind of ["change", "blur"]) listen(kind, mend);
+
+  // Gradio's ↺ gives a slider its first number, but tells those who follow what is put in nothing of it.
+  document.addEventListener("click", ({ target }) => {
+    const field = target.closest?.(".reset-button")?.parentElement.querySelector("input[type=number]");
+    if (field) setTimeout(() => field.dispatchEvent(new Event("input", { bubbles: true })));
+  });
 })();

@@ -5,6 +5,7 @@ const LIMITS = { x: [0, 100], y: [0, 150], scale: [5, 200] };
 const stage = element.closest('[role="tabpanel"]'); // the picture itself comes and goes
 const pointers = new Map();
 let place = null; // of the subject while it is moved, in the sliders' units
+let size = null; // of the picture as the pointer met it: while another one is fetched, its element has none
 let told = 0; // when
 let waiting = 0; // a timer
 
@@ -35,9 +36,10 @@ const end = () => {
   place = null;
 };
 
-// The picture within its element, which may be larger than what it shows.
+// The picture within its element, which may be larger than what it shows; null while it is fetched.
 const shown = () => {
   const image = picture();
+  if (!image.naturalWidth) return null;
   const frame = image.getBoundingClientRect();
   const scale = Math.min(frame.width / image.naturalWidth, frame.height / image.naturalHeight);
   return { width: image.naturalWidth * scale, height: image.naturalHeight * scale };
@@ -51,8 +53,10 @@ const spread = () => {
 stage.addEventListener("pointerdown", (event) => {
   if (event.target !== picture() || event.button !== 0 || isFixed()) return;
   event.preventDefault();
+  if (!pointers.size) size = shown();
+  if (!size) return;
   pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-  event.target.setPointerCapture?.(event.pointerId);
+  stage.setPointerCapture(event.pointerId); // the picture itself may go before the pointer is up
 });
 
 stage.addEventListener("pointermove", (event) => {
@@ -67,9 +71,8 @@ stage.addEventListener("pointermove", (event) => {
     return;
   }
   pointers.set(event.pointerId, now);
-  const { width, height } = shown();
-  const dx = (100 * (now.x - before.x)) / width;
-  const dy = (100 * (now.y - before.y)) / height;
+  const dx = (100 * (now.x - before.x)) / size.width;
+  const dy = (100 * (now.y - before.y)) / size.height;
   change(({ x, y }) => ({ x: x + dx, y: y + dy }));
 });
 

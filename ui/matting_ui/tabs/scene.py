@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from matting_client import Cutout, InputError, Limits, OptionError, Options
+from matting_client import Cutout, InputError, OptionError, Options
 from matting_client.imaging.decode import read
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT, encode
-from matting_client.processing import blur_around, compose_picture, draw_backdrop
-from matting_client.processing.backdrops import BACKDROPS, BLUR, DRAWN
+from matting_client.processing import blur_around, compose_picture, fitted_backdrop
+from matting_client.processing.backdrops import BLUR, DRAWN
 from matting_client.processing.crop import subject_box
 from matting_client.processing.edge import pixels
-from matting_client.processing.scene import MAX_BLUR, MAX_SIDE, Scene, compose_scene, has_ground, limited, scene_notes
+from matting_client.processing.scene import (
+    MAX_BLUR,
+    MAX_SIDE,
+    Scene,
+    compose_scene,
+    has_ground,
+    limited,
+    limited_size,
+    scene_notes,
+)
 from matting_client.types import Picture
 
 from matting_ui import controls, download, ids, notes
 from matting_ui.context import Studio, telling, words_of
+from matting_ui.grounds import BLURRED, GROUNDS, has_background, read_scene, reduced
 from matting_ui.photo import photo_input
 from matting_ui.preview import SIDE
 from matting_ui.stage import Stage, another, samples, waited_since
@@ -27,8 +35,6 @@ from matting_ui.store import Kept
 from matting_ui.theme import STATIC
 
 QUALITY = 92
-GROUNDS = (ids.FROM_PICTURE, *BACKDROPS)  # what can stand behind the subject
-BLURRED = 12  # of the photo's own background, where it is chosen
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,14 @@ class Handlers:
     def _show(self, kept: Kept, background: str | None, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
         small: Cutout = kept.small.with_options(Options())
         if not has_background(values["ground"], background):
-            return self.studio.save_preview(kept.small.views(Options())[0]), words_of(request)["scene_choose"]
+            words = words_of(request)
+            line = words["nothing_found" if kept.full.is_empty else "scene_choose"]
+            return self.studio.save_preview(kept.small.views(Options())[0]), line
         scene = read_scene(**values)
         picture = self._compose(small, kept.small.rgb, background, values["ground"], scene, SIDE)
         kept.small.shown = (background, values)
-        return self.studio.save_preview(picture), self._status(kept, small.alpha, picture, scene, values, request)
+        size = self._size(kept, background, values["ground"])
+        return self.studio.save_preview(picture), self._status(kept, small.alpha, size, scene, values, request)
 
     def _compose(
         self, cutout: Cutout, photo: Picture, background: str | None, ground: str, scene: Scene, side: int
@@ -99,48 +108,41 @@ class Handlers:
             blurred = blur_around(photo, cutout.raw, pixels(scene.blur, pha.shape), cutout.cover)
             return compose_picture(fgr, pha, blurred)
         if ground in DRAWN:
-            return compose_scene(fgr, pha, draw_backdrop(ground, (pha.shape[0], pha.shape[1])), scene)
+            return compose_scene(fgr, pha, fitted_backdrop(ground, limited_size(pha.shape, side)), scene)
         if ground != ids.FROM_PICTURE or background is None:
             raise OptionError("ground", f"{ground!r:.60}", ", ".join(GROUNDS))
         path, limits = self.studio.background(background), self.studio.limits
-        behind = _reduced(path, side, limits) if side == SIDE else limited(read(path, limits), side)
+        behind = reduced(path, limits)[0] if side == SIDE else limited(read(path, limits), side)
         return compose_scene(fgr, pha, behind, scene)
 
+    def _size(self, kept: Kept, background: str | None, ground: str) -> tuple[int, int]:
+        """Height and width of the file."""
+        shape = kept.full.raw.shape
+        if ground == ids.FROM_PICTURE and background is not None:
+            shape = reduced(self.studio.background(background), self.studio.limits)[1]
+        return (shape[0], shape[1]) if ground == BLUR else limited_size(shape)
+
     def _status(
-        self, kept: Kept, pha: Picture, picture: Picture, scene: Scene, values: dict[str, Any], request: gr.Request
+        self,
+        kept: Kept,
+        pha: Picture,
+        size: tuple[int, int],
+        scene: Scene,
+        values: dict[str, Any],
+        request: gr.Request,
     ) -> str:
         words = words_of(request)
-        height, width = picture.shape[:2]
         infer = round(1000 * kept.full.seconds.get("infer", 0.0))
-        line = words["scene_status"].format(width=width, height=height, model=self.studio.model, infer=infer)
+        line = words["scene_status"].format(width=size[1], height=size[0], model=self.studio.model, infer=infer)
+        box = subject_box(pha)
+        if kept.full.is_empty or box is None:
+            return f"{words['nothing_found']} · {line}"
         if values["ground"] == BLUR:
             return line
-        box = subject_box(pha)
-        grounded = scene.shadow == 0 or box is None or has_ground(pha, box)
+        grounded = scene.shadow == 0 or has_ground(pha, box)
         line = line if grounded else f"{line} · {words['no_ground']}"
-        told = notes.told(scene_notes(pha, picture.shape, scene), words)
+        told = notes.told(scene_notes(pha, size, scene), words)
         return "\n\n".join([line, *told, words["scene_drag"]])
-
-
-@lru_cache(maxsize=16)
-def _reduced(path: Path, side: int, limits: Limits) -> Picture:
-    return limited(read(path, limits), side)
-
-
-def read_scene(*, x: float, y: float, scale: float, blur: float, light: float, shadow: float, **_: Any) -> Scene:
-    """The scene of the controls' values, most of them in per cent.
-
-    Raises
-    ------
-    OptionError
-        A value that the page does not offer.
-    """
-    return Scene(x / 100, y / 100, scale / 100, float(blur), light / 100, shadow / 100)
-
-
-def has_background(ground: str, background: str | None) -> bool:
-    """Whether there is something to put behind the subject: any kind but an own picture that was not chosen yet."""
-    return ground != ids.FROM_PICTURE or background is not None
 
 
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:

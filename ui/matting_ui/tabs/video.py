@@ -139,7 +139,8 @@ class Handlers:
 
     def forget(self, clip: str | None, request: gr.Request) -> tuple[Any, Any, None]:
         """Let go of what was made of another clip, or is being made, and of what was said of it."""
-        self.jobs.keep_only(clip, request)
+        if self.jobs.keep_only(clip, request):  # of this clip already: whoever is quick starts before this is called
+            return _NOTHING
         return self._calm(request), self._no_file(request), None
 
     def compare(self, made: tuple[str, ...] | None, request: gr.Request, **values: str) -> Any:
