@@ -38,7 +38,13 @@ def parser() -> argparse.ArgumentParser:
     add("--x", type=float, default=Scene.x, metavar="0..1", help="where the subject's middle is (default: %(default)s)")
     add("--y", type=float, default=Scene.y, metavar="0..1.5", help="where its lowest point is (default: %(default)s)")
     add("--scale", type=float, default=Scene.scale, metavar="0.05..2", help="its height (default: %(default)s)")
-    add("--blur", type=float, default=Scene.blur, metavar=f"0..{MAX_BLUR:g}", help="px at a 1024 px short side")
+    add(
+        "--blur",
+        type=float,
+        default=Scene.blur,
+        metavar=f"0..{MAX_BLUR:g}",
+        help="of the scene, in px at a 1024 px short side (default: %(default)g)",
+    )
     add("--light", type=float, default=Scene.light, metavar="0..1", help="of the scene on it (default: %(default)s)")
     add("--shadow", type=float, default=Scene.shadow, metavar="0..1", help="its darkness (default: %(default)s)")
     add_engine(result)
