@@ -15,6 +15,7 @@ import matting_client
 from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.inputs import STANDARD
 from matting_client.cli.interruption import Interruption
+from matting_client.cli.overwriting import check_standard_output
 from matting_client.cli.parser import Parser, say
 from matting_client.cli.progress import FrameProgress
 from matting_client.cli.video_result import Result, check_output
@@ -256,8 +257,8 @@ def main(argv: list[str]) -> int:
         raise OptionError("--jobs", given.jobs, "1 to 64")
     transparent = given.background is None and not given.alpha_only
     result = Result(check_output(given.output, transparent=transparent), given.output)
-    if result.kind == STANDARD and sys.stdout.isatty():
-        raise OptionError("standard output", "a terminal", "a pipe", "add | ffmpeg ... or name a file")
+    if result.kind == STANDARD:
+        check_standard_output("add | ffmpeg ... or name a file")
     if given.alpha_only and given.background is not None:
         raise OptionError("--alpha-only", "--background beside it", "one of them")
     colour, background = open_background(given.background)

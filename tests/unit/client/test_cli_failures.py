@@ -176,6 +176,19 @@ def test_standard_input_that_is_no_picture(matting: RunCommand) -> None:
         assert one_line(done.stderr).startswith("matting cutout: standard input: ")
 
 
+@pytest.mark.parametrize("closed", ["0<&-", "2>&-", "1>&- 2>&-"])
+def test_a_stream_that_is_closed_stops_no_photo(
+    closed: str, environment: dict[str, str], photo: Path, tmp_path: Path
+) -> None:
+    """As services and schedulers start programs."""
+    code = [sys.executable, "-m", "matting_client.cli.main", "cutout", str(photo), *LOCAL, "-o"]
+    for out, expected in ((tmp_path / "o.png", 0), ("-", 2 if "1>" in closed else 0)):
+        line = f'"$@" {out} {closed}'
+        done = subprocess.run(["sh", "-c", line, "sh", *code], capture_output=True, env=environment, check=False)
+        assert (done.returncode, done.stderr) == (expected, b"")
+    assert (tmp_path / "o.png").is_file()
+
+
 def test_a_reader_that_goes_away(environment: dict[str, str], photo: Path) -> None:
     read, write = os.pipe()
     os.close(read)
