@@ -37,6 +37,23 @@ def check_target(option: str, target: str | os.PathLike[str], sources: Iterable[
             )
 
 
+def check_writable(option: str, target: Path) -> None:
+    """Refuse a result whose folder, or where that is to be made, cannot be written to, before all work is done for it.
+
+    Raises
+    ------
+    OptionError
+    """
+    folder = next(each for each in target.absolute().parents if each.exists())
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):  # on a disk that is read-only root may not either
+        raise OptionError(
+            f"{option} {target.parent}",
+            problem=f"cannot be written to ({folder} is read-only for you)",
+            remedy="choose another folder",
+            option=option.strip("-"),
+        )
+
+
 def check_standard_output(remedy: str) -> None:
     """Refuse to write a result to a terminal, or to nowhere.
 
