@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import os
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from matting_client.cli import cutout, main
-from matting_client.cli.parser import run_alone
+from matting_client.cli.parser import run_alone, worded
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import decode
 
@@ -127,6 +128,12 @@ def test_a_path_that_the_system_refuses_is_named(
     line = one_line(capsys.readouterr().err.encode())
     assert path in line and "(File name too long)" in line and "Errno" not in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_by_the_copy_that_has_no_room() -> None:
+    """As that of the model server's files into a full /tmp."""
+    error = OSError(errno.ENOSPC, "No space left on device", "/opt/lib/triton.so", None, "/tmp/work/triton.so")
+    assert worded(error) == "/tmp/work/triton.so: cannot be written (No space left on device); free space there"
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:1", "http://127.0.0.1:1"])
