@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from matting_client.cli import cutout, main
-from matting_client.cli.parser import run_alone, worded
+from matting_client.cli.parser import run_alone
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import decode
 
@@ -130,12 +128,6 @@ def test_a_path_that_the_system_refuses_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_named_by_the_copy_that_has_no_room() -> None:
-    """As that of the model server's files into a full /tmp."""
-    error = OSError(errno.ENOSPC, "No space left on device", "/opt/lib/triton.so", None, "/tmp/work/triton.so")
-    assert worded(error) == "/tmp/work/triton.so: cannot be written (No space left on device); free space there"
-
-
 @pytest.mark.parametrize("url", ["127.0.0.1:1", "http://127.0.0.1:1"])
 def test_no_server_says_what_to_do(matting: RunCommand, photo: Path, tmp_path: Path, url: str) -> None:
     done = matting("cutout", photo, "--url", url)
@@ -181,29 +173,6 @@ def test_standard_input_that_is_no_picture(matting: RunCommand) -> None:
         done = matting("cutout", "-", *LOCAL, input=data)
         assert (done.returncode, done.stdout) == (1, b"")
         assert one_line(done.stderr).startswith("matting cutout: standard input: ")
-
-
-@pytest.mark.parametrize("closed", ["0<&-", "2>&-", "1>&- 2>&-"])
-def test_a_stream_that_is_closed_stops_no_photo(
-    closed: str, environment: dict[str, str], photo: Path, tmp_path: Path
-) -> None:
-    """As services and schedulers start programs."""
-    code = [sys.executable, "-m", "matting_client.cli.main", "cutout", str(photo), *LOCAL, "-o"]
-    for out, expected in ((tmp_path / "o.png", 0), ("-", 2 if "1>" in closed else 0)):
-        line = f'"$@" {out} {closed}'
-        done = subprocess.run(["sh", "-c", line, "sh", *code], capture_output=True, env=environment, check=False)
-        assert (done.returncode, done.stderr) == (expected, b"")
-    assert (tmp_path / "o.png").is_file()
-
-
-def test_a_reader_that_goes_away(environment: dict[str, str], photo: Path) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    command = [sys.executable, "-m", "matting_client.cli.main", "cutout", str(photo), "-o", "-", *LOCAL]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=environment, timeout=120, check=False)
-    os.close(write)
-    assert done.returncode == 1
-    assert "standard output: cannot be written (Broken pipe)" in one_line(done.stderr)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
