@@ -230,7 +230,12 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
         default=number_or_text("ORIGINS", ""),
         help="other websites whose pages may use the API, such as https://shop.example.com; * for all (default: none)",
     )
-    add("--page", action=argparse.BooleanOptionalAction, default=True, help="the web page, which asks for no key")
+    add(
+        "--page",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the web page, which asks for no key (default: on)",
+    )
     add(
         "--logins-file",
         type=Path,

@@ -25,7 +25,7 @@ from matting_bench.pictures import jpegs
 from matting_bench.server_process import Server
 
 EXAMPLES = """examples:
-  matting bench                                        about six minutes; bench/bench.json, bench.md, *.png
+  matting bench                                        six to eleven minutes; bench/bench.json, bench.md, *.png
   matting bench --quick                                about a minute, to see that all of it works
   matting bench --long --perf-analyzer                 memory over 5,000 photos, and NVIDIA's load generator
   matting bench --peer isnet.onnx --photos photos/     a peer's model on the same photos

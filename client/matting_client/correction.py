@@ -176,7 +176,10 @@ def _found(pha: Alpha | None, points: list[tuple[float, float]]) -> Alpha:
     if pha is None:
         named = " or ".join(f"{x:g},{y:g}" for x, y in points[:5])
         raise OptionError(
-            "point", f"no subject at {named}", "one in what was found", "see Cutout.subjects, or paint with a radius"
+            "point",
+            f"no subject at {named}",
+            "one on what was found",
+            "name another (Cutout.subjects lists them), or paint with a radius",
         )
     return pha
 

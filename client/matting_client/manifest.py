@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,8 @@ class Manifest:
             is_new = not (goes_on and path.is_file() and path.stat().st_size)
             # Names need not be UTF-8.
             self._file = path.open("w" if is_new else "a", encoding="utf-8", errors="backslashreplace", newline="")
+            if not is_new and not _ends_with_a_line(path):
+                self._file.write("\r\n")
         except OSError as error:
             raise self._failed(error) from None
         self._rows = csv.writer(self._file)
@@ -110,6 +113,13 @@ class Manifest:
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(self._path, problem=f"cannot be written ({error.strerror})", remedy="name another file")
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    """Whether a file's last row is whole, and not cut off where the disk was full or the machine went out."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _plain(text: str) -> str:

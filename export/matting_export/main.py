@@ -110,10 +110,10 @@ def main(argv: list[str] | None = None) -> int:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("verb", choices=("publish", "verify", "int8", "scores", "tensorrt"))
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    parser.add_argument("--repository", type=Path, default=REPOSITORY)
-    parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("verb", choices=("publish", "verify", "int8", "scores", "tensorrt"), help="see the examples")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="to publish or verify (default: the published)")
+    parser.add_argument("--repository", type=Path, default=REPOSITORY, help="default: %(default)s")
+    parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES), help="default: both")
     parser.add_argument(
         "--photos",
         type=Path,

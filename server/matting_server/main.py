@@ -101,7 +101,13 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="send OpenTelemetry traces to this OTLP receiver, such as http://127.0.0.1:4318 (default: none)",
     )
-    add("--log-verbose", type=_count, default=0, metavar="N", help="show Triton's own log, at this level")
+    add(
+        "--log-verbose",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="show Triton's own log, at this level (default: none)",
+    )
     add("--log-format", choices=LOG_FORMATS, help=f"one line an event (default: ${LOG_VARIABLE}, else text)")
     add("--ready-file", type=Path, metavar="FILE", help="written when all is ready, removed at the end")
 

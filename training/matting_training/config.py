@@ -269,7 +269,9 @@ def parse(
             parser.add_argument(option, type=kind, nargs=several, default=value, help=f"{told} (default: {shown})")
         else:
             kind = Path if f.name in {"data", "run", "cache", "start"} else type(value)
-            parser.add_argument(option, type=kind, default=value, help=f"{told} (default: {value})")
+            parser.add_argument(
+                option, type=kind, default=value, help=f"{told} (default: {'none' if value is None else value})"
+            )
     model = ModelConfig()
     switch = argparse.BooleanOptionalAction
     parser.add_argument("--cbam", action=switch, default=model.cbam, help="attention in the skips (default: on)")

@@ -162,13 +162,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sets", nargs="+", type=Path, metavar="SET")
-    parser.add_argument("--engine", choices=("local", "triton", "torch"), default="local")
-    parser.add_argument("--model", default="matting_512", help="of the engines local and triton")
-    parser.add_argument("--precision", choices=get_args(Precision), default="auto", help="of the engine local")
-    parser.add_argument("--url", default="127.0.0.1:8001")
+    parser.add_argument("--engine", choices=("local", "triton", "torch"), default="local", help="default: %(default)s")
+    parser.add_argument("--model", default="matting_512", help="of the engines local and triton (default: %(default)s)")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default="auto", help="of the engine local (default: %(default)s)"
+    )
+    parser.add_argument("--url", default="127.0.0.1:8001", help="of the engine triton (default: %(default)s)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of the engine torch (default: the published)")
-    parser.add_argument("--size", type=int, default=512, help="input side of the engine torch")
-    parser.add_argument("--rows", type=float, default=1.0, help="share of the rows from the top that counts")
+    parser.add_argument("--size", type=int, default=512, help="input side of the engine torch (default: %(default)s)")
+    parser.add_argument(
+        "--rows", type=float, default=1.0, help="share of the rows from the top that counts (default: all)"
+    )
     parser.add_argument("--alphas", type=Path, metavar="FOLDER", help="score these alphas instead of an engine's")
     parser.add_argument("--groups", type=Path, metavar="FILE", help="JSON of groups of photos to score apart")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help=f"PNG of the {WORST} worst photos")

@@ -111,14 +111,14 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
 def _add_matting(parser: argparse.ArgumentParser) -> None:
     """How the subject is told from the rest, and its edge."""
     add = parser.add_argument
-    add("--alpha-threshold", type=int, metavar=f"0..{MAX_THRESHOLD}", help="alpha below it becomes 0")
+    add("--alpha-threshold", type=int, metavar=f"0..{MAX_THRESHOLD}", help="alpha below it becomes 0 (default: 0)")
     add(
         "--erode",
         type=float,
         metavar=f"-{MAX_ERODE}..{MAX_ERODE}",
-        help="pull the edge in, in px at a 1024 px short side; negative dilates",
+        help="pull the edge in, in px at a 1024 px short side; negative dilates (default: 0)",
     )
-    add("--feather", action=argparse.BooleanOptionalAction, help="soften the edge")
+    add("--feather", action=argparse.BooleanOptionalAction, help="soften the edge (default: off)")
     add(
         "--foreground",
         action=argparse.BooleanOptionalAction,
@@ -137,11 +137,15 @@ def _add_matting(parser: argparse.ArgumentParser) -> None:
 def _add_placing(parser: argparse.ArgumentParser) -> None:
     """How large the result is, and where in it the subject stands."""
     add = parser.add_argument
-    add("--crop", action=argparse.BooleanOptionalAction, help="cut the result to the subject")
+    add("--crop", action=argparse.BooleanOptionalAction, help="cut the result to the subject (default: off)")
     add("--crop-margin", metavar="M", help="room around it, 1, 2 or 4 of 0..500px or 0..50%% of its size (default: 0)")
     add("--scale", metavar="10%..100%", help="how much of the result the subject fills (default: original)")
     add("--position", metavar="P", help="original, center or 'X%% Y%%' (default: original; center with --scale)")
-    add("--size", metavar="S", help="largest result: a longest side such as 1080px, or an area such as 0.25MP")
+    add(
+        "--size",
+        metavar="S",
+        help="largest result: a longest side such as 1080px, or an area such as 0.25MP (default: the photo's)",
+    )
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:

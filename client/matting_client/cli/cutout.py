@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +12,7 @@ from matting_client.cli.inputs import STANDARD, Job, find_photos, plan
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.marks import read_correction
 from matting_client.cli.outage import Outage
-from matting_client.cli.overwriting import check_target
+from matting_client.cli.overwriting import check_standard_output, check_target, check_writable
 from matting_client.cli.parser import say
 from matting_client.cli.progress import PhotoProgress
 from matting_client.cli.review import Review
@@ -153,8 +152,10 @@ def main(argv: list[str]) -> int:
         say("cutout", line)
     if not jobs:
         return 0
-    if jobs[0].target is None and sys.stdout.isatty():
-        raise OptionError("standard output", "a terminal", "a file or a pipe", "add > cutout.png")
+    if jobs[0].target is None:
+        check_standard_output("add > cutout.png")
+    elif len(jobs) > 1:
+        check_writable("-o", jobs[0].target)
     manifest = Manifest(given.manifest, goes_on=given.skip_existing) if given.manifest else None
     client = open_client(given, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
     if len(jobs) > 1:

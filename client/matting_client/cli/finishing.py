@@ -28,12 +28,12 @@ def add_finishing(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--solid",
         action=argparse.BooleanOptionalAction,
-        help="make the inside of the subject opaque, as of car windows",
+        help="make the inside of the subject opaque, as of car windows (default: off)",
     )
     group.add_argument("--max-kb", type=int, metavar="N", help="lower the quality of JPEG and WebP until it fits")
     group.add_argument("--dpi", type=float, metavar=f"1..{MAX_DPI}", help="pixels an inch to write into the file")
     group.add_argument(
         "--keep-exif",
         action=argparse.BooleanOptionalAction,
-        help="write when and with what the photo was taken into the file, never where",
+        help="write when and with what the photo was taken into the file, never where (default: off)",
     )

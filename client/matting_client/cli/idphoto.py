@@ -37,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "photo", nargs="?", metavar="FILE", help="a photo of one person who faces the camera, or - for standard input"
     )
-    p.add_argument("-o", "--output", metavar="OUT", default="idphoto.jpg", help=".jpg, or .pdf for a sheet")
+    p.add_argument(
+        "-o", "--output", metavar="OUT", default="idphoto.jpg", help=".jpg, or .pdf for a sheet (default: %(default)s)"
+    )
     p.add_argument("--kind", metavar="NAME", default=next(iter(sizes())), help="see --kinds (default: %(default)s)")
     p.add_argument("--background", metavar="COLOUR", help="instead of the office's own")
     p.add_argument("--zoom", type=float, default=1.0, metavar="0.67..1.5", help="of the head's size (default: 1)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import stat
 import time
@@ -138,8 +139,7 @@ class Inbox:
     def _is_done(self, job: Job) -> bool:
         """Whether the result is there, and of the photo as it is.
 
-        Where this process has not made it, dates tell. Those of a photo that came after the first look are when it was
-        changed, and when it came: a copy may keep the former of an older photo.
+        Where this process has not made it, dates tell.
         """
         assert job.source is not None and job.target is not None
         if job.clash:  # what is there is another photo's
@@ -150,13 +150,21 @@ class Inbox:
             if not stat.S_ISREG(result.st_mode):
                 return False
             if self._done.get(job.source, (None,))[0] != job.target:
-                arrived = 0 if self._is_first else job.source.stat().st_ctime_ns
-                if result.st_mtime_ns < max(state[1], arrived):
+                if result.st_mtime_ns < self._changed_ns(job.source.stat()):
                     return False
                 self._done[job.source] = job.target, state
         except OSError:
             return False
         return self._done[job.source][1] == state
+
+    def _changed_ns(self, photo: os.stat_result) -> int:
+        """When a photo was changed; of one that came after the first look when it came, if a copy keeps an older date.
+
+        The date that a photo has may be that of a camera which is ahead; that of its inode is this machine's.
+        """
+        if os.name == "nt":  # where a file has the date of its making instead
+            return photo.st_mtime_ns if self._is_first else max(photo.st_mtime_ns, photo.st_ctime_ns)
+        return min(photo.st_mtime_ns, photo.st_ctime_ns) if self._is_first else photo.st_ctime_ns
 
     def _news(self, listing: Listing) -> Listing:
         """What is left out and was not told before, once it has settled: a file may still grow."""

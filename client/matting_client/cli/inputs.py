@@ -177,7 +177,7 @@ def _checked(pairs: list[tuple[Path | None, Path]], reads: Iterable[Path]) -> li
         elif here in others:
             clash = f"the result would replace {target}, which is read; choose another -o"
         elif target in taken:
-            clash = f"{target} is the result of {taken[target]} already; rename one of the photos"
+            clash = f"{target} is the result of {taken[target] or 'standard input'} already; rename one of the photos"
         taken.setdefault(target, source)
         jobs.append(Job(source, target, clash))
     return jobs

@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     -------
     0 all done, 1 some files failed, 2 wrong usage or no server, 130 interrupted.
     """
+    _fill_closed_streams()
     with _ending_at_once():
         plugins = _plugins()
         parser = _parser(plugins)
@@ -94,6 +95,14 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         say(given.command, "interrupted")
         return INTERRUPTED
+
+
+def _fill_closed_streams() -> None:
+    """A stream that the caller has closed, as services do, is empty or swallows all; no other file gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+            setattr(sys, name, open(nothing, mode, closefd=False))  # noqa: SIM115
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""No command replaces a file that it reads."""
+"""Where results may go: no command replaces a file that it reads, or writes pixels to a terminal."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,3 +35,33 @@ def check_target(option: str, target: str | os.PathLike[str], sources: Iterable[
                 remedy="choose another name",
                 option=option.strip("-"),
             )
+
+
+def check_writable(option: str, target: Path) -> None:
+    """Refuse a result whose folder, or where that is to be made, cannot be written to, before all work is done for it.
+
+    Raises
+    ------
+    OptionError
+    """
+    folder = next(each for each in target.absolute().parents if each.exists())
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):  # on a disk that is read-only root may not either
+        raise OptionError(
+            f"{option} {target.parent}",
+            problem=f"cannot be written to ({folder} is read-only for you)",
+            remedy="choose another folder",
+            option=option.strip("-"),
+        )
+
+
+def check_standard_output(remedy: str) -> None:
+    """Refuse to write a result to a terminal, or to nowhere.
+
+    Raises
+    ------
+    OptionError
+    """
+    if sys.__stdout__ is None:
+        raise OptionError("standard output", "it closed", "a file or a pipe", remedy)
+    if sys.stdout.isatty():
+        raise OptionError("standard output", "a terminal", "a file or a pipe", remedy)

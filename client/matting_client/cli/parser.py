@@ -19,8 +19,9 @@ def worded(error: BaseException) -> str:
     """What to say of an error; the system's own ones are given their path and a remedy."""
     if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
         return str(error)
-    remedy = "free space" if error.errno in (ENOSPC, EDQUOT) else "check the path"
-    return f"{error.filename}: cannot be used ({error.strerror}); {remedy}"
+    if error.errno in (ENOSPC, EDQUOT):  # it is missing where the second of two files is, the copy
+        return f"{error.filename2 or error.filename}: cannot be written ({error.strerror}); free space there"
+    return f"{error.filename}: cannot be used ({error.strerror}); check the path"
 
 
 def one_line(text: str) -> str:

@@ -44,7 +44,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="0.05..2",
         help="how much of the scene's height or width it fills (default: %(default)s)",
     )
-    add("--blur", type=float, default=Scene.blur, metavar=f"0..{MAX_BLUR:g}", help="px at a 1024 px short side")
+    add(
+        "--blur",
+        type=float,
+        default=Scene.blur,
+        metavar=f"0..{MAX_BLUR:g}",
+        help="of the scene, in px at a 1024 px short side (default: %(default)g)",
+    )
     add("--light", type=float, default=Scene.light, metavar="0..1", help="of the scene on it (default: %(default)s)")
     add("--shadow", type=float, default=Scene.shadow, metavar="0..1", help="its darkness (default: %(default)s)")
     add_engine(result)

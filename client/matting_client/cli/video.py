@@ -15,6 +15,7 @@ import matting_client
 from matting_client.cli.engine import add_engine, open_client
 from matting_client.cli.inputs import STANDARD
 from matting_client.cli.interruption import Interruption
+from matting_client.cli.overwriting import check_standard_output
 from matting_client.cli.parser import Parser, say
 from matting_client.cli.progress import FrameProgress
 from matting_client.cli.video_result import Result, check_output
@@ -61,14 +62,32 @@ def parser() -> Parser:
         "--background", metavar="X", help="'#ffffff', a colour name, a picture, a video, or blur (default: transparent)"
     )
     add("--alpha-only", action="store_true", help="the alpha in grey")
-    add("--start", type=_seconds, default=Fraction(0), metavar="TIME", help="seconds or [hh:]mm:ss to begin at")
-    add("--end", type=_seconds, metavar="TIME", help="seconds or [hh:]mm:ss to end before")
+    add(
+        "--start",
+        type=_seconds,
+        default=Fraction(0),
+        metavar="TIME",
+        help="seconds or [hh:]mm:ss to begin at (default: 0)",
+    )
+    add("--end", type=_seconds, metavar="TIME", help="seconds or [hh:]mm:ss to end before (default: the clip's end)")
     add("--size", type=_size, metavar="WxH", help="of raw frames on standard input")
     add("--fps", type=_rate, metavar="N", help="of raw frames or a folder, such as 30 or 30000/1001 (default: 30)")
     add("--sound", action=argparse.BooleanOptionalAction, default=True, help="keep the sound (default: on)")
     add("--smooth", action=argparse.BooleanOptionalAction, default=True, help="let frames agree (default: on)")
-    add("--alpha-threshold", type=int, default=0, metavar=f"0..{MAX_THRESHOLD}", help="alpha below it becomes 0")
-    add("--erode", type=float, default=0.0, metavar=f"-{MAX_ERODE}..{MAX_ERODE}", help="pull the edge in")
+    add(
+        "--alpha-threshold",
+        type=int,
+        default=0,
+        metavar=f"0..{MAX_THRESHOLD}",
+        help="alpha below it becomes 0 (default: 0)",
+    )
+    add(
+        "--erode",
+        type=float,
+        default=0.0,
+        metavar=f"-{MAX_ERODE}..{MAX_ERODE}",
+        help="pull the edge in; negative dilates (default: 0)",
+    )
     add("--feather", action="store_true", help="soften the edge")
     add(
         "--foreground",
@@ -238,8 +257,8 @@ def main(argv: list[str]) -> int:
         raise OptionError("--jobs", given.jobs, "1 to 64")
     transparent = given.background is None and not given.alpha_only
     result = Result(check_output(given.output, transparent=transparent), given.output)
-    if result.kind == STANDARD and sys.stdout.isatty():
-        raise OptionError("standard output", "a terminal", "a pipe", "add | ffmpeg ... or name a file")
+    if result.kind == STANDARD:
+        check_standard_output("add | ffmpeg ... or name a file")
     if given.alpha_only and given.background is not None:
         raise OptionError("--alpha-only", "--background beside it", "one of them")
     colour, background = open_background(given.background)

@@ -48,7 +48,11 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", default=str(DEFAULT_FOLDER), metavar="OUT", help="folder of the results (default: outputs/)"
     )
     result.add_argument(
-        "--settle", type=float, default=2.0, metavar="SECONDS", help="how long a file must be unchanged"
+        "--settle",
+        type=float,
+        default=2.0,
+        metavar="SECONDS",
+        help="how long a file must be unchanged (default: %(default)g)",
     )
     return result
 

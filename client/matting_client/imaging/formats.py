@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Literal
 
 # Pillow's names of the formats that are read. No others: fewer decoders face strangers' bytes.
 JPEG, PNG, WEBP, GIF, BMP, TIFF = "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"
@@ -15,7 +16,7 @@ SUFFIXES = (
     *(".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
 STILLS = tuple(each for each in SUFFIXES if each not in (".gif", ".apng"))  # those may as well be clips
-HEAD = 64  # bytes that tell the format
+HEAD = 1024  # bytes that tell the format: of a raw file all tags of its first page
 
 _STARTS = {
     b"\xff\xd8\xff": JPEG,
@@ -29,6 +30,8 @@ _STARTS = {
     b"\x00\x00\x00\x0cJXL \r\n\x87\n": JPEG_XL,
 }
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
+NEW_SUBFILE_TYPE, SUB_IFDS, DNG_VERSION = 254, 330, 50706  # tags of TIFF
 _RAW = "a camera's raw file"
 _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"), HEIF),
@@ -60,17 +63,30 @@ def sniff(head: bytes) -> str | None:
         if head.startswith(start):
             return name
     if head[:4] in _TIFF_STARTS:
-        return None if head[8:10] == b"CR" else TIFF  # a Canon raw file calls itself a TIFF
+        return None if _is_raw_tiff(head) else TIFF
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
     if head[4:8] == b"ftyp":
         found = _BRANDS.get(head[8:12])
-        if found == HEIF and any(head[at : at + 4] in (b"avif", b"avis") for at in range(16, len(head) - 3, 4)):
+        brands = head[16 : int.from_bytes(head[:4], "big")]
+        if found == HEIF and any(brands[at : at + 4] in (b"avif", b"avis") for at in range(0, len(brands), 4)):
             return AVIF  # its main brand is the container's, a compatible one the coding's
         return None if found == _RAW else found
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in (b" ", b"\t", b"\r", b"\n", b"#"):
         return PPM
     return None
+
+
+def _is_raw_tiff(head: bytes) -> bool:
+    """Whether a TIFF is a camera's raw file, whose first page is no more than a thumbnail: CR2, NEF, ARW, DNG."""
+    order = _BYTE_ORDERS.get(head[:4])
+    if head[8:10] == b"CR" or order is None:
+        return order is not None
+    first = int.from_bytes(head[4:8], order) + 2
+    end = min(first + 12 * int.from_bytes(head[first - 2 : first], order), len(head) - 11)
+    tags = {int.from_bytes(head[at : at + 2], order): head[at + 8 : at + 12] for at in range(first, end, 12)}
+    is_smaller_copy = bool(int.from_bytes(tags.get(NEW_SUBFILE_TYPE, b""), order) & 1)
+    return DNG_VERSION in tags or (is_smaller_copy and SUB_IFDS in tags)
 
 
 def is_readable(name: str | None) -> bool:

@@ -16,8 +16,8 @@ from matting_client.imaging.depth import eight_bit
 from matting_client.imaging.limits import Limits, Unusable
 
 MOST_PAGES = 16  # that are looked at
-NEW_SUBFILE_TYPE, WIDTH, HEIGHT, COMPRESSION, PLANES, PROFILE = 254, 256, 257, 259, 284, 34675  # tags
-SMALLER_COPY, MASK = 1, 4  # bits of NEW_SUBFILE_TYPE
+WIDTH, HEIGHT, COMPRESSION, PLANES, PROFILE = 256, 257, 259, 284, 34675  # tags
+SMALLER_COPY, MASK = 1, 4  # bits of NewSubfileType
 UNCOMPRESSED, SEPARATE = 1, 2  # values of COMPRESSION and PLANES
 MISREAD_PLANES = ("LA", "LAB")  # modes of which Pillow puts separate samples into the wrong places
 
@@ -27,7 +27,7 @@ def choose_page(picture: TiffImagePlugin.TiffImageFile) -> int:
     pages = []
     for index in range(min(picture.n_frames, MOST_PAGES)):
         picture.seek(index)
-        if not int(picture.tag_v2.get(NEW_SUBFILE_TYPE, 0)) & (SMALLER_COPY | MASK):
+        if not int(picture.tag_v2.get(formats.NEW_SUBFILE_TYPE, 0)) & (SMALLER_COPY | MASK):
             pages.append(index)
     picture.seek(pages[0] if pages else 0)
     return len(pages)

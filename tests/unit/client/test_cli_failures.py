@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import signal
 import subprocess
 import sys
@@ -174,16 +173,6 @@ def test_standard_input_that_is_no_picture(matting: RunCommand) -> None:
         done = matting("cutout", "-", *LOCAL, input=data)
         assert (done.returncode, done.stdout) == (1, b"")
         assert one_line(done.stderr).startswith("matting cutout: standard input: ")
-
-
-def test_a_reader_that_goes_away(environment: dict[str, str], photo: Path) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    command = [sys.executable, "-m", "matting_client.cli.main", "cutout", str(photo), "-o", "-", *LOCAL]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=environment, timeout=120, check=False)
-    os.close(write)
-    assert done.returncode == 1
-    assert "standard output: cannot be written (Broken pipe)" in one_line(done.stderr)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -131,6 +131,16 @@ def test_a_photo_that_changes_after_a_restart_is_done_again(inbox: Inbox, look: 
     assert size_of(inbox.out / "a.png") == (30, 20)
 
 
+def test_a_photo_of_a_camera_that_is_ahead_is_not_done_again_at_each_start(inbox: Inbox, look: Look) -> None:
+    photo = inbox.folder / "a.jpg"
+    photo.write_bytes(PHOTO)
+    os.utime(photo, (time.time() + 10**7,) * 2)
+    (inbox.out / "a.png").write_bytes(b"retouched since")
+    look()
+    look()
+    assert (inbox.out / "a.png").read_bytes() == b"retouched since"
+
+
 def test_a_folder_that_comes_back_is_not_done_again(inbox: Inbox, look: Look) -> None:
     """As a disk that was unmounted, whose place is an empty folder."""
     (inbox.folder / "a.jpg").write_bytes(PHOTO)

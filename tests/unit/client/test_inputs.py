@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from matting_client import InputError
+from matting_client.cli.folders import list_folder
 from matting_client.imaging.decode import decode, decode_photo
 from matting_client.notes import Note
-from PIL import Image
+from PIL import Image, TiffImagePlugin, TiffTags
 
 from tests.unit.client.pictures import after_header, astronaut, chunk, difference, file_of
 
@@ -52,6 +53,24 @@ def test_a_dark_sixteen_bit_ppm_stays_dark() -> None:
 def test_what_is_not_read_is_called_by_its_name(head: bytes, named: str) -> None:
     with pytest.raises(InputError, match=f"^scan: got .*{named}.*, expected JPEG, PNG, WebP, HEIC"):
         decode(head, "scan")
+
+
+@pytest.mark.parametrize("tags", [{254: 1, 330: 4096}, {50706: b"\x01\x04\x00\x00"}], ids=["NEF", "DNG"])
+def test_a_raw_files_thumbnail_is_no_photo(tags: dict[int, Any], tmp_path: Path) -> None:
+    """Nikon's, Sony's and Adobe's raw files are TIFFs whose first page is a picture of 160 x 120."""
+    said = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        said.tagtype[tag] = TiffTags.BYTE if isinstance(value, bytes) else TiffTags.LONG
+        said[tag] = value
+    data = file_of(astronaut(120, 160), "TIFF", tiffinfo=said)
+    with pytest.raises(InputError, match="got a camera's raw file"):
+        decode(data)
+    (tmp_path / "DSC_0001.NEF").write_bytes(data)
+    (tmp_path / "DSC_0001.JPG").write_bytes(file_of(astronaut(120, 160), "JPEG"))
+    listing = list_folder(tmp_path)
+    assert listing.photos == [tmp_path / "DSC_0001.JPG"]
+    assert listing.no_pictures == [(tmp_path / "DSC_0001.NEF", "a camera's raw file")]
+    assert decode(file_of(astronaut(120, 160), "TIFF", tiffinfo={254: 1})).shape == (120, 160, 3)
 
 
 def test_jpeg_xl_is_read_where_its_decoder_is() -> None:

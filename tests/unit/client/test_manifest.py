@@ -74,5 +74,16 @@ def test_a_list_that_cannot_be_written_stops_nothing(matting: RunCommand, tmp_pa
             manifest.add(Entry("a.jpg", "done"))
 
 
+def test_a_row_after_one_that_was_cut_off_is_whole(tmp_path: Path) -> None:
+    """As where the disk was full."""
+    path = tmp_path / "m.csv"
+    with Manifest(path) as manifest:
+        manifest.add(Entry("a.jpg", "done", "out/a.png"))
+    path.write_bytes(path.read_bytes()[:-10])
+    with Manifest(path, goes_on=True) as manifest:
+        manifest.add(Entry("b.jpg", "done", "out/b.png"))
+    assert [row["photo"] for row in rows(path)] == ["a.jpg", "b.jpg"]
+
+
 def test_no_cell_is_a_formula() -> None:
     assert Entry("=1+1.jpg", "failed", reason="@x").row()[0] == "'=1+1.jpg"

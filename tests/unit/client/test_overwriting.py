@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from matting_client.cli import cutout, idphoto, scene, video
+from matting_client.cli import cutout, idphoto, inputs, scene, video
 from matting_client.cli.main import main
 from matting_client.errors import OptionError
 
@@ -82,3 +83,28 @@ def test_what_an_alpha_alone_cannot_show_is_refused(folder: Path) -> None:
     for lost in (["--background", "red"], ["--shadow", "drop"], ["--template", "amazon"]):
         with pytest.raises(OptionError, match="--alpha-only: got --"):
             cutout.main(["a.jpg", "-o", "x.png", "--alpha-only", *lost, *LOCAL])
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Let the right to write be that of nobody where root, who has it everywhere, runs the tests."""
+    if os.geteuid() == 0:
+        os.setresuid(65534, 0, 0)
+    yield
+    if os.geteuid() == 0:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize("out", ["kept/", "kept/new/"])
+def test_a_folder_that_cannot_be_written_to_is_known_before_the_work(folder: Path, nobody: None, out: str) -> None:
+    (folder / "kept").mkdir(mode=0o555)
+    with pytest.raises(OptionError, match=r"-o kept.*: cannot be written to \(.*kept is read-only for you\)"):
+        cutout.main(["a.jpg", "b.jpg", "-o", out, "--url", "127.0.0.1:1"])
+
+
+def test_standard_input_has_one_result() -> None:
+    plan = inputs.plan(inputs.find_photos(["-", "-"]), "out/", "png")
+    assert [job.clash for job in plan] == [
+        None,
+        "out/stdin.png is the result of standard input already; rename one of the photos",
+    ]

@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import Any
 
 import pytest
+from matting_client import Options
 from matting_client.cli.main import APPLICATION, COMMANDS, main
 from matting_training import config
 
@@ -85,6 +86,17 @@ def test_options_that_the_text_names_are_there(words: list[str], monkeypatch: py
     for each in asked:
         options -= parser_of(each, monkeypatch)._option_string_actions.keys()
     assert options == set()
+
+
+@pytest.mark.parametrize("words", [[name] for name in (*COMMANDS, *APPLICATION)] + [["train", "--finetune", "BOX"]])
+def test_options_name_their_defaults(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have a value, and those that can be switched either way."""
+    for action in parser_of(words, monkeypatch)._actions:
+        default = vars(Options()).get(action.dest) if action.default == argparse.SUPPRESS else action.default
+        if isinstance(default, bool) and not isinstance(action, argparse.BooleanOptionalAction):
+            continue
+        if action.option_strings and not action.required and default not in (None, "", []):
+            assert "default" in (action.help or ""), action.option_strings
 
 
 def test_there_are_such_lines() -> None:
