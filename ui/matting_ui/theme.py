@@ -35,6 +35,7 @@ SCRIPT = "\n".join(
                 "calls",
                 "stream",
                 "page",
+                "focus",
                 "numbers",
                 "editor_canvas",
                 "editor_link",
