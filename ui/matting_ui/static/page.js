@@ -60,6 +60,7 @@
     for (const status of document.querySelectorAll(".block.status:not(#video-progress)")) set(status, "role", "status");
     for (const line of document.querySelectorAll(".uploading")) set(line, "data-words", window.matting.word("uploading"));
     for (const list of document.querySelectorAll("ul[role=listbox]")) set(list, "tabindex", "-1"); // the arrow keys move in it
+    for (const title of document.querySelectorAll(".toast-title-row > span")) set(title, "data-words", window.matting.word("note"));
     for (const empty of document.querySelectorAll(".empty[aria-label]")) set(empty, "role", "img");
     for (const group of document.querySelectorAll("fieldset")) {
       set(group, "role", "radiogroup");
