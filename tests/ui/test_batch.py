@@ -12,7 +12,7 @@ import pytest
 from matting_client.manifest import COLUMNS
 from matting_ui import ids
 from matting_ui.batch_state import MOST
-from matting_ui.i18n import EN
+from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
@@ -214,6 +214,24 @@ def test_the_focus_stays_in_a_batch(page: Page, photos: Path) -> None:
     page.locator("#batch-doubtful-first").press("Space")
     expect(page.locator("#batch-doubtful-first")).to_be_checked()
     expect(page.locator("#batch-doubtful-first")).to_be_focused()
+
+
+def test_cards_tell_what_there_is_to_know_in_the_pages_language(page: Page, photos: Path, tmp_path: Path) -> None:
+    """Of files, not of failures alone; also where the page is loaded again in another language."""
+    with Image.open(photos / "astronaut.jpg") as photo:
+        photo.resize((256, 256)).save(
+            tmp_path / "moves.gif", save_all=True, append_images=[photo.resize((256, 256)).rotate(9)]
+        )
+    open_tab(page, ids.TAB_BATCH)
+    choose(page, ids.BATCH_DROP, tmp_path / "moves.gif", photos / "notes.png")
+    expect(page.locator(".card")).to_have_count(2)
+    page.locator(f"#{ids.BATCH_START}").click()
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("1 done, 1 failed")
+    told = {"moves.gif": "note_frames", "notes.png": "error_invalid_image"}
+    for words in (EN, ZH):
+        for name, key in told.items():
+            expect(card(page, name).locator(".reason")).to_contain_text(words[key])
+        page.locator("#hero .header-language").select_option("zh")
 
 
 def test_names_can_do_no_harm(page: Page, photos: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from matting_client.repository import DEFAULT_MODEL, model_file
 from matting_client.types import U8
 from matting_ui import ids
 from matting_ui.device import FOLDER, MODEL_NAME, PATH, RUNTIME, RUNTIME_BYTES, device_model
-from matting_ui.i18n import ZH
+from matting_ui.i18n import EN, ZH
 from matting_ui.stage import SAMPLES_PATH
 from PIL import Image
 from playwright.sync_api import Page, Request, expect
@@ -260,3 +260,19 @@ def test_photos_that_only_the_server_opens(visit: Visit) -> None:
     expect(box).to_have_attribute("data-code", "invalid_image")
     expect(box).to_contain_text(ZH["device_format"].format(kind="HEIC"))
     expect(box).to_contain_text("iphone.heic")
+
+
+def test_what_is_used_of_a_photo_and_how_large_it_may_be(page: Page, tmp_path: Path) -> None:
+    switch_on(page)
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "moves.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "still.gif")
+    Image.new("L", (8000, 5001)).save(tmp_path / "large.png")
+    for name, is_told in (("moves.gif", True), ("still.gif", False)):
+        choose(page, tmp_path / name)
+        state(page, "working")
+        state(page, "done")
+        assert (EN["note_frames"] in status(page).inner_text()) is is_told
+    choose(page, tmp_path / "large.png")
+    state(page, "failed")
+    expect(notice(page, ids.TAB_SINGLE)).to_contain_text("large.png: 8000 × 5001 px; here at most 40 million")

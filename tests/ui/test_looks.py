@@ -157,6 +157,20 @@ def test_fingers_are_not_told_of_wheels_and_keys(visit: Visit, photos: Path) -> 
         assert not [key for key in ("drop", "device_drop", "choose_again") if "Ctrl" in words[key]]
 
 
+def test_text_grows_with_the_browsers_own_size(page: Page) -> None:
+    """All of it that is seen, and no tab's name is cut off below."""
+    sizes = """() => [...document.querySelectorAll("main *")]
+      .filter((each) => each.checkVisibility() && !each.closest(".visually-hidden"))
+      .filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+      .map((each) => [each.textContent.trim(), parseFloat(getComputedStyle(each).fontSize)])"""
+    before = dict(page.evaluate(sizes))
+    page.evaluate("document.documentElement.style.fontSize = '32px'")
+    after = dict(page.evaluate(sizes))
+    assert len(before) > 10 and {text for text, size in before.items() if after[text] < 1.9 * size} == set()
+    tabs = page.locator("#tabs [role=tablist] >> visible=true").first
+    assert tabs.evaluate("(list) => list.scrollHeight <= list.clientHeight + 1")
+
+
 def test_what_is_chosen_is_seen_in_the_systems_colours(visit: Visit, photos: Path) -> None:
     """Where all backgrounds are one: the tab, the radio button, the edge of the first button, and the tool."""
     page = visit(forced_colors="active")

@@ -138,24 +138,24 @@ def test_a_batch_has_room_for_so_many() -> None:
 
 def test_each_photo_is_claimed_once_and_again_with_other_options() -> None:
     batch = Batch()
-    batch.add([Sent("a.jpg", "x"), Sent("b.jpg", None, "too large")])
+    batch.add([Sent("a.jpg", "x"), Sent("b.jpg", None, {"en": "too large"})])
     (first,) = batch.claim(Options())
     assert batch.claim(Options()) == [] and counts(batch.listed())["failed"] == 1
     first.state = "done"
     assert batch.claim(Options()) == []
     assert batch.claim(Options(format="webp")) == [first]
     assert batch.claim_again(first.number, Options()) == []
-    first.fail("why")
+    first.fail({"en": "why"})
     assert batch.claim(Options()) == []
     assert batch.claim_again(first.number, Options()) == [first] and not first.reason
-    first.fail("unreadable", is_hopeless=True)
+    first.fail({"en": "unreadable"}, is_hopeless=True)
     assert batch.claim_again(first.number, Options()) == []
 
 
 def test_a_file_that_is_sent_again_takes_its_place() -> None:
     """Unless it has arrived, or was discarded meanwhile; before that it cannot be claimed."""
     batch = Batch()
-    batch.add([Sent("a.jpg", None, "lost", "t1"), Sent("b.jpg", "x")])
+    batch.add([Sent("a.jpg", None, {"en": "lost"}, "t1"), Sent("b.jpg", "x")])
     first = batch.listed()[0]
     assert first.may_go_better and batch.claim_again(first.number, Options()) == []
     batch.replace(first.number, Sent("a.jpg", "y"))
@@ -178,7 +178,7 @@ def test_one_event_at_a_time_shows_a_batch(studio: Studio) -> None:
         assert "1 waiting" in next(shows)[2]
         nothing = [(gr.skip(),) * 3]
         assert list(do.watch(batch, None)) == nothing
-        item.fail("why")
+        item.fail({"en": "why"})
         assert "1 failed" in next(shows)[2]
         assert next(do.watch(batch, None))[1] == 1  # the first has seen that all is over
         assert list(shows) == nothing
@@ -197,10 +197,10 @@ def test_archive_names_are_unique_and_no_formulas(tmp_path: Path) -> None:
         result.parent.mkdir()
         result.write_bytes(b"png")
         item.result, item.state = str(result), "done"
-    archive = batch.zipped()
+    archive = batch.zipped("en")
     assert archive is not None and b"=1+1-cutout-2.png" in archive
-    assert manifest(batch.listed(), {}).count("'=1+1.jpg") == 2
-    assert Batch().zipped() is None
+    assert manifest(batch.listed(), {}, "en").count("'=1+1.jpg") == 2
+    assert Batch().zipped("en") is None
 
 
 def test_the_store_forgets_the_oldest() -> None:

@@ -73,6 +73,10 @@ def test_a_result_that_went_wrong_is_kept_with_its_correction(visit: Visit, site
     assert samples(site)[first]["name"] == "astronaut.jpg" and samples(site)[first]["tag"] == "page"
     assert (site.samples / first / "photo").read_bytes() == (photos / "astronaut.jpg").read_bytes()
     assert not (site.samples / first / "correction").exists()
+    button.click()  # once more: the box has it
+    expect(page.locator(".toast-body")).to_contain_text("已经保存过")
+    expect(page.locator(".toast-title-row > span")).to_have_attribute("data-words", "提示")
+    assert set(samples(site)) - known == {first}
     editor = Editor(page).open()
     page.keyboard.press("x")
     editor.stroke((260, 720), SUIT, (380, 720))

@@ -15,15 +15,13 @@ from matting_client import Cutout, InputError, MattingError, Options
 from matting_client.budget import PHOTOS
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 from matting_client.manifest import DONE
-from matting_client.shop import broken_rules, template
 
-from matting_ui import controls, correct
+from matting_ui import batch_reasons, controls, correct
 from matting_ui.batch_state import MOST, RUNNING, Batch, Item, Sent, counts
 from matting_ui.context import Studio, code_of, telling, words_of
 from matting_ui.editor import packed, unpacked
 from matting_ui.filenames import LONGEST, cut
 from matting_ui.gradio_patches import values_of
-from matting_ui.i18n import failure, texts
 from matting_ui.preview import Preview
 
 THUMBNAIL_SIDE = 320
@@ -53,7 +51,7 @@ class Handlers:
         words = words_of(request)
         new: list[Sent] = []
         for each in values_of(event)["files"]:
-            reason = words["batch_upload_failed"].format(reason=str(each.get("reason", ""))[:200])
+            reason = batch_reasons.says("batch_upload_failed", reason=str(each.get("reason", ""))[:200])
             name, token = cut(Path(str(each["name"])).name, LONGEST), str(each.get("token", ""))[:40]
             sent = Sent(name, each.get("path"), reason, token)
             if "number" in each:
@@ -119,7 +117,7 @@ class Handlers:
         batch.edited = 0
         item.corrected = packed(kept.full.raw)
         with telling(request), PHOTOS.hold(kept.full.raw.size):
-            self._finish(item, kept.full.with_options(item.options), code_of(request))
+            self._finish(item, kept.full.with_options(item.options))
 
     def clear(self, batch: Batch | None) -> None:
         """Forget all photos."""
@@ -160,7 +158,7 @@ class Handlers:
 
     def zip(self, batch: Batch | None, request: gr.Request) -> str | None:
         """Write `batch_results.zip`."""
-        data = batch.zipped() if batch else None
+        data = batch.zipped(code_of(request)) if batch else None
         if data is None:
             gr.Warning(words_of(request)["batch_nothing"])
             return None
@@ -181,7 +179,7 @@ class Handlers:
             pass
         items = batch.listed()
         if not any(item.state == DONE for item in items):  # programs see no notice
-            reasons = [f"{item.name}: {item.reason}" for item in items[:MOST_TOLD]]
+            reasons = [f"{item.name}: {item.reason.get(code_of(request), '')}" for item in items[:MOST_TOLD]]
             raise _error("\n".join([words["batch_nothing"], *reasons]), words)
         return self.zip(batch, request)
 
@@ -192,12 +190,11 @@ class Handlers:
     def _start(
         self, batch: Batch, items: list[Item], options: Options, request: gr.Request, shop: str = controls.NO_SHOP
     ) -> None:
-        code = code_of(request)
         for item in items:
             item.shop = shop
-            self.pool.submit(self._one, batch, item, options, code).add_done_callback(lambda _: batch.changed.set())
+            self.pool.submit(self._one, batch, item, options).add_done_callback(lambda _: batch.changed.set())
 
-    def _one(self, batch: Batch, item: Item, options: Options, code: str) -> None:
+    def _one(self, batch: Batch, item: Item, options: Options) -> None:
         """Cut one photo out; runs in the pool. Whatever goes wrong stays with this photo."""
         if not batch.holds(item):
             return
@@ -210,19 +207,19 @@ class Handlers:
                 cutout = self.studio.cut(photo, options, item.name, None)
                 if item.corrected:
                     cutout = replace(cutout, raw=unpacked(item.corrected, cutout.raw.shape))
-                self._finish(item, cutout, code)
+                self._finish(item, cutout)
             item.seconds, item.state = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0), DONE
         except MattingError as error:
             is_of_photo = error.subject == item.name  # which stands beside it
-            reason = failure(error.replace(subject="") if is_of_photo else error, code)
+            reason = batch_reasons.failed(error.replace(subject="") if is_of_photo else error)
             item.fail(reason, is_hopeless=is_of_photo and isinstance(error, InputError))
         except OSError:
-            item.fail(texts(code)["batch_gone"], is_hopeless=True)
+            item.fail(batch_reasons.says("batch_gone"), is_hopeless=True)
         except Exception:
-            item.fail(texts(code)["failed"])
+            item.fail(batch_reasons.says("failed"))
             raise
 
-    def _finish(self, item: Item, cutout: Cutout, code: str) -> None:
+    def _finish(self, item: Item, cutout: Cutout) -> None:
         """Write what there is of a photo."""
         ending = f"-cutout{SUFFIX_OF_FORMAT[cutout.options.format]}"
         made = cutout.encode()
@@ -231,9 +228,7 @@ class Handlers:
         item.thumbnail = _address(self._thumbnail(cutout))
         item.width, item.height = made.size
         item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
-        item.reason = "" if item.found else texts(code)["nothing_found"]
-        if item.found and item.shop != controls.NO_SHOP:
-            item.reason = "; ".join(broken_rules(template(item.shop), cutout, made, code))
+        item.reason = batch_reasons.of_result(cutout, made, item.shop or controls.NO_SHOP)
 
     def _thumbnail(self, cutout: Cutout) -> str:
         small = Preview(cutout, THUMBNAIL_SIDE).views(cutout.options)[0]
@@ -245,14 +240,14 @@ class Handlers:
 
     def _look(self, batch: Batch, request: gr.Request) -> Looks:
         """Cards, number of photos, and a line that counts them."""
-        words, items = words_of(request), batch.listed()
+        words, items, code = words_of(request), batch.listed(), code_of(request)
         cards = [
             {
                 "number": item.number,
                 "name": item.name,
                 "state": item.state,
                 "label": words[f"state_{item.state}"],
-                "reason": item.reason,
+                "reason": item.reason.get(code, ""),
                 "thumbnail": item.thumbnail,
                 "result": _address(item.result),
                 "file": Path(item.result).name,

@@ -13,6 +13,7 @@ from pathlib import Path
 from matting_client import Options
 from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, DONE, FAILED, Entry
 
+from matting_ui.batch_reasons import Reason
 from matting_ui.filenames import unique
 
 MOST = 50  # photos in a batch
@@ -30,6 +31,7 @@ class Item:
     path : of the upload; None when it never arrived.
     token : what the page calls a file that never arrived, and can send again.
     result, alpha, thumbnail : paths, once it is done; the alpha's where it was asked for.
+    reason : why it failed, or what there is to know of the result; by language.
     seconds : that the model took.
     found : whether there was a subject.
     uncertainty : how doubtful the result is.
@@ -42,7 +44,7 @@ class Item:
     name: str
     path: str | None
     state: str = WAITING
-    reason: str = ""
+    reason: Reason = field(default_factory=dict)
     result: str = ""
     thumbnail: str = ""
     width: int = 0
@@ -62,10 +64,11 @@ class Item:
     def claimed(self, options: Options, wants_alpha: bool) -> Item:
         """Itself, to be made with these options."""
         self.state, self.options, self.wants_alpha = WAITING, options, wants_alpha
-        self.reason = self.thumbnail = self.result = self.alpha = ""
+        self.reason = {}
+        self.thumbnail = self.result = self.alpha = ""
         return self
 
-    def fail(self, reason: str, *, is_hopeless: bool = False) -> None:
+    def fail(self, reason: Reason, *, is_hopeless: bool = False) -> None:
         """It did not work."""
         self.state, self.reason, self.result, self.is_hopeless = FAILED, reason, "", is_hopeless
 
@@ -86,7 +89,7 @@ class Sent:
 
     name: str
     path: str | None
-    reason: str = ""
+    reason: Reason = field(default_factory=dict)
     token: str = ""
 
     def item(self, number: int) -> Item:
@@ -202,8 +205,8 @@ class Batch:
             self._is_watched = not over
         return over
 
-    def zipped(self) -> bytes | None:
-        """The results with a manifest; None while nothing is done."""
+    def zipped(self, code: str) -> bytes | None:
+        """The results with a manifest in a language; None while nothing is done."""
         items = self.listed()
         done = [item for item in items if item.state == DONE and Path(item.result).is_file()]
         if not done:
@@ -215,7 +218,8 @@ class Batch:
                 archive.write(item.result, name)
                 if item.alpha and Path(item.alpha).is_file():
                     archive.write(item.alpha, f"alpha/{Path(name).stem}.png")
-            archive.writestr("manifest.csv", manifest(items, dict(zip([i.number for i in done], names, strict=True))))
+            named = dict(zip([item.number for item in done], names, strict=True))
+            archive.writestr("manifest.csv", manifest(items, named, code))
         return buffer.getvalue()
 
 
@@ -225,12 +229,12 @@ def counts(items: list[Item]) -> dict[str, int]:
     return {"all": len(states), **{state: states.count(state) for state in (WAITING, RUNNING, DONE, FAILED)}}
 
 
-def manifest(items: list[Item], names: dict[int, str]) -> str:
-    """A CSV of all photos, with the name in the archive of those that are done."""
+def manifest(items: list[Item], names: dict[int, str], code: str) -> str:
+    """A CSV of all photos, with the name in the archive of those that are done, and reasons in a language."""
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
     for item in items:
         facts = item.width, item.height, item.seconds, item.found, item.uncertainty
-        rows.writerow(Entry(item.name, item.state, names.get(item.number, ""), *facts, item.reason).row())
+        rows.writerow(Entry(item.name, item.state, names.get(item.number, ""), *facts, item.reason.get(code, "")).row())
     return BYTE_ORDER_MARK + text.getvalue()

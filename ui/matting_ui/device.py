@@ -34,6 +34,7 @@ MODEL_NAME = "model.onnx"
 _CACHE = "private, no-cache"
 _WORDS = (
     "device", "device_info", "device_unable", "device_drop", "device_format", "device_loading", "device_stayed",
+    "device_too_large", "note_frames",
     "working", "pixels", "nothing_found", "background", "transparent", "white", "blue", "red", "custom", "colour",
     "format", "download", "another", "result",
 )  # fmt: skip

@@ -76,7 +76,7 @@ def failure(error: MattingError, language: str, of: str = "photo") -> str:
 
 def script_words() -> dict[str, dict[str, str]]:
     """What the page's own script says, by language: a sentence for each code, and the words of its buttons."""
-    more = ("retry", "close", "choose_again", "one_only", "no_files", "no_clip", "uploading", "working")
+    more = ("retry", "close", "choose_again", "one_only", "no_files", "no_clip", "uploading", "working", "note")
     return {
         code: {
             **{name: texts(code)[f"error_{name}"] for name in CODES},

@@ -42,6 +42,7 @@ class Preview:
         self.shown: object = None  # the settings that the page shows it with
         self.before = ""  # path of the photo as the page shows it, while nothing cuts it
         self.made: Made | None = None  # the file of the result, while its settings stay
+        self.is_reported = False  # whether the box of samples has it
         self._colours: tuple[int, Picture] | None = None
 
     def corrected(self, raw: Picture) -> Preview:
@@ -49,7 +50,7 @@ class Preview:
         small = copy(self)
         height, width = self.raw.shape
         fitted = raw if self.scale == 1 else cv2.resize(raw, (width, height), interpolation=cv2.INTER_AREA)
-        vars(small).update(raw=fitted, shown=None, made=None, _colours=None)
+        vars(small).update(raw=fitted, shown=None, made=None, is_reported=False, _colours=None)
         return small
 
     @property

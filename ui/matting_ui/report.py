@@ -36,7 +36,11 @@ def _report(studio: Studio, keep: KeepSample, photo: str | None, key: str | None
     if photo is None or kept is None or key is None:
         return
     words, is_corrected = words_of(request), studio.editor.is_corrected(key)
+    if kept.small.is_reported:
+        gr.Info(words["report_again"])
+        return
     with telling(request):
         path = studio.uploaded(photo)
         keep(path.read_bytes(), path.name, encode(kept.full.raw, "png") if is_corrected else None)
+    kept.small.is_reported = True
     gr.Info(words["report_corrected" if is_corrected else "report_done"])

@@ -37,6 +37,7 @@ SCRIPT = "\n".join(
                 "calls",
                 "stream",
                 "page",
+                "focus",
                 "numbers",
                 "touches",
                 "editor_canvas",
@@ -49,6 +50,8 @@ SCRIPT = "\n".join(
         ),
     )
 )
+# Gradio's own, in units that grow with the text size a visitor has set in the browser.
+TEXT = gr.themes.Size("0.5625rem", "0.625rem", "0.75rem", "0.875rem", "1rem", "1.375rem", "1.625rem", name="text_rem")
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei"]
 
 
@@ -59,6 +62,7 @@ def theme() -> Any:
         secondary_hue="indigo",
         neutral_hue="slate",
         radius_size="lg",
+        text_size=TEXT,
         font=[*FONTS, "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
     )

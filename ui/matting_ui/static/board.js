@@ -129,6 +129,8 @@ const holder = () => {
 
 // One result, large: the file itself, on squares where it is transparent.
 const dialog = part("dialog", "viewer");
+dialog.tabIndex = -1;
+const parts = () => [...dialog.querySelectorAll("button, a")]; // that take the focus
 const show = (number) => {
   const done = listed().filter((photo) => photo.result);
   const at = done.findIndex((photo) => photo.number === number);
@@ -154,7 +156,9 @@ const show = (number) => {
   acts.append(close);
   const slot = part("div", "editor-slot"); // where this result is corrected by hand
   Object.assign(slot.dataset, { number, result: photo.result });
+  const held = parts().indexOf(document.activeElement);
   dialog.replaceChildren(title, image, slot, acts);
+  if (held >= 0) (parts()[held] ?? dialog).focus();
   if (!dialog.open) dialog.showModal();
 };
 

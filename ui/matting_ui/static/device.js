@@ -50,12 +50,13 @@ const fail = (error, file, kind) => {
   const text = kind && code === "invalid_image" ? fill(words.device_format, { kind }) : window.matting.word(code);
   enter("failed");
   say(text);
-  window.matting.failed(code, file ? `${text}\n${file.name}` : text, { tab: tabOf(panel) });
+  const about = [file?.name, error.size && fill(words.device_too_large, error.size)].filter(Boolean).join(": ");
+  window.matting.failed(code, about ? `${text}\n${about}` : text, { tab: tabOf(panel) });
 };
 
 // The file of the cutout; what is shown is what is downloaded.
 const finish = async () => {
-  const [photo, { width, height, isEmpty }] = [newest, cutout];
+  const [photo, { width, height, isEmpty, isAnimated }] = [newest, cutout];
   const chosen = new FormData(at("form"));
   const format = chosen.get("format");
   const background = chosen.get("background") === "custom" ? chosen.get("colour") : chosen.get("background");
@@ -68,6 +69,7 @@ const finish = async () => {
   link.download = `${name}-cutout.${format === "jpeg" ? "jpg" : format}`;
   const size = blob.size >= 1e6 ? `${(blob.size / 1e6).toFixed(1)} MB` : `${Math.max(1, Math.round(blob.size / 1e3))} kB`;
   const facts = [fill(words.pixels, { width, height }), format.toUpperCase(), size, words.device_stayed];
+  if (isAnimated) facts.push(`⚠ ${words.note_frames}`);
   say((isEmpty ? [words.nothing_found, ...facts] : facts).join(" · "));
   enter("done");
 };

@@ -37,6 +37,12 @@ for (const [name, address] of Object.entries(props.links)) {
   Object.assign(link, { textContent: words[name] ?? name, href: address, target: "_blank", rel: "noopener" });
   at("nav").append(link);
 }
-document.addEventListener("click", (event) => {
-  if (!at("details").contains(event.target)) at("details").removeAttribute("open");
+const help = at("details");
+const closeHelp = () => help.removeAttribute("open");
+document.addEventListener("click", (event) => !help.contains(event.target) && closeHelp());
+help.addEventListener("focusout", ({ relatedTarget }) => relatedTarget && !help.contains(relatedTarget) && closeHelp());
+help.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !help.open) return;
+  closeHelp();
+  at("summary").focus();
 });

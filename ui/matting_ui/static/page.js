@@ -37,6 +37,15 @@
     }
   });
 
+  // Gradio lets the focus go when a choice is made in a list; given back, it would open the list again.
+  document.addEventListener("keydown", ({ key, target }) => {
+    if (key !== "Enter" || !target.matches?.("input[role=combobox]")) return;
+    setTimeout(() => {
+      target.focus();
+      target.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    });
+  });
+
   const name = (box) => box.querySelector("[data-testid=block-label]")?.textContent.trim() ?? "";
   const set = (node, attribute, value) => value && node.getAttribute(attribute) !== value && node.setAttribute(attribute, value);
   const describe = () => {
@@ -50,6 +59,8 @@
     for (const image of document.querySelectorAll(".block img[alt='']")) set(image, "alt", name(image.closest(".block")));
     for (const status of document.querySelectorAll(".block.status:not(#video-progress)")) set(status, "role", "status");
     for (const line of document.querySelectorAll(".uploading")) set(line, "data-words", window.matting.word("uploading"));
+    for (const list of document.querySelectorAll("ul[role=listbox]")) set(list, "tabindex", "-1"); // the arrow keys move in it
+    for (const title of document.querySelectorAll(".toast-title-row > span")) set(title, "data-words", window.matting.word("note"));
     for (const empty of document.querySelectorAll(".empty[aria-label]")) set(empty, "role", "img");
     for (const group of document.querySelectorAll("fieldset")) {
       set(group, "role", "radiogroup");

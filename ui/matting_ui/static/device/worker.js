@@ -9,9 +9,23 @@ let network = null;
 let made = null; // the last cutout
 
 class Refused extends Error {
-  constructor(code) {
+  constructor(code, size) {
     super(code);
-    this.code = code;
+    Object.assign(this, { code, size });
+  }
+}
+
+// Of which only the first frame is used, as far as this browser can tell.
+async function isAnimated(file) {
+  let decoder;
+  try {
+    decoder = new ImageDecoder({ data: await file.arrayBuffer(), type: file.type });
+    (await decoder.decode({ frameIndex: 1 })).image.close();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    decoder?.close();
   }
 }
 
@@ -23,7 +37,7 @@ async function pixelsOf(file) {
     throw new Refused("invalid_image");
   }
   const { width, height } = bitmap;
-  if (width * height > MOST_PIXELS) throw new Refused("file_too_large");
+  if (width * height > MOST_PIXELS) throw new Refused("file_too_large", { width, height, most: MOST_PIXELS / 1e6 });
   const canvas = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   canvas.drawImage(bitmap, 0, 0);
   bitmap.close();
@@ -51,7 +65,8 @@ async function cut(file) {
   const alpha = refine(seen, square, solidify(await network.run(square), box), box);
   for (let place = 0; place < alpha.length; place++) alpha[place] = Math.min(alpha[place], photo.data[place * 4 + 3]);
   made = cutout(photo, alpha);
-  return { width: made.width, height: made.height, isEmpty: alpha.every((value) => value === 0) };
+  const isEmpty = alpha.every((value) => value === 0);
+  return { width: made.width, height: made.height, isEmpty, isAnimated: await isAnimated(file) };
 }
 
 async function fileOf({ background, format }) {
@@ -83,7 +98,8 @@ self.addEventListener("message", ({ data: { call, kind, ...values } }) => {
     try {
       postMessage({ call, answer: await DOES[kind](values) });
     } catch (error) {
-      postMessage({ call, code: error.code?.length ? error.code : "model_unavailable", detail: String(error.message ?? error) });
+      const code = error.code?.length ? error.code : "model_unavailable";
+      postMessage({ call, code, detail: String(error.message ?? error), size: error.size });
     }
   });
 });
