@@ -86,7 +86,7 @@ def test_one_photo_is_retried_or_discarded_without_starting_the_others(
     status = page.locator(f"#{ids.BATCH_STATUS}")
     expect(status).to_contain_text("2 photos: 2 waiting")
     card(page, "rocket.jpg").get_by_text("Discard").click()
-    expect(status).to_contain_text("1 photos: 1 waiting, 0 running")
+    expect(status).to_contain_text("1 photo: 1 waiting, 0 running")
     pick(page, ids.BATCH_BACKGROUND, ids.FROM_PICTURE)
     choose(page, "batch-picture", tmp_path / "half.jpg")
     expect(page.locator("#batch-picture .icon-button-wrapper button").last).to_be_visible()
@@ -150,7 +150,7 @@ def test_the_51st_is_refused(page: Page, photos: Path, tmp_path: Path) -> None:
     page.locator(f"#{ids.BATCH_CLEAR}").click()
     expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("No photos yet")
     choose(page, ids.BATCH_DROP, photos / "astronaut.jpg")
-    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("1 photos: 1 waiting")
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("1 photo: 1 waiting")
 
 
 def test_a_card_can_be_corrected_just_after_another_was_pressed(visit: Visit, photos: Path) -> None:

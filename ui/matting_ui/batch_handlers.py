@@ -262,7 +262,8 @@ class Handlers:
             }
             for item in items
         ]
-        line = words["batch_counts"].format(**counts(items)) if items else words["batch_waiting"]
+        key = ("batch_waiting", "batch_count")[len(items)] if len(items) < 2 else "batch_counts"
+        line = words[key].format(**counts(items))
         if any(batch.is_other(item) for item in items):
             line = f"{line} · {words['batch_other']}"
         return cards, len(items), line

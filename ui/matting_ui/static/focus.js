@@ -3,13 +3,6 @@
   const NOTED = ["class", "data-device", "data-state", "disabled", "hidden", "style"]; // attributes that take an element away
   let path = []; // from the element that has the focus outwards
 
-  document.addEventListener("focusin", ({ target }) => {
-    path = [];
-    if (!target.matches(":focus-visible")) return; // a mouse has no place to keep
-    for (let each = target; each && each !== document.body; each = each.parentElement) path.push(each);
-  });
-  document.addEventListener("pointerdown", () => (path = []), true);
-
   const isThere = (each) => each.isConnected && each.checkVisibility() && !each.matches(":disabled");
   const keep = () => {
     const [held] = path;
@@ -20,12 +13,24 @@
   };
 
   let due = false;
-  new MutationObserver(() => {
+  const watcher = new MutationObserver(() => {
     if (due) return;
     due = true;
     requestAnimationFrame(() => {
       due = false;
       keep();
     });
-  }).observe(document, { attributes: true, attributeFilter: NOTED, childList: true, subtree: true });
+  });
+
+  const forget = () => {
+    path = [];
+    watcher.disconnect(); // a mouse has no place to keep, and nor has a page that is just built
+  };
+  document.addEventListener("pointerdown", forget, true);
+  document.addEventListener("focusin", ({ target }) => {
+    forget();
+    if (!target.matches(":focus-visible")) return;
+    for (let each = target; each && each !== document.body; each = each.parentElement) path.push(each);
+    watcher.observe(document, { attributes: true, attributeFilter: NOTED, childList: true, subtree: true });
+  });
 })();

@@ -158,7 +158,7 @@ def _sizes_of(request: gr.Request) -> Any:
 
 def size_words(size: Size) -> dict[str, str]:
     """A size as the page lists it, by language."""
-    numbers = {"mm0": size.mm[0], "mm1": size.mm[1], "px0": size.px[0], "px1": size.px[1]}
+    numbers = {"mm0": size.mm[0], "mm1": size.mm[1]}
     return {code: texts(code)["id_size_line"].format(title=size.title[code], **numbers) for code in size.title}
 
 
