@@ -115,7 +115,7 @@ def test_the_first_kind_of_id_photo_is_chosen(visit: Visit, photos: Path, locale
 def choose_uk_passport(page: Page) -> None:
     """The size with the most pixels."""
     page.locator(f"#{ids.ID_SIZE} input").click()
-    page.get_by_role("option", name=re.compile("827×1063")).click()
+    page.get_by_role("option", name=re.compile("|".join(sizes()["uk-passport"].title.values()))).click()
     expect(page.locator(f"#{ids.ID_STATUS}")).to_contain_text("827 × 1063")
 
 

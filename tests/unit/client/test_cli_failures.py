@@ -70,7 +70,7 @@ def test_a_files_name_neither_ends_nor_colours_a_line(matting: RunCommand, tmp_p
         (["-o", "a.bmp"], "-o a.bmp: got the suffix .bmp"),
         (["-o", "a.png", "--format", "webp"], "--format webp: got -o a.png"),
         (["--jobs", "-1"], "--jobs: got -1, expected 1 or more"),
-        (["--review-above", "nan"], "--review-above: got nan, expected a number such as 0.03"),
+        (["--review-above", "nan"], "--review-above: got nan, expected a number such as 0.08"),
         (["--wait", "-1"], "--wait: got -1.0, expected 0 or more seconds"),
         (["--wait", "nan"], "--wait: got nan, expected 0 or more seconds"),
         (["--engine", "gpu"], "engine: got 'gpu', expected triton or local"),
