@@ -262,7 +262,7 @@ class Handlers:
             }
             for item in items
         ]
-        key = ("batch_waiting", "batch_count")[len(items)] if len(items) < 2 else "batch_counts"
+        key = {0: "batch_waiting", 1: "batch_count"}.get(len(items), "batch_counts")
         line = words[key].format(**counts(items))
         if any(batch.is_other(item) for item in items):
             line = f"{line} · {words['batch_other']}"

@@ -7,9 +7,8 @@ from matting_client.files import Encoded
 from matting_client.shop import broken_rules, template
 
 from matting_ui import controls, notes
-from matting_ui.i18n import failure, texts
+from matting_ui.i18n import LANGUAGES, failure, texts
 
-LANGUAGES = ("en", "zh")
 Reason = dict[str, str]  # by language; empty for nothing to tell
 
 

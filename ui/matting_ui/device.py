@@ -19,7 +19,7 @@ from starlette.types import Scope
 
 from matting_ui import ids
 from matting_ui.codings import accepted_codings
-from matting_ui.i18n import texts
+from matting_ui.i18n import LANGUAGES, texts
 from matting_ui.stage import samples
 from matting_ui.theme import STATIC
 
@@ -72,7 +72,7 @@ def build(model: Path) -> None:
     total = RUNTIME_BYTES + model.stat().st_size
     fetched = round((PACKED_RUNTIME.stat().st_size + model.stat().st_size) / 1e6)
     words = {
-        code: {name: texts(code)[name].replace("{fetched}", str(fetched)) for name in _WORDS} for code in ("en", "zh")
+        code: {name: texts(code)[name].replace("{fetched}", str(fetched)) for name in _WORDS} for code in LANGUAGES
     }
     with gr.Column(elem_classes="device-column"):
         gr.HTML(

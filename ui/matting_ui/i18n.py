@@ -15,6 +15,7 @@ from matting_ui.errors import NoRoom, UploadError
 _PAIRS: dict[str, tuple[str, str]] = json.loads(Path(__file__).with_name("texts.json").read_text(encoding="utf-8"))
 EN: dict[str, str] = {key: english for key, (english, _) in _PAIRS.items()}
 ZH: dict[str, str] = {key: chinese for key, (_, chinese) in _PAIRS.items()}
+LANGUAGES = ("en", "zh")
 LANGUAGE_COOKIE = "matting_language"  # the visitor's own choice
 
 
@@ -50,7 +51,7 @@ def language_of(request: Any) -> str:
     if request is None:
         return "en"
     chosen = str((getattr(request, "cookies", None) or {}).get(LANGUAGE_COOKIE, ""))
-    return chosen if chosen in ("en", "zh") else language(str(request.headers.get("accept-language", "")))
+    return chosen if chosen in LANGUAGES else language(str(request.headers.get("accept-language", "")))
 
 
 def texts(code: str) -> dict[str, str]:
@@ -82,5 +83,5 @@ def script_words() -> dict[str, dict[str, str]]:
             **{name: texts(code)[f"error_{name}"] for name in CODES},
             **{name: texts(code)[name] for name in more},
         }
-        for code in ("en", "zh")
+        for code in LANGUAGES
     }

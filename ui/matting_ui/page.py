@@ -11,7 +11,7 @@ from matting_client.idsizes import sizes
 from matting_ui import ids, stage
 from matting_ui.context import Studio
 from matting_ui.gradio_patches import FairQueue, check_files, drop_empty_targets
-from matting_ui.i18n import EN, ZH, texts
+from matting_ui.i18n import EN, LANGUAGES, ZH, texts
 from matting_ui.queue import SIZE
 from matting_ui.tabs import about, batch, idphoto, scene, single, video
 from matting_ui.theme import STATIC
@@ -61,7 +61,7 @@ def _header() -> None:
         js_on_load=(STATIC / "header.js").read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_id="hero",
-        words={code: {name: texts(code)[name] for name in names} for code in ("en", "zh")},
+        words={code: {name: texts(code)[name] for name in names} for code in LANGUAGES},
         links=project_links(),
     )
 

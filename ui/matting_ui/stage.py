@@ -12,7 +12,7 @@ import gradio as gr
 from matting_ui import ids
 from matting_ui.context import WORK, Studio, words_of
 from matting_ui.gradio_patches import sender
-from matting_ui.i18n import texts
+from matting_ui.i18n import LANGUAGES, texts
 
 SAMPLES = ("person", "animal", "shoe", "garment")  # below static/samples; THIRD_PARTY.md has their licences
 SAMPLES_PATH = "/page/samples"
@@ -103,7 +103,7 @@ def samples() -> Any:
         f'<img src=".{SAMPLES_PATH}/{name}.webp" alt="" width="88" height="88" loading="lazy"></button>'
         for name in SAMPLES
     )
-    words = {code: {name: texts(code)[f"sample_{name}"] for name in ("line", *SAMPLES)} for code in ("en", "zh")}
+    words = {code: {name: texts(code)[f"sample_{name}"] for name in ("line", *SAMPLES)} for code in LANGUAGES}
     script = """
       const words = props.words[window.mattingLanguage];
       element.querySelector(".samples-line").textContent = words.line;

@@ -15,7 +15,10 @@ import pytest
 from matting_client.cli.main import main
 from onnx import TensorProto, helper
 
+from tests.unit.client.pictures import astronaut, file_of
+
 SIDE = 128
+LOCAL = ("--engine", "local")  # of commands, which need no server then
 RunCommand = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
@@ -57,6 +60,14 @@ def local(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the tiny model the one of `--engine local` in this process."""
     monkeypatch.setenv("MATTING_MODEL_REPOSITORY", str(repository))
     return repository
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Path of a JPEG, 200 x 150 px."""
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(file_of(astronaut(150, 200), "JPEG", quality=95))
+    return path
 
 
 @pytest.fixture

@@ -10,17 +10,8 @@ import pytest
 from matting_client import Options, connect, presets
 from PIL import Image
 
-from tests.unit.client.conftest import RunCommand
-from tests.unit.client.pictures import U8, astronaut, file_of
-
-LOCAL = ("--engine", "local")
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(file_of(astronaut(150, 200), "JPEG", quality=95))
-    return path
+from tests.unit.client.conftest import LOCAL, RunCommand
+from tests.unit.client.pictures import U8, file_of
 
 
 def opened(source: Path | bytes) -> tuple[str | None, str, U8]:

@@ -15,17 +15,8 @@ from matting_client.cli.parser import run_alone
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import decode
 
-from tests.unit.client.conftest import RunCommand
+from tests.unit.client.conftest import LOCAL, RunCommand
 from tests.unit.client.pictures import astronaut, file_of
-
-LOCAL = ("--engine", "local")
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(file_of(astronaut(150, 200), "JPEG"))
-    return path
 
 
 def one_line(stderr: bytes) -> str:

@@ -10,9 +10,8 @@ import pytest
 from matting_client import Pick, Stroke, connect
 from matting_client.cli.main import main
 
+from tests.unit.client.conftest import LOCAL
 from tests.unit.client.pictures import astronaut
-
-LOCAL = ("--engine", "local")
 
 
 @pytest.fixture

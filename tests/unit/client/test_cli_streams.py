@@ -11,16 +11,7 @@ from pathlib import Path
 import pytest
 from matting_client.cli.parser import worded
 
-from tests.unit.client.pictures import astronaut, file_of
-
-LOCAL = ("--engine", "local")
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(file_of(astronaut(150, 200), "JPEG"))
-    return path
+from tests.unit.client.conftest import LOCAL
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "2>&-", "1>&- 2>&-"])

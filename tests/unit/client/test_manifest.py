@@ -10,10 +10,8 @@ import pytest
 from matting_client.errors import OutputError
 from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, Entry, Manifest
 
-from tests.unit.client.conftest import RunCommand
+from tests.unit.client.conftest import LOCAL, RunCommand
 from tests.unit.client.pictures import astronaut, file_of
-
-LOCAL = ("--engine", "local")
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -11,10 +11,10 @@ from matting_client.cli import cutout, idphoto, inputs, scene, video
 from matting_client.cli.main import main
 from matting_client.errors import OptionError
 
+from tests.unit.client.conftest import LOCAL
 from tests.unit.client.pictures import astronaut, file_of
 from tests.unit.client.video_clips import picture, write_clip
 
-LOCAL = ("--engine", "local")
 PHOTO = file_of(astronaut(150, 200), "JPEG")
 
 

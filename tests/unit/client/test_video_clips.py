@@ -20,6 +20,7 @@ from matting_client.video.source import Folder
 from matting_client.video.writer import CLOCKS, shown_for
 from PIL import Image, ImageSequence
 
+from tests.unit.client.conftest import LOCAL
 from tests.unit.client.video_clips import (
     FRAMES,
     HEIGHT,
@@ -32,8 +33,6 @@ from tests.unit.client.video_clips import (
     write_still,
     write_without_length,
 )
-
-LOCAL = ("--engine", "local")
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from matting_ui import controls, correct, download, ids
 from matting_ui.batch_handlers import Handlers
 from matting_ui.batch_state import MOST
 from matting_ui.context import Studio
-from matting_ui.i18n import texts
+from matting_ui.i18n import LANGUAGES, texts
 from matting_ui.photo import photo_input
 from matting_ui.theme import STATIC
 
@@ -42,7 +42,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
 
 def _drop() -> Any:
     keys = {"drop": "batch_drop", "uploading": "batch_uploading"}
-    words = {code: {short: texts(code)[key] for short, key in keys.items()} for code in ("en", "zh")}
+    words = {code: {short: texts(code)[key] for short, key in keys.items()} for code in LANGUAGES}
     template = (
         '<label class="drop"><input type="file" multiple accept="image/*"><span class="drop-icon" aria-hidden="true">'
         '</span><span class="drop-line" aria-live="polite"></span></label>'
@@ -77,7 +77,7 @@ def _board() -> Any:
         js_on_load=(STATIC / "board.js").read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_id=ids.BATCH_BOARD,
-        words={code: {name: texts(code)[name] for name in names} for code in ("en", "zh")},
+        words={code: {name: texts(code)[name] for name in names} for code in LANGUAGES},
     )
 
 
