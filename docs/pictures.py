@@ -68,7 +68,8 @@ def column(name: str, table: str) -> dict[str, str]:
 
 def gallery(client: MattingClient, folder: Path) -> Array:
     """The kinds of photo in two columns, each with its verdict above."""
-    kinds, verdicts = column("kind", "wild-manifest.csv"), column("published", "wild-verdicts.csv")
+    kinds = column("kind", "wild-manifest.csv")
+    verdicts = column("published", "wild-verdicts.csv")
     cells = []
     for number, stem in enumerate(GALLERY):
         (photo,) = folder.glob(f"{stem}.*")

@@ -99,7 +99,9 @@ class Turns:
     """
 
     def __init__(self, workers: int, places: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._workers, self._places, self._clock = workers, places, clock
+        self._workers = workers
+        self._places = places
+        self._clock = clock
         self._queues: dict[str, _Queue] = {}
         self._callers = _Tags()
         self._mean_seconds = FIRST_GUESS
@@ -107,7 +109,8 @@ class Turns:
         self._count = 0
         self._away: dict[str, float] = {}  # callers that were refused, and when they are to come again
         self._is_closed = False
-        self.working, self.waiting = 0, 0
+        self.working = 0
+        self.waiting = 0
 
     def expected_wait(self) -> int:
         """Whole seconds until those who wait now have had their turn."""

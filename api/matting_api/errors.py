@@ -157,11 +157,13 @@ def install(app: FastAPI, busy_seconds: Callable[[], int]) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        detail, headers = str(error.detail), error.headers or {}
+        detail = str(error.detail)
+        headers = error.headers or {}
         if status == HTTPStatus.NOT_FOUND:
             detail = unserved.of_path(request.scope["path"])
         elif status == HTTPStatus.METHOD_NOT_ALLOWED and (taken := unserved.methods_of(request)):
-            detail, headers = unserved.of_method(request, taken), {"Allow": ", ".join(taken)}
+            detail = unserved.of_method(request, taken)
+            headers = {"Allow": ", ".join(taken)}
         return response(request, ApiError(status, status.name.lower(), status.phrase, detail, headers))
 
     @app.exception_handler(OSError)

@@ -64,7 +64,8 @@ class Service:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.metrics = settings, Metrics()
+        self.settings = settings
+        self.metrics = Metrics()
         self.outputs: Outputs | None = None
         if settings.outputs is not None:
             limits = settings.outputs_mb * 2**20, settings.outputs_days * DAY
@@ -186,7 +187,8 @@ class Service:
         if self.outputs is not None:
             self.outputs.close()
         with self._lock:
-            connections, self._current = list(self._current.values()), {}
+            connections = list(self._current.values())
+            self._current = {}
         for connection in connections:
             self._retire(connection)
         if self.tracing is not None:

@@ -48,7 +48,9 @@ class Outputs:
     """
 
     def __init__(self, folder: Path, most_bytes: int, most_seconds: float, count: Callable[[bool], None]) -> None:
-        self._folder, self._most_bytes, self._most_seconds = folder, most_bytes, most_seconds
+        self._folder = folder
+        self._most_bytes = most_bytes
+        self._most_seconds = most_seconds
         self._count = count
         self._lock = threading.Lock()
         self._stop = threading.Event()

@@ -98,11 +98,13 @@ def _more_pixels(asked: Asked, photo: int) -> int:
     if asked.id_photo is not None:
         return SHEET_PIXELS if asked.id_photo.paper else 0
     if options.canvas:
-        result, held = math.prod(parse_canvas(options.canvas)), 0
+        result = math.prod(parse_canvas(options.canvas))
+        held = 0
     elif options.crop:
         side = math.isqrt(photo)
         top, right, bottom, left = (each.of(side) for each in parse_margins(options.crop_margin))
-        result, held = (left + side + right) * (top + side + bottom), photo
+        result = (left + side + right) * (top + side + bottom)
+        held = photo
     else:
         return 0
     longest, area = parse_size(options.size)

@@ -61,7 +61,8 @@ class SampleBox:
     """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
-        self._folder, self._limits = folder, limits
+        self._folder = folder
+        self._limits = limits
         _check(folder)
 
     def keep(self, sample: Sample) -> str:

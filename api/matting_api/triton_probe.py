@@ -63,7 +63,8 @@ class TritonProbe:
     """
 
     def __init__(self, url: str, model: str) -> None:
-        self._url, self._model = url, model
+        self._url = url
+        self._model = model
         self._which = split_model(model)
         self._protocol, self._address = split_url(url)
         self._library = _library(self._protocol)

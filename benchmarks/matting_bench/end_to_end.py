@@ -63,10 +63,12 @@ def client_over_model(server: Server, jpegs: list[bytes], rounds: int) -> dict[s
         for jpeg in jpegs[:2]:
             photo(jpeg)
         for _ in range(rounds):
-            mine, model = time.process_time(), server.model_cpu()
+            mine = time.process_time()
+            model = server.model_cpu()
             for jpeg in jpegs:
                 photo(jpeg)
-            mine, model = time.process_time() - mine, server.model_cpu() - model
+            mine = time.process_time() - mine
+            model = server.model_cpu() - model
             samples.append({"client": mine / len(jpegs), "model": model / len(jpegs)})
     ratio = statistics.median(sample["client"] / sample["model"] for sample in samples)
     return {"ratio": ratio, "samples": samples}

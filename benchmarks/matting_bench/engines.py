@@ -70,7 +70,8 @@ def compare_engines(path: Path, rounds: int) -> dict[str, Any]:
 
 def against_gemm(path: Path, rounds: int, peak_seconds: float) -> dict[str, Any]:
     """Share of the machine's measured peak that the model reaches, for fp32 and bf16, and where the rest goes."""
-    flop, threads = model_flop(path), usable_cores()
+    flop = model_flop(path)
+    threads = usable_cores()
     found: dict[str, Any] = {"gflop": flop / 1e9}
     precisions: tuple[Precision, ...] = ("f32", "bf16")
     for precision in precisions:
@@ -78,12 +79,15 @@ def against_gemm(path: Path, rounds: int, peak_seconds: float) -> dict[str, Any]
             model = CpuModel(path, precision=precision)
         except ModelError:
             continue
-        photo, samples, peaks = squares(model.size, 1), [], []
+        photo = squares(model.size, 1)
+        samples = []
+        peaks = []
         model.run(photo)
         for _ in range(3):
             peaks.append(gemm_peak(precision, threads, peak_seconds / 3))
             samples += [seconds(lambda model=model, photo=photo: model.run(photo)) for _ in range(rounds)]  # type: ignore[misc]
-        took, peak = statistics.median(samples), max(peaks)
+        took = statistics.median(samples)
+        peak = max(peaks)
         found[precision] = {
             "seconds": took,
             "peak_gflops": peak / 1e9,
@@ -96,7 +100,8 @@ def against_gemm(path: Path, rounds: int, peak_seconds: float) -> dict[str, Any]
 
 def raw_rate(model: Model, photos: Batch, duration: float) -> float:
     """Batch a second of the engine in this process, in the batches that a busy server would give it."""
-    done, start = 0, time.perf_counter()
+    done = 0
+    start = time.perf_counter()
     while time.perf_counter() - start < duration:
         model.run(photos)
         done += len(photos)

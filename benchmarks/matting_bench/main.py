@@ -136,7 +136,8 @@ def measure(
     found["instances"] = throughput.instances(repository, given.model, given.instances, effort.duration)
     _say("memory")
     with Server(repository, given.model) as server, MattingClient(throughput.open_transport(server, "shm")) as client:
-        cut, photos = end_to_end.cutter(client), cycle(files)
+        cut = end_to_end.cutter(client)
+        photos = cycle(files)
         found["memory"] = throughput.memory(server, lambda: cut(next(photos)), *effort.memory)
     found["ratios"] = _ratios(found)
     return found
@@ -163,7 +164,8 @@ def _peer(path: Path | None, files: list[bytes], effort: Effort, ours: float) ->
 
 def _ratios(found: dict[str, Any]) -> dict[str, float | None]:
     """The bars' values; None where a part was not measured on this machine."""
-    seconds, peer = found["engines"]["seconds"], found["peer"]
+    seconds = found["engines"]["seconds"]
+    peer = found["peer"]
     over_raw = found["transports"]["over_raw"]
     busy = next(row for row in found["sweep"] if row["concurrency"] == throughput.BUSY)
     int8 = seconds.get("OpenVINO int8")

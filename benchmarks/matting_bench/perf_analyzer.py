@@ -81,7 +81,8 @@ def measure(
 
 def agreement(program: Path, server: Server, seconds: float, rounds: int) -> dict[str, Any]:
     """Both load generators in turns at `BUSY` callers; the ratio of the medians of their rates."""
-    ours, theirs = [], []
+    ours = []
+    theirs = []
     with open_transport(server, "shm") as engine:
         photos = squares(engine.size)
         for _ in range(rounds):

@@ -111,7 +111,9 @@ def call(port: int, photo: bytes, stop: threading.Event, tally: Tally) -> None:
 def run(count: int, callers: int, seconds: float, pause: float) -> dict[str, Any]:
     """Kill one replica after the other, and start each again at once."""
     photo = cv2.imencode(".jpg", cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR))[1].tobytes()
-    tally, stop, kills = Tally(), threading.Event(), 0
+    tally = Tally()
+    stop = threading.Event()
+    kills = 0
     with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
         replicas = [Replica(Path(name, str(number))) for number in range(count)]
         for replica in replicas:

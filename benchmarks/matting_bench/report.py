@@ -59,7 +59,8 @@ def _details(found: dict[str, Any]) -> list[str]:
     lines += ["", f"## Against the machine's peak ({gemm['gflop']:.1f} GFLOP a photo)", ""]
     for precision in (name for name in ("f32", "bf16") if name in gemm):
         entry = gemm[precision]
-        took, kernels = 1e3 * entry["seconds"], list(entry["layers_ms"].items())[:6]
+        took = 1e3 * entry["seconds"]
+        kernels = list(entry["layers_ms"].items())[:6]
         lines.append(
             f"- {precision}: {took:.1f} ms; matrices multiply at {entry['peak_gflops']:.0f} GFLOP/s at best, which "
             f"would need {took * entry['share']:.1f} ms: {entry['share']:.2f}. Most time in "

@@ -21,7 +21,8 @@ from typing import Self
 import psutil
 from matting_client.errors import ServerUnavailable
 
-READY_SECONDS, STOP_SECONDS = 120.0, 30.0
+READY_SECONDS = 120.0
+STOP_SECONDS = 30.0
 _METRIC = re.compile(r'^(nv_inference_\w+)\{model="(\w+)",version="\d+"\} (\d+)', re.MULTILINE)
 
 

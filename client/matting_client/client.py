@@ -115,7 +115,8 @@ def finish(prepared: Prepared, passes: Passes, options: Options, watch: Stopwatc
     assert passes.raw is not None, "all questions are answered"
     photo = prepared.photo
     raw = passes.raw if photo.alpha is None else processing.within_cover(passes.raw, photo.alpha)
-    rgb, cover = settled(photo.rgb), None if photo.alpha is None else settled(photo.alpha)
+    rgb = settled(photo.rgb)
+    cover = None if photo.alpha is None else settled(photo.alpha)
     return Cutout(rgb, raw, options, watch.timings, cover, Origin(photo.notes, photo.dpi, photo.exif))
 
 
@@ -127,7 +128,8 @@ class MattingClient:
     """
 
     def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
-        self.engine, self.limits = engine, limits
+        self.engine = engine
+        self.limits = limits
 
     def cutout(self, photo: Photo, options: Options | None = None, name: str = "photo") -> Cutout:
         """Cut the subject out of a photo.
@@ -142,7 +144,8 @@ class MattingClient:
         ------
         InputError, OptionError, EngineError
         """
-        options, watch = given_options(options), Stopwatch()
+        options = given_options(options)
+        watch = Stopwatch()
         with watch.step("decode"):
             prepared = prepare(photo, self.engine.size, self.limits, name)
             passes = begin(prepared, options, watch)
@@ -171,7 +174,8 @@ class MattingClient:
         ------
         InputError, OptionError, EngineError
         """
-        options, checked = given_options(options), Frames(self.limits or Limits())
+        options = given_options(options)
+        checked = Frames(self.limits or Limits())
         check_clip(frames, in_flight)
         made = cutouts(self.engine, map(checked.copied, frames), options, smooth=smooth, in_flight=in_flight)
         return (cutout for cutout, _ in made)
@@ -193,11 +197,13 @@ class AsyncMattingClient:
     """`MattingClient` for asyncio: pixels are worked on in threads, the event loop only waits."""
 
     def __init__(self, engine: AsyncEngine, limits: Limits | None = None) -> None:
-        self.engine, self.limits = engine, limits
+        self.engine = engine
+        self.limits = limits
 
     async def cutout(self, photo: Photo, options: Options | None = None, name: str = "photo") -> Cutout:
         """Cut the subject out of a photo; parameters and errors as of `MattingClient.cutout`."""
-        options, watch = given_options(options), Stopwatch()
+        options = given_options(options)
+        watch = Stopwatch()
         if not self.engine.size:
             await self.engine.connect()
         with watch.step("decode"):
@@ -220,7 +226,8 @@ class AsyncMattingClient:
         in_flight: int = 4,
     ) -> AsyncIterator[Cutout]:
         """Cut the subject out of every frame of a clip; parameters and errors as of `MattingClient.video`."""
-        options, checked = given_options(options), Frames(self.limits or Limits())
+        options = given_options(options)
+        checked = Frames(self.limits or Limits())
         check_clip(frames, in_flight, awaited=True)
         return cutouts_async(self.engine, frames, options, checked, smooth=smooth, in_flight=in_flight)
 

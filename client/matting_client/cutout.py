@@ -175,7 +175,8 @@ class Cutout:
         window = window_of(self.options, pha)
         if not window.is_whole(pha.shape):
             rgba = processing.render_window(processing.cutout_rgba(fgr, pha), window)
-            fgr, pha = np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
+            fgr = np.ascontiguousarray(rgba[..., :3])
+            pha = np.ascontiguousarray(rgba[..., 3])
         return fgr, pha
 
     def source(self) -> Image:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from matting_client.errors import EngineError, ModelError
 
-INPUT, OUTPUT = "image", "alpha"
+INPUT = "image"
+OUTPUT = "alpha"
 
 
 @runtime_checkable

@@ -23,7 +23,8 @@ DPI = 300  # of prints
 MM_PER_INCH = 25.4
 MAX_ZOOM = 1.5
 PAPERS: dict[str, tuple[float, float]] = {"4x6": (101.6, 152.4), "5x7": (127.0, 177.8), "a4": (210.0, 297.0)}  # mm
-MARGIN_MM, GAP_MM = 4.0, 1.0
+MARGIN_MM = 4.0
+GAP_MM = 1.0
 ENLARGED = 2.5  # from which the photo was too small: of the 300 dpi of a print, 120 are the photo's own
 CUT_GREY = 170  # of the lines to cut along
 
@@ -143,7 +144,8 @@ def id_photo(
     frame = frame_for(person.head, size, zoom, shift)
     picture = _window(person.picture, frame, size.px, ground)
     enlarged = size.px[1] / (frame.bottom - frame.top)
-    is_complete, has_whole_head = person.is_complete_in(frame), person.has_whole_head_in(frame)
+    is_complete = person.is_complete_in(frame)
+    has_whole_head = person.has_whole_head_in(frame)
     return IdPhoto(picture, size, is_complete, enlarged, has_whole_head, person.head.is_aside)
 
 

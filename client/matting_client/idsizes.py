@@ -87,7 +87,8 @@ def frame_for(head: Head, size: Size, zoom: float = 1.0, shift: float = 0.0) -> 
 def _frame(head: Head, size: Size, share: float, top: float) -> Frame:
     tall = head.height / share
     wide = tall * size.px[0] / size.px[1]
-    left, upper = head.middle - wide / 2, head.crown - top * tall
+    left = head.middle - wide / 2
+    upper = head.crown - top * tall
     return Frame(left, upper, left + wide, upper + tall)
 
 

@@ -11,7 +11,9 @@ from matting_client.processing import Box
 
 MAX_MARGIN_PX, MAX_MARGIN_SHARE = 500, 0.5  # on each side, the share of the subject; remove.bg's limits
 MIN_SCALE = 0.1
-MIN_CANVAS, MAX_CANVAS, MAX_CANVAS_AREA = 16, 10_000, 50_000_000
+MIN_CANVAS = 16
+MAX_CANVAS = 10_000
+MAX_CANVAS_AREA = 50_000_000
 _CANVAS = re.compile(r"(\d{1,5})(?:[x×](\d{1,5}))?", re.ASCII)
 _NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
 _LENGTH = re.compile(rf"{_NUMBER}(px|%)?", re.ASCII)

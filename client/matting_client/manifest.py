@@ -14,7 +14,8 @@ from typing import Self
 from matting_client.errors import OutputError
 
 COLUMNS = ("photo", "state", "file", "width", "height", "model_ms", "found", "uncertainty", "reason")
-DONE, FAILED = "done", "failed"
+DONE = "done"
+FAILED = "failed"
 BYTE_ORDER_MARK = "\ufeff"  # so that spreadsheets read Chinese names
 
 

@@ -21,7 +21,8 @@ from matting_client.lengths import parse_canvas, parse_margins, parse_position, 
 from matting_client.processing import BACKDROPS, SHADOWS
 
 FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
-MAX_THRESHOLD, MAX_ERODE = 50, 5
+MAX_THRESHOLD = 50
+MAX_ERODE = 5
 ORIENTATIONS = ("auto", "given")
 BACKGROUNDS = f"#rrggbb, a colour name, a picture file, or {', '.join(BACKDROPS)}"  # what there may be, for people
 _MEASURES: dict[str, Callable[[str], object]] = {
@@ -34,7 +35,8 @@ _MEASURES: dict[str, Callable[[str], object]] = {
 }
 _MAY_BE_NONE = ("roi", "position", "canvas")
 _SWITCHES = ("alpha_only", "feather", "solid", "foreground", "refine", "crop", "keep_exif")
-MAX_DPI, MAX_KB = 9600, 1_000_000
+MAX_DPI = 9600
+MAX_KB = 1_000_000
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,11 @@ class Passes:
         options: Options,
         watch: Stopwatch,
     ) -> None:
-        self._rgb, self._square, self._box = rgb, square, box
-        self._options, self._watch = options, watch
+        self._rgb = rgb
+        self._square = square
+        self._box = box
+        self._options = options
+        self._watch = watch
         self._asked = 0.0
         self._questions = self._ask()
         self.raw: Alpha | None = None
@@ -60,7 +63,8 @@ class Passes:
         try:
             self.squares = self._questions.send(alphas[..., 0])
         except StopIteration as end:
-            self.squares, self.raw = None, end.value
+            self.squares = None
+            self.raw = end.value
         self._asked = time.perf_counter()
         self._watch.add("refine", self._asked - start)
 
@@ -72,7 +76,8 @@ class Passes:
         answers = yield np.stack([processing.rotated(self._square, -quarters) for quarters in views])
         first = processing.rotated(answers[0], turned)
         if turned and first.mean() < LESS * answers[1].mean():  # it was no photo of a side that is up
-            turned, first = 0, answers[1]
+            turned = 0
+            first = answers[1]
         first = processing.solidify(first, self._box)
         part = processing.locate(first, self._box) if self._options.passes > 1 else None
         if part is None:

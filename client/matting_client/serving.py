@@ -35,7 +35,8 @@ class _Formatter(logging.Formatter):
 
     def __init__(self, component: str, log_format: LogFormat) -> None:
         super().__init__()
-        self._component, self._format = component, log_format
+        self._component = component
+        self._format = log_format
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z"

@@ -14,8 +14,10 @@ CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 _UNLIMITED = 1 << 60  # version 1 writes a number near 2**63 where nothing is limited
 # Of the C library's `mallopt`: freed blocks up to the first size are kept for the next photo, up to the second in all.
-M_MMAP_THRESHOLD, KEPT_BLOCK = -3, 16 << 20
-M_TRIM_THRESHOLD, KEPT_TOTAL = -1, 256 << 20
+M_MMAP_THRESHOLD = -3
+KEPT_BLOCK = 16 << 20
+M_TRIM_THRESHOLD = -1
+KEPT_TOTAL = 256 << 20
 M_ARENA_MAX, ARENAS = -8, 2  # each keeps freed blocks for itself, and by default every thread gets one
 
 

@@ -79,7 +79,8 @@ def find_samples(box: Path) -> list[Sample]:
 
 
 def _in_folders(box: Path) -> tuple[list[Sample], list[str]]:
-    samples, waiting = list[Sample](), list[str]()
+    samples = list[Sample]()
+    waiting = list[str]()
     problems: list[str] = []
     for folder in sorted(path for path in box.iterdir() if path.is_dir() and not path.name.startswith(".")):
         try:
@@ -112,13 +113,15 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
     DataError
         One of them cannot be read, they differ in size, or the correction is no alpha.
     """
-    rgb, correction = _read(sample.photo).on(WHITE), _read(sample.correction)
+    rgb = _read(sample.photo).on(WHITE)
+    correction = _read(sample.correction)
     alpha = correction.alpha
     if alpha is None:
         alpha = _read_grey(sample.correction, correction.rgb)
     check_range(alpha, sample.correction)
     if alpha.shape != rgb.shape[:2]:
-        (height, width), (high, wide) = alpha.shape, rgb.shape[:2]
+        (height, width) = alpha.shape
+        (high, wide) = rgb.shape[:2]
         raise DataError(f"{sample.correction}: got {width}x{height}, expected the photo's {wide}x{high}; "
                         "correct it at the photo's own size")  # fmt: skip
     if alpha.min() == 255:

@@ -137,7 +137,8 @@ def finetune(given: argparse.Namespace, more: Sequence[str]) -> None:
     DataError, NotBetterError, ParityError, MattingError
         Nothing was published.
     """
-    samples, chosen = given.run / "samples", given.run / "chosen.safetensors"
+    samples = given.run / "samples"
+    chosen = given.run / "chosen.safetensors"
     published = sha256(given.weights) if given.weights.exists() else None  # None: they are to lie beside others
     if chosen.exists() and sha256(chosen) == published:
         print(f"{chosen}: published already; give another --run to learn from new photos")

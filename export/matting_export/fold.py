@@ -34,7 +34,8 @@ def fold(model: MattingUNet) -> MattingUNet:
 
 
 def _fuse(module: nn.Module, conv_name: str, norm_name: str) -> None:
-    conv, norm = getattr(module, conv_name, None), getattr(module, norm_name, None)
+    conv = getattr(module, conv_name, None)
+    norm = getattr(module, norm_name, None)
     if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
         return
     fused = fuse_conv_bn_eval(conv, norm)

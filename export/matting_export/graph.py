@@ -86,7 +86,8 @@ def store_weights_as_half(proto: onnx.ModelProto) -> None:
 
     Half the file, the same computation: engines fold the Cast when they load it.
     """
-    casts, kept = [], []
+    casts = []
+    kept = []
     for tensor in proto.graph.initializer:
         array = numpy_helper.to_array(tensor)
         half = array.astype(np.float16) if array.dtype == np.float32 and array.size >= 64 else None

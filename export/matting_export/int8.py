@@ -143,7 +143,9 @@ def _behind_convolutions(proto: onnx.ModelProto) -> list[str]:
 
 def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair]) -> Gated:
     """Both models on photos whose alpha is known, at the model's size and without its padding."""
-    means, edges, wholes = [], [], []
+    means = []
+    edges = []
+    wholes = []
     for pair in pairs:
         square, box = letterbox(read_rgb(pair.image), fp32.size)
         alpha = read_alpha(pair.alpha)
@@ -210,7 +212,8 @@ def check_int8(model: Path, folder: Path) -> Gated:
     DataError
         The photos cannot be used, or there is no such file that the contract knows.
     """
-    file, kind = model.with_name(INT8_FILE), int8_kind(cpu_flags())
+    file = model.with_name(INT8_FILE)
+    kind = int8_kind(cpu_flags())
     promise = json.loads((model.parents[1] / CONTRACT_FILE).read_text(encoding="utf-8")).get("int8", {})
     if not file.is_file() or promise.get("sha256") != int8_digest(file):
         raise DataError(f"{file}: got no int8 model that the contract knows; run matting export int8 without --check")

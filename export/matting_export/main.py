@@ -51,7 +51,8 @@ def _publish(given: argparse.Namespace) -> None:
 
     # The models of the clone are of its weights: they go together.
     own = given.repository.resolve() == REPOSITORY and set(given.models) == set(SIZES)
-    photos, published = _photos(given.photos), WEIGHTS if own else None
+    photos = _photos(given.photos)
+    published = WEIGHTS if own else None
     made = publish_models(given.weights, given.repository, given.models, photos, half=given.fp16, published=published)
     for contract in made:
         print(f"{contract.model} {contract.precision}: {contract.parity}")
@@ -63,7 +64,8 @@ def _verify(given: argparse.Namespace) -> None:
 
     from matting_export.verify import verify
 
-    model, photos = load_model(given.weights), _photos(given.photos)
+    model = load_model(given.weights)
+    photos = _photos(given.photos)
     for name in given.models:
         path = model_file(name, given.repository)
         for engine, found in verify(model, path, SIZES[name], photos).items():

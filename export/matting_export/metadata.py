@@ -11,7 +11,9 @@ from typing import Any
 
 from matting_client.repository import CONTRACT_FILE
 
-INPUT, OUTPUT, OPSET = "image", "alpha", 20
+INPUT = "image"
+OUTPUT = "alpha"
+OPSET = 20
 SIZES = {"matting_512": 512, "matting_1024": 1024}  # side of the input, by model
 LICENCE = "Apache-2.0"
 TRAINING_DATA = (

@@ -90,7 +90,8 @@ def _present(entries: Sequence[str], data: Path) -> list[str]:
 
 def plan(given: argparse.Namespace, validation: Sequence[str], more: Sequence[str]) -> list[TrainConfig]:
     """A configuration for each part; all are known to be right before the first one starts."""
-    start, configs = given.start, []
+    start = given.start
+    configs = []
     for part in parts():
         folder = given.run / part.name
         place = ["--data", given.data, "--run", folder, "--cache", given.run / "cache", "--start", start]

@@ -43,7 +43,8 @@ def publish_model(
     ParityError
         The exported file computes something else; the repository is as before.
     """
-    size, header = SIZES[name], read_metadata(weights)
+    size = SIZES[name]
+    header = read_metadata(weights)
     proto = build(fold(model), size, half)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "model.onnx"
@@ -87,7 +88,8 @@ def publish_models(
     ParityError
         A file computes something else; everything is as before.
     """
-    model, made = load_model(weights), list[Contract]()
+    model = load_model(weights)
+    made = list[Contract]()
     with staging(repository, STAGE) as stage:
         for name in names:
             made += [publish_model(model, weights, name, stage, photos, each) for each in (False, True)[: 1 + half]]

@@ -23,10 +23,12 @@ from matting_export.tolerances import GATES, compare, photos
 IMAGE = os.environ.get("TRITON_IMAGE", "nvcr.io/nvidia/tritonserver:26.07-py3")  # TensorRT 11.1; the one that serves
 TRTEXEC = Path("/usr/src/tensorrt/bin/trtexec")  # in the container
 MOUNTED = Path("/models")  # the repository, where docker starts the container
-FP16, FP32 = "model.fp16.onnx", "model.onnx"
+FP16 = "model.fp16.onnx"
+FP32 = "model.onnx"
 MAX_BATCH = {512: 16, 1024: 8}
 BEST_BATCH = {512: 8, 1024: 4}
-PLAN, TRIAL = "model.plan", "model.plan.trial"
+PLAN = "model.plan"
+TRIAL = "model.plan.trial"
 CHECK = "check"  # folder of the check's inputs and outputs, inside the model's
 EXPECTED = """\
 What to expect of the served plan, from published figures of comparable networks on other machines:
@@ -115,7 +117,8 @@ def publish_plan(
     onnx = FP16 if (folder / "1" / FP16).exists() else FP32
     image = np.concatenate([photos(pictures, size)] * 2)[: MAX_BATCH[size]]
     want = CpuModel(folder / "1" / FP32, precision="f32").run(image)
-    check, trial = folder / CHECK, folder / "1" / TRIAL
+    check = folder / CHECK
+    trial = folder / "1" / TRIAL
     check.mkdir(exist_ok=True)
 
     def step(command: list[str]) -> None:

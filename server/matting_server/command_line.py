@@ -22,7 +22,8 @@ def hide(pid: int, secret: str) -> bool:
     try:
         # The second field is the program's name in parentheses, which may hold anything.
         fields = ["", "", *(process / "stat").read_text().rpartition(")")[2].split()]
-        start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
+        start = int(fields[_ARG_START])
+        end = int(fields[_ARG_END])
         with (process / "mem").open("r+b", buffering=0) as memory:
             memory.seek(start)
             arguments = memory.read(end - start)

@@ -91,7 +91,8 @@ class Gateway:
     """
 
     def __init__(self, triton: aiohttp.ClientSession, names: Names) -> None:
-        self._triton, self._names = triton, names
+        self._triton = triton
+        self._names = names
         self._held = 0  # bytes of all bodies here
 
     def application(self, *, inference: bool) -> web.Application:

@@ -96,7 +96,8 @@ class Health:
             to let go.
         """
         verdict = self._judge()
-        before, self._lives = self._lives, {life.pid: life for life in self._workspace.processes(self._model)}
+        before = self._lives
+        self._lives = {life.pid: life for life in self._workspace.processes(self._model)}
         for pid, life in self._lives.items():
             # Of several processes one may answer for another that hangs.
             alone_silent = len(self._lives) > 1 and pid in before and life.stands_still(before[pid])
@@ -111,7 +112,8 @@ class Health:
     def _judge(self) -> Verdict:
         if self._workspace.lost(self._model) is not None:
             return Verdict.DEAD
-        last, self._last = self._last, self._progress()
+        last = self._last
+        self._last = self._progress()
         verdicts = {self._judge_version(version, last.get(version)) for version in self._last or [""]}
         return max(verdicts, key=list(Verdict).index)
 

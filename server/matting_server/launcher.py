@@ -55,7 +55,9 @@ def hand_over(descriptors: list[int]) -> None:
 
 def main(argv: list[str]) -> None:
     """Tie this process to its parent, restore signals, set limits and exec."""
-    parent, sockets, command = int(argv[1]), argv[2], argv[3:]
+    parent = int(argv[1])
+    sockets = argv[2]
+    command = argv[3:]
     # A supervisor killed with SIGKILL cannot clean up. Then the kernel asks us to end; SIGKILL here would leave the
     # processes of the models behind, for nobody would be left to end them.
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

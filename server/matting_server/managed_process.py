@@ -162,7 +162,8 @@ class Service:
             if self._stopping.is_set():
                 return None
             program = self.program
-            self._verdict, self._code = "", None
+            self._verdict = ""
+            self._code = None
             self._child = Child(program.command, program.env, self._tell.line, program.folder, program.sockets)
         self._started = time.monotonic()
         self.starts += 1

@@ -26,7 +26,8 @@ def python_for_models(folder: Path) -> Path:
 
 
 def _make(folder: Path) -> Path:
-    programs, links = folder / "bin", folder / "paths"
+    programs = folder / "bin"
+    links = folder / "paths"
     packages = folder / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
     for each in (programs, links, packages):
         each.mkdir(parents=True)

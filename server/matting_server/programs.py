@@ -17,7 +17,8 @@ from matting_server.orphans import OWNER_VARIABLE
 from matting_server.settings import Settings, in_url
 from matting_server.workspace import Workspace
 
-GATEWAY, PAGE = "the HTTP gateway", "the page"
+GATEWAY = "the HTTP gateway"
+PAGE = "the page"
 ANSWER_SECONDS = 1.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # $http_proxy is for other machines
 Sockets = dict[str, socket.socket]
@@ -47,7 +48,8 @@ def gateway_addresses(settings: Settings) -> str:
 
 def page_program(settings: Settings, workspace: Workspace, sockets: Sockets) -> Program:
     """The page with the REST API; ``sockets`` by the option that chose their port."""
-    host, port = settings.page_host, str(settings.page_port)
+    host = settings.page_host
+    port = str(settings.page_port)
     arguments = ["--host", host, "--port", port, "--model", settings.model]
     arguments += ["--url", f"{settings.local_host}:{settings.grpc_port}"]
     if settings.allowed_hosts:

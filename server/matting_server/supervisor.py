@@ -147,7 +147,8 @@ class Supervisor:
 
     def _end_connections(self) -> bool:
         pid = self._triton.pid
-        port, path = self._settings.grpc_port, self._workspace.http_socket
+        port = self._settings.grpc_port
+        path = self._workspace.http_socket
         return pid is not None and end_connections(pid, port, path) is not None
 
     def _announce(self, service: Service) -> None:

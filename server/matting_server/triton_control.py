@@ -83,7 +83,8 @@ class Control:
 
         With "" for its version Triton chooses one.
         """
-        described, body = [], b""
+        described = []
+        body = b""
         for item in inputs:
             size = math.prod(item["shape"]) * _ITEM_BYTES[item["datatype"]]
             described.append({**item, "parameters": {"binary_data_size": size}})

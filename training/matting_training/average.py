@@ -38,7 +38,8 @@ def between(old: Path, new: Path, share: float) -> MattingUNet:
     ValueError
         The two have other shapes.
     """
-    model, other = load_model(old), load_model(new)
+    model = load_model(old)
+    other = load_model(new)
     if model.config != other.config:
         raise ValueError(f"{new}: got a network of another shape than {old}, expected the same; average relatives")
     theirs = other.state_dict()
@@ -69,7 +70,8 @@ def write_mean(
     model = between(old, new, share)
     predict = torch_predictor(model, size)
     scores = {name: validate_pairs(predict, pairs) for name, pairs in validation.items()}
-    before, after = read_metadata(old), read_metadata(new)
+    before = read_metadata(old)
+    after = read_metadata(new)
     seen = before["seen"] + (after["seen"] if share else 0)
     origin = {name: value for name, value in (after if share else before).items() if name in ORIGIN}
     save_weights(out, model.state_dict(), model.config, {"seen": seen, "scores": scores, **origin})

@@ -81,7 +81,8 @@ def _disc(radius: float) -> Array:
 
 def clean(client: MattingClient, pairs: list[Pair], out: Path, repair: bool, drop: float) -> tuple[int, int]:
     """Write the cleaned set; returns how many pairs were repaired and how many left out."""
-    images, alphas = out / "images", out / "alpha"
+    images = out / "images"
+    alphas = out / "alpha"
     images.mkdir()
     alphas.mkdir()
     repaired = dropped = 0
@@ -89,7 +90,8 @@ def clean(client: MattingClient, pairs: list[Pair], out: Path, repair: bool, dro
         table = csv.writer(file)
         table.writerow(["stem", "difference", "repaired_pixels", "kept"])
         for pair in tqdm(pairs, unit="photo", mininterval=5):
-            rgb, label = read_rgb(pair.image), read_alpha(pair.alpha)
+            rgb = read_rgb(pair.image)
+            label = read_alpha(pair.alpha)
             mirrored = client.alpha(np.ascontiguousarray(rgb[:, ::-1]))
             verdict = judge(label, (client.alpha(rgb), np.ascontiguousarray(mirrored[:, ::-1])), repair)
             keep = verdict.difference <= drop

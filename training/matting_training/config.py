@@ -264,7 +264,8 @@ def parse(
                 option, action=argparse.BooleanOptionalAction, default=value, help=f"{told} (default: {shown})"
             )
         elif isinstance(value, tuple):
-            kind, shown = type(value[0]) if value else str, " ".join(map(str, value)) or "none"
+            kind = type(value[0]) if value else str
+            shown = " ".join(map(str, value)) or "none"
             several = "+" if value else "*"
             parser.add_argument(option, type=kind, nargs=several, default=value, help=f"{told} (default: {shown})")
         else:

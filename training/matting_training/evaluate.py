@@ -49,7 +49,9 @@ class TorchEngine:
     """The network in fp32 behind the client's engine protocol."""
 
     def __init__(self, weights: Path, size: int) -> None:
-        self.model, self.size, self._network = weights.stem, size, load_model(weights)
+        self.model = weights.stem
+        self.size = size
+        self._network = load_model(weights)
 
     def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8."""
@@ -87,7 +89,8 @@ def evaluate(predict: Predict, root: Path, rows: float = 1.0) -> dict[str, dict[
         return {path.stem: {"mean alpha": float(predict(path).mean() / 255)} for path in pictures(root)}
     scores = {}
     for pair in find_pairs(root):
-        truth, pred = read_alpha(pair.alpha), predict(pair.image)
+        truth = read_alpha(pair.alpha)
+        pred = predict(pair.image)
         if pred.shape != truth.shape:
             raise DataError(f"{pair.image}: got an alpha of {pred.shape}, expected {truth.shape}: make it of that size")
         keep = max(1, round(rows * truth.shape[0]))

@@ -82,7 +82,8 @@ def check(
     DataError
         Pictures that have no row, or whose licence is not allowed; the first ones are named.
     """
-    found, wrong = [], []
+    found = []
+    wrong = []
     for name in names:
         known = name.removesuffix("_clean")
         for pair in find_pairs(data / name):

@@ -168,7 +168,8 @@ def batches(photos: dict[str, list[Array]], count: int, seed: int) -> Iterator[t
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(make)
         while True:
-            batch, coming = coming.result(), pool.submit(make)
+            batch = coming.result()
+            coming = pool.submit(make)
             yield batch, labels
 
 
@@ -199,7 +200,8 @@ def train(photos: dict[str, list[Array]], minutes: float, count: int, rate: floa
     torch.manual_seed(seed)
     model = OrientationNet(pretrained=True)
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.02)
-    start, running = time.monotonic(), 0.0
+    start = time.monotonic()
+    running = 0.0
     for step, (squares, labels) in enumerate(batches(photos, count, seed), 1):
         done = (time.monotonic() - start) / (60 * minutes)
         if done >= 1:

@@ -60,7 +60,8 @@ def ground(rgb: Array) -> tuple[Float, float]:
     edge = np.zeros((height, width), np.bool_)
     margin = max(2, round(0.02 * max(height, width)))
     edge[:margin] = edge[-margin:] = edge[:, :margin] = edge[:, -margin:] = True
-    known, colours = terms[edge], rgb[edge].astype(np.float32)
+    known = terms[edge]
+    colours = rgb[edge].astype(np.float32)
     near = np.abs(colours - np.median(colours, 0)).max(1) < OTHER
     for _ in range(3):
         if near.sum() < 50:

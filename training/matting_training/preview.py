@@ -25,7 +25,9 @@ from matting_training.train import Data, load_training_data
 EXAMPLES = """examples:
   python -m matting_training.preview --data ~/matting-data --run runs/b --sets portraits:0.7:0.5 --negatives 0
 """
-COLUMNS, ROWS, SIDE = 8, 2, 192
+COLUMNS = 8
+ROWS = 2
+SIDE = 192
 
 
 def kinds(recipe: Recipe, data: Data) -> dict[str, Recipe]:

@@ -16,8 +16,11 @@ import torch
 from matting_client.cli.parser import worded
 
 # Of the C library's `mallopt`; the sizes are the largest that it takes.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-KEPT_TOTAL, GROWTH = 2**31 - 1, 256 << 20
+M_TRIM_THRESHOLD = -1
+M_TOP_PAD = -2
+M_MMAP_MAX = -4
+KEPT_TOTAL = 2**31 - 1
+GROWTH = 256 << 20
 
 
 def autocast(device: torch.device) -> torch.autocast:

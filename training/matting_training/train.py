@@ -53,7 +53,8 @@ def load_training_data(config: TrainConfig) -> Data:
     DataError
         A picture cannot be read, an alpha is missing, or a set is one to measure on (val_...); before any training.
     """
-    sources, known = [], []
+    sources = []
+    known = []
     for entry in config.sets:
         where, shares = split_entry(entry)
         if Path(where).name.startswith(VALIDATION):
@@ -153,7 +154,8 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
     """
     sums: dict[str, Tensor] = {}
     counts = Counter[str]()
-    waited, first = [0.0], trainer.seen
+    waited = [0.0]
+    first = trainer.seen
     start = last = saved = time.perf_counter()
     with contextlib.closing(timed(loader, waited)) as stream:
         for count, raw in enumerate(stream, 1):
@@ -162,7 +164,8 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
             counts.update(losses.keys())
             now = time.perf_counter()
-            trainer.spent, last = trainer.spent + now - last, now
+            trainer.spent = trainer.spent + now - last
+            last = now
             advance(bar, trainer)
             if count == 1 or count % 10 == 0:
                 spent = time.perf_counter() - start

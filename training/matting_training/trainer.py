@@ -92,7 +92,9 @@ class Trainer:
             self.model.load_state_dict(state["model"])
             self.ema.load_state_dict(state["ema"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.seen, self.best, self.history = state["seen"], state["best"], state["history"]
+            self.seen = state["seen"]
+            self.best = state["best"]
+            self.history = state["history"]
             self.spent = state.get("spent", 0.0)  # states of before have none
         except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
             reason = str(error).split("\n")[0]

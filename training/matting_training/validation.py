@@ -52,7 +52,8 @@ def validate_pairs(predict: Predict, pairs: list[Pair]) -> dict[str, float]:
     """Mean of the metrics over a set, at each photo's own size."""
     rows = []
     for pair in pairs:
-        pred, truth = predict(read_rgb(pair.image)), read_alpha(pair.alpha)
+        pred = predict(read_rgb(pair.image))
+        truth = read_alpha(pair.alpha)
         rows.append(score(pred / 255.0, truth / 255.0, METRICS))
     return {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
 
@@ -67,7 +68,8 @@ def sheet(found: list[tuple[Pair, Array]], path: Path) -> None:
     """
     rows = []
     for pair, pred in found:
-        rgb, truth = read_rgb(pair.image), read_alpha(pair.alpha)
+        rgb = read_rgb(pair.image)
+        truth = read_alpha(pair.alpha)
         grey = [np.repeat(a[..., None], 3, 2) for a in (truth, pred)]
         weight = pred[..., None] / 255.0
         green = (rgb * weight + np.array([40, 200, 90]) * (1 - weight)).astype(np.uint8)

@@ -52,7 +52,8 @@ class Handlers:
         new: list[Sent] = []
         for each in values_of(event)["files"]:
             reason = batch_reasons.says("batch_upload_failed", reason=str(each.get("reason", ""))[:200])
-            name, token = cut(Path(str(each["name"])).name, LONGEST), str(each.get("token", ""))[:40]
+            name = cut(Path(str(each["name"])).name, LONGEST)
+            token = str(each.get("token", ""))[:40]
             sent = Sent(name, each.get("path"), reason, token)
             if "number" in each:
                 batch.replace(int(each["number"]), sent)
@@ -85,7 +86,8 @@ class Handlers:
 
     def act(self, batch: Batch | None, request: gr.Request, event: gr.EventData, **values: Any) -> None:
         """Try a photo again, or discard it."""
-        batch, number = batch or Batch(), int(values_of(event)["number"])
+        batch = batch or Batch()
+        number = int(values_of(event)["number"])
         if values_of(event)["action"] == "retry":
             options = self._options(request, values)
             self._start(
@@ -169,7 +171,8 @@ class Handlers:
         self, files: list[str] | None, request: gr.Request, picture: str | None = None, **values: Any
     ) -> str | None:
         """All of it in one call, for programs: files in, `batch_results.zip` out."""
-        batch, words = Batch(), words_of(request)
+        batch = Batch()
+        words = words_of(request)
         refused = batch.add([Sent(cut(Path(each).name, LONGEST), each) for each in files or []])
         if refused:
             raise _error(words["batch_full"].format(most=MOST, refused=len(refused)), words)
@@ -208,7 +211,8 @@ class Handlers:
                 if item.corrected:
                     cutout = replace(cutout, raw=unpacked(item.corrected, cutout.raw.shape))
                 self._finish(item, cutout)
-            item.seconds, item.state = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0), DONE
+            item.seconds = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0)
+            item.state = DONE
         except MattingError as error:
             is_of_photo = error.subject == item.name  # which stands beside it
             reason = batch_reasons.failed(error.replace(subject="") if is_of_photo else error)
@@ -227,7 +231,8 @@ class Handlers:
         item.alpha = self._alpha(cutout, item) if item.wants_alpha else ""
         item.thumbnail = _address(self._thumbnail(cutout))
         item.width, item.height = made.size
-        item.found, item.uncertainty = not cutout.is_empty, cutout.uncertainty
+        item.found = not cutout.is_empty
+        item.uncertainty = cutout.uncertainty
         item.reason = batch_reasons.of_result(cutout, made, item.shop or controls.NO_SHOP)
 
     def _thumbnail(self, cutout: Cutout) -> str:
@@ -240,7 +245,9 @@ class Handlers:
 
     def _look(self, batch: Batch, request: gr.Request) -> Looks:
         """Cards, number of photos, and a line that counts them."""
-        words, items, code = words_of(request), batch.listed(), code_of(request)
+        words = words_of(request)
+        items = batch.listed()
+        code = code_of(request)
         cards = [
             {
                 "number": item.number,

@@ -17,7 +17,8 @@ from matting_ui.batch_reasons import Reason
 from matting_ui.filenames import unique
 
 MOST = 50  # photos in a batch
-WAITING, RUNNING = "waiting", "running"
+WAITING = "waiting"
+RUNNING = "running"
 
 
 @dataclass
@@ -63,14 +64,19 @@ class Item:
 
     def claimed(self, options: Options, wants_alpha: bool) -> Item:
         """Itself, to be made with these options."""
-        self.state, self.options, self.wants_alpha = WAITING, options, wants_alpha
+        self.state = WAITING
+        self.options = options
+        self.wants_alpha = wants_alpha
         self.reason = {}
         self.thumbnail = self.result = self.alpha = ""
         return self
 
     def fail(self, reason: Reason, *, is_hopeless: bool = False) -> None:
         """It did not work."""
-        self.state, self.reason, self.result, self.is_hopeless = FAILED, reason, "", is_hopeless
+        self.state = FAILED
+        self.reason = reason
+        self.result = ""
+        self.is_hopeless = is_hopeless
 
     @property
     def may_go_better(self) -> bool:
@@ -189,7 +195,8 @@ class Batch:
     def watch(self) -> bool:
         """Become the one that shows the batch, until `is_over` says so; False when somebody does so already."""
         with self._lock:
-            was, self._is_watched = self._is_watched, True
+            was = self._is_watched
+            self._is_watched = True
         self.changed.set()  # whoever watches has something to show
         return not was
 

@@ -78,7 +78,8 @@ def server_card(status: dict[str, Any] | None, words: dict[str, str]) -> str:
     """What the server does now; None when it does not answer."""
     if status is None:
         return _panel(words["about_server"], f"<p class='down'>{escape(words['about_down'])}</p>")
-    server, batches = status["server"], status["batches"]
+    server = status["server"]
+    batches = status["batches"]
     if server is None or batches is None:
         return _panel(words["about_server"], f"<p>{escape(words['about_local'])}</p>")
     figures = (
@@ -97,7 +98,8 @@ def server_card(status: dict[str, Any] | None, words: dict[str, str]) -> str:
 
 def _run(run: dict[str, Any], words: dict[str, str]) -> str:
     """How the running server runs the model, as it says itself."""
-    size, places = run["size"], run["places"]
+    size = run["size"]
+    places = run["places"]
     facts = {
         "about_engine": _engine(run["engine"], words),
         "about_device": words["about_device_line"].format(device=run["device"], count=run["instances"]),

@@ -188,7 +188,8 @@ def apply_shop(name: str) -> tuple[Any, ...]:
     is_shop = name in templates()
     options = Options.of(template(name).options) if is_shop else Options()
     own: dict[str, Any] = {"interactive": not is_shop}
-    crop, size = gr.update(value=False, **own), gr.update(value=ids.ORIGINAL, **own)
+    crop = gr.update(value=False, **own)
+    size = gr.update(value=ids.ORIGINAL, **own)
     return *_shown(options, GIVEN_BY_SHOP).values(), crop, gr.update(visible=False), size
 
 

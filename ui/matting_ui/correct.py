@@ -44,6 +44,7 @@ def on_click(button: Any, studio: Studio, key: Any) -> Any:
 
 def follow(event: Callable[..., Any], begin: Callable[..., Any], inputs: Any, limits: dict[str, Any]) -> Any:
     """The same for any event; `begin` returns what `info_of` does, within limits such as `Studio.light`."""
-    info, changed = gr.JSON(visible=False), gr.Checkbox(visible=False)
+    info = gr.JSON(visible=False)
+    changed = gr.Checkbox(visible=False)
     began = event(begin, inputs, info, trigger_mode="once", api_visibility="private", **limits)
     return began.success(None, info, changed, js=_OPEN, api_visibility="private")

@@ -36,7 +36,8 @@ from matting_ui.visitors import Visitors
 ASSETS = Path(routes.BUILD_PATH_LIB)  # scripts and styles of every page
 FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
 # How often the queue looks for work and for news of it; as often as Gradio does, a twelfth of a core goes into looking.
-LOOK_SECONDS, PROGRESS_SECONDS = 0.02, 0.1
+LOOK_SECONDS = 0.02
+PROGRESS_SECONDS = 0.1
 MOST_SESSIONS = 10_000  # whose visitor is remembered; as many as Gradio keeps
 
 

@@ -52,7 +52,8 @@ def limit_tools(page: gr.Blocks, tools: Mapping[str, str], url: str, uploads: To
         uploads.begin()
         return {name: uploads.taken(name, value) if name in files else value for name, value in values.items()}
 
-    server.get_input_schema, server.convert_strings_to_filedata = input_schema, converted
+    server.get_input_schema = input_schema
+    server.convert_strings_to_filedata = converted
     _wait_for_jobs(server, uploads)
     _call_as_one_visitor(server, uploads)
     type(server)._file_data_tool_description = ""  # tells of a way to upload that there is not
@@ -71,7 +72,8 @@ def _ask_for_data(properties: dict[str, Any], place: list[Any]) -> None:
 
 def _wait_for_jobs(server: Any, uploads: ToolFiles) -> None:
     """Let the files of a call go when it is over; of its outputs Gradio takes several for one."""
-    waited, watched = server._execute_tool_without_progress, server._execute_tool_with_progress
+    waited = server._execute_tool_without_progress
+    watched = server._execute_tool_with_progress
 
     async def outputs(job: Any) -> list[Any]:
         with uploads.gone_afterwards():
@@ -82,12 +84,14 @@ def _wait_for_jobs(server: Any, uploads: ToolFiles) -> None:
         with uploads.gone_afterwards():
             return await watched(job, token)
 
-    server._execute_tool_without_progress, server._execute_tool_with_progress = outputs, outputs_told_of
+    server._execute_tool_without_progress = outputs
+    server._execute_tool_with_progress = outputs_told_of
 
 
 def _call_as_one_visitor(server: Any, uploads: ToolFiles) -> None:
     """Let the client through which Gradio calls this server be the visitor whose the files are, whoever asks."""
-    connected, prepared = server._get_or_create_client, server._prepare_tool_call_args
+    connected = server._get_or_create_client
+    prepared = server._prepare_tool_call_args
 
     def client() -> Any:
         found = connected()
@@ -100,4 +104,5 @@ def _call_as_one_visitor(server: Any, uploads: ToolFiles) -> None:
         endpoint, processed, headers, function = prepared(name, values)
         return endpoint, processed, {key: value for key, value in headers.items() if key != "cookie"}, function
 
-    server._get_or_create_client, server._prepare_tool_call_args = client, arguments
+    server._get_or_create_client = client
+    server._prepare_tool_call_args = arguments

@@ -66,7 +66,8 @@ def failure(error: MattingError, language: str, of: str = "photo") -> str:
     ----------
     of : what was uploaded: "photo" or "video".
     """
-    words, key = texts(language), f"error_{error.code}"
+    words = texts(language)
+    key = f"error_{error.code}"
     sentence = words.get(f"{key}_{of}", words[key])
     if isinstance(error, _TELLS_NOTHING_MORE):
         return sentence

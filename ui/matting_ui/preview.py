@@ -32,7 +32,9 @@ class Preview:
         height, width = cutout.rgb.shape[:2]
         scale = min(1.0, side / max(height, width))
         self.scale = scale
-        self.rgb, self.raw, self.cover = cutout.rgb, cutout.raw, cutout.cover
+        self.rgb = cutout.rgb
+        self.raw = cutout.raw
+        self.cover = cutout.cover
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             self.rgb = cv2.resize(cutout.rgb, size, interpolation=cv2.INTER_AREA)

@@ -35,7 +35,8 @@ def _report(studio: Studio, keep: KeepSample, photo: str | None, key: str | None
     kept = studio.kept(key, request)
     if photo is None or kept is None or key is None:
         return
-    words, is_corrected = words_of(request), studio.editor.is_corrected(key)
+    words = words_of(request)
+    is_corrected = studio.editor.is_corrected(key)
     if kept.small.is_reported:
         gr.Info(words["report_again"])
         return

@@ -44,7 +44,8 @@ class Store:
     """
 
     def __init__(self, max_bytes: int, seconds: float) -> None:
-        self._max_bytes, self.seconds = max_bytes, seconds
+        self._max_bytes = max_bytes
+        self.seconds = seconds
         self._kept: OrderedDict[str, tuple[float, Kept]] = OrderedDict()
         self._lock = threading.Lock()
 

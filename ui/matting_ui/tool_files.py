@@ -41,7 +41,8 @@ class ToolFiles:
         secret = new_secret()
         self.cookies = {COOKIE: secret}
         self._caller = ("tools", visitors.named(secret))
-        self._shelf, self._max_bytes = shelf, max_bytes
+        self._shelf = shelf
+        self._max_bytes = max_bytes
 
     def begin(self) -> None:
         """A call is about to be prepared."""

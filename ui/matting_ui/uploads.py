@@ -80,7 +80,9 @@ class Shelf:
             self._coming[visitor] -= size
 
     def _check(self, address: str, visitor: str, size: int) -> None:
-        bounds, files, taken = self._bounds, Counter[str](), Counter(self._coming)
+        bounds = self._bounds
+        files = Counter[str]()
+        taken = Counter(self._coming)
         for file in shared_folders.found(self._visitors.uploads, "*/*/*/*"):  # visitor, upload, digest, file
             owner = file.parts[-4]
             files[owner] += 1
@@ -132,7 +134,8 @@ def unwritable(error: OSError) -> UploadError:
 
 
 def _refused(request: Request, error: UploadError) -> JSONResponse:
-    language, detail = language_of(request), str(error)
+    language = language_of(request)
+    detail = str(error)
     sentence = texts(language)[f"error_{error.code}"]
     if language == "zh":
         detail = chinese_text(detail) or detail

@@ -92,7 +92,8 @@ class Visitors:
 
 
 def _check_file(data: dict[Any, Any], folder: Path) -> None:
-    path, address = data.get("path"), data.get("url")
+    path = data.get("path")
+    address = data.get("url")
     if path is None and address is not None:
         raise InputError("photo", "an address", "an uploaded file", "upload it first")
     if path is not None:

@@ -117,10 +117,12 @@ def _read_names(archive: zipfile.ZipFile) -> None:
 
 def _unicode_path(entry: zipfile.ZipInfo) -> str:
     """The name that an entry brings in UTF-8 beside its own; "" for none. Raises UnicodeError."""
-    extra, known = entry.extra, struct.pack("<BL", 1, zlib.crc32(entry.orig_filename.encode("cp437")))
+    extra = entry.extra
+    known = struct.pack("<BL", 1, zlib.crc32(entry.orig_filename.encode("cp437")))
     while len(extra) >= 4:
         kind, size = struct.unpack("<HH", extra[:4])
-        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        field = extra[4 : 4 + size]
+        extra = extra[4 + size :]
         if kind == _UNICODE_PATH and field.startswith(known):  # made for this name
             return field[len(known) :].decode("utf-8")
     return ""

@@ -23,7 +23,8 @@ from matting_api.request.fields import read_colour, read_flag
 MOST_JOBS = 8
 KEPT_SECONDS = 3600.0
 FIELDS = ("format", "background", "alpha_only")
-SOURCE, FIELD = "source", "video_file"
+SOURCE = "source"
+FIELD = "video_file"
 NAME = "file_name"  # of the clip, in an order beside its fields: what errors call it
 Convert = Callable[[Plan, Path, Callable[[], None]], None]
 log = logging.getLogger("jobs")
@@ -80,7 +81,9 @@ def work(job: Job, convert: Convert) -> None:
     Cancelled, MattingError, ApiError
         Among them StorageFailed: the disk is full, or its part that is left to others is reached.
     """
-    order, name, target = _order_of(job), job.order.get(NAME, FIELD), result_of(job)
+    order = _order_of(job)
+    name = job.order.get(NAME, FIELD)
+    target = result_of(job)
 
     def go_on() -> None:
         if job.stop.is_set():

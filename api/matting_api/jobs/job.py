@@ -14,7 +14,10 @@ from typing import Any, TypeVar
 
 from matting_api.jobs.disk import write_file
 
-QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
+QUEUED = "queued"
+WORKING = "working"
+DONE = "done"
+FAILED = "failed"
 OVER = (DONE, FAILED)
 NOTE = "job.json"
 LOOK_SECONDS = 0.1  # between looks whether somebody still waits for others

@@ -19,7 +19,9 @@ from matting_api.jobs.job import Job
 from matting_api.jobs.sources import Elsewhere, need_buckets
 from matting_api.produce import Facts
 
-RESULTS, ARCHIVE, LIST = "results", "results.zip", "results.json"
+RESULTS = "results"
+ARCHIVE = "results.zip"
+LIST = "results.json"
 PART = "results.part"  # of the archive
 IN_BUCKET = ".put"  # ending of the mark
 FACTS = "facts"

@@ -94,7 +94,8 @@ class Webhooks:
     """
 
     def __init__(self, folder: Path, secret: bytes, fetcher: Fetcher) -> None:
-        self._secret, self._fetcher = secret, fetcher
+        self._secret = secret
+        self._fetcher = fetcher
         self._stop = threading.Event()
         self._messages: list[_Message] = []  # in work
         self._queue = SQLiteAckQueue(

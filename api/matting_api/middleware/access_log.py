@@ -24,7 +24,8 @@ class AccessLog:
     """
 
     def __init__(self, app: ASGIApp, *, every_request: bool) -> None:
-        self._app, self._every_request = app, every_request
+        self._app = app
+        self._every_request = every_request
         self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,7 +35,8 @@ class AccessLog:
             return
         start = time.monotonic()
         path = scope["path"][:_SHOWN]  # as it came, with the path of a proxy
-        status, request_id = 0, ""
+        status = 0
+        request_id = ""
 
         async def note(message: Message) -> None:
             nonlocal status, request_id

@@ -16,7 +16,9 @@ class Answer:
     """Sends an answer with our headers; once the body was refused, that refusal instead of what an app makes of it."""
 
     def __init__(self, send: Send, body: Body, request_id: str, headers: dict[str, str], *, is_https: bool) -> None:
-        self._send, self._body, self._headers = send, body, {**headers, "X-Request-Id": request_id}
+        self._send = send
+        self._body = body
+        self._headers = {**headers, "X-Request-Id": request_id}
         self._is_https = is_https
         self._started = False
         self.has_crashed = False
@@ -29,7 +31,8 @@ class Answer:
             self.has_crashed = True  # what an app without our form makes of it is not shown
             return
         if message["type"] == "http.response.start":
-            self._started, self.status = True, message["status"]
+            self._started = True
+            self.status = message["status"]
             if message["status"] >= 400:
                 await self._body.drain()
             headers = MutableHeaders(scope=message)
@@ -40,7 +43,8 @@ class Answer:
 
     async def refuse(self) -> None:
         """Answer with the refusal, unless an answer has begun."""
-        refused, self._body.refused = self._body.refused, None
+        refused = self._body.refused
+        self._body.refused = None
         if self._started or refused is None or self._body.is_broken_off:
             return
         error = refused.error

@@ -20,7 +20,8 @@ CHUNK_SECONDS = 30.0  # a body that stays silent for so long is given up
 BODY_SECONDS = 300.0  # and so is one that is not complete by then
 SLOWEST = 4096  # bytes a second; one that is slower over all of its time (beyond CHUNK_SECONDS) is given up, too
 # After a refusal what still comes is dropped, or the answer would be lost: for so long, and not beyond such a silence.
-DRAIN_SECONDS, DRAIN_SILENCE_SECONDS = 5.0, 0.5
+DRAIN_SECONDS = 5.0
+DRAIN_SILENCE_SECONDS = 0.5
 LENGTH_DIGITS = 20  # of any size in bytes
 
 
@@ -36,7 +37,9 @@ class Body:
     """Counts one request's body."""
 
     def __init__(self, receive: Receive, limit: int, incoming: Incoming, kind: Kind) -> None:
-        self._receive, self._limit, self._incoming = receive, limit, incoming
+        self._receive = receive
+        self._limit = limit
+        self._incoming = incoming
         self._count = incoming.begin(self._give_way, kind.in_memory)
         self._values = 0 if kind.is_json else None
         self._start = time.monotonic()
@@ -140,7 +143,8 @@ class Body:
 
     async def drain(self) -> None:
         """Drop what still comes, up to the limit again and for a short time."""
-        end, dropped = time.monotonic() + DRAIN_SECONDS, 0
+        end = time.monotonic() + DRAIN_SECONDS
+        dropped = 0
         while not self.done and dropped <= max(self._limit, 2**20) and (left := end - time.monotonic()) > 0:
             try:
                 message = await asyncio.wait_for(self._receive(), min(left, DRAIN_SILENCE_SECONDS))

@@ -49,7 +49,8 @@ class Cors:
     """
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
-        self._app, self._hosts = app, hosts
+        self._app = app
+        self._hosts = hosts
         self._open = CORSMiddleware(
             app, allow_origins=hosts.origins, allow_methods=METHODS, allow_headers=ASKED, expose_headers=SHOWN
         )
@@ -73,7 +74,8 @@ class RootPath:
     """
 
     def __init__(self, app: ASGIApp, root_path: str) -> None:
-        self._app, self._root_path = app, root_path
+        self._app = app
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""

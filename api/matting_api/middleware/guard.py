@@ -57,8 +57,12 @@ class Guard:
         end_waiting: Callable[[], None],
     ) -> None:
         self._end_waiting = end_waiting
-        self._app, self._limit, self._answered = app, limit, answered
-        self._hosts, self._proxies, self._incoming = hosts, proxies, incoming
+        self._app = app
+        self._limit = limit
+        self._answered = answered
+        self._hosts = hosts
+        self._proxies = proxies
+        self._incoming = incoming
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -80,7 +84,8 @@ class Guard:
         told = OF_ONE_CALLER if path.startswith("/v1") else HEADERS
         answer = Answer(send, body, request_id, told, is_https=scope.get("scheme") == "https")
         state = scope.setdefault("state", {})  # where the code of an error is noted
-        state["grow"], state["book"] = body.grow, body.book
+        state["grow"] = body.grow
+        state["book"] = body.book
         try:
             if error := self._hosts.check(scope["method"], path, headers):
                 raise body.refuse(error)

@@ -31,7 +31,9 @@ class _Lock:
     """Counts failures of addresses, or of names; each one beyond `free` doubles the time of a lock, up to `longest`."""
 
     def __init__(self, free: int, longest: float, clock: Callable[[], float]) -> None:
-        self._free, self._longest, self._clock = free, longest, clock
+        self._free = free
+        self._longest = longest
+        self._clock = clock
         self._records: OrderedDict[str, _Record] = OrderedDict()
 
     def left(self, who: str) -> float:
@@ -73,7 +75,8 @@ class Guesses:
     def __init__(
         self, kind: str, count: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._kind, self._count = kind, count
+        self._kind = kind
+        self._count = count
         self._addresses = _Lock(ADDRESS_FAILURES, ADDRESS_LOCK, clock)
         self._names = _Lock(NAME_FAILURES, NAME_LOCK, clock)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()

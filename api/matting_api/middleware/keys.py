@@ -117,7 +117,8 @@ class Keys:
                 log.error("%s; until then the keys from before stay valid", error)
             self._complaint = str(error)
             return
-        self._stamp, self._complaint = stamp, ""
+        self._stamp = stamp
+        self._complaint = ""
         if digests != self._digests:
             self._digests = digests
             log.info("%s has changed: %d keys are valid now", file, len(digests))

@@ -12,7 +12,8 @@ import termios
 import time
 
 # A reader has to take so many bytes a second in each span of seconds; it would hold answer and connection for ever.
-SLOWEST, SPAN_SECONDS = 4096, 60.0
+SLOWEST = 4096
+SPAN_SECONDS = 60.0
 MOST_BYTES = 512 * 2**20  # of all answers; when more wait, the slowest reader gives way
 YOUNG_SECONDS = 5.0  # so long nobody has to
 _AT_ONCE = struct.pack("ii", 1, 0)  # on, and for no time
@@ -36,7 +37,8 @@ class Waiting:
     def is_too_slow(self) -> bool:
         """Whether less was taken than had to be since this was last asked, a span ago."""
         left = self.left + self._in_system()
-        taken, self._last = self._last - left, left
+        taken = self._last - left
+        self._last = left
         return taken < SLOWEST * SPAN_SECONDS
 
     def rate(self, now: float) -> float:

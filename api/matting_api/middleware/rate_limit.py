@@ -20,7 +20,8 @@ from matting_api.concurrency import Caller
 from matting_api.middleware.guesses import Guesses
 from matting_api.middleware.keys import Keys
 
-MINUTE, DAY = 60, 86_400
+MINUTE = 60
+DAY = 86_400
 MOST_CALLERS = 100_000  # that are counted at once
 _GUARDED = re.compile(r"/v1(\.0)?/")
 
@@ -42,7 +43,9 @@ class Allowance:
     """
 
     def __init__(self, most: int, seconds: int, clock: Callable[[], float] | None = None) -> None:
-        self.most, self._seconds, self._clock = most, seconds, clock or steady_clock()
+        self.most = most
+        self._seconds = seconds
+        self._clock = clock or steady_clock()
         self._span = 0
         self._counts = Counter[str]()
 
@@ -89,7 +92,8 @@ class Bill:
     """What a request takes of its caller's `quota`: photos, which are given back unless it succeeds."""
 
     def __init__(self, quota: Allowance, caller: str) -> None:
-        self._quota, self._caller = quota, caller
+        self._quota = quota
+        self._caller = caller
         self._photos = 0
 
     def take(self, photos: int) -> None:
@@ -138,8 +142,10 @@ class Gate:
         guesses: Guesses,
         keys_file: Path | None = None,
     ) -> None:
-        self._app, self._guesses = app, guesses
-        self._rate, self._quota = rate, quota
+        self._app = app
+        self._guesses = guesses
+        self._rate = rate
+        self._quota = quota
         self._keys = Keys(keys, keys_file)
         self._is_open = not frozenset(keys)
 
@@ -168,7 +174,8 @@ class Gate:
             await errors.response(request, error)(scope, receive, send_on)
             return
         host, port = scope.get("client") or ("", 0)
-        request.state.caller, request.state.bill = Caller(name, f"{host}:{port}"), bill
+        request.state.caller = Caller(name, f"{host}:{port}")
+        request.state.bill = bill
 
         async def send_billed(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -31,7 +31,8 @@ MASK = "mask_file"
 SAMPLE = RESULT, CORRECTION = ("result_file", "correction_file")  # what came of a photo, and what should have come
 FILES = ("image_file", "bg_image_file", MASK, *SAMPLE)
 TEXT_FILES = ("image_file_b64",)  # base64, which may be long
-PHOTO, BACKGROUND = ("image_file", "image_file_b64", "image_url"), ("bg_image_file", "bg_image_url")
+PHOTO = ("image_file", "image_file_b64", "image_url")
+BACKGROUND = ("bg_image_file", "bg_image_url")
 _FILE_TYPES = re.compile(r"image/.+|application/octet-stream")
 _FIELDS = re.compile(rb"\s*[{\[]|[\w%.-]+=")  # begins JSON or a urlencoded form
 _STANDARD = bytes.maketrans(b"-_", b"+/")  # from the alphabet for addresses (RFC 4648, 5)
@@ -167,7 +168,8 @@ async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
                 raise bad_request(
                     "invalid_body", "Invalid body", f"got a body that is no {coding}; send it as it is"
                 ) from None
-            chunk, size = decoder.unconsumed_tail, size + len(found)
+            chunk = decoder.unconsumed_tail
+            size = size + len(found)
             if size > limit:
                 detail = f"got a larger body, expected at most {limit / 2**20:.0f} MB after {coding} is undone"
                 raise ApiError(413, "file_too_large", "Request too large", detail)
@@ -214,7 +216,8 @@ async def read_text(part: Part) -> str:
 
 async def _from_body(stream: AsyncIterator[bytes], opened: AsyncExitStack, kind: str) -> list[tuple[str, Source | str]]:
     """The body, of a media type `kind`, as a file if there is one. curl calls each body a urlencoded form."""
-    file, size = new_file(), 0
+    file = new_file()
+    size = 0
     opened.push_async_callback(file.close)
     async for chunk in stream:
         size += len(chunk)

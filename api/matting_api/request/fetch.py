@@ -49,7 +49,9 @@ class Fetcher:
         is_allowed: Callable[[Address], bool] = is_public,
         ports: frozenset[int] | None = PORTS,
     ) -> None:
-        self._max_bytes, self._is_allowed, self._ports = max_bytes, is_allowed, ports
+        self._max_bytes = max_bytes
+        self._is_allowed = is_allowed
+        self._ports = ports
 
     async def fetch(self, url: str, field: str, book: Book = _book_nothing) -> UploadFile:
         """The file at an http or https address, at its beginning; the caller closes it.

@@ -105,7 +105,8 @@ class _Reader:
         self._boundary = b"--" + boundary
         self._preamble: bytes | None = b""  # what came so far; None once the first part has begun
         self._headers: list[tuple[str, bytes]] = []
-        self._name, self._value = b"", b""
+        self._name = b""
+        self._value = b""
         self._writes: list[tuple[Part, bytes]] = []
         self._is_complete = False
         try:
@@ -179,7 +180,8 @@ class _Reader:
 
     def _end_header(self) -> None:
         self._headers.append((self._name.decode("latin-1").lower(), self._value))
-        self._name, self._value = b"", b""
+        self._name = b""
+        self._value = b""
 
     def _open(self) -> None:
         given = {name: value.decode("utf-8", "replace") for name, value in self._headers}

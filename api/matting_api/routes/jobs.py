@@ -28,7 +28,8 @@ from matting_api.request.texts import kind_of, parse_json
 from matting_api.routes.background import accepted, job_router
 from matting_api.routes.uploads import fields_of_address, read_upload, store_upload
 
-KEY_HEADER, MOST_KEY = "Idempotency-Key", 128
+KEY_HEADER = "Idempotency-Key"
+MOST_KEY = 128
 MOST_VALUES = 50_000  # of an order: 10,000 addresses, whose colons and commas count
 
 

@@ -48,7 +48,8 @@ async def read_upload(
             if part.name in texts or (found is not None and part.name == field):
                 raise given_twice(part.name)
             if part.name == field and part.filename is not None:
-                found, name = part.file, (part.filename or field)[:SHOWN]
+                found = part.file
+                name = (part.filename or field)[:SHOWN]
             else:
                 texts[part.name] = await _text(part)
         if found is None or field in texts:

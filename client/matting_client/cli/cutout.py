@@ -70,7 +70,8 @@ def run_all(
                     manifest.add(_entry(done, job))
                 except OutputError as error:  # the photos are worth more than their list
                     progress.say(f"matting cutout: {error}")
-                    manifest, failed = None, failed + 1
+                    manifest = None
+                    failed = failed + 1
     finally:
         progress.end()
     for line in review.lines():

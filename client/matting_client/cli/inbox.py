@@ -209,7 +209,9 @@ def _is_partial(path: Path) -> bool:
 
 def _free(path: Path) -> Path:
     """The path, or with a number in its name if it is taken: cameras give a name again and again."""
-    free, number = path, 2
+    free = path
+    number = 2
     while free.exists():
-        free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number = number + 1
     return free

@@ -126,7 +126,8 @@ def plan(found: Found, out: str | None, format: str, reads: Iterable[Path] = ())
     OptionError
         The inputs and -o do not fit together.
     """
-    photos, single = found.photos, found.single
+    photos = found.photos
+    single = found.single
     if out == STANDARD or (out is None and photos == [Photo(None)]):
         if not single:
             raise OptionError("-o -", f"{len(photos)} photos", "one for standard output", "name a folder")
@@ -171,7 +172,8 @@ def _checked(pairs: list[tuple[Path | None, Path]], reads: Iterable[Path]) -> li
     taken: dict[Path, Path | None] = {}
     jobs = []
     for source, target in pairs:
-        clash, here = None, identity(target)
+        clash = None
+        here = identity(target)
         if here in photos:
             clash = f"the result would replace the photo {target}; choose another -o"
         elif here in others:

@@ -91,7 +91,8 @@ class CodePoints:
 
     @cached_property
     def _matrix(self) -> F32:
-        here, there = _to_xyz(_PRIMARIES[self.primaries]), _to_xyz(_PRIMARIES[1])
+        here = _to_xyz(_PRIMARIES[self.primaries])
+        there = _to_xyz(_PRIMARIES[1])
         return np.linalg.solve(there, here).astype(np.float32)
 
     def to_srgb(self, rgb: U8) -> U8:

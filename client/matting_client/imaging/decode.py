@@ -85,7 +85,8 @@ def check_pixels(pixels: object, name: str, limits: Limits | None = None) -> NDA
     InputError
         Not (H, W, 3) uint8 with something in it, or beyond the limits, if there are any.
     """
-    expected, remedy = "uint8 (H, W, 3) RGB", "convert it first"
+    expected = "uint8 (H, W, 3) RGB"
+    remedy = "convert it first"
     if not isinstance(pixels, np.ndarray):
         raise InputError(name, f"a {type(pixels).__name__}", expected, remedy)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
@@ -194,7 +195,9 @@ def from_pillow(picture: Image.Image, name: str = "photo", limits: Limits | None
         raise _named(error, name) from None
     try:
         picture.load()  # which turns some pictures, and says so in their EXIF block
-        lies, dpi, exif = orientation(picture), density(picture), exif_block(picture)
+        lies = orientation(picture)
+        dpi = density(picture)
+        exif = exif_block(picture)
         if picture.mode == "RGB" and lies == 1 and not picture.info.keys() & {"icc_profile", "transparency"}:
             return Photo(np.array(picture), dpi=dpi, exif=exif)
         # What the file's own decoder would do with it is done to a copy in a format that holds nearly every mode.
@@ -241,7 +244,8 @@ def _decode_here(data: bytes, limits: Limits) -> Decoded:
         width, height = opened.picture.size
         lies = orientation(opened.picture)
         pixels = np.empty((*upright_size(height, width, lies), channels), np.uint8)
-        rows, top = stored_view(pixels, lies), 0
+        rows = stored_view(pixels, lies)
+        top = 0
         for strip in strips:
             rows[top : top + len(strip)] = strip
             top += len(strip)

@@ -29,7 +29,8 @@ PNG_PERCEPTUAL, PNG_METRE = 0, 1  # rendering intent, unit
 METRE = 0.0254  # an inch of it
 # WebP's effort, 0..6. At 12 megapixels: 3 takes 1.7 s for RGB and 2.9 s for RGBA, 2 takes .75 and 2.1 s for 0 to 7 %
 # more bytes; 0 takes .5 and 1.0 s, and a third more bytes for RGBA.
-WEBP_USUAL, WEBP_QUICK = 2, 0
+WEBP_USUAL = 2
+WEBP_QUICK = 0
 WEBP_LARGE = 4 * 6_000_000  # bytes of pixels
 LEAST_QUALITY = 30  # below it faces fall into squares
 DEFLATE_LEVEL = 1  # of ISA-L: as fast as 0 and 15 % smaller; 2 is no smaller, 3 slower
@@ -85,14 +86,18 @@ def encode_within(picture: NDArray[np.uint8], format: str, quality: int, most: i
     data = encode(picture, format, quality, tags)
     if len(data) <= most:
         return data
-    low, high, best = LEAST_QUALITY, quality - 1, None
+    low = LEAST_QUALITY
+    high = quality - 1
+    best = None
     while low <= high:
         middle = (low + high) // 2
         tried = encode(picture, format, middle, tags)
         if len(tried) <= most:
-            low, best = middle + 1, tried
+            low = middle + 1
+            best = tried
         else:
-            high, data = middle - 1, tried
+            high = middle - 1
+            data = tried
     if best is None:
         size = f"{len(data) / 1000:.0f} kB at quality {LEAST_QUALITY}"
         raise OutputError("", size, f"at most {most / 1000:.0f} kB", "make it smaller, as with size or canvas")

@@ -6,8 +6,17 @@ from importlib.util import find_spec
 from typing import Literal
 
 # Pillow's names of the formats that are read. No others: fewer decoders face strangers' bytes.
-JPEG, PNG, WEBP, GIF, BMP, TIFF = "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"
-HEIF, AVIF, JPEG_2000, PPM, JPEG_XL = "HEIF", "AVIF", "JPEG2000", "PPM", "JXL"
+JPEG = "JPEG"
+PNG = "PNG"
+WEBP = "WEBP"
+GIF = "GIF"
+BMP = "BMP"
+TIFF = "TIFF"
+HEIF = "HEIF"
+AVIF = "AVIF"
+JPEG_2000 = "JPEG2000"
+PPM = "PPM"
+JPEG_XL = "JXL"
 READABLE = (JPEG, PNG, WEBP, GIF, BMP, TIFF, HEIF, AVIF, JPEG_2000, PPM)
 READABLE_NAMES = "JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP, JPEG 2000 or PPM"
 # What photos are called. Folders are searched by content; suffixes only tell which files should have been pictures.

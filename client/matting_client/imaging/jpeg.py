@@ -89,7 +89,8 @@ def decode_usual(data: bytes, limits: Limits) -> Jpeg | None:
 
 def count_scans(data: bytes, most: int) -> int:
     """Scans of a JPEG (ITU-T T.81, annex B), counted up to `most`; the pictures behind its end do not count."""
-    scans, at = 0, 2
+    scans = 0
+    at = 2
     while scans < most:
         found = _MARKER.search(data, at)
         if found is None or found[0] == b"\xff\xd9":

@@ -17,7 +17,8 @@ DRAWN_SIDE = 1600  # pixels of the longer side of what is drawn; all of it is so
 SEED = 7
 # Deep inside the subject the colours come from further away: times the Gaussian's width, and how much that counts.
 WIDER = ((1, 1.0), (4, 1e-3), (16, 1e-6))
-FAINT, NOTHING = np.float32(1e-12), np.float32(1e-20)
+FAINT = np.float32(1e-12)
+NOTHING = np.float32(1e-20)
 Size = tuple[int, int]  # (height, width)
 
 
@@ -47,7 +48,8 @@ def blur_around(rgb: Image, pha: Alpha, sigma: float | None = None, cover: Alpha
     # The subject counts where there is nothing else in the whole photo.
     around = (255 - cv2.dilate(reduced(pha), np.ones((3, 3), np.uint8))) / np.float32(255) + FAINT
     if cover is None:
-        weight, colours = around, reduced(rgb) * around[..., None]
+        weight = around
+        colours = reduced(rgb) * around[..., None]
     else:
         weight = around * (reduced(cover) / np.float32(255))
         colours = reduced(cv2.multiply(rgb, cv2.merge([cover] * 3), scale=1 / 255)) * around[..., None]

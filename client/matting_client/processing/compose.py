@@ -23,7 +23,9 @@ def _blend(fgr: Picture, pha: Picture, bgr: Picture) -> Picture:
     out = np.empty(fgr.shape, np.uint8)
     out[:] = bgr
     cv2.copyTo(fgr, (pha == 255).view(np.uint8), out)  # OpenCV's own comparison refuses a single pixel
-    near, alphas, result = fgr.reshape(-1, 3), pha.reshape(-1), out.reshape(-1, 3)
+    near = fgr.reshape(-1, 3)
+    alphas = pha.reshape(-1)
+    result = out.reshape(-1, 3)
     for places in chosen((pha.shape[0], pha.shape[1]), lambda rows: (pha[rows] > 0) & (pha[rows] < 255)):
         a = alphas.take(places)[:, None].astype(np.uint16)
         result[places] = (near.take(places, 0) * a + result.take(places, 0) * (255 - a) + 127) // 255

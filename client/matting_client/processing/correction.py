@@ -247,6 +247,7 @@ def _walk(guide: Picture, wanted: Float, drawn: Float, unknown: NDArray[np.bool_
         x += length * direction
         residual -= length * image
         scaled = residual / degree
-        previous, power = power, float((residual * scaled).sum())
+        previous = power
+        power = float((residual * scaled).sum())
         direction = scaled + np.float32(power / previous) * direction
     return x

@@ -66,7 +66,8 @@ def erode(pha: Alpha, amount: float) -> Alpha:
         return pha
     move = cv2.erode if amount > 0 else cv2.dilate
     whole = int(radius)
-    less, more = pha, pha
+    less = pha
+    more = pha
     for element in _disc(whole):
         less = move(less, element)
     for element in _disc(whole + 1):

@@ -58,7 +58,8 @@ def _fields(rgb: NDArray[np.uint8], pha: NDArray[np.uint8]) -> tuple[Float, Floa
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     finest = size(LEVELS[-1][0])
-    rgb, pha = shrink(rgb, finest), shrink(pha, finest)
+    rgb = shrink(rgb, finest)
+    pha = shrink(pha, finest)
     fields: tuple[Float, Float] | None = None
     for side, radii in LEVELS:
         image = cv2.cvtColor(shrink(rgb, size(side)) * np.float32(1 / 255), cv2.COLOR_RGB2RGBA)
@@ -94,7 +95,9 @@ def estimate_foreground(
     fgr: NDArray[np.uint8] = cv2.copyTo(rgb, shown)
     smooth_fgr, smooth_bgr = _fields(rgb, pha)
     shape = (rgb.shape[0], rgb.shape[1])
-    colours, alphas, result = rgb.reshape(-1, 3), pha.reshape(-1), fgr.reshape(-1, 3)
+    colours = rgb.reshape(-1, 3)
+    alphas = pha.reshape(-1)
+    result = fgr.reshape(-1, 3)
     for places in chosen(shape, lambda rows: (shown[rows] > 0) & (pha[rows] < 255)):
         alpha = RAMP.take(alphas.take(places))[:, None]
         solved = sample(smooth_fgr, shape, places, cv2.INTER_LINEAR)

@@ -58,7 +58,8 @@ def find_head(rgb: Image, pha: Alpha) -> Head:
     face = _only_face(rgb, pha)
     eyes = face.middle
     reach = face.chin - eyes.y
-    highest, lowest = CROWN[1] * reach, CROWN[0] * reach
+    highest = CROWN[1] * reach
+    lowest = CROWN[0] * reach
     crown = eyes.y - min(max(eyes.y - _crown(pha, face), lowest), highest)
     return Head(crown, eyes.y, face.chin, eyes.x, _floor(pha, face), face.tilt, face.turn)
 

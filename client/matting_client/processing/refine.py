@@ -83,7 +83,8 @@ def refine(
     full = unletterbox(pha, box)
     if box.height * box.width <= box.inner_height * box.inner_width:
         return full
-    small, guide = inner(pha, box), inner(square, box)
+    small = inner(pha, box)
+    guide = inner(square, box)
     band: Mask = (cv2.dilate(small, _square(BAND)) > cv2.erode(small, _square(BAND))).view(np.uint8)
     if not band.any():
         return full
@@ -91,7 +92,8 @@ def refine(
     a = slope(guide, small, cv2.dilate(band, _square(TAPS)))
     explained = cv2.transform(cv2.multiply(a, guide, dtype=cv2.CV_32F), np.ones((1, 3), np.float32))
     model = cv2.merge([a, cv2.subtract(small, explained, dtype=cv2.CV_32F)])
-    colours, result = rgb.reshape(-1, 3), full.reshape(-1)
+    colours = rgb.reshape(-1, 3)
+    result = full.reshape(-1)
     for places in chosen((box.height, box.width), lambda rows: wide[rows]):
         local = sample(model, (box.height, box.width), places, cv2.INTER_LINEAR)
         value = np.einsum("nc,nc->n", local[:, :3], colours.take(places, 0).astype(np.float32)) + local[:, 3]

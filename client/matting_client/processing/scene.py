@@ -19,12 +19,15 @@ from matting_client.types import Float, Picture
 MAX_SIDE = 6000  # pixels of the longer side of a background, which is the result's size
 MAX_BLUR = 40.0  # sigma in pixels at a 1024 px short side
 # How far the scene may move the subject's brightness and each of its colours, so that a face stays a face.
-MOST_EXPOSURE, MOST_CAST = 1.6, 1.3
+MOST_EXPOSURE = 1.6
+MOST_CAST = 1.3
 NORM = 4  # of the mean that tells the light's colour: between the plain mean, 1, and the brightest pixel, infinity
 GAMMA = 2.2
 KNEE = 0.85  # where bright colours begin to be rolled off
 # The shadow on the ground: its length as a share of the subject's height, how far it leans, its depth.
-SHADOW_LENGTH, MOST_LEAN, SHADOW_DEPTH = 0.22, 1.6, 0.75
+SHADOW_LENGTH = 0.22
+MOST_LEAN = 1.6
+SHADOW_DEPTH = 0.75
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,8 @@ def harmonise(fgr: Float, pha: Float, around: Float, strength: float) -> Float:
     weight = float(pha.sum())
     if strength == 0 or weight < 1:
         return fgr
-    linear, scene = fgr**GAMMA, np.clip(around, 1e-3, 1) ** GAMMA
+    linear = fgr**GAMMA
+    scene = np.clip(around, 1e-3, 1) ** GAMMA
     cast = (scene**NORM).mean((0, 1)) ** (1 / NORM)
     cast = np.clip(cast / cast.mean(), 1 / MOST_CAST, MOST_CAST)
     own = max(float((linear.mean(2) * pha).sum()) / weight, 1e-3)
@@ -184,7 +188,8 @@ def ground_shadow(pha: Float, bgr: Float, left: int, top: int) -> Float:
     left, top : corner of `pha` in the scene.
     """
     height, width = bgr.shape[:2]
-    tall, foot = pha.shape[0], top + pha.shape[0]
+    tall = pha.shape[0]
+    foot = top + pha.shape[0]
     grey = bgr.mean(2)
     half = (width + 1) // 2  # of a single column it is the whole: no side is brighter
     light = float(grey[:, -half:].mean() - grey[:, :half].mean())

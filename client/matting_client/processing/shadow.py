@@ -10,9 +10,13 @@ from matting_client.types import Float, Picture
 
 SHADOWS = ("none", "drop", "contact")
 # As shares of the subject's longer side. A drop shadow lies a little lower and further right, as in light from above.
-DROP_ACROSS, DROP_DOWN, DROP_BLUR = 0.012, 0.025, 0.02
+DROP_ACROSS = 0.012
+DROP_DOWN = 0.025
+DROP_BLUR = 0.02
 # A contact shadow is what touches the ground, spread flat: how much of the subject counts, and how far it spreads.
-TOUCH_BAND, TOUCH_RISE, TOUCH_BLUR = 0.08, 0.02, 0.012
+TOUCH_BAND = 0.08
+TOUCH_RISE = 0.02
+TOUCH_BLUR = 0.012
 WORK_SIDE = 1024  # a soft shadow is the same at a reduced size, and much quicker there
 
 
@@ -78,7 +82,8 @@ def lay_under(fgr: Picture, pha: Picture, shadow: Float) -> tuple[Picture, Pictu
     The operator over of Porter and Duff, SIGGRAPH 1984: it is associative, so the layer looks on any background as the
     two do one after the other.
     """
-    colours, alpha = np.empty_like(fgr), np.empty_like(pha)
+    colours = np.empty_like(fgr)
+    alpha = np.empty_like(pha)
     for top in range(0, pha.shape[0], ROWS):
         rows = slice(top, top + ROWS)
         near = pha[rows].astype(np.float32) / 255

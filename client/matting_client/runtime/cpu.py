@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # Streams at most, and the largest input that gets more than one: each holds the activations of one photo, and those of
 # 1024 px would take the server beyond 1.2 GB for a tenth more photos a second.
-STREAMS, STREAMS_SIDE = 4, 512
+STREAMS = 4
+STREAMS_SIDE = 512
 RunOne = Callable[[Batch, Batch], None]  # one photo (1, S, S, 3), and the alpha (1, S, S, 1) to fill
 
 
@@ -81,9 +82,11 @@ class CpuModel:
                 raise ModelError(
                     path, problem=f"{precision} needs OpenVINO", remedy="pip install openvino, or use precision f32"
                 ) from None
-            wanted, self._streams = "f32", 1
+            wanted = "f32"
+            self._streams = 1
             self._alone, self.size, engine = _onnxruntime(path, threads)
-        self._lock, self._running = threading.Lock(), 0
+        self._lock = threading.Lock()
+        self._running = 0
         self._pool = ThreadPoolExecutor(self._streams)
         self.description = f"{engine} {wanted}, {threads} threads"
 

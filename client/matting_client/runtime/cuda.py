@@ -53,7 +53,8 @@ class CudaModel:
     def __init__(self, path: Path) -> None:
         import onnxruntime as ort
 
-        self._path, self._lock = path, threading.Lock()
+        self._path = path
+        self._lock = threading.Lock()
         self._sessions: dict[int, InferenceSession] = {}  # by the number of photos
         session = self._session(1)
         if PROVIDER not in session.get_providers():
@@ -87,10 +88,12 @@ class CudaModel:
     def run(self, image: Batch) -> Batch:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8, many photos in one run: a GPU is faster with each."""
         image = check_batch(image, self.size)
-        count, runs = len(image), portions(len(image), self._largest)
+        count = len(image)
+        runs = portions(len(image), self._largest)
         if sum(runs) > count:
             image = np.concatenate([image, np.zeros((sum(runs) - count, *image.shape[1:]), np.uint8)])
-        parts, first = [], 0
+        parts = []
+        first = 0
         for photos in runs:
             parts.append(self._session(photos).run(None, {INPUT: image[first : first + photos]})[0])
             first += photos

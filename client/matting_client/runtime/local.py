@@ -35,7 +35,9 @@ class LocalEngine:
     ) -> None:
         file = model_file(model, repository)
         self._loaded = open_model(file, precision=precision, threads=threads, together=together)
-        self.model, self.size, self.description = model, self._loaded.size, self._loaded.description
+        self.model = model
+        self.size = self._loaded.size
+        self.description = self._loaded.description
         self._closed = False
 
     def infer(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

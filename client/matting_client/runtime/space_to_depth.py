@@ -21,7 +21,8 @@ import numpy as np
 from matting_client.types import F32
 
 # Of bilinear doubling: a pixel at an even (odd) place is 3/4 the small pixel it lies in and 1/4 the one before (after).
-NEAR, FAR = 0.75, 0.25
+NEAR = 0.75
+FAR = 0.25
 
 
 class _Unlike(Exception):
@@ -71,7 +72,8 @@ def packed(weights: F32) -> F32:
     out, channels = weights.shape[:2]
     result = np.zeros((2, 2, out, 2, 2, channels, 3, 3), np.float32)
     for y, x, dy, dx in np.ndindex(2, 2, 3, 3):  # the pixel in its square, and the step from it
-        (row, in_y), (column, in_x) = divmod(y + dy - 1, 2), divmod(x + dx - 1, 2)
+        (row, in_y) = divmod(y + dy - 1, 2)
+        (column, in_x) = divmod(x + dx - 1, 2)
         result[y, x, :, in_y, in_x, :, row + 1, column + 1] = weights[:, :, dy, dx]
     return result.reshape(4 * out, 4 * channels, 3, 3)
 
@@ -109,8 +111,10 @@ def _last_bias(model: Any) -> Any:
 def _layer(add: Any) -> _Layer:
     if add.get_type_name() != "Add":
         raise _Unlike
-    convolution, bias = _node(add.input_value(0), "Convolution"), _constant(add.input_value(1).get_node())
-    weights, how = _constant(convolution.input_value(1).get_node()), convolution.get_attributes()
+    convolution = _node(add.input_value(0), "Convolution")
+    bias = _constant(add.input_value(1).get_node())
+    weights = _constant(convolution.input_value(1).get_node())
+    how = convolution.get_attributes()
     ones = [how[name] for name in ("strides", "pads_begin", "pads_end", "dilations")]
     if weights.shape[2:] != (3, 3) or any(list(pair) != [1, 1] for pair in ones):
         raise _Unlike

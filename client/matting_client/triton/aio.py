@@ -58,7 +58,9 @@ class AsyncTritonEngine:
         timeout: float = 30.0,
         retry: Retry | None = None,
     ) -> None:
-        self.url, self.model, self.timeout = url, model, timeout
+        self.url = url
+        self.model = model
+        self.timeout = timeout
         self._name, self._version = split_model(model)
         self.retry = retry or Retry()
         self.size = 0
@@ -220,7 +222,8 @@ class AsyncTritonEngine:
         return region
 
     async def _unregister(self, regions: list[Region]) -> None:
-        waits, pending = UNREGISTERING.waits(), list(regions)
+        waits = UNREGISTERING.waits()
+        pending = list(regions)
         try:
             while pending:
                 with contextlib.suppress(Exception):  # a server that is gone has forgotten it

@@ -45,7 +45,8 @@ class Retry:
 
     def waits(self) -> Iterator[float]:
         """Seconds to wait before each further attempt; the time that attempts take counts too."""
-        end, wait = time.monotonic() + self.budget, self.first
+        end = time.monotonic() + self.budget
+        wait = self.first
         while (left := end - time.monotonic()) > 0:
             yield min(wait * random.uniform(0.5, 1.0), left)
             wait = min(2 * wait, self.longest)

@@ -77,7 +77,8 @@ class Region:
     """
 
     def __init__(self, image_bytes: int, alpha_bytes: int) -> None:
-        self.image_bytes, self.alpha_bytes = image_bytes, alpha_bytes
+        self.image_bytes = image_bytes
+        self.alpha_bytes = alpha_bytes
         self.size = image_bytes + alpha_bytes
         # Whoever guesses the name could have the server read and write the block.
         self.name = f"{PREFIX}{os.getpid()}_{next(_numbers)}_{secrets.token_hex(16)}"
@@ -122,7 +123,8 @@ class Region:
 
     def unlink(self) -> None:
         """Take the name away; who has the block mapped keeps it. Harmless when repeated."""
-        path, self._path = self._path, None
+        path = self._path
+        self._path = None
         if path is not None:
             path.unlink(missing_ok=True)
             _named.discard(path)
@@ -182,5 +184,6 @@ class Regions:
         """All regions, free and retired; the caller unregisters and closes them."""
         with self._lock:
             drained = self._free + [region for _, region in self._retired]
-            self._free, self._retired = [], []
+            self._free = []
+            self._retired = []
         return drained

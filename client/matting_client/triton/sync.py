@@ -48,7 +48,9 @@ class SyncTritonEngine:
         timeout: float = 30.0,
         retry: Retry | None = None,
     ) -> None:
-        self.url, self.model, self.timeout = url, model, timeout
+        self.url = url
+        self.model = model
+        self.timeout = timeout
         self._name, self._version = split_model(model)
         self.retry = retry or Retry()
         self._regions = Regions()
@@ -196,7 +198,8 @@ class SyncTritonEngine:
         return region
 
     def _unregister(self, regions: list[Region]) -> None:
-        waits, pending = UNREGISTERING.waits(), list(regions)
+        waits = UNREGISTERING.waits()
+        pending = list(regions)
         try:
             while pending:
                 with contextlib.suppress(*TRANSPORT_ERRORS):  # a server that is gone has forgotten it

@@ -74,7 +74,8 @@ class Moving:
         return self._round + self._next.tick * self._source.clip.time_base <= seconds
 
     def _take(self) -> Timed:
-        taken, self._next = self._next or self._draw(), None
+        taken = self._next or self._draw()
+        self._next = None
         return taken
 
     def _draw(self) -> Timed:

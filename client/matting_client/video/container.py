@@ -97,7 +97,8 @@ def _sound_packets(
         return None
     copied = heard.codec_context.codec.canonical_name in kinds
     origin = Fraction(container.streams.video[0].start_time or 0) * container.streams.video[0].time_base
-    first, last = origin + source.start, None if source.end is None else origin + source.end
+    first = origin + source.start
+    last = None if source.end is None else origin + source.end
     if source.start:
         container.seek(round(max(first - SOUND_MARGIN, origin) * 1_000_000))
     if copied:

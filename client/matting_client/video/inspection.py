@@ -29,7 +29,9 @@ MOST = 2  # processes at once
 MEMORY = 512 << 20  # bytes of the process, of which Python and FFmpeg are a fifth
 FRAME_MEMORY = 1024 << 20  # where a frame is decoded: a decoder keeps others beside it
 # CPU time: what a small file may cost, and more for a large one; to find a frame.
-SECONDS, SECONDS_PER_MEGABYTE, FRAME_SECONDS = 3.0, 0.1, 30.0
+SECONDS = 3.0
+SECONDS_PER_MEGABYTE = 0.1
+FRAME_SECONDS = 30.0
 PATIENCE = 20  # times the CPU time, in real time
 LOOK_SECONDS = 0.02  # between looks at its memory
 _KINDS = {kind.__name__: kind for kind in (InputError, OptionError, TooLarge)}
@@ -131,7 +133,8 @@ class _Watch:
 
     def __init__(self, process: subprocess.Popen[bytes], most_bytes: int) -> None:
         self.is_exceeded = False
-        self._process, self._most_bytes = process, most_bytes
+        self._process = process
+        self._most_bytes = most_bytes
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_looking, name="clip's memory", daemon=True)
 

@@ -231,7 +231,8 @@ class VideoFile:
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         number = 0
         if not stream.codec_context.is_open:
-            stream.thread_type, stream.codec_context.thread_count = "AUTO", DECODER_THREADS
+            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = DECODER_THREADS
         try:
             for frame in container.decode(stream):
                 number += 1

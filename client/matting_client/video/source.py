@@ -40,7 +40,8 @@ class Animation:
 
     def frames(self) -> Iterator[Timed]:
         """The frames; what is transparent stands on white. Errors as of a file."""
-        tick, number = 0, 0
+        tick = 0
+        number = 0
         try:
             with Image.open(self.path, formats=("GIF", "WEBP")) as picture:
                 for shown in ImageSequence.Iterator(picture):

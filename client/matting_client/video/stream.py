@@ -176,7 +176,8 @@ class Steady:
 
     def __init__(self, options: Options, state: Still, *, smooth: bool) -> None:
         self.state = state
-        self._options, self._smooth = options, smooth
+        self._options = options
+        self._smooth = smooth
 
     def cutout(self, frame: Frame, pha: Image) -> Cutout:
         """The next frame's, from its alpha (H, W)."""

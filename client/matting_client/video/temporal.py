@@ -181,7 +181,8 @@ class Window:
 
     def _connect(self, number: int, earlier: Look, look: Look) -> None:
         """The flows between the newest frame and an earlier one: found between neighbours, put together beyond."""
-        newest, last = self._count, self._count - 1
+        newest = self._count
+        last = self._count - 1
         if number == last:
             self._flows[newest, number] = optical_flow(look, earlier)
             self._flows[number, newest] = optical_flow(earlier, look)
@@ -196,7 +197,8 @@ class Window:
         neighbours = []
         for other in range(number - REACH, number + REACH + 1):
             if other != number and other in looks:
-                flow, back = self._flows[number, other], self._flows[other, number]
+                flow = self._flows[number, other]
+                back = self._flows[other, number]
                 neighbours.append(Neighbour(looks[other], flow, confidence(here, looks[other], flow, back)))
         return average(here, neighbours)
 

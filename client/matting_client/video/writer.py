@@ -103,7 +103,10 @@ class Encoded:
     def __init__(self, path: Path, suffix: str, time_base: Fraction, fps: Fraction) -> None:
         self._av = import_av()
         self._codec = CODECS[suffix]
-        self._path, self._suffix, self._time_base, self._fps = path, suffix, time_base, fps
+        self._path = path
+        self._suffix = suffix
+        self._time_base = time_base
+        self._fps = fps
         check_encoder(suffix)
         self._container: Any = None
         self._stream: Any = None
@@ -119,7 +122,10 @@ class Encoded:
         context = stream.codec_context
         context.time_base = self._time_base
         context.thread_count = THREADS
-        context.colorspace, context.color_primaries, context.color_trc, context.color_range = BT709, 1, 1, LIMITED
+        context.colorspace = BT709
+        context.color_primaries = 1
+        context.color_trc = 1
+        context.color_range = LIMITED
         self._stream = stream
 
     def write(self, picture: Picture, tick: int) -> None:
@@ -143,7 +149,8 @@ class Encoded:
             frame = frame.reformat(
                 format=self._stream.pix_fmt, dst_colorspace=BT709, dst_color_range=LIMITED, threads=1
             )
-            frame.pts, frame.time_base = tick, self._time_base
+            frame.pts = tick
+            frame.time_base = self._time_base
             self._container.mux(self._stream.encode(frame))
         except failures() as error:
             raise unwritable(self._path, error) from None
@@ -192,7 +199,8 @@ class Pictures:
     """Numbered PNG files, `frames/%05d.png`, from 1 on; each appears when it is complete."""
 
     def __init__(self, pattern: str, first: int = 0) -> None:
-        self._pattern, self._number = pattern, first
+        self._pattern = pattern
+        self._number = first
 
     def write(self, picture: Picture, tick: int) -> None:
         """Write the next picture. Raises OutputError."""
@@ -246,7 +254,9 @@ class AnimatedPicture:
     MOST_PIXELS = 120_000_000  # of all frames together, four bytes each
 
     def __init__(self, path: Path, suffix: str, time_base: Fraction) -> None:
-        self._path, self._suffix, self._time_base = path, suffix, time_base
+        self._path = path
+        self._suffix = suffix
+        self._time_base = time_base
         self._frames: list[Image.Image] = []
         self._ticks: list[int] = []
         self._pixels = 0

@@ -23,13 +23,15 @@ from matting_training.whole import written_whole
 
 def _problem(pair: Pair) -> str | None:
     try:
-        image, alpha = read_rgb(pair.image), read_alpha(pair.alpha)
+        image = read_rgb(pair.image)
+        alpha = read_alpha(pair.alpha)
         for file in (pair.image, pair.alpha):
             check_whole(file)
     except DataError as error:
         return str(error)
     if image.shape[:2] != alpha.shape:
-        (height, width), (high, wide) = alpha.shape, image.shape[:2]
+        (height, width) = alpha.shape
+        (high, wide) = image.shape[:2]
         return f"{pair.alpha}: got {width}x{height}, expected the photo's {wide}x{high}; make them the same size"
     return None
 
@@ -80,7 +82,8 @@ def _multilevel(src: NDArray[np.uint8], pha: NDArray[np.uint8]) -> NDArray[np.ui
 
 def _build_pair(job: tuple[Pair, Path, int, bool]) -> None:
     pair, path, max_side, quick = job
-    src, pha = _shrink(read_rgb(pair.image), max_side), _shrink(read_alpha(pair.alpha), max_side)
+    src = _shrink(read_rgb(pair.image), max_side)
+    pha = _shrink(read_alpha(pair.alpha), max_side)
     # Colours are needed beyond the outline, too: warping mixes neighbours.
     fgr = estimate_foreground(src, pha, np.full_like(pha, 255)) if quick else _multilevel(src, pha)
     _save(np.stack([np.dstack([src, pha]), np.dstack([fgr, pha])]), path)

@@ -32,7 +32,8 @@ def draw_strands(rng: Generator, fgra: Array) -> Array:
     out = fgra.copy()
     outwards = _outwards(fgra[..., 3])
     for _ in range(int(rng.integers(1, 5))):
-        middle, spread = int(rng.integers(len(outline))), max(3, len(outline) // 25)
+        middle = int(rng.integers(len(outline)))
+        spread = max(3, len(outline) // 25)
         near = rng.integers(-spread, spread + 1, int(rng.integers(2, 14))) + middle
         roots = outline[np.clip(near, 0, len(outline) - 1)]
         hairs = [_hair(rng, root, outwards[root[1], root[0]], fgra.shape[0]) for root in roots]
@@ -147,7 +148,8 @@ def _strokes(
     layer = np.zeros(((high[1] - low[1]) * FINE, (high[0] - low[0]) * FINE), np.uint8)
     for curve in curves:
         scaled = np.rint((curve - low) * FINE * 2**FIXED).astype(np.int32)
-        strength, width = int(rng.uniform(110, 255)), int(rng.integers(1, widest + 1))
+        strength = int(rng.uniform(110, 255))
+        width = int(rng.integers(1, widest + 1))
         cut = int(rng.integers(5, len(scaled)))  # thinner and fainter towards the tip
         cv2.polylines(layer, [scaled[cut - 1 :]], False, strength * 2 // 3, max(1, width * 2 // 3), cv2.LINE_AA, FIXED)
         cv2.polylines(layer, [scaled[:cut]], False, strength, width, cv2.LINE_AA, FIXED)

@@ -96,7 +96,8 @@ def find_pairs(root: Path) -> list[Pair]:
     DataError
         A photo has no alpha, or two files have one stem; the first ones are named.
     """
-    images, found = pictures(root / "images"), pictures(root / "alpha")
+    images = pictures(root / "images")
+    found = pictures(root / "alpha")
     for folder, files in (("images", images), ("alpha", found)):
         twice = [stem for stem, count in Counter(p.stem for p in files).items() if count > 1]
         if twice:

@@ -82,7 +82,8 @@ def stand(
     """
     left, top, right, bottom = extent(subject[..., 3])
     scale = min(height / (bottom - top), 2.0)
-    angle, flip = np.deg2rad(rng.normal(0, turn)), -1.0 if rng.random() < 0.5 else 1.0
+    angle = np.deg2rad(rng.normal(0, turn))
+    flip = -1.0 if rng.random() < 0.5 else 1.0
     linear = scale * np.array([[np.cos(angle) * flip, -np.sin(angle)], [np.sin(angle) * flip, np.cos(angle)]])
     foot = max(at[1], size + 2.0 + scale * 4) if touched_borders(subject[..., 3])[3] else at[1]
     offset = np.array([at[0], foot]) - linear @ np.array([(left + right) / 2, bottom])
@@ -101,7 +102,8 @@ def group(rng: Generator, cast: Cast, size: int) -> Scene:
     height = size * rng.uniform(0.5, 1.0) * (1.2 - 0.1 * min(count, 6))
     base = size * rng.uniform(0.85, 1.1)
     layer = _empty(size)
-    people, places = cast.people(count), rng.permutation(count)
+    people = cast.people(count)
+    places = rng.permutation(count)
     for order, (person, k) in enumerate(zip(people, places, strict=True)):
         behind = (rows - 1) * (order < count // 2)
         x = size * ((k + 0.5) / count + rng.uniform(-0.35, 0.35) / count)
@@ -114,7 +116,8 @@ def row(rng: Generator, cast: Cast, size: int) -> Scene:
     """Things beside each other, on one line; half of the rows show one thing several times."""
     count = int(rng.integers(2, 9))
     same = cast.thing() if rng.random() < 0.5 else None
-    base, layer = size * rng.uniform(0.6, 0.95), _empty(size)
+    base = size * rng.uniform(0.6, 0.95)
+    layer = _empty(size)
     for k in range(count):
         x = size * (k + 0.5 + rng.uniform(-0.2, 0.2)) / count
         thing = cast.thing() if same is None else same

@@ -65,8 +65,14 @@ class MattingStream(Dataset[dict[str, Tensor]]):
         self, sources: list[Source], backgrounds: list[Path], empty: list[Path], *, sizes: tuple[int, ...], batch: int,
         seed: int, first: int, last: int, recipe: Recipe,
     ) -> None:  # fmt: skip
-        self.sources, self.backgrounds, self.empty = sources, backgrounds, empty
-        self.sizes, self.batch, self.seed, self.first, self.last = sizes, batch, seed, first, last
+        self.sources = sources
+        self.backgrounds = backgrounds
+        self.empty = empty
+        self.sizes = sizes
+        self.batch = batch
+        self.seed = seed
+        self.first = first
+        self.last = last
         self.recipe = recipe
         self.things = [s for s in sources if recipe.things and s.name.startswith(recipe.things)]
         self.people = [s for s in sources if s not in self.things]
@@ -90,11 +96,13 @@ class MattingStream(Dataset[dict[str, Tensor]]):
         if kind == "negative":
             picture = self._background(rng, self.empty)
             bgr = texture(rng, picture, size) if rng.random() < TEXTURES else random_background(rng, picture, size)
-            fgr, composite = np.zeros((size, size, 4), np.uint8), True
+            fgr = np.zeros((size, size, 4), np.uint8)
+            composite = True
         elif kind == "single":
             fgr, bgr, composite = self._single(rng, size)
         else:
-            (fgr, bgr), composite = MAKERS[kind](rng, self._cast(rng, size), size), True
+            (fgr, bgr) = MAKERS[kind](rng, self._cast(rng, size), size)
+            composite = True
         if rng.random() < self.recipe.turns:
             fgr, bgr = turned(rng, fgr, bgr)
         return _sample(fgr, bgr, composite, index)

@@ -60,7 +60,8 @@ class MattingUNet(nn.Module):
         super().__init__()
         self.config = config = config or ModelConfig()
         self.encoder = EfficientNetLite0(pretrained)
-        skips, widths = CHANNELS[-2::-1], (config.bottleneck, *config.decoder)
+        skips = CHANNELS[-2::-1]
+        widths = (config.bottleneck, *config.decoder)
         self.neck = ConvBnAct(CHANNELS[-1], config.bottleneck, 1)
         self.context = nn.Sequential(*(TransformerBlock(config.bottleneck, 5) for _ in range(config.transformer)))
         self.stages = nn.ModuleList(

@@ -143,5 +143,6 @@ def _wire_settings(do: Handlers, batch: Any, values: dict[str, Any], look: dict[
 def _for_programs(do: Handlers, values: dict[str, Any]) -> None:
     """The batch as one function, which the page itself does not call."""
     files = gr.File(file_count="multiple", type="filepath", visible=False)
-    archive, call = gr.File(visible=False), gr.Button(visible=False)
+    archive = gr.File(visible=False)
+    call = gr.Button(visible=False)
     call.click(do.whole, files, archive, inputs_kwargs=values, api_name=ids.API_BATCH, **do.studio.work)

@@ -77,7 +77,8 @@ class Handlers:
         kept.small.shown = values
         sheet, copies = print_sheet(photo, values["paper"])
         height, width = photo.picture.shape[:2]
-        words, title = words_of(request), photo.size.title[code_of(request)]
+        words = words_of(request)
+        title = photo.size.title[code_of(request)]
         line = words["id_status"].format(title=title, width=width, height=height, copies=copies)
         whole = replace(photo, enlarged=photo.enlarged * kept.small.scale)  # as it will be made of the upload itself
         told = [line, *notes.told(whole.warnings, words)]
@@ -178,7 +179,8 @@ def _outputs(i18n: gr.I18n) -> tuple[Any, Any]:
 def _wire(
     do: Handlers, stage: Stage, photo: Any, values: dict[str, Any], parts: list[Any], states: tuple[Any, Any]
 ) -> None:
-    light, (key, started) = do.studio.light, states
+    light = do.studio.light
+    (key, started) = states
     done = stage.follow(
         [photo.input],
         photo,
@@ -194,7 +196,8 @@ def _wire(
     moved = [each.input for name, each in values.items() if name != "sheet_format"]
     again: dict[str, Any] = {"inputs": key, "inputs_kwargs": values, "outputs": parts, "trigger_mode": "always_last"}
     gr.on(moved, do.recompose, api_name=ids.API_ID_AGAIN, **again, **light)
-    background, colour = values["background"], values["colour"]
+    background = values["background"]
+    colour = values["colour"]
     background.input(_show_colour, background, colour, trigger_mode="always_last", api_visibility="private", **light)
 
 

@@ -79,7 +79,8 @@ class Handlers:
         if kept is None or not has_background(values["ground"], background):
             return None
         with telling(request):
-            options, scene = Options(format=values["format"], quality=QUALITY), read_scene(**values)
+            options = Options(format=values["format"], quality=QUALITY)
+            scene = read_scene(**values)
             picture = self._compose(kept.full, kept.full.rgb, background, values["ground"], scene, MAX_SIDE)
             data = encode(picture, options.format, options.quality)
             return self.studio.save(data, kept.stem, f"-scene{SUFFIX_OF_FORMAT[options.format]}")
@@ -111,7 +112,8 @@ class Handlers:
             return compose_scene(fgr, pha, fitted_backdrop(ground, limited_size(pha.shape, side)), scene)
         if ground != ids.FROM_PICTURE or background is None:
             raise OptionError("ground", f"{ground!r:.60}", ", ".join(GROUNDS))
-        path, limits = self.studio.background(background), self.studio.limits
+        path = self.studio.background(background)
+        limits = self.studio.limits
         behind = reduced(path, limits)[0] if side == SIDE else limited(read(path, limits), side)
         return compose_scene(fgr, pha, behind, scene)
 
@@ -224,7 +226,8 @@ def _wire_ground(
     """
 
     def show(ground: str, chosen: str | None) -> tuple[Any, ...]:
-        ready, stays = has_background(ground, chosen), ground == BLUR
+        ready = has_background(ground, chosen)
+        stays = ground == BLUR
         folds = gr.update(visible=ready and not stays), gr.update(visible=ready)
         moved = gr.update(visible=not stays)
         return gr.update(visible=ground == ids.FROM_PICTURE), gr.update(interactive=ready), *folds, moved, moved

@@ -155,7 +155,8 @@ class Handlers:
         shop: str = controls.NO_SHOP,
     ) -> str:
         """What the result is, and in a paragraph of its own how it was made."""
-        words, seconds = words_of(request), kept.full.seconds
+        words = words_of(request)
+        seconds = kept.full.seconds
         facts = [options.format.upper()]
         if made is not None:
             facts = [words["pixels"].format(width=made.size[0], height=made.size[1]), *facts, size_text(made.bytes)]
@@ -229,7 +230,8 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     download.on_click(alpha_button, do.alpha, {"api_name": ids.API_ALPHA}, **inputs)
     file, call = gr.File(visible=False), gr.Button(visible=False)  # for programs; the page itself does not call it
     call.click(do.whole, photo, file, inputs_kwargs=values, api_name=ids.API_ONE, **studio.work)
-    facts, told = gr.Textbox(visible=False), gr.Button(visible=False)
+    facts = gr.Textbox(visible=False)
+    told = gr.Button(visible=False)
     told.click(do.told, photo, [file, facts], inputs_kwargs=values, api_name=ids.API_TOLD, **studio.work)
 
 

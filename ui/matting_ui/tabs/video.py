@@ -60,7 +60,8 @@ class Handlers:
             return None, words["video_waiting"]
         with telling(request, "video"):
             order = read_order(**values)
-            path, name = self.studio.uploaded(clip), Path(clip).name
+            path = self.studio.uploaded(clip)
+            name = Path(clip).name
             wanted = wanted_second(second)
             look = look_at(path, name, wanted)
             frame = look.rgb
@@ -166,7 +167,8 @@ class Handlers:
 
         with telling(request, "video"):
             order = read_order(**values)
-            path, name = self.studio.uploaded(clip), Path(clip).name
+            path = self.studio.uploaded(clip)
+            name = Path(clip).name
             check_frames(name, inspected(path, name).count)
             source = VideoFile(path, name=name)
             source.go_on = go_on
@@ -279,7 +281,9 @@ def _wire_clip(do: Handlers, clip: Any, start: Any, parts: list[Any]) -> None:
 def _wire_settings(do: Handlers, values: dict[str, Any], result: Any, made: Any) -> None:
     """What goes with what, and whether the result is of these settings."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
-    format, background, colour = values["format"], values["background"], values["colour"]
+    format = values["format"]
+    background = values["background"]
+    colour = values["colour"]
     private: dict[str, Any] = {"api_visibility": "private"}
     format.input(None, [format, background], background, js=_BACKGROUND_OF, **private)
     background.input(None, [background, format], format, js=_FORMAT_OF, **private)

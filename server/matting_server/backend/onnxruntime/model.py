@@ -25,7 +25,8 @@ from matting_client.runtime.loader import Model, open_model
 from matting_client.runtime.precision import Precision
 from numpy.typing import NDArray
 
-INPUT, OUTPUT = "image", "alpha"
+INPUT = "image"
+OUTPUT = "alpha"
 DEFAULT_FILE = "model.onnx"
 QUEUE_LIMIT = "max_queue_size"
 # A request with this parameter proves that this process answers, without the price of an inference; its alpha begins
@@ -57,11 +58,13 @@ class TritonPythonModel:
         self.engine = open_model(path, precision=precision, threads=_threads(config))
         self.engine.warm_up()
         self._computing = self._unanswered = 0  # photos that the engine has, and those whose answer is not sent yet
-        self._full, self._changed = 1, threading.Condition()
+        self._full = 1
+        self._changed = threading.Condition()
         # Sending waits for Triton to take notice. The engine's threads must not: two cores stood idle for 3 % more of
         # the time, with a model that takes each of them 35 ms a photo.
         self._sender = ThreadPoolExecutor(1)
-        name, version = args["model_name"], args["model_version"]
+        name = args["model_name"]
+        version = args["model_version"]
         self._life = _sign_of_life(name, f"{args['model_instance_name']}_v{version}")
         threading.Thread(target=self._beat, name="life", daemon=True).start()
         self._queue = Queue(name, version, config)
@@ -162,7 +165,8 @@ class Queue:
 
     def __init__(self, model: str, version: str, config: dict[str, Any]) -> None:
         limit = config.get("parameters", {}).get(QUEUE_LIMIT, {}).get("string_value")
-        self._limit, self._batch = int(limit or 0), config.get("max_batch_size") or 1
+        self._limit = int(limit or 0)
+        self._batch = config.get("max_batch_size") or 1
         self._socket = os.environ.get("MATTING_METRICS_SOCKET", "")
         labels = f'model="{re.escape(model)}",version="{re.escape(version)}"'
         self._pending = re.compile(rf"^nv_inference_pending_request_count{{{labels}.*}} (\d+)", re.M)
