@@ -11,7 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from matting_client.video.reader import Clip, VideoFile, failures, import_av, reason_of
+from matting_client.video.ffmpeg import failures, import_av, reason_of
+from matting_client.video.reader import Clip, VideoFile
 from matting_client.video.workplace import Segment
 from matting_client.video.writer import CODECS, unwritable
 

@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 
 from matting_client.errors import InputError, MattingError
 from matting_client.types import Picture
-from matting_client.video.reader import Clip, VideoFile, failures
+from matting_client.video.ffmpeg import failures
+from matting_client.video.reader import Clip, VideoFile
 
 
 def answer(request: dict[str, Any], out: BinaryIO) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 
 from matting_client.errors import InputError, MattingError, OptionError
 from matting_client.types import Picture
+from matting_client.video.ffmpeg import failures, import_av, reason_of
+from matting_client.video.fields import whole
 
 if TYPE_CHECKING:
     import av
@@ -56,37 +58,6 @@ class Clip:
     time_base: Fraction
     fps: Fraction
     count: int | None
-
-
-def import_av() -> Any:
-    """PyAV.
-
-    Raises
-    ------
-    OptionError
-        It is not installed.
-    """
-    try:
-        import av
-    except ImportError:
-        raise OptionError("", problem="video needs PyAV", remedy="pip install 'matting-client[video]'") from None
-    return av
-
-
-def failures() -> tuple[type[Exception], ...]:
-    """What reading and writing clips may raise; not all errors of FFmpeg are an OSError or a ValueError.
-
-    Raises
-    ------
-    OptionError
-        As of `import_av`.
-    """
-    return (import_av().error.FFmpegError, OSError, ValueError)
-
-
-def reason_of(error: Exception) -> str:
-    """What FFmpeg or the system says, in few words."""
-    return getattr(error, "strerror", None) or str(error)
 
 
 class VideoFile:
@@ -234,7 +205,7 @@ class VideoFile:
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = DECODER_THREADS
         try:
-            for frame in container.decode(stream):
+            for frame in whole(container.decode(stream), stream.time_base or MICROSECOND):
                 number += 1
                 yield frame
         except failures() as error:

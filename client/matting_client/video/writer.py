@@ -15,7 +15,7 @@ from PIL import Image
 from matting_client.errors import OptionError, OutputError
 from matting_client.imaging.encode import encode, write
 from matting_client.types import Picture
-from matting_client.video.reader import failures, import_av, reason_of
+from matting_client.video.ffmpeg import failures, import_av, reason_of
 
 THREADS = 2  # of an encoder, always: with another number the bytes would differ
 BT709 = 1  # ISO/IEC 23091-2

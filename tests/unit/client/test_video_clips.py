@@ -15,6 +15,7 @@ import pytest
 from matting_client import InputError, OptionError
 from matting_client.cli import video
 from matting_client.cli.main import main
+from matting_client.types import Picture
 from matting_client.video.reader import VideoFile
 from matting_client.video.source import Folder
 from matting_client.video.writer import CLOCKS, shown_for
@@ -29,6 +30,7 @@ from tests.unit.client.video_clips import (
     picture,
     write_clip,
     write_hdr,
+    write_interlaced,
     write_long_groups,
     write_still,
     write_without_length,
@@ -48,6 +50,26 @@ def test_a_part_begins_where_it_is_told_to(tmp_path: Path, name: str, start: str
     expected = [frame.rgb for frame in whole.frames() if frame.tick * whole.clip.time_base >= Fraction(start)]
     frames = [frame.rgb for frame in VideoFile(tmp_path / name, Fraction(start)).frames()]
     np.testing.assert_array_equal(frames, expected)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("clip.ts", "mpeg2video"), ("clip.mp4", "libx264"), ("clip.avi", "mpeg4")])
+def test_the_lines_of_a_frame_are_of_one_moment(tmp_path: Path, name: str, codec: str) -> None:
+    """Whole frames are as many as interlaced ones were, at the same times, and without the comb beside what moves."""
+
+    def comb(rgb: Picture) -> float:
+        lines = rgb[32:68, :, 1].astype(float)
+        return float(np.abs(2 * lines[1:-1] - lines[:-2] - lines[2:]).mean())
+
+    write_interlaced(tmp_path / name, codec)
+    with av.open(str(tmp_path / name)) as container:
+        decoded = list(container.decode(video=0))
+    assert all(frame.interlaced_frame for frame in decoded)
+    source = VideoFile(tmp_path / name)
+    frames = list(source.frames())
+    begin = decoded[0].pts
+    assert [frame.tick for frame in frames] == [frame.pts - begin for frame in decoded]
+    for frame, raw in zip(frames, decoded, strict=True):
+        assert comb(frame.rgb) < 0.2 * comb(raw.to_ndarray(format="rgb24"))
 
 
 def test_a_clip_that_does_not_say_its_length_is_measured(tmp_path: Path) -> None:

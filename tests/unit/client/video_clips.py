@@ -60,6 +60,18 @@ def write_long_groups(path: Path, frames: int = 60) -> None:
         _tone(container, heard, frames / 25, 10)
 
 
+def write_interlaced(path: Path, codec: str) -> None:
+    """A clip whose even lines show a moment, and whose odd ones the next: two pictures a frame, four pixels apart."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(codec, rate=25, options={"b": "8M", "flags": "+ildct+ilme", "x264opts": "tff=1"})
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(FRAMES):
+            lines = picture(4 * number)
+            lines[1::2] = picture(4 * number + 2)[1::2]
+            container.mux(video.encode(av.VideoFrame.from_ndarray(lines)))
+        container.mux(video.encode(None))
+
+
 def write_still(path: Path, *, matrix: int = 5, aspect: Fraction | None = None) -> None:
     """A clip of one frame with this colour matrix (ISO/IEC 23091-2), whose pixels have this aspect."""
     with av.open(str(path), "w") as container:
