@@ -24,12 +24,13 @@ from matting_client.errors import MattingError, OptionError, OutputError
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
 from matting_client.system import tune_for_many_photos, usable_cores
 from matting_client.video import job
+from matting_client.video.animation import ANIMATED, AnimatedPicture
 from matting_client.video.background import open_background
 from matting_client.video.pipeline import Plan, render
 from matting_client.video.source import Folder, Raw, Source, open_source
 from matting_client.video.still import Still
 from matting_client.video.stream import IN_FLIGHT
-from matting_client.video.writer import ANIMATED, CODECS, AnimatedPicture, Pictures, RawPixels, Writer
+from matting_client.video.writer import CODECS, Pictures, RawPixels, Writer
 
 EXAMPLES = """examples:
   matting video clip.mp4 -o clip.webm                       VP9 with alpha

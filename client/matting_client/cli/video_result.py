@@ -10,7 +10,8 @@ from matting_client.cli.inputs import STANDARD
 from matting_client.cli.overwriting import check_target, identity
 from matting_client.errors import OptionError
 from matting_client.video import job
-from matting_client.video.writer import ANIMATED, CODECS, check_encoder
+from matting_client.video.animation import ANIMATED
+from matting_client.video.writer import CODECS, check_encoder
 
 NUMBER = re.compile(r"%0?\d*d")
 PATTERN = re.compile(r"[^%]*%0?\d*d[^%]*\.png", re.IGNORECASE)

@@ -16,9 +16,8 @@ from matting_client.errors import InputError, OptionError
 from matting_client.imaging.decode import Limits, read
 from matting_client.imaging.formats import STILLS
 from matting_client.imaging.reading import DAMAGED
+from matting_client.video.animation import ANIMATED
 from matting_client.video.reader import DEFAULT_FPS, MAX_VIDEO_PIXELS, Clip, Timed, VideoFile
-
-ANIMATIONS = (".gif", ".webp")
 
 
 class Animation:
@@ -149,7 +148,7 @@ def open_source(path: Path, start: Fraction, end: Fraction | None, fps: Fraction
         source: Source = Folder(path, fps)
     elif fps is not None:
         raise OptionError("fps", f"it with {path}, which has its own", remedy="leave it out")
-    elif path.suffix.lower() in ANIMATIONS:
+    elif path.suffix.lower() in ANIMATED:
         source = Animation(path)
     else:
         return VideoFile(path, start, end)

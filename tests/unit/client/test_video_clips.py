@@ -16,9 +16,9 @@ from matting_client import InputError, OptionError
 from matting_client.cli import video
 from matting_client.cli.main import main
 from matting_client.types import Picture
+from matting_client.video.animation import CLOCKS, shown_for
 from matting_client.video.reader import VideoFile
 from matting_client.video.source import Folder
-from matting_client.video.writer import CLOCKS, shown_for
 from PIL import Image, ImageSequence
 
 from tests.unit.client.conftest import LOCAL
