@@ -1,7 +1,8 @@
-"""A folder's photos, all at once: `async_batch.py PHOTOS OUT_FOLDER [URL]`; one that fails does not stop the others."""
+"""A folder's photos, all at once; one that fails does not stop the others."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from pathlib import Path
@@ -27,6 +28,11 @@ async def main(photos: list[Path], out: Path, url: str) -> int:
 
 
 if __name__ == "__main__":
-    folder, out, *url = sys.argv[1:]
-    photos = sorted(path for path in Path(folder).iterdir() if path.is_file())
-    sys.exit(1 if asyncio.run(main(photos, Path(out), url[0] if url else "127.0.0.1:8001")) else 0)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, help="a folder")
+    parser.add_argument("out", type=Path, help="a folder")
+    parser.add_argument("url", nargs="?", default="127.0.0.1:8001")
+    given = parser.parse_args()
+    found = sorted(path for path in given.photos.iterdir() if path.is_file())
+    failed = asyncio.run(main(found, given.out, given.url))
+    sys.exit(1 if failed else 0)

@@ -162,8 +162,14 @@ def _corrected(cutout: Cutout, mask: Alpha | None, marks: Correction) -> Cutout:
 
 def _ending(asked: Asked, media_type: str) -> str:
     """How a kept result's name ends."""
-    kind = "alpha" if asked.options.alpha_only else "scene" if asked.scene else "cutout"
-    return f"-{asked.id_photo.size.name if asked.id_photo else kind}{SUFFIXES[media_type]}"
+    kind = "cutout"
+    if asked.id_photo:
+        kind = asked.id_photo.size.name
+    elif asked.options.alpha_only:
+        kind = "alpha"
+    elif asked.scene:
+        kind = "scene"
+    return f"-{kind}{SUFFIXES[media_type]}"
 
 
 def _broken(cutout: Cutout, result: Result, asked: Asked) -> tuple[str, ...]:

@@ -89,7 +89,11 @@ def main(argv: list[str]) -> int:
     repository = model_repository(given.model_repository)
     if not (model_file(given.model, repository)).is_file():
         raise OptionError("--model", given.model, repository / given.model / "1" / "model.onnx")
-    effort = QUICK if given.quick else LONG if given.long else USUAL
+    effort = USUAL
+    if given.quick:
+        effort = QUICK
+    elif given.long:
+        effort = LONG
     files = jpegs(given.photos, 8)
     program = fetch(Path("cache/perf_analyzer").absolute()) if given.perf_analyzer else None
     given.output.mkdir(parents=True, exist_ok=True)

@@ -37,8 +37,9 @@ def open_peer(path: Path) -> Callable[[bytes], bytes]:
     entry = session.get_inputs()[0]
     if len(entry.shape) != 4 or entry.shape[1] != 3:
         raise OptionError(f"--peer {path}", f"the input {entry.shape}", "(1, 3, S, S)")
-    side = entry.shape[2] if isinstance(entry.shape[2], int) else 1024 if is_isnet(path) else 320
-    mean, deviation = (np.array(x) for x in (HALF if is_isnet(path) else IMAGENET))
+    usual, normalisation = (1024, HALF) if is_isnet(path) else (320, IMAGENET)
+    side = entry.shape[2] if isinstance(entry.shape[2], int) else usual
+    mean, deviation = map(np.array, normalisation)
 
     def remove(data: bytes) -> bytes:
         photo = Image.open(io.BytesIO(data)).convert("RGB")

@@ -258,8 +258,9 @@ class Cutout:
     def encoded(self, picture: Image) -> bytes:
         """The bytes of a file with a `picture` that was made of this cutout; errors as of `encode`."""
         o = self.options
-        dpi = (o.dpi, o.dpi) if o.dpi else self.origin.dpi if o.keep_exif else None
-        tags = Tags(dpi, kept_exif(self.origin.exif) if o.keep_exif else b"")
+        tags = Tags(self.origin.dpi, kept_exif(self.origin.exif)) if o.keep_exif else Tags(None, b"")
+        if o.dpi:
+            tags = replace(tags, dpi=(o.dpi, o.dpi))
         if o.max_kb is None:
             return encode(picture, o.format, o.quality, tags)
         return encode_within(picture, o.format, o.quality, 1000 * o.max_kb, tags)

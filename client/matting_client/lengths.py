@@ -45,7 +45,12 @@ def parse_margins(text: str) -> tuple[Length, Length, Length, Length]:
         each.value > (MAX_MARGIN_SHARE if each.is_share else MAX_MARGIN_PX) for each in found
     ):
         raise _bad("crop_margin", text, "one, two or four of 0..500px or 0..50%, such as 10% or 20px 5%")
-    top, right, bottom, left = {1: found * 4, 2: found * 2, 4: found}[len(found)]
+    match found:
+        case [every]:
+            return every, every, every, every
+        case [upright, across]:
+            return upright, across, upright, across
+    top, right, bottom, left = found
     return top, right, bottom, left
 
 

@@ -188,8 +188,13 @@ class Studio(Host):
 
     def save_preview(self, picture: NDArray[np.uint8]) -> str:
         """Write a picture that is only looked at, (H, W), RGB or RGBA; returns its path."""
-        channels = 1 if picture.ndim == 2 else picture.shape[2]
-        format = {1: "png", 3: "jpeg", 4: "webp"}[channels]
+        is_grey = picture.ndim == 2
+        has_alpha = not is_grey and picture.shape[2] == 4
+        format = "jpeg"
+        if is_grey:
+            format = "png"
+        elif has_alpha:
+            format = "webp"
         return self._write(encode(picture, format, PREVIEW_QUALITY), "preview", f".{format}")
 
     def save(self, data: bytes, stem: str, ending: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from matting_client import Limits
 from matting_client.imaging.decode import read
@@ -18,15 +20,22 @@ GROUNDS = (ids.FROM_PICTURE, *BACKDROPS)  # what can stand behind the subject
 BLURRED = 12  # of the photo's own background, where it is chosen
 
 
-def read_scene(*, x: float, y: float, scale: float, blur: float, light: float, shadow: float, **_: object) -> Scene:
-    """The scene of the controls' values, most of them in per cent.
+def scene_of(values: Mapping[str, Any]) -> Scene:
+    """The scene of the controls' values by name, most of them in per cent; further ones are of no concern here.
 
     Raises
     ------
     OptionError
         A value that the page does not offer.
     """
-    return Scene(x / 100, y / 100, scale / 100, float(blur), light / 100, shadow / 100)
+    return Scene(
+        values["x"] / 100,
+        values["y"] / 100,
+        values["scale"] / 100,
+        float(values["blur"]),
+        values["light"] / 100,
+        values["shadow"] / 100,
+    )
 
 
 def has_background(ground: str, background: str | None) -> bool:

@@ -52,8 +52,15 @@ class Broom:
                 since = before[1] if before is not None and before[0] == changed else now
                 seen[path] = changed, since
                 if now - since >= self._seconds:
-                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+                    _remove(path)
         self._seen = seen
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 def _below(folder: Path) -> Iterator[Path]:

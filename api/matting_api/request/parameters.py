@@ -191,11 +191,16 @@ def _shadow(fields: Mapping[str, str]) -> dict[str, Any]:
 
 def _not_done(fields: Mapping[str, str], alpha_only: bool, has_background: bool) -> tuple[str, ...]:
     """What checked fields of remove.bg ask for and the result cannot have, to be warned of."""
-    behind = "bg_color" if fields.get("bg_color") else "bg_image_*" if has_background else ""
     add = read_flag("add_shadow", fields.get("add_shadow", ""))
     typed = fields.get("shadow_type", "none") not in ("none", "")
     if alpha_only:
-        left_out = [behind] * bool(behind) + ["add_shadow"] * add + ["shadow_type"] * typed
+        asked = {
+            "bg_color": fields.get("bg_color"),
+            "bg_image_*": has_background and not fields.get("bg_color"),
+            "add_shadow": add,
+            "shadow_type": typed,
+        }
+        left_out = [name for name, wanted in asked.items() if wanted]
         return tuple(f"{name} was left out: channels is alpha, which holds the subject alone" for name in left_out)
     if typed and fields.get("add_shadow") and not add:
         return ("no shadow was drawn: got a shadow_type with add_shadow=false; leave add_shadow out",)

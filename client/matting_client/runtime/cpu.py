@@ -124,10 +124,13 @@ class CpuModel:
 
         def done(part: Future[None]) -> None:
             error = part.exception()
-            if next(left) == 0 and not whole.done():
-                whole.set_exception(error) if error else whole.set_result(alpha)
-            elif error and not whole.done():
+            is_last = next(left) == 0
+            if whole.done():
+                return
+            if error:
                 whole.set_exception(error)
+            elif is_last:
+                whole.set_result(alpha)
 
         for i in range(len(image)):
             part = self._pool.submit(self._run_one, image[i : i + 1], alpha[i : i + 1], in_company)

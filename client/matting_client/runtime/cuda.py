@@ -33,7 +33,10 @@ def portions(count: int, largest: int) -> list[int]:
     The last may have places left: on an H100 a run of eight takes 10.6 ms, one of four and one alone 12.
     """
     full, rest = divmod(count, largest)
-    return [largest] * full + [1 << (rest - 1).bit_length()] * (rest > 0)
+    runs = [largest] * full
+    if rest:
+        runs.append(1 << (rest - 1).bit_length())
+    return runs
 
 
 class CudaModel:

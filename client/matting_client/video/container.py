@@ -38,10 +38,9 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
     av = import_av()
     suffix = target.suffix.lower()
     part = folder / f"whole{suffix}"
-    name = {".webm": "webm", ".mov": "mov", ".mp4": "mp4"}[suffix]
     try:
         with (
-            av.open(str(part), "w", format=name, options={"fflags": "+bitexact"}) as out,
+            av.open(str(part), "w", format=suffix[1:], options={"fflags": "+bitexact"}) as out,
             contextlib.ExitStack() as stack,
         ):
             with av.open(str(segments[0].video)) as first:

@@ -110,8 +110,9 @@ class Encoded:
 
     def _open(self, picture: Picture) -> None:
         has_alpha = picture.shape[2] == 4
-        container_format = {".webm": "webm", ".mov": "mov", ".mp4": "mp4"}[self._suffix]
-        self._container = self._av.open(str(self._path), "w", format=container_format, options={"fflags": "+bitexact"})
+        # FFmpeg calls these containers as their files end.
+        options = {"fflags": "+bitexact"}
+        self._container = self._av.open(str(self._path), "w", format=self._suffix[1:], options=options)
         options = dict(self._codec.options)
         stream = self._container.add_stream(self._codec.encoder, rate=self._fps, options=options)
         stream.height, stream.width = (_even(side) if self._codec.even else side for side in picture.shape[:2])

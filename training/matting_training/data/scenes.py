@@ -105,9 +105,11 @@ def group(rng: Generator, cast: Cast, size: int) -> Scene:
     people = cast.people(count)
     places = rng.permutation(count)
     for order, (person, k) in enumerate(zip(people, places, strict=True)):
-        behind = (rows - 1) * (order < count // 2)
+        is_behind = rows == 2 and order < count // 2
         x = size * ((k + 0.5) / count + rng.uniform(-0.35, 0.35) / count)
-        foot = base + size * rng.uniform(-0.06, 0.06) - behind * height * 0.35
+        foot = base + size * rng.uniform(-0.06, 0.06)
+        if is_behind:
+            foot -= height * 0.35
         layer = over(stand(rng, person, size, at=(x, foot), height=height * rng.uniform(0.85, 1.1)), layer)
     return layer, cast.background()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,11 +70,11 @@ class Handlers:
         if kept is None:
             return None
         with telling(request):
-            data, name = make(_photo(kept.full.with_options(_edge()), **values))
+            data, name = make(_photo(kept.full.with_options(_edge()), values))
             return self.studio.save(data, kept.stem, f"-{name}")
 
     def _show(self, kept: Kept, request: gr.Request, values: dict[str, Any]) -> tuple[Any, ...]:
-        photo = _photo(kept.small.with_options(_edge()), **values)
+        photo = _photo(kept.small.with_options(_edge()), values)
         kept.small.shown = values
         sheet, copies = print_sheet(photo, values["paper"])
         height, width = photo.picture.shape[:2]
@@ -90,13 +91,16 @@ def _edge() -> Options:
     return Options.from_preset("id-photo")
 
 
-def _photo(cutout: Cutout, *, size: str, background: str, colour: str, zoom: float, shift: float, **_: Any) -> IdPhoto:
+def _photo(cutout: Cutout, values: Mapping[str, Any]) -> IdPhoto:
+    """The ID photo that the controls ask for. Raises OptionError: a size that is not offered."""
     known = sizes()
+    size = values["size"]
+    background = values["background"]
     if size not in known:
         raise OptionError("size", f"{size!r:.60}", f"one of {', '.join(known)}")
-    own = {ids.OFFICIAL: None, ids.CUSTOM: controls.colour_text(colour)}
+    own = {ids.OFFICIAL: None, ids.CUSTOM: controls.colour_text(values["colour"])}
     chosen = own[background] if background in own else ids.BACKGROUNDS.get(background)
-    return id_photo(cutout, known[size], chosen, zoom, shift / 100)
+    return id_photo(cutout, known[size], chosen, values["zoom"], values["shift"] / 100)
 
 
 def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:

@@ -27,7 +27,7 @@ from matting_client.types import Picture
 
 from matting_ui import controls, download, ids, notes
 from matting_ui.context import Studio, telling, words_of
-from matting_ui.grounds import BLURRED, GROUNDS, has_background, read_scene, reduced
+from matting_ui.grounds import BLURRED, GROUNDS, has_background, reduced, scene_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import SIDE
 from matting_ui.stage import Stage, another, samples, waited_since
@@ -80,7 +80,7 @@ class Handlers:
             return None
         with telling(request):
             options = Options(format=values["format"], quality=QUALITY)
-            scene = read_scene(**values)
+            scene = scene_of(values)
             picture = self._compose(kept.full, kept.full.rgb, background, values["ground"], scene, MAX_SIDE)
             data = encode(picture, options.format, options.quality)
             return self.studio.save(data, kept.stem, f"-scene{SUFFIX_OF_FORMAT[options.format]}")
@@ -91,7 +91,7 @@ class Handlers:
             words = words_of(request)
             line = words["nothing_found" if kept.full.is_empty else "scene_choose"]
             return self.studio.save_preview(kept.small.views(Options())[0]), line
-        scene = read_scene(**values)
+        scene = scene_of(values)
         picture = self._compose(small, kept.small.rgb, background, values["ground"], scene, SIDE)
         kept.small.shown = (background, values)
         size = self._size(kept, background, values["ground"])
