@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-_ARG_START, _ARG_END = 47, 48  # of /proc/PID/stat, counted from 0
-_PROCESSES = Path("/proc")
+from matting_server import proc
 
 
 def hide(pid: int, secret: str) -> bool:
@@ -18,12 +15,13 @@ def hide(pid: int, secret: str) -> bool:
     secret
         Its text in one of the arguments.
     """
-    process = _PROCESSES / str(pid)
+    process = proc.folder(pid)
+    fields = proc.stat_fields(process / "stat")
+    if not fields:
+        return False
+    start = int(fields[proc.ARG_START])
+    end = int(fields[proc.ARG_END])
     try:
-        # The second field is the program's name in parentheses, which may hold anything.
-        fields = ["", "", *(process / "stat").read_text().rpartition(")")[2].split()]
-        start = int(fields[_ARG_START])
-        end = int(fields[_ARG_END])
         with (process / "mem").open("r+b", buffering=0) as memory:
             memory.seek(start)
             arguments = memory.read(end - start)

@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from matting_server import proc
+
 FOLDER_PREFIX = "unet-matting-"
 TOKEN_BYTES = 4
 UNBORN_PREFIX = "new-unet-matting-"  # made, not yet locked
@@ -28,7 +30,6 @@ SHM = Path("/dev/shm")
 _SCRATCH = Path("/tmp")
 _SCRATCH_NOTES = "scratch"
 _STARTING = "starting"  # its time says since when; it is gone once the server was ready
-_PROCESSES = Path("/proc")
 _UNBORN_SECONDS = 60.0
 # The whole name: `unet-matting-page-...` is the page's own business.
 _FOLDERS = (f"{FOLDER_PREFIX}{'[0-9a-f]' * 2 * TOKEN_BYTES}", f"{UNBORN_PREFIX}*")
@@ -109,11 +110,10 @@ def _kill_orphans(root: Path) -> None:
 def _processes_of(root: Path) -> list[int]:
     owner = f"{OWNER_VARIABLE}={root}".encode()
     found = []
-    for process in _PROCESSES.iterdir():
-        if process.name.isdecimal():
-            with contextlib.suppress(OSError):  # another user's, or just gone; a zombie's is empty
-                if owner in (process / "environ").read_bytes().split(b"\0"):
-                    found.append(int(process.name))
+    for pid in proc.pids():
+        with contextlib.suppress(OSError):  # another user's, or just gone; a zombie's is empty
+            if owner in (proc.folder(pid) / "environ").read_bytes().split(b"\0"):
+                found.append(pid)
     return found
 
 

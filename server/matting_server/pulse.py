@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 from matting_client.shared_folders import found
+
+from matting_server import proc
 
 HANG_SECONDS = 4.0  # without an answer and without a sign of life
 HOPELESS_SECONDS = 600.0  # without an answer, whatever it does: an endless loop
 MOVED_SECONDS = 0.02  # of CPU since the last look count as a sign of life
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PROCESSES = Path("/proc")
 _WORKING = "RD"  # running or wants to; waits for a disk or for memory
 
 
@@ -61,29 +61,22 @@ class Pulse:
 
 def cpu_seconds(pid: int) -> float:
     """Seconds of CPU that a process has used; 0 when it is gone."""
-    fields = _fields(_PROCESSES / str(pid) / "stat")
-    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0  # utime and stime of proc(5)
+    fields = proc.stat_fields(proc.folder(pid) / "stat")
+    if not fields:
+        return 0.0
+    return (int(fields[proc.USER_TICKS]) + int(fields[proc.SYSTEM_TICKS])) / _TICKS
 
 
 def _group_of(leader: int) -> list[int]:
     """The processes of a process group but for its leader."""
-    found = []
-    for process in _PROCESSES.iterdir():
-        if process.name.isdecimal() and int(process.name) != leader:
-            fields = _fields(process / "stat")
-            if fields and int(fields[2]) == leader:
-                found.append(int(process.name))
-    return found
+    members = []
+    for pid in proc.pids():
+        fields = proc.stat_fields(proc.folder(pid) / "stat")
+        if fields and int(fields[proc.GROUP]) == leader and pid != leader:
+            members.append(pid)
+    return members
 
 
 def _wants_to_run(pid: int) -> bool:
-    threads = found(_PROCESSES / str(pid), "task/*/stat")
-    return any(fields[0] in _WORKING for fields in map(_fields, threads) if fields)
-
-
-def _fields(path: Path) -> list[str]:
-    """Fields of a stat file from the third one, the state, on."""
-    try:
-        return path.read_text().rpartition(")")[2].split()
-    except OSError:  # gone
-        return []
+    threads = found(proc.folder(pid), "task/*/stat")
+    return any(fields[proc.STATE] in _WORKING for fields in map(proc.stat_fields, threads) if fields)
