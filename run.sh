@@ -3,7 +3,7 @@
 #
 #   ./run.sh                   install if needed, then serve
 #   ./run.sh --setup-only      only install
-#   ./run.sh --page-port 8080  other arguments go to `matting serve` (./run.sh --help lists them)
+#   ./run.sh --page-port 8080  other arguments go to `matting serve`; ./run.sh --help lists them once it is installed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -72,6 +72,10 @@ install() {
   mv .venv/installed.new .venv/installed
 }
 
+if [ ! -e .venv/installed ] && { [ "${1-}" = --help ] || [ "${1-}" = -h ]; }; then # nobody who only asks waits for an installation
+  sed -n '2,/^set/s/^# \{0,1\}//p' run.sh
+  exit 0
+fi
 extras="${MATTING_EXTRAS:+,$MATTING_EXTRAS}" # more of them, as ./test.sh asks for
 constraints=()
 [ ! -f constraints.txt ] || constraints=(-c constraints.txt)

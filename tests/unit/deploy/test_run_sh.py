@@ -63,3 +63,10 @@ def test_the_environment_of_a_moved_folder_is_made_anew(tmp_path: Path) -> None:
     command = ["bash", "-c", ". .venv/bin/activate && pip --version"]
     told = subprocess.run(command, cwd=after, capture_output=True, text=True, check=True)
     assert f"from {after}/" in told.stdout
+
+
+def test_who_asks_for_help_installs_nothing(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "run.sh", tmp_path)
+    told = subprocess.run([tmp_path / "run.sh", "--help"], capture_output=True, text=True, check=True)
+    assert "./run.sh --setup-only" in told.stdout and told.stderr == ""
+    assert [each.name for each in tmp_path.iterdir()] == ["run.sh"]
