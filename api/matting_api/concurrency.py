@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from matting_api.errors import ApiError, ending
+from matting_api.errors import ApiError, server_ending
 
 MOST_FLOWS = 10_000  # callers that are remembered; beyond, those served longest ago are forgotten
 LONGEST_WAIT = 120  # seconds for Retry-After
@@ -141,7 +141,7 @@ class Turns:
         for request in [each for queue in self._queues.values() for each in queue.requests]:
             self._remove(request)
             if not request.turn.done():
-                request.turn.set_exception(ending())
+                request.turn.set_exception(server_ending())
 
     def _note(self, seconds: float) -> None:
         self._timed = min(self._timed + 1, RECENT)
@@ -153,7 +153,7 @@ class Turns:
             self.working += 1
             return
         if self._is_closed:
-            raise ending()
+            raise server_ending()
         if self.waiting >= self._places:
             self._make_room(caller)
         request = self._add(caller)

@@ -39,7 +39,7 @@ def switch(name: str, prefix: str = PREFIX) -> bool:
     raise OptionError(f"${prefix}_{name}", f"{value!r:.100}", "1 or 0")
 
 
-def meaningless() -> list[str]:
+def unknown_variables() -> list[str]:
     """A line on each variable that looks like one of ours and is none: who misspelt a limit has none."""
     names = [name for name in sorted(os.environ) if name.startswith(f"{PREFIX}_") and name not in _asked]
     return [f"${name} means nothing here{_nearest(name)}" for name in names if not _OF_SERVICE.fullmatch(name)]

@@ -111,7 +111,7 @@ def storage_error(kind: type[Kind], error: OSError, place: str) -> Kind:
     return kind(told.status, told.code, told.title, told.detail, told.headers)
 
 
-def ending() -> ApiError:
+def server_ending() -> ApiError:
     """503: the service was told to end before it was this request's turn; another server, or the next one, answers."""
     text = "The server is ending; send the request again"
     return ApiError(503, "server_unavailable", "Server unavailable", text, _LATER)

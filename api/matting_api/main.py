@@ -21,7 +21,7 @@ from matting_client.system import tune_for_many_photos
 
 from matting_api.arguments import parser
 from matting_api.configuration import as_given, read_settings
-from matting_api.environment import meaningless
+from matting_api.environment import unknown_variables
 from matting_api.middleware.proxies import Proxies
 from matting_api.settings import Settings
 
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         configure_log("page" if given.page else "api", given.log_format)
         for library in ("httpx", "persistqueue", "mcp"):  # they tell everything that they do
             logging.getLogger(library).setLevel(logging.WARNING)
-        for line in meaningless():
+        for line in unknown_variables():
             log.warning("%s", line)
         settings = read_settings(given)
         handed_over = inherited_listeners()  # by `matting serve --page`, or by systemd

@@ -31,7 +31,7 @@ ABOUT = 'Cuts people and products out of photos. Every error is `{"errors": [{"t
 PICTURE: Json = {"schema": {**TEXT, "format": "binary"}}
 
 
-def named(name: str) -> Json:
+def named_schema(name: str) -> Json:
     """One of the schemas that have a name of their own, which clients that are made of this call their types by."""
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -43,7 +43,7 @@ def answer_schema(properties: Json) -> Json:
 
 SCHEMAS: Json = {
     "Reason": answer_schema({"title": TEXT, "code": TEXT, "detail": TEXT}),
-    "Errors": answer_schema({"errors": {"type": "array", "items": named("Reason")}}),
+    "Errors": answer_schema({"errors": {"type": "array", "items": named_schema("Reason")}}),
 }
 ERRORS = {
     "400": ("The photo or a parameter cannot be used.", "invalid_parameter", "scale: got '5%', expected 10%..100%"),
@@ -81,10 +81,10 @@ _PLACES = ("foreground_top", "foreground_left", "foreground_width", "foreground_
 def error_answer(about: str, code: str, detail: str) -> Json:
     """An answer that is an error of this code, described."""
     shown = {"errors": [{"title": about.partition(";")[0], "code": code, "detail": detail}]}
-    return {"description": about, "content": {"application/json": {"schema": named("Errors"), "example": shown}}}
+    return {"description": about, "content": {"application/json": {"schema": named_schema("Errors"), "example": shown}}}
 
 
-def failures(*statuses: str) -> Json:
+def error_answers(*statuses: str) -> Json:
     """Answers that are errors of these statuses; of all that a photo may have without any."""
     return {status: error_answer(*ERRORS[status]) for status in statuses or ERRORS}
 
@@ -99,7 +99,7 @@ def _answers(*kinds: str) -> Json:
             "headers": {name: {"schema": TEXT, "description": text} for name, text in _HEADERS.items()},
             "content": {**content, "application/json": {"schema": as_json}},
         },
-        **failures(),
+        **error_answers(),
     }
 
 
@@ -204,7 +204,7 @@ _CREDITS: Json = {
         }
     }
 }
-ACCOUNT: Json = {"responses": {**example(_CREDITS)["responses"], **failures("403", "429")}}
+ACCOUNT: Json = {"responses": {**example(_CREDITS)["responses"], **error_answers("403", "429")}}
 IMPROVE: Json = {
     "requestBody": {
         "required": True,
@@ -229,7 +229,7 @@ IMPROVE: Json = {
     },
     "responses": {
         **example({"id": "6fe0c5e3a2b84b0d9a1f6a8c2b3d4e5f"})["responses"],
-        **failures(),
+        **error_answers(),
         "403": error_answer(
             "The server keeps no photos, or wants a key.", "improve_not_supported", "start it with --samples FOLDER"
         ),

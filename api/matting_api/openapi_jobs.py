@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matting_api.jobs.job import DONE, FAILED, QUEUED, WORKING
-from matting_api.openapi import ERRORS, PICTURE, error_answer, named, object_schema
+from matting_api.openapi import ERRORS, PICTURE, error_answer, named_schema, object_schema
 from matting_api.openapi_fields import FLAG, OF_OURS, TEXT, Json, choice_field, text_field
 from matting_api.paths import JOBS as JOBS_PATH
 from matting_api.paths import VIDEO as VIDEO_PATH
@@ -25,7 +25,7 @@ def _state(path: str, properties: Json, **sometimes: Json) -> Json:
             "example": f"{path}/{_ID}/result",
         },
     }
-    error = {**named("Reason"), "description": "Why it has failed."}
+    error = {**named_schema("Reason"), "description": "Why it has failed."}
     return {"type": "object", "properties": {**told, **sometimes, "error": error}, "required": list(told)}
 
 
@@ -39,7 +39,7 @@ def _taken(about: str, name: str) -> Json:
 
 
 def _told(about: str, name: str) -> Json:
-    return {"description": about, "content": {"application/json": {"schema": named(name)}}}
+    return {"description": about, "content": {"application/json": {"schema": named_schema(name)}}}
 
 
 _CLIP = _state(
@@ -157,7 +157,7 @@ _OF_A_PHOTO: Json = {
     "width": {"type": "integer"},
     "height": {"type": "integer"},
     "warnings": {"type": "array", "items": TEXT, "description": "As of X-Warning; left out where there are none."},
-    "error": named("Reason"),
+    "error": named_schema("Reason"),
 }
 _LIST: Json = {"type": "array", "items": object_schema(_OF_A_PHOTO, "photo")}
 JOBS_RESULT: Json = {

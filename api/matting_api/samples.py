@@ -118,7 +118,7 @@ class SampleBox:
             raise bad_request("invalid_image", "Image cannot be used", f"{detail}; correct it at the photo's own size")
 
     def _check_room(self, size: int) -> None:
-        files = list(shared_folders.found(self._folder, "*/*"))
+        files = list(shared_folders.find_below(self._folder, "*/*"))
         samples = sum(file.name == "photo" for file in files)
         held = sum(map(shared_folders.size, files))
         if samples >= MOST_SAMPLES or held + size > MOST_BYTES:

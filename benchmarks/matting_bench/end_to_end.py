@@ -16,14 +16,14 @@ from matting_client.imaging.decode import decode
 from matting_client.imaging.encode import encode
 from matting_client.system import tune_for_many_photos
 
-from matting_bench.load import drive
+from matting_bench.load import call_from_threads
 from matting_bench.server_process import Server
 from matting_bench.throughput import BUSY, open_transport
 
 STEPS = ("decode", "letterbox", "infer", "refine", "foreground", "compose", "encode")
 
 
-def split(server: Server, jpegs: list[bytes], rounds: int) -> dict[str, Any]:
+def time_steps(server: Server, jpegs: list[bytes], rounds: int) -> dict[str, Any]:
     """Milliseconds of each step of one photo after the other, wall clock."""
     spent: dict[str, list[float]] = {step: [] for step in (*STEPS, "queue")}
     with open_transport(server, "shm") as engine:
@@ -84,7 +84,7 @@ def rate(server: Server, jpegs: list[bytes], duration: float) -> float:
     tune_for_many_photos()
     with MattingClient(open_transport(server, "shm")) as client:
         photo = cutter(client)
-        return drive(lambda number: photo(jpegs[number % len(jpegs)]), BUSY, duration).rate
+        return call_from_threads(lambda number: photo(jpegs[number % len(jpegs)]), BUSY, duration).rate
 
 
 def folder_over_serial(server: Server, jpegs: list[bytes], photos: int, rounds: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from matting_client.types import Batch
 from matting_bench.machine import gemm_peak, layers, model_flop
 
 
-def squares(size: int, count: int = 8) -> Batch:
+def input_squares(size: int, count: int = 8) -> Batch:
     """Inputs of the model; their content does not matter to the time."""
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
 
@@ -57,7 +57,7 @@ def compare_engines(path: Path, rounds: int) -> dict[str, Any]:
     if has_cuda():
         with contextlib.suppress(ModelError):  # a device that ONNX Runtime cannot use
             runs["ONNX Runtime CUDA f32"] = CudaModel(path).run
-    photo = squares(models["f32"].size, 1)
+    photo = input_squares(models["f32"].size, 1)
     samples: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run(photo)
@@ -79,7 +79,7 @@ def against_gemm(path: Path, rounds: int, peak_seconds: float) -> dict[str, Any]
             model = CpuModel(path, precision=precision)
         except ModelError:
             continue
-        photo = squares(model.size, 1)
+        photo = input_squares(model.size, 1)
         samples = []
         peaks = []
         model.run(photo)

@@ -31,7 +31,7 @@ from matting_client.errors import EngineError
 from numpy.typing import NDArray
 from skimage import data
 
-from matting_bench.engines import squares
+from matting_bench.engines import input_squares
 from matting_bench.server_process import free_ports
 
 MODELS = ("matting_512", "matting_1024")
@@ -110,7 +110,7 @@ class Server:
 
 def ask_model(server: Server, model: str, stop: threading.Event, tally: Tally) -> None:
     """Send one photo after the other over gRPC until told to stop."""
-    photo = squares(512 if model == MODELS[0] else 1024)[:1]
+    photo = input_squares(512 if model == MODELS[0] else 1024)[:1]
     with GrpcEngine(f"127.0.0.1:{server.grpc}", model) as engine:
         expected = engine.infer(photo).astype(int)
         while not stop.is_set():
@@ -144,7 +144,7 @@ def ask_api(server: Server, photo: bytes, stop: threading.Event, tally: Tally) -
             tally.lost.append(content[:200].decode(errors="replace"))
 
 
-def strike(server: Server, who: str, number: signal.Signals, tallies: list[Tally]) -> float:
+def seconds_to_heal(server: Server, who: str, number: signal.Signals, tallies: list[Tally]) -> float:
     """Seconds from the blow until every kind of caller has an answer to a request sent after it."""
     moment = time.monotonic()
     server.hit(who, number)
@@ -190,7 +190,7 @@ def run(photos: int, callers: int) -> dict[str, Any]:
             healed = {}
             for who, number in BLOWS:
                 time.sleep(PAUSE_SECONDS)
-                healed[f"{who} {number.name}"] = strike(server, who, number, tallies)
+                healed[f"{who} {number.name}"] = seconds_to_heal(server, who, number, tallies)
                 print(f"{who} {number.name}: {healed[f'{who} {number.name}']:.1f} s", flush=True)
             code = cutout.wait()
         finally:

@@ -52,7 +52,7 @@ def archive_of(count: int, folder: Path) -> tuple[Path, list[Shape]]:
     return path, shapes
 
 
-def send(page: int, archive: Path) -> str:
+def send_job(page: int, archive: Path) -> str:
     """Begin the job; returns its path."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="archive"; filename="photos.zip"\r\n\r\n'
     body = head.encode() + archive.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode()
@@ -62,7 +62,7 @@ def send(page: int, archive: Path) -> str:
         return str(answer.headers["Location"])
 
 
-def look(page: int, path: str) -> dict[str, Any] | None:
+def job_status(page: int, path: str) -> dict[str, Any] | None:
     """The job as the server describes it; None while it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{page}{path}", timeout=ANSWER_SECONDS) as answer:
@@ -88,7 +88,7 @@ def kill_until_done(server: Server, path: str, pause: float) -> tuple[dict[str, 
         if time.monotonic() > moved + GIVEN_UP_SECONDS:
             raise SystemExit(f"nothing done for {GIVEN_UP_SECONDS:g} s: {job}")
         time.sleep(LOOK_SECONDS)
-        found = look(server.page, path)
+        found = job_status(server.page, path)
         if found is not None:
             moved = time.monotonic() if found["done"] > job["done"] else moved
             job = found
@@ -128,7 +128,7 @@ def run(photos: int, pause: float) -> dict[str, Any]:
         try:
             server.wait()
             start = time.monotonic()
-            path = send(server.page, archive)
+            path = send_job(server.page, archive)
             job, kills = kill_until_done(server, path, pause)
             seconds = time.monotonic() - start
             if job["status"] != "done":

@@ -24,7 +24,7 @@ class Load:
         return float(np.percentile(self.latencies, share))
 
 
-def drive(call: Callable[[int], object], concurrency: int, seconds: float) -> Load:
+def call_from_threads(call: Callable[[int], object], concurrency: int, seconds: float) -> Load:
     """Call with the caller's number from `concurrency` threads for so many seconds, after one unmeasured round.
 
     The rate counts what is done while all callers are at it: from the end of the first round to the deadline.

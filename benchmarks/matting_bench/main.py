@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
     (given.output / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     text = report.markdown(found)
     (given.output / "bench.md").write_text(text, encoding="utf-8")
-    report.plots(found, given.output)
+    report.draw_plots(found, given.output)
     print(text)
     print(f"{given.output}/bench.json, bench.md, load.png, split.png, memory.png")
     return 0
@@ -123,7 +123,7 @@ def measure(
         found["served_engine"] = server.engine
         found["cold_start"] = {"ready": server.cold_start, "first_photo": throughput.first_photo(server)}
         _say("whole photos")
-        found["split"] = end_to_end.split(server, files, 5 * effort.rounds)
+        found["split"] = end_to_end.time_steps(server, files, 5 * effort.rounds)
         found["client"] = end_to_end.client_over_model(server, files, effort.rounds)
         found["whole_photos"] = end_to_end.rate(server, files, effort.duration)
         found["peer"] = _peer(given.peer, files, effort, found["whole_photos"])

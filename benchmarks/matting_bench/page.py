@@ -58,7 +58,7 @@ class Visitor:
                     raise RuntimeError(f"{name}: {answer['output']}")
 
 
-def moves(url: str, count: int) -> list[float]:
+def time_moves(url: str, count: int) -> list[float]:
     """Seconds of each of `count` moves, between which a visitor pauses for a moment."""
     buffer = io.BytesIO()
     portrait = Image.fromarray(data.astronaut()).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:7860", help="of the page (default: %(default)s)")
     parser.add_argument("--moves", type=int, default=100, metavar="N", help="default: %(default)s")
     given = parser.parse_args()
-    found = 1000 * np.array(moves(given.url, given.moves))
+    found = 1000 * np.array(time_moves(given.url, given.moves))
     low, middle, high, worst = np.percentile(found, (5, 50, 95, 100))
     print(f"{len(found)} moves: median {middle:.0f} ms, 5 % {low:.0f} ms, 95 % {high:.0f} ms, worst {worst:.0f} ms")
     print(f"{(found < 1000 * SECONDS).mean():.0%} within {1000 * SECONDS:.0f} ms")

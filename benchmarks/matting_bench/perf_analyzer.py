@@ -22,8 +22,8 @@ from matting_client.cli.parser import Parser
 from matting_client.errors import MattingError
 from matting_client.repository import model_repository
 
-from matting_bench.engines import squares
-from matting_bench.load import drive
+from matting_bench.engines import input_squares
+from matting_bench.load import call_from_threads
 from matting_bench.server_process import Server
 from matting_bench.throughput import BUSY, open_transport
 
@@ -84,9 +84,9 @@ def agreement(program: Path, server: Server, seconds: float, rounds: int) -> dic
     ours = []
     theirs = []
     with open_transport(server, "shm") as engine:
-        photos = squares(engine.size)
+        photos = input_squares(engine.size)
         for _ in range(rounds):
-            ours.append(drive(lambda number: engine.infer(photos[number][None]), BUSY, seconds).rate)
+            ours.append(call_from_threads(lambda number: engine.infer(photos[number][None]), BUSY, seconds).rate)
             theirs.append(measure(program, server.grpc, server.model, BUSY, seconds))
     ratio = statistics.median(ours) / statistics.median(entry["rate"] for entry in theirs)
     return {"ratio": ratio, "agrees": abs(ratio - 1) <= AGREEMENT, "bench": ours, "perf_analyzer": theirs}

@@ -89,7 +89,7 @@ def _details(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def plots(found: dict[str, Any], folder: Path) -> None:
+def draw_plots(found: dict[str, Any], folder: Path) -> None:
     """Rate and latency against callers, the split of a photo, and memory over photos, as small PNGs."""
     import matplotlib
 

@@ -15,8 +15,8 @@ from matting_client.repository import model_file
 from matting_client.runtime.loader import open_model
 from matting_client.types import Batch
 
-from matting_bench.engines import raw_rate, squares
-from matting_bench.load import Load, drive
+from matting_bench.engines import input_squares, raw_rate
+from matting_bench.load import Load, call_from_threads
 from matting_bench.server_process import Server
 
 BUSY = 8  # callers at once
@@ -41,7 +41,7 @@ def transports(server: Server, repository: Path, rounds: int, duration: float) -
     slow drift; the result is the median of these.
     """
     raw = open_model(model_file(server.model, repository))
-    photos = squares(raw.size)
+    photos = input_squares(raw.size)
     raw.run(photos)
     rates: dict[str, list[float]] = {name: [] for name in ("raw", *TRANSPORTS)}
     ratios: dict[str, list[float]] = {name: [] for name in TRANSPORTS}
@@ -50,7 +50,7 @@ def transports(server: Server, repository: Path, rounds: int, duration: float) -
         before = raw_rate(raw, photos, duration)
         for _ in range(rounds):
             for name, engine in engines.items():
-                served = drive(_caller(engine, photos), BUSY, duration).rate
+                served = call_from_threads(_caller(engine, photos), BUSY, duration).rate
                 after = raw_rate(raw, photos, duration)
                 rates[name].append(served)
                 rates["raw"].append(after)
@@ -67,10 +67,10 @@ def sweep(server: Server, concurrencies: list[int], duration: float) -> list[dic
     """Rate, latencies and mean batch against the number of callers, over shared memory."""
     rows = []
     with open_transport(server, "shm") as engine:
-        photos = squares(engine.size)
+        photos = input_squares(engine.size)
         for concurrency in concurrencies:
             before = server.counts()
-            load = drive(_caller(engine, photos), concurrency, max(duration, concurrency / 10))
+            load = call_from_threads(_caller(engine, photos), concurrency, max(duration, concurrency / 10))
             after = server.counts()
             photos_done, runs = (after[k] - before[k] for k in ("nv_inference_count", "nv_inference_exec_count"))
             rows.append({**row(load), "mean_batch": photos_done / max(runs, 1)})
@@ -88,7 +88,7 @@ def instances(repository: Path, model: str, most: int, duration: float) -> list[
     rows = []
     for count in range(1, most + 1):
         with Server(repository, model, count) as server, open_transport(server, "shm") as engine:
-            load = drive(_caller(engine, squares(engine.size)), BUSY, duration)
+            load = call_from_threads(_caller(engine, input_squares(engine.size)), BUSY, duration)
             rows.append({"instances": count, "rate": load.rate, "memory_mb": server.memory() / 1e6})
     return rows
 

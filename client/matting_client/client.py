@@ -50,7 +50,7 @@ class Prepared:
         return f"<Prepared {width}x{height}>"
 
 
-def load(photo: Photo, limits: Limits | None = None, name: str = "photo") -> decode.Photo:
+def load_photo(photo: Photo, limits: Limits | None = None, name: str = "photo") -> decode.Photo:
     """Decode whatever a photo may be given as; its pixels are not shared with the caller.
 
     Raises
@@ -92,14 +92,14 @@ def _part(file: BinaryIO, most: int, name: str) -> bytes:
 
 
 def prepare(photo: Photo, size: int, limits: Limits | None = None, name: str = "photo") -> Prepared:
-    """Load and letterbox; errors as of `load`."""
-    decoded = load(photo, limits, name)
+    """Load and letterbox; errors as of `load_photo`."""
+    decoded = load_photo(photo, limits, name)
     seen = decoded.on(GREY)
     square, box = processing.letterbox(seen, size)
     return Prepared(decoded, seen, square, box)
 
 
-def begin(prepared: Prepared, options: Options, watch: Stopwatch) -> Passes:
+def begin_passes(prepared: Prepared, options: Options, watch: Stopwatch) -> Passes:
     """What to ask the model about a photo.
 
     Raises
@@ -110,7 +110,7 @@ def begin(prepared: Prepared, options: Options, watch: Stopwatch) -> Passes:
     return Passes(prepared.seen, prepared.square, prepared.box, given_options(options), watch)
 
 
-def finish(prepared: Prepared, passes: Passes, options: Options, watch: Stopwatch) -> Cutout:
+def finish_cutout(prepared: Prepared, passes: Passes, options: Options, watch: Stopwatch) -> Cutout:
     """From the answered questions to a cutout."""
     assert passes.raw is not None, "all questions are answered"
     photo = prepared.photo
@@ -148,10 +148,10 @@ class MattingClient:
         watch = Stopwatch()
         with watch.step("decode"):
             prepared = prepare(photo, self.engine.size, self.limits, name)
-            passes = begin(prepared, options, watch)
+            passes = begin_passes(prepared, options, watch)
         while passes.squares is not None:
             passes.answer(self.engine.infer(passes.squares))
-        return finish(prepared, passes, options, watch)
+        return finish_cutout(prepared, passes, options, watch)
 
     def alpha(self, photo: Photo, name: str = "photo") -> Alpha:
         """(H, W) uint8 alpha of a photo, the caller's own to change; errors as of `cutout`."""
@@ -208,10 +208,10 @@ class AsyncMattingClient:
             await self.engine.connect()
         with watch.step("decode"):
             prepared = await asyncio.to_thread(prepare, photo, self.engine.size, self.limits, name)
-            passes = await asyncio.to_thread(begin, prepared, options, watch)
+            passes = await asyncio.to_thread(begin_passes, prepared, options, watch)
         while passes.squares is not None:
             await asyncio.to_thread(passes.answer, await self.engine.infer(passes.squares))
-        return finish(prepared, passes, options, watch)
+        return finish_cutout(prepared, passes, options, watch)
 
     async def alpha(self, photo: Photo, name: str = "photo") -> Alpha:
         """(H, W) uint8 alpha of a photo, the caller's own to change; errors as of `cutout`."""

@@ -131,11 +131,11 @@ class Correction:
             out = processing.paint_mask(rgb, out, _fitted(self.mask, pha.shape))
         out = _pick(out, self.picks)
         for stroke in self.strokes:
-            out = paint(rgb, out, stroke)[1]
+            out = apply_stroke(rgb, out, stroke)[1]
         return out
 
 
-def paint(rgb: Image, pha: Alpha, stroke: Stroke) -> tuple[processing.Box, Alpha]:
+def apply_stroke(rgb: Image, pha: Alpha, stroke: Stroke) -> tuple[processing.Box, Alpha]:
     """Apply one stroke.
 
     Parameters

@@ -71,7 +71,7 @@ class Passes:
     def _ask(self) -> Questions:
         turned = 0
         if self._options.orientation == "auto":
-            turned = processing.quarters_turned(processing.inner(self._square, self._box))
+            turned = processing.quarters_turned(processing.without_padding(self._square, self._box))
         views = [turned, 0] if turned else [0]  # one that is told to lie is asked as it lies, too
         answers = yield np.stack([processing.rotated(self._square, -quarters) for quarters in views])
         first = processing.rotated(answers[0], turned)
@@ -87,7 +87,7 @@ class Passes:
         answer = yield processing.rotated(square, -turned)[None]
         found = processing.solidify(processing.rotated(answer[0], turned), box)
         second = self._enlarged(close, square, found, box)
-        around = processing.beyond(first, self._box, part)
+        around = processing.alpha_beyond(first, self._box, part)
         if around is None:
             whole = np.zeros(self._rgb.shape[:2], np.uint8)
         else:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def found(folder: Path, pattern: str) -> Iterator[Path]:
+def find_below(folder: Path, pattern: str) -> Iterator[Path]:
     """Files and folders below a folder, hidden ones too, by a pattern as of `glob`; none where the folder is missing.
 
     What is removed meanwhile may be found or not.

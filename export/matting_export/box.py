@@ -23,10 +23,10 @@ from matting_training.data.pairs import (
     check_range,
     find_pairs,
     grey_of,
+    raise_problems,
     read_alpha,
     read_pixels,
     read_rgb,
-    refuse,
     say_passed_over,
     shrunk,
     write_png,
@@ -94,7 +94,7 @@ def _in_folders(box: Path) -> tuple[list[Sample], list[str]]:
             waiting.append(folder.name)
         else:
             problems.append(f"{folder}: got no {PHOTO}, expected a photo of that name, with any suffix or none")
-    refuse(problems)
+    raise_problems(problems)
     return samples, waiting
 
 
@@ -191,7 +191,7 @@ def _held_out(samples: Sequence[Sample]) -> set[Sample]:
             problems.append(str(error))
         else:
             photos.setdefault(_digest(rgb), []).append(sample)
-    refuse(problems)
+    raise_problems(problems)
     if len(photos) < LEAST:
         twice = ", ".join(" = ".join(each.name for each in same) for same in photos.values() if len(same) > 1)
         raise DataError(f"got {len(photos)} different photos ({twice}), expected at least {LEAST}; correct some more")
@@ -215,7 +215,9 @@ def check_not_held_out(learnt: Sequence[Pair], held_out: Sequence[Pair]) -> None
     sizes = {rgb.shape[1::-1] for rgb in kept}
     alike = [pair.image for pair in learnt if _may_have(pair.image, sizes)]
     same = [photo for photo in alike if _digest(_read_small(photo)) in digests]
-    refuse([f"{path}: got a photo of the box that is held out to measure on; remove it from the data" for path in same])
+    raise_problems(
+        [f"{path}: got a photo of the box that is held out to measure on; remove it from the data" for path in same]
+    )
 
 
 def _may_have(photo: Path, sizes: set[tuple[int, ...]]) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from matting_client.cli.parser import Parser, one_line
 from matting_training import gate
 from matting_training import train as training
-from matting_training.average import between, measure_shares, write_mean
+from matting_training.average import mean_of_weights, measure_shares, write_mean
 from matting_training.checkpoint import load_model
 from matting_training.config import TrainConfig, parse
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_rgb
@@ -123,7 +123,8 @@ def _check_against(published: Path, chosen: Path, validation: dict[str, list[Pai
 def _check_large(start: Path, new: Path, share: float, validation: dict[str, list[Pair]]) -> None:
     """The same for the larger model, upright."""
     before, after = (
-        gate.measure(model, validation, LARGE, head=False) for model in (load_model(start), between(start, new, share))
+        gate.measure(model, validation, LARGE, head=False)
+        for model in (load_model(start), mean_of_weights(start, new, share))
     )
     print(f"{share:4.0%} at {LARGE} px: {HELD_OUT} {before[HELD_OUT]:.5f} -> {after[HELD_OUT]:.5f}", flush=True)
     gate.check(before, after, HELD_OUT)

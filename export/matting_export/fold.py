@@ -18,7 +18,7 @@ PAIRS = {
 }
 
 
-def fold(model: MattingUNet) -> MattingUNet:
+def fold_batch_norms(model: MattingUNet) -> MattingUNet:
     """Copy of a network in evaluation mode with identity in place of its batch norms.
 
     Rounding to fp16 (the graph still computes in fp32) halves the published file. `export.verify` measures what the

@@ -48,7 +48,7 @@ def build(model: MattingUNet, size: int, half: bool = False) -> onnx.ModelProto:
     proto = exported(Served(model, half).eval(), example, (INPUT, OUTPUT), OPSET, batch)
     if not half:
         store_weights_as_half(proto)
-    strip(proto)
+    strip_traces(proto)
     onnx.checker.check_model(proto, full_check=True)
     return proto
 
@@ -102,7 +102,7 @@ def store_weights_as_half(proto: onnx.ModelProto) -> None:
     proto.graph.node.extend([nodes[0], *casts, *nodes[1:]])  # the first node stays the photo's Cast
 
 
-def strip(proto: onnx.ModelProto) -> None:
+def strip_traces(proto: onnx.ModelProto) -> None:
     """Drop the exporter's stack traces: half of the file's text, and paths of the machine that made it."""
     proto.doc_string = proto.graph.doc_string = ""
     for node in proto.graph.node:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import openvino as ov
 from matting_client.processing import edge_band, letterbox
-from matting_client.processing.letterbox import inner
+from matting_client.processing.letterbox import without_padding
 from matting_client.repository import CONTRACT_FILE, INT8_FILE
 from matting_client.runtime.cpu import CpuModel, openvino_core
 from matting_client.runtime.precision import cpu_flags, int8_digest, int8_kind
@@ -21,7 +21,7 @@ from matting_client.types import U8
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
 
 from matting_export.metadata import INPUT, write_contract
-from matting_export.staging import staging
+from matting_export.staging import staging_folder
 from matting_export.tolerances import ParityError
 
 CALIBRATION, CHECKED = 64, 64  # photos
@@ -65,7 +65,7 @@ class Gated:
                 )
 
 
-def split(*folders: Path) -> tuple[list[Pair], list[Pair]]:
+def calibration_split(*folders: Path) -> tuple[list[Pair], list[Pair]]:
     """Pairs to calibrate with and pairs to check on, none in both, of all folders together.
 
     A folder is one set (`images/`, `alpha/`), every fourth pair of which is for checking, or holds several, of which
@@ -149,8 +149,8 @@ def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair]) -> Gated:
     for pair in pairs:
         square, box = letterbox(read_rgb(pair.image), fp32.size)
         alpha = read_alpha(pair.alpha)
-        true = inner(letterbox(np.dstack([alpha] * 3), fp32.size)[0], box)[..., 0]
-        full, quick = (inner(model.run(square[None])[0, ..., 0], box) for model in (fp32, int8))
+        true = without_padding(letterbox(np.dstack([alpha] * 3), fp32.size)[0], box)[..., 0]
+        full, quick = (without_padding(model.run(square[None])[0, ..., 0], box) for model in (fp32, int8))
         band = edge_band(true, EDGE)
         means.append(_mean(quick, full))
         wholes.append([_mean(full, true), _mean(quick, true)])
@@ -170,7 +170,7 @@ def publish_int8(model: Path, *folders: Path) -> Gated:
     """Put `model.int8.xml`, `.bin` beside `model` (<name>/1/model.onnx), and a promise into the contract, if it passes.
 
     The promise holds for this kind of CPU; `check_int8` extends it to others. `folders` are
-    those of `split`.
+    those of `calibration_split`.
 
     Raises
     ------
@@ -179,10 +179,10 @@ def publish_int8(model: Path, *folders: Path) -> Gated:
     DataError
         The photos cannot be used.
     """
-    learn, check = split(*folders)
+    learn, check = calibration_split(*folders)
     fp32 = CpuModel(model, precision="f32")
     quantised = quantise(model, [letterbox(read_rgb(pair.image), fp32.size)[0][None] for pair in learn])
-    with staging(model.parent, ".int8-") as trial_folder:
+    with staging_folder(model.parent, ".int8-") as trial_folder:
         trial = trial_folder / INT8_FILE
         ov.save_model(quantised, trial, compress_to_fp16=False)
         _drop_indents(trial)
@@ -217,7 +217,7 @@ def check_int8(model: Path, folder: Path) -> Gated:
     promise = json.loads((model.parents[1] / CONTRACT_FILE).read_text(encoding="utf-8")).get("int8", {})
     if not file.is_file() or promise.get("sha256") != int8_digest(file):
         raise DataError(f"{file}: got no int8 model that the contract knows; run matting export int8 without --check")
-    found = measure(CpuModel(model, precision="f32"), CpuModel(file, precision="f32"), split(folder)[1])
+    found = measure(CpuModel(model, precision="f32"), CpuModel(file, precision="f32"), calibration_split(folder)[1])
     cpus = {cpu: row for cpu, row in promise.get("cpus", {}).items() if cpu != kind}
     try:
         found.check(str(file))

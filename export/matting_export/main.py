@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 import numpy as np
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, error_line
 from matting_client.errors import MattingError
 from matting_client.repository import model_file
 from matting_training.data.pairs import DataError, pictures, read_rgb
@@ -136,6 +136,6 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     except (ParityError, DataError, MattingError, OSError, ValueError) as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     return 0

@@ -9,14 +9,14 @@ import matting_client
 import numpy as np
 import onnx
 import torch
-from matting_client.cli.parser import Parser, run_alone, worded
+from matting_client.cli.parser import Parser, error_line, run_alone
 from matting_client.processing.upright import SIDE, WEIGHTS
 from matting_training.orientation import OrientationNet, load
 from matting_training.whole import written_whole
 from onnx import numpy_helper
 from torch import nn
 
-from matting_export.graph import exported, store_weights_as_half, strip
+from matting_export.graph import exported, store_weights_as_half, strip_traces
 
 OPSET = 18  # the oldest that torch writes
 PUBLISHED = Path(matting_client.__file__).parent / WEIGHTS
@@ -27,7 +27,7 @@ def write(model: OrientationNet, path: Path) -> None:
     whole = nn.Sequential(model, nn.Softmax(1)).eval()
     proto = exported(whole, torch.zeros(1, 3, SIDE, SIDE), ("photo", "quarters"), OPSET)
     round_weights(proto)
-    strip(proto)
+    strip_traces(proto)
     with written_whole(path) as part:
         onnx.save(proto, part)
 
@@ -51,7 +51,7 @@ def main() -> int:
     try:
         write(load(given.weights), given.output)
     except (OSError, ValueError) as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     print(f"wrote {given.output}")
     return 0

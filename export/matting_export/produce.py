@@ -67,7 +67,7 @@ class Part:
         return [*shlex.split(self.options), "--sets", *sets, *(composed if any(thing) and not all(thing) else [])]
 
 
-def parts() -> list[Part]:
+def recipe_parts() -> list[Part]:
     """The recipe."""
     recipe = json.loads(files("matting_training").joinpath("parts.json").read_text(encoding="utf-8"))
     return [Part(name, **fields) for name, fields in recipe.items()]
@@ -88,11 +88,11 @@ def _present(entries: Sequence[str], data: Path) -> list[str]:
     return found
 
 
-def plan(given: argparse.Namespace, validation: Sequence[str], more: Sequence[str]) -> list[TrainConfig]:
+def part_configs(given: argparse.Namespace, validation: Sequence[str], more: Sequence[str]) -> list[TrainConfig]:
     """A configuration for each part; all are known to be right before the first one starts."""
     start = given.start
     configs = []
-    for part in parts():
+    for part in recipe_parts():
         folder = given.run / part.name
         place = ["--data", given.data, "--run", folder, "--cache", given.run / "cache", "--start", start]
         clock = ["--minutes", given.minutes * part.share, "--samples", 0, "--epoch", 0]
@@ -125,7 +125,7 @@ def produce(given: argparse.Namespace, more: Sequence[str]) -> None:
     weights = given.start
     if not given.train_only:
         check_place(given.repository, given.weights, [given.data])
-    for config in plan(given, list(validation), more):
+    for config in part_configs(given, list(validation), more):
         weights = train(config, validation)
     before, after = (gate.measure(load_model(path), validation, SIZE) for path in (given.start, weights))
     for name, error in after.items():

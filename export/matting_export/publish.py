@@ -21,12 +21,12 @@ from matting_training.model.unet import MattingUNet
 from matting_training.whole import written_whole
 from numpy.typing import NDArray
 
-from matting_export.fold import fold
+from matting_export.fold import fold_batch_norms
 from matting_export.graph import annotate, build
-from matting_export.int8 import publish_int8, split
+from matting_export.int8 import calibration_split, publish_int8
 from matting_export.metadata import SIZES, Contract, commit, sha256, training_data
 from matting_export.scores import publish_scores
-from matting_export.staging import check_writable, staging
+from matting_export.staging import check_writable, staging_folder
 from matting_export.tolerances import ParityError
 from matting_export.verify import verify
 
@@ -45,7 +45,7 @@ def publish_model(
     """
     size = SIZES[name]
     header = read_metadata(weights)
-    proto = build(fold(model), size, half)
+    proto = build(fold_batch_norms(model), size, half)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "model.onnx"
         onnx.save(proto, trial)
@@ -90,7 +90,7 @@ def publish_models(
     """
     model = load_model(weights)
     made = list[Contract]()
-    with staging(repository, STAGE) as stage:
+    with staging_folder(repository, STAGE) as stage:
         for name in names:
             made += [publish_model(model, weights, name, stage, photos, each) for each in (False, True)[: 1 + half]]
         _take_over_all(weights, stage, repository, names, published)
@@ -110,7 +110,7 @@ def check_place(repository: Path, published: Path, data: Sequence[Path]) -> None
     models = [repository / name / "1" for name in SIZES]
     for folder in (repository, published.parent, *(model for model in models if model.exists())):
         check_writable(folder)
-    split(*data)
+    calibration_split(*data)
 
 
 def publish_all(
@@ -123,8 +123,8 @@ def publish_all(
     weights : the new ones.
     repository : of the models; `configs` and `config.pbtxt` in it are left alone.
     photos : (H, W, 3) each, for the parity check.
-    data : folders of sets with alphas to calibrate int8 with and to check it on, as of `int8.split`; each model's
-        scores are of those named val_...
+    data : folders of sets with alphas to calibrate int8 with and to check it on, as of `int8.calibration_split`; each
+        model's scores are of those named val_...
     published : where the weights lie that the models are of.
 
     Raises
@@ -137,7 +137,7 @@ def publish_all(
         Something cannot be written.
     """
     check_place(repository, published, data)
-    with staging(repository, STAGE) as stage:
+    with staging_folder(repository, STAGE) as stage:
         _in_own_process(_stage, weights, stage, photos, data)
         _take_over_all(weights, stage, repository, list(SIZES), published)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def staging(place: Path, prefix: str) -> Iterator[Path]:
+def staging_folder(place: Path, prefix: str) -> Iterator[Path]:
     """A new folder in `place`, which is made where it is missing; what killed processes left there goes first.
 
     A folder in use is locked, and the system unlocks it however its process ends.

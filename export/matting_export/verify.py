@@ -12,7 +12,7 @@ from matting_client.runtime.precision import cpu_flags
 from matting_client.types import U8
 from matting_training.model.unet import MattingUNet
 
-from matting_export.fold import fold
+from matting_export.fold import fold_batch_norms
 from matting_export.graph import Served
 from matting_export.tolerances import BATCHES, GATES, Gate, ParityError, compare, photos
 
@@ -69,7 +69,7 @@ def verify(
         pha = model(torch.from_numpy(image[:1]).permute(0, 3, 1, 2).float())
     if not torch.isfinite(pha).all():
         raise ParityError(f"{path}: got a network whose alpha is no number; do not publish it")
-    want = torch_run(fold(model))(image)
+    want = torch_run(fold_batch_norms(model))(image)
     rounding = compare(torch_run(model)(image), want, "fp16 weights", GATES["fp16"])
     engines: dict[str, tuple[Run, Gate]] = {"onnxruntime": (onnxruntime_run(path), GATES["fp16" if half else "f32"])}
     if not half:

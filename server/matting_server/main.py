@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from matting_client.cli.parser import Parser, say, worded
+from matting_client.cli.parser import Parser, error_line, say
 from matting_client.errors import OptionError
 from matting_client.hosts import read_hosts
 from matting_client.serving import LOG_FORMATS, LOG_VARIABLE, configure_log, trace_endpoint
@@ -142,7 +142,7 @@ def main(argv: list[str]) -> int:
         say("serve", str(error))
         return error.exit_code
     except OSError as error:  # no room, no memory, no permission
-        said = worded(error) if error.filename else f"{error.strerror}; free what is missing, and start it again"
+        said = error_line(error) if error.filename else f"{error.strerror}; free what is missing, and start it again"
         say("serve", said)
         return 1
     return 0

@@ -33,7 +33,7 @@ def gateway_program(settings: Settings, workspace: Workspace, sockets: Sockets) 
         GATEWAY,
         [*_python("matting_server.gateway"), "--folder", str(workspace.root), *names, "--", *kinds.values()],
         _environment(workspace),
-        lambda: answers(f"http://{settings.local_host}:{port}/livez"),
+        lambda: is_answering(f"http://{settings.local_host}:{port}/livez"),
         sockets=tuple(sockets[option] for option in kinds),
     )
 
@@ -65,13 +65,13 @@ def page_program(settings: Settings, workspace: Workspace, sockets: Sockets) -> 
             "TMPDIR": str(workspace.page),
             REPOSITORY_VARIABLE: str(settings.model_repository),  # browsers get the model from there
         },
-        lambda: answers(f"http://{settings.local_page_host}:{port}/livez"),
+        lambda: is_answering(f"http://{settings.local_page_host}:{port}/livez"),
         sockets=(sockets["--page-port"],),
         usage_code=SetupError.exit_code,
     )
 
 
-def answers(url: str) -> bool:
+def is_answering(url: str) -> bool:
     """Whether a process of ours answers at ``url``."""
     try:
         with _DIRECT.open(url, timeout=ANSWER_SECONDS) as response:

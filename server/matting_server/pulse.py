@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from matting_client.shared_folders import found
+from matting_client.shared_folders import find_below
 
 from matting_server import proc
 
@@ -78,5 +78,5 @@ def _group_of(leader: int) -> list[int]:
 
 
 def _wants_to_run(pid: int) -> bool:
-    threads = found(proc.folder(pid), "task/*/stat")
+    threads = find_below(proc.folder(pid), "task/*/stat")
     return any(fields[proc.STATE] in _WORKING for fields in map(proc.stat_fields, threads) if fields)

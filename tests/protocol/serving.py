@@ -229,7 +229,7 @@ def _is_starting(workspace: Path) -> bool:
 def _servers_beside(temporary: Path) -> list[Path]:
     """The folders of servers that others have started: those that live, and those of other test processes."""
     above = temporary.parent
-    found = {path for inner in ("", "*/") for path in shared_folders.found(above, f"{inner}{FOLDER_PREFIX}*")}
+    found = {path for inner in ("", "*/") for path in shared_folders.find_below(above, f"{inner}{FOLDER_PREFIX}*")}
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has just ended, or is another user's
             found.add(Path(process.environ().get(OWNER_VARIABLE, temporary)))

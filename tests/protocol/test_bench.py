@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matting_bench.load import drive
+from matting_bench.load import call_from_threads
 from matting_bench.main import QUICK, _agreement
 from matting_bench.report import BARS
 from matting_bench.server_process import Server, free_ports
@@ -72,7 +72,7 @@ def test_a_perf_analyzer_that_gives_up_costs_nothing_else(tmp_path: Path, capsys
 
 def test_a_load_counts_what_was_done() -> None:
     calls: list[int] = []
-    load = drive(lambda number: calls.append(number) or sum(range(20_000)), 3, 0.3)  # type: ignore[func-returns-value]
+    load = call_from_threads(lambda number: calls.append(number) or sum(range(20_000)), 3, 0.3)  # type: ignore[func-returns-value]
     assert set(calls) == {0, 1, 2}
     assert len(load.latencies) == len(calls) - 3  # the first round is not measured
     assert load.rate > 0 and load.percentile(50) <= load.percentile(99)
@@ -84,7 +84,7 @@ def test_a_caller_that_fails_ends_the_load() -> None:
             raise ValueError("broken")
 
     try:
-        drive(call, 3, 5.0)
+        call_from_threads(call, 3, 5.0)
     except ValueError as error:
         assert str(error) == "broken"
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from matting_ui.filenames import LONGEST, MOST_BYTES, cut, portable, unique
+from matting_ui.filenames import LONGEST, MOST_BYTES, cut, portable, unique_names
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_device_stays_one_with_our_ending() -> None:
 
 
 def test_names_that_differ_in_case_alone_get_numbers() -> None:
-    assert unique(["a.png", "A.png", "a-2.png", "STRASSE.png", "straße.png"]) == [
+    assert unique_names(["a.png", "A.png", "a-2.png", "STRASSE.png", "straße.png"]) == [
         "a.png",
         "A-2.png",
         "a-2-2.png",

@@ -9,7 +9,7 @@ import pytest
 from matting_client.notes import SENTENCES, Note
 from matting_ui import ids
 from matting_ui.i18n import EN, ZH
-from matting_ui.notes import told
+from matting_ui.notes import note_lines
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -35,7 +35,7 @@ def test_what_was_left_out_of_a_photo_is_said_beside_it(visit: Visit, photos: Pa
 def test_every_note_is_said_in_both_languages_with_its_numbers(code: str) -> None:
     values = {name: 7.25 for _, name, _, _ in Formatter().parse(SENTENCES[code]) if name}
     note = Note(code, values)
-    (english,), (chinese,) = told([note], EN), told([note], ZH)
+    (english,), (chinese,) = note_lines([note], EN), note_lines([note], ZH)
     assert chinese != english
     for text in (str(note), english, chinese):
         assert text.count("7.2") == len(values)

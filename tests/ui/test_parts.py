@@ -20,7 +20,7 @@ from matting_client.shop import template
 from matting_client.video.pipeline import Plan
 from matting_ui import controls, ids
 from matting_ui.batch_handlers import Handlers
-from matting_ui.batch_state import MOST, Batch, Sent, counts, manifest
+from matting_ui.batch_state import MOST, Batch, Sent, count_states, manifest
 from matting_ui.context import Cut, Studio
 from matting_ui.editor import Editor
 from matting_ui.i18n import EN, ZH, language
@@ -140,7 +140,7 @@ def test_each_photo_is_claimed_once_and_again_with_other_options() -> None:
     batch = Batch()
     batch.add([Sent("a.jpg", "x"), Sent("b.jpg", None, {"en": "too large"})])
     (first,) = batch.claim(Options())
-    assert batch.claim(Options()) == [] and counts(batch.listed())["failed"] == 1
+    assert batch.claim(Options()) == [] and count_states(batch.listed())["failed"] == 1
     first.state = "done"
     assert batch.claim(Options()) == []
     assert batch.claim(Options(format="webp")) == [first]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from matting_ui.queue import OF_ADDRESS, OF_ONE, SIZE, Turns, refused
+from matting_ui.queue import OF_ADDRESS, OF_ONE, SIZE, Turns, refusal_reason
 
 
 def served(turns: Turns, waiting: list[tuple[str, str]]) -> list[str]:
@@ -52,12 +52,12 @@ def test_a_place_is_the_one_that_comes_true() -> None:
 
 def test_nobody_fills_the_queue_alone() -> None:
     own = [("1", "a")] * OF_ONE
-    assert refused(own, ("1", "a")) == ("busy_own", OF_ONE)
-    assert refused(own, ("1", "b")) is None
+    assert refusal_reason(own, ("1", "a")) == ("busy_own", OF_ONE)
+    assert refusal_reason(own, ("1", "b")) is None
     crowd = [("1", str(number)) for number in range(OF_ADDRESS)]
-    assert refused(crowd, ("1", "new")) == ("busy_address", OF_ADDRESS)
-    assert refused(crowd, ("2", "new")) is None
-    assert refused([(str(number), str(number)) for number in range(SIZE)], ("x", "y")) == ("busy_full", SIZE)
+    assert refusal_reason(crowd, ("1", "new")) == ("busy_address", OF_ADDRESS)
+    assert refusal_reason(crowd, ("2", "new")) is None
+    assert refusal_reason([(str(number), str(number)) for number in range(SIZE)], ("x", "y")) == ("busy_full", SIZE)
 
 
 def test_only_so_many_are_remembered() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from matting_client.cli.parser import Parser, run_alone, worded
+from matting_client.cli.parser import Parser, error_line, run_alone
 
 from matting_training.checkpoint import ORIGIN, load_model, read_metadata, save_weights
 from matting_training.data.pairs import DataError, Pair, find_pairs
@@ -30,7 +30,7 @@ EXAMPLES = """examples:
 """
 
 
-def between(old: Path, new: Path, share: float) -> MattingUNet:
+def mean_of_weights(old: Path, new: Path, share: float) -> MattingUNet:
     """Network in evaluation mode with (1 - `share`) of the old weights and `share` of the new ones.
 
     Raises
@@ -57,7 +57,7 @@ def measure_shares(
     """Errors of the means, by the share of the new weights; each is printed."""
     found = {}
     for share in shares:
-        found[share] = measure(between(old, new, share), validation, size)
+        found[share] = measure(mean_of_weights(old, new, share), validation, size)
         sets = "  ".join(f"{name} {found[share][name]:.5f}" for name in validation)
         print(f"{share:4.0%} of {new.name}: {geometric_mean(found[share]):.5f}  {sets}", flush=True)
     return found
@@ -67,7 +67,7 @@ def write_mean(
     old: Path, new: Path, share: float, out: Path, *, validation: dict[str, list[Pair]], size: int = 512
 ) -> None:
     """Write the mean with `share` of the new weights, its scores in the header."""
-    model = between(old, new, share)
+    model = mean_of_weights(old, new, share)
     predict = torch_predictor(model, size)
     scores = {name: validate_pairs(predict, pairs) for name, pairs in validation.items()}
     before = read_metadata(old)
@@ -86,7 +86,7 @@ def average(
     Raises
     ------
     ValueError
-        As of `between`.
+        As of `mean_of_weights`.
     DataError
         A picture cannot be read.
     """
@@ -120,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
         validation = {name: find_pairs(given.data / name) for name in given.validate}
         share = average(given.old, given.new, given.out, validation=validation, shares=given.shares, size=given.size)
     except (DataError, ValueError, OSError) as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     print(f"{given.out}: {share:.0%} of {given.new}")
     return 0

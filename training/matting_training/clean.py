@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matting_client import MattingClient, MattingError
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, error_line
 from matting_client.connection import open_engine
 from tqdm import tqdm
 
@@ -46,7 +46,7 @@ class Verdict:
     difference: float  # area of the patches that differ / area of the subject
 
 
-def judge(label: Array, views: tuple[Array, Array], repair: bool) -> Verdict:
+def compare_label(label: Array, views: tuple[Array, Array], repair: bool) -> Verdict:
     """Compare a label (H, W) with two alphas of the same photo.
 
     Parameters
@@ -93,7 +93,7 @@ def clean(client: MattingClient, pairs: list[Pair], out: Path, repair: bool, dro
             rgb = read_rgb(pair.image)
             label = read_alpha(pair.alpha)
             mirrored = client.alpha(np.ascontiguousarray(rgb[:, ::-1]))
-            verdict = judge(label, (client.alpha(rgb), np.ascontiguousarray(mirrored[:, ::-1])), repair)
+            verdict = compare_label(label, (client.alpha(rgb), np.ascontiguousarray(mirrored[:, ::-1])), repair)
             keep = verdict.difference <= drop
             table.writerow([pair.stem, f"{verdict.difference:.4f}", verdict.repaired, int(keep)])
             dropped += not keep
@@ -130,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
         with MattingClient(open_engine("local", "", given.model)) as client, filled_whole(given.out) as part:
             repaired, dropped = clean(client, pairs, part, given.repair, given.drop)
     except (DataError, MattingError, OSError) as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     print(f"{given.out}: {len(pairs) - dropped} of {len(pairs)} pairs kept, {repaired} alphas repaired")
     return 0

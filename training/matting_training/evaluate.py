@@ -18,7 +18,7 @@ from typing import Self, get_args
 import numpy as np
 import torch
 from matting_client import MattingClient, MattingError
-from matting_client.cli.parser import Parser, worded
+from matting_client.cli.parser import Parser, error_line
 from matting_client.connection import open_engine
 from matting_client.engines import Engine, LocalEngine
 from matting_client.runtime.precision import Precision
@@ -120,7 +120,7 @@ def by_group(scores: dict[str, dict[str, float]], path: Path) -> dict[str, dict[
     return {name: members for name, members in found.items() if members}
 
 
-def peer(folder: Path) -> Predict:
+def peer_alphas(folder: Path) -> Predict:
     """Alphas that another program left in `folder`, matched with the photos by stem."""
     found = {path.stem: path for path in pictures(folder)}
 
@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with contextlib.ExitStack() as stack:
             if given.alphas:
-                predict = peer(given.alphas)
+                predict = peer_alphas(given.alphas)
             else:
                 predict = stack.enter_context(MattingClient(_open_engine(given))).alpha
             scores = []
@@ -205,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if given.sheet:
                 draw_worst(predict, given.sets, scores, given.sheet)
     except (MattingError, ValueError, OSError) as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     return 0
 

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from matting_client.cli.parser import Parser, run_alone
 
-from matting_training.data.pairs import DataError, find_pairs, refuse
+from matting_training.data.pairs import DataError, find_pairs, raise_problems
 
 MANIFEST = Path(__file__).resolve().parents[1] / "manifest.csv"
 LEFT_OUT = MANIFEST.with_name("left_out.csv")
@@ -95,7 +95,7 @@ def check(
                 wrong.append(f"{pair.image}: got the licence {row.licence!r}, expected {', '.join(ALLOWED)}; remove it")
             else:
                 found.append(row)
-    refuse(wrong)
+    raise_problems(wrong)
     return found
 
 

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matting_client.cli.parser import Parser, run_alone, worded
-from matting_client.processing.upright import QUARTERS, SIDE, rotated, squeeze
+from matting_client.cli.parser import Parser, error_line, run_alone
+from matting_client.processing.upright import QUARTERS, SIDE, network_square, rotated
 from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ def _read_small(paths: tuple[Path, Path | None]) -> Array:
     return shrunk(photo, KEPT / min(photo.shape[:2]))
 
 
-def moved(photo: Array, ground: Array, random: np.random.Generator) -> Array:
+def moved_subject(photo: Array, ground: Array, random: np.random.Generator) -> Array:
     """The subject of a photo with alpha before another picture, which lies in any way."""
     ground = rotated(ground[..., :3], int(random.integers(QUARTERS)))
     behind = cv2.resize(ground, photo.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -106,7 +106,7 @@ def moved(photo: Array, ground: Array, random: np.random.Generator) -> Array:
     return np.asarray(np.rint(behind + (photo[..., :3] - behind) * alpha), np.uint8)
 
 
-def view(rgb: Array, random: np.random.Generator) -> Array:
+def random_view(rgb: Array, random: np.random.Generator) -> Array:
     """A part of random place, size and shape, mirrored, tilted and tinted at random, in the network's square."""
     height, width = rgb.shape[:2]
     area = random.uniform(0.35, 1.0) if random.random() < 0.7 else 1.0
@@ -136,7 +136,7 @@ def view(rgb: Array, random: np.random.Generator) -> Array:
     return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
-def turned(square: Array) -> list[Array]:
+def quarter_turns(square: Array) -> list[Array]:
     """The square as it is, and turned counterclockwise by one to three quarters."""
     return [rotated(square, quarters) for quarters in range(QUARTERS)]
 
@@ -161,8 +161,8 @@ def batches(photos: dict[str, list[Array]], count: int, seed: int) -> Iterator[t
         for n in random.choice(len(names), count, p=shares / shares.sum()):
             photo = draw(names[n])
             if photo.shape[2] == 4 and random.random() < MOVED:
-                photo = moved(photo, draw(GROUNDS if GROUNDS in photos else names[n]), random)
-            squares += turned(view(photo[..., :3], random))
+                photo = moved_subject(photo, draw(GROUNDS if GROUNDS in photos else names[n]), random)
+            squares += quarter_turns(random_view(photo[..., :3], random))
         return to_tensor(squares)
 
     with ThreadPoolExecutor(1) as pool:
@@ -174,12 +174,12 @@ def batches(photos: dict[str, list[Array]], count: int, seed: int) -> Iterator[t
 
 
 @torch.no_grad()
-def confusion(model: nn.Module, photos: list[Array]) -> NDArray[np.float64]:
+def turn_probabilities(model: nn.Module, photos: list[Array]) -> NDArray[np.float64]:
     """(N, 4, 4) probabilities: photo, how it was turned, how the network says it is turned."""
     model.eval()
     return np.stack(
         [
-            torch.softmax(model(to_tensor(turned(squeeze(each[..., :3])))), 1).numpy().astype(np.float64)
+            torch.softmax(model(to_tensor(quarter_turns(network_square(each[..., :3])))), 1).numpy().astype(np.float64)
             for each in photos
         ]
     )
@@ -241,14 +241,14 @@ def main() -> int:
         return 1
     model = train(photos, given.minutes, given.batch, given.lr)
     for name, unseen in validation.items():
-        right = confusion(model, unseen).argmax(2) == np.arange(QUARTERS)
+        right = turn_probabilities(model, unseen).argmax(2) == np.arange(QUARTERS)
         print(f"{name}: {right.mean():.1%} right, upright ones {right[:, 0].mean():.1%}")
     path = given.run / "orientation.safetensors"
     try:
         with written_whole(path) as part:
             part.write_bytes(save(model.state_dict()))
     except OSError as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     print(f"wrote {path}")
     return 0

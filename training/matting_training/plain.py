@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matting_client.cli.parser import Parser, run_alone, worded
+from matting_client.cli.parser import Parser, error_line, run_alone
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -217,7 +217,7 @@ def main(argv: list[str] | None = None) -> int:
             with (part / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([("photo", "how"), *((p.relative_to(given.photos), how) for p, how in rows)])
     except (DataError, OSError) as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     kept = [path for path, how in rows if how in ("exact", "measured")]
     print(f"{given.out}: {len(kept)} of {len(photos)} photos; {given.out / 'manifest.csv'} says why not the others")

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matting_client.cli.parser import run_alone, worded
+from matting_client.cli.parser import error_line, run_alone
 from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
 from matting_training.config import TrainConfig, parse
-from matting_training.data.augment import finish
+from matting_training.data.augment import finish_batch
 from matting_training.data.pairs import write_png
 from matting_training.data.scenes import SCENES
 from matting_training.data.stream import MattingStream, Recipe
@@ -30,7 +30,7 @@ ROWS = 2
 SIDE = 192
 
 
-def kinds(recipe: Recipe, data: Data) -> dict[str, Recipe]:
+def recipes_by_kind(recipe: Recipe, data: Data) -> dict[str, Recipe]:
     """For every kind of sample that the data allow, a recipe that makes nothing else."""
     sources, backgrounds, empty = data
     bare = replace(recipe, scenes={}, negatives=0.0, turns=0.0)
@@ -47,7 +47,7 @@ def draw(stream: MattingStream, seed: int) -> NDArray[np.uint8]:
     """Sheet of the stream's samples, RGB."""
     rows = []
     for first in range(0, COLUMNS * ROWS, COLUMNS):
-        batch = finish(default_collate([stream[i] for i in range(first, first + COLUMNS)]), seed)
+        batch = finish_batch(default_collate([stream[i] for i in range(first, first + COLUMNS)]), seed)
         for layer in (batch["src"], (batch["pha"] * 255).expand(-1, 3, -1, -1)):
             rows.append(np.hstack([one.permute(1, 2, 0).numpy().astype(np.uint8) for one in layer]))
     return np.vstack(rows)
@@ -67,7 +67,7 @@ def preview(config: TrainConfig) -> list[Path]:
     folder = config.run / "preview"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, recipe in kinds(config.recipe(), data).items():
+    for name, recipe in recipes_by_kind(config.recipe(), data).items():
         stream = MattingStream(
             *data, sizes=(SIDE,), batch=COLUMNS, seed=config.seed, first=0, last=COLUMNS * ROWS, recipe=recipe
         )
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         preview(parse(argv, prog="python -m matting_training.preview", description=__doc__ or "", examples=EXAMPLES))
     except (ValueError, OSError) as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     return 0
 

@@ -13,7 +13,7 @@ from multiprocessing.context import ForkServerContext
 
 import cv2
 import torch
-from matting_client.cli.parser import worded
+from matting_client.cli.parser import error_line
 
 # Of the C library's `mallopt`; the sizes are the largest that it takes.
 M_TRIM_THRESHOLD = -1
@@ -77,7 +77,7 @@ def run_program(work: Callable[[], object], *bad: type[Exception]) -> int:
     try:
         work()
     except bad as error:
-        print(worded(error), file=sys.stderr)
+        print(error_line(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; start it again to go on from the last checkpoint", file=sys.stderr)

@@ -26,7 +26,7 @@ from matting_training.config import TrainConfig, parse, split_entry
 from matting_training.data.cache import cache_pairs, cache_pictures, check, check_uncached
 from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb, say_passed_over
 from matting_training.data.stream import MattingStream, Source
-from matting_training.model.unet import MattingUNet, cost
+from matting_training.model.unet import MattingUNet, model_cost
 from matting_training.plots import plot_losses
 from matting_training.process import fork_server, pick_device, run_program, start_worker
 from matting_training.trainer import LAST, Trainer
@@ -114,7 +114,7 @@ def batches(config: TrainConfig, data: Data, first: int) -> DataLoader[dict[str,
     )
 
 
-def timed(loader: DataLoader[dict[str, Tensor]], waited: list[float]) -> Generator[dict[str, Tensor]]:
+def timed_batches(loader: DataLoader[dict[str, Tensor]], waited: list[float]) -> Generator[dict[str, Tensor]]:
     """Iterate, adding the seconds spent waiting for data to `waited[0]`."""
     iterator = iter(loader)
     while True:
@@ -157,7 +157,7 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
     waited = [0.0]
     first = trainer.seen
     start = last = saved = time.perf_counter()
-    with contextlib.closing(timed(loader, waited)) as stream:
+    with contextlib.closing(timed_batches(loader, waited)) as stream:
         for count, raw in enumerate(stream, 1):
             losses = trainer.step(raw)
             for name, value in losses.items():  # not every step has every loss
@@ -240,7 +240,7 @@ def run(config: TrainConfig) -> None:
             f"{config.run}: nothing left to do, {trainer.seen} samples and {trainer.spent / 60:.1f} minutes are done; "
             "go on with more --samples or --minutes, or give another --run"
         )
-    figures = cost(trainer.model)
+    figures = model_cost(trainer.model)
     print(f"{figures['parameters_m']:.2f} M parameters, {figures['gflop']:.2f} GFLOP at 512x512, on {trainer.device}")
     losses: dict[str, float] = {}
     with open_bar(trainer) as bar:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from matting_training.checkpoint import check_finite, load_state, load_weights, save_state
 from matting_training.config import TrainConfig
-from matting_training.data.augment import finish
+from matting_training.data.augment import finish_batch
 from matting_training.losses import deep_loss, matting_loss
 from matting_training.model.crops import Window, choose
 from matting_training.model.unet import MattingUNet
@@ -183,7 +183,7 @@ class Trainer:
     def step(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
         """One update; returns the losses as device scalars."""
         on_device = {k: v.to(self.device, non_blocking=True) if k != "index" else v for k, v in raw.items()}
-        batch = finish(on_device, self.config.seed)
+        batch = finish_batch(on_device, self.config.seed)
         losses = self._deep_losses(batch) if self._deep_alone() else self._losses(batch, self._window(batch["pha"]))
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["total"])

@@ -17,9 +17,9 @@ from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 from matting_client.manifest import DONE
 
 from matting_ui import batch_reasons, controls, correct
-from matting_ui.batch_state import MOST, RUNNING, Batch, Item, Sent, counts
-from matting_ui.context import Studio, code_of, telling, words_of
-from matting_ui.editor import packed, unpacked
+from matting_ui.batch_state import MOST, RUNNING, Batch, Item, Sent, count_states
+from matting_ui.context import Studio, code_of, page_errors, words_of
+from matting_ui.editor import pack_alpha, unpack_alpha
 from matting_ui.filenames import LONGEST, cut
 from matting_ui.gradio_patches import values_of
 from matting_ui.preview import Preview
@@ -51,7 +51,7 @@ class Handlers:
         words = words_of(request)
         new: list[Sent] = []
         for each in values_of(event)["files"]:
-            reason = batch_reasons.says("batch_upload_failed", reason=str(each.get("reason", ""))[:200])
+            reason = batch_reasons.page_text("batch_upload_failed", reason=str(each.get("reason", ""))[:200])
             name = cut(Path(str(each["name"])).name, LONGEST)
             token = str(each.get("token", ""))[:40]
             sent = Sent(name, each.get("path"), reason, token)
@@ -101,12 +101,14 @@ class Handlers:
         item = (batch or Batch()).items.get(int(values_of(event)["number"]))
         if batch is None or item is None or item.path is None:
             return None
-        with telling(request):
+        with page_errors(request):
             kept = self.studio.store.get(item.key)
             if kept is None:
                 item.key, kept = self.studio.keep(item.path, by_hand=False)
                 if item.corrected:
-                    self.studio.store.replace(item.key, kept.corrected(unpacked(item.corrected, kept.full.raw.shape)))
+                    self.studio.store.replace(
+                        item.key, kept.corrected(unpack_alpha(item.corrected, kept.full.raw.shape))
+                    )
         batch.edited = item.number
         return correct.info_of(self.studio, item.key, request)
 
@@ -117,8 +119,8 @@ class Handlers:
         if batch is None or item is None or kept is None or item.options is None:
             return
         batch.edited = 0
-        item.corrected = packed(kept.full.raw)
-        with telling(request), PHOTOS.hold(kept.full.raw.size):
+        item.corrected = pack_alpha(kept.full.raw)
+        with page_errors(request), PHOTOS.hold(kept.full.raw.size):
             self._finish(item, kept.full.with_options(item.options))
 
     def clear(self, batch: Batch | None) -> None:
@@ -164,7 +166,7 @@ class Handlers:
         if data is None:
             gr.Warning(words_of(request)["batch_nothing"])
             return None
-        with telling(request):
+        with page_errors(request):
             return self.studio.save_archive(data, "batch_results")
 
     def whole(
@@ -176,7 +178,7 @@ class Handlers:
         refused = batch.add([Sent(cut(Path(each).name, LONGEST), each) for each in files or []])
         if refused:
             raise _error(words["batch_full"].format(most=MOST, refused=len(refused)), words)
-        with telling(request):
+        with page_errors(request):
             chosen = controls.for_program(values, picture)
         for _ in self.run(batch, request, picture=picture, **chosen):
             pass
@@ -187,7 +189,7 @@ class Handlers:
         return self.zip(batch, request)
 
     def _options(self, request: gr.Request, values: dict[str, Any]) -> Options:
-        with telling(request):
+        with page_errors(request):
             return controls.read_options(self.studio, **{k: v for k, v in values.items() if k != "alpha"})
 
     def _start(
@@ -209,18 +211,18 @@ class Handlers:
             with self.studio.opened(path, item.name) as photo:
                 cutout = self.studio.cut(photo, options, item.name, None)
                 if item.corrected:
-                    cutout = replace(cutout, raw=unpacked(item.corrected, cutout.raw.shape))
+                    cutout = replace(cutout, raw=unpack_alpha(item.corrected, cutout.raw.shape))
                 self._finish(item, cutout)
             item.seconds = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0)
             item.state = DONE
         except MattingError as error:
             is_of_photo = error.subject == item.name  # which stands beside it
-            reason = batch_reasons.failed(error.replace(subject="") if is_of_photo else error)
+            reason = batch_reasons.failure_reason(error.replace(subject="") if is_of_photo else error)
             item.fail(reason, is_hopeless=is_of_photo and isinstance(error, InputError))
         except OSError:
-            item.fail(batch_reasons.says("batch_gone"), is_hopeless=True)
+            item.fail(batch_reasons.page_text("batch_gone"), is_hopeless=True)
         except Exception:
-            item.fail(batch_reasons.says("failed"))
+            item.fail(batch_reasons.page_text("failed"))
             raise
 
     def _finish(self, item: Item, cutout: Cutout) -> None:
@@ -270,7 +272,7 @@ class Handlers:
             for item in items
         ]
         key = {0: "batch_waiting", 1: "batch_count"}.get(len(items), "batch_counts")
-        line = words[key].format(**counts(items))
+        line = words[key].format(**count_states(items))
         if any(batch.is_other(item) for item in items):
             line = f"{line} · {words['batch_other']}"
         return cards, len(items), line

@@ -12,12 +12,12 @@ from matting_ui.i18n import LANGUAGES, failure, texts
 Reason = dict[str, str]  # by language; empty for nothing to tell
 
 
-def says(key: str, **values: str) -> Reason:
+def page_text(key: str, **values: str) -> Reason:
     """One of the page's texts."""
     return {code: texts(code)[key].format(**values) for code in LANGUAGES}
 
 
-def failed(error: MattingError) -> Reason:
+def failure_reason(error: MattingError) -> Reason:
     """What went wrong."""
     return {code: failure(error, code) for code in LANGUAGES}
 
@@ -29,7 +29,7 @@ def of_result(cutout: Cutout, made: Encoded, shop: str) -> Reason:
 
 def _told(cutout: Cutout, made: Encoded, shop: str, code: str) -> list[str]:
     words = texts(code)
-    told = notes.told(cutout.origin.notes, words)
+    told = notes.note_lines(cutout.origin.notes, words)
     if cutout.is_empty:
         return [words["nothing_found"], *told]
     if shop == controls.NO_SHOP:

@@ -14,7 +14,7 @@ from matting_client import Options
 from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, DONE, FAILED, Entry
 
 from matting_ui.batch_reasons import Reason
-from matting_ui.filenames import unique
+from matting_ui.filenames import unique_names
 
 MOST = 50  # photos in a batch
 WAITING = "waiting"
@@ -218,7 +218,7 @@ class Batch:
         done = [item for item in items if item.state == DONE and Path(item.result).is_file()]
         if not done:
             return None
-        names = unique([Path(item.result).name for item in done])
+        names = unique_names([Path(item.result).name for item in done])
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # pictures do not get smaller
             for item, name in zip(done, names, strict=True):
@@ -230,7 +230,7 @@ class Batch:
         return buffer.getvalue()
 
 
-def counts(items: list[Item]) -> dict[str, int]:
+def count_states(items: list[Item]) -> dict[str, int]:
     """How many there are, in all and in each state."""
     states = [item.state for item in items]
     return {"all": len(states), **{state: states.count(state) for state in (WAITING, RUNNING, DONE, FAILED)}}

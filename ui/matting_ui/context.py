@@ -259,14 +259,14 @@ def code_of(request: gr.Request | None) -> str:
     return language_of(request)
 
 
-def shown(error: MattingError, request: gr.Request | None, of: str = "photo") -> gr.Error:
+def page_error(error: MattingError, request: gr.Request | None, of: str = "photo") -> gr.Error:
     """An error for the page, which shows it in the tab, and for programs; its title is its code; `of` as `failure`."""
     return gr.Error(failure(error, code_of(request), of), title=error.code, visible=False, print_exception=False)
 
 
 @contextmanager
-def telling(request: gr.Request | None, of: str = "photo") -> Iterator[None]:
-    """Turn what goes wrong within into an error for the page; arguments as of `shown`.
+def page_errors(request: gr.Request | None, of: str = "photo") -> Iterator[None]:
+    """Turn what goes wrong within into an error for the page; arguments as of `page_error`.
 
     Raises
     ------
@@ -275,4 +275,4 @@ def telling(request: gr.Request | None, of: str = "photo") -> Iterator[None]:
     try:
         yield
     except MattingError as error:
-        raise shown(error, request, of) from None
+        raise page_error(error, request, of) from None

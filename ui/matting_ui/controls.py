@@ -168,7 +168,7 @@ def shop_line(shop: str, cutout: Cutout, made: Encoded, code: str) -> str:
     return texts(code)["shop_ok"].format(title=chosen.title[code])
 
 
-def facts(cutout: Cutout, made: Encoded, shop: str, code: str) -> list[str]:
+def result_facts(cutout: Cutout, made: Encoded, shop: str, code: str) -> list[str]:
     """What a program is told of a result: its size, how much it doubts itself, and what else there is to know."""
     words = texts(code)
     found = [words["nothing_found"]] if cutout.is_empty else []
@@ -176,7 +176,7 @@ def facts(cutout: Cutout, made: Encoded, shop: str, code: str) -> list[str]:
     found.append(words["uncertainty"].format(value=cutout.uncertainty))
     if shop != NO_SHOP:
         found.append(shop_line(shop, cutout, made, code))
-    return found + notes.told(cutout.origin.notes, words)
+    return found + notes.note_lines(cutout.origin.notes, words)
 
 
 GIVEN_BY_SHOP = ("background", "format", "quality")

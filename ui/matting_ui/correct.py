@@ -39,10 +39,10 @@ def on_click(button: Any, studio: Studio, key: Any) -> Any:
     def begin(key: str | None, request: gr.Request) -> dict[str, Any] | None:
         return info_of(studio, key, request)
 
-    return follow(button.click, begin, key, studio.light)
+    return wire_editor(button.click, begin, key, studio.light)
 
 
-def follow(event: Callable[..., Any], begin: Callable[..., Any], inputs: Any, limits: dict[str, Any]) -> Any:
+def wire_editor(event: Callable[..., Any], begin: Callable[..., Any], inputs: Any, limits: dict[str, Any]) -> Any:
     """The same for any event; `begin` returns what `info_of` does, within limits such as `Studio.light`."""
     info = gr.JSON(visible=False)
     changed = gr.Checkbox(visible=False)

@@ -110,7 +110,7 @@ class Editor:
             found = next((id for id, each in drawings if (each.visitor, each.key) == (visitor, key)), None)
         if found is None:
             found = secrets.token_urlsafe(16)
-            drawing = Drawing(visitor, key, packed(kept.full.raw))
+            drawing = Drawing(visitor, key, pack_alpha(kept.full.raw))
             with self._lock:
                 self._drawings[found] = drawing
                 self._trim()
@@ -142,12 +142,13 @@ class Editor:
             case "undo" | "redo":
                 return kept, Box(0, 0, 0, 0)
             case _:
-                new = unpacked(drawing.original, raw.shape) if asked == "reset" else corrected(kept.full, asked, body)
+                is_reset = asked == "reset"
+                new = unpack_alpha(drawing.original, raw.shape) if is_reset else corrected(kept.full, asked, body)
                 box = _difference(raw, new)
                 if box.width == 0:
                     return kept, box
                 part = np.s_[box.top : box.bottom, box.left : box.right]
-                drawing.done.append(Step(box, packed(raw[part]), packed(new[part])))
+                drawing.done.append(Step(box, pack_alpha(raw[part]), pack_alpha(new[part])))
                 drawing.undone.clear()
                 del drawing.done[:-MOST_STEPS]
         changed = kept.corrected(new)
@@ -285,15 +286,15 @@ def _difference(before: Alpha, after: Alpha) -> Box:
 
 def _with_part(pha: Alpha, box: Box, data: bytes) -> Alpha:
     new = pha.copy()
-    new[box.top : box.bottom, box.left : box.right] = unpacked(data, (box.height, box.width))
+    new[box.top : box.bottom, box.left : box.right] = unpack_alpha(data, (box.height, box.width))
     return new
 
 
-def packed(pha: Alpha) -> bytes:
+def pack_alpha(pha: Alpha) -> bytes:
     """An alpha in little memory."""
     return zlib.compress(pha.tobytes(), 1)
 
 
-def unpacked(data: bytes, shape: tuple[int, ...]) -> Alpha:
-    """The alpha (H, W) of `packed`, not to be written to."""
+def unpack_alpha(data: bytes, shape: tuple[int, ...]) -> Alpha:
+    """The alpha (H, W) of `pack_alpha`, not to be written to."""
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)

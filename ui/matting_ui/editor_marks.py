@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from matting_client import Cutout, OptionError, Pick, Stroke
-from matting_client.correction import Correction, paint
+from matting_client.correction import Correction, apply_stroke
 from matting_client.processing import Box, clear_outside
 from matting_client.types import Alpha
 
@@ -39,7 +39,7 @@ def corrected(cutout: Cutout, asked: str, body: Any) -> Alpha:
         keep = _flag(body["keep"])
         if asked == "stroke":
             points = tuple((x / scale, y / scale) for x, y in body["points"])
-            return paint(cutout.rgb, cutout.raw, Stroke(keep, points, body["radius"] / scale))[1]
+            return apply_stroke(cutout.rgb, cutout.raw, Stroke(keep, points, body["radius"] / scale))[1]
         if asked == "box":
             return _boxed(cutout.raw, _box(cutout.raw, [body[side] / scale for side in SIDES]), keep)
         pick = Pick(keep, body["x"] / scale, body["y"] / scale)

@@ -35,7 +35,7 @@ def cut(text: str, most: int) -> str:
     return text.encode(errors="ignore")[:most].decode(errors="ignore")
 
 
-def unique(names: Iterable[str]) -> list[str]:
+def unique_names(names: Iterable[str]) -> list[str]:
     """Names with a number where a system that ignores case would take them for the same."""
     out: list[str] = []
     taken: set[str] = set()

@@ -27,10 +27,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
 from starlette.status import HTTP_403_FORBIDDEN, HTTP_429_TOO_MANY_REQUESTS
 
-from matting_ui.context import shown
+from matting_ui.context import page_error
 from matting_ui.errors import UploadError, UploadTooLarge
 from matting_ui.i18n import language_of, texts
-from matting_ui.queue import Turns, refused
+from matting_ui.queue import Turns, refusal_reason
 from matting_ui.visitors import Visitors
 
 ASSETS = Path(routes.BUILD_PATH_LIB)  # scripts and styles of every page
@@ -74,7 +74,7 @@ def check_files(page: gr.Blocks, visitors: Visitors) -> None:
                 visitor = visitors.name(sender(request))
                 visitors.check(visitor, [inputs, values_of(event_data) if event_data else None])
             except InputError as error:
-                raise shown(error, request) from None
+                raise page_error(error, request) from None
         try:
             answer: dict[str, Any] = await process(
                 block_fn, inputs, state, request, iterator, event_data=event_data, **more
@@ -87,7 +87,7 @@ def check_files(page: gr.Blocks, visitors: Visitors) -> None:
                 raise
             # Gradio would write its traceback into the log, for each of a stranger's calls.
             junk = OptionError("call", problem="its values are none of this function's", remedy="see /gradio_api/info")
-            raise shown(junk, request) from None
+            raise page_error(junk, request) from None
         return answer
 
     page.process_api = checked
@@ -164,7 +164,7 @@ class FairQueue:
             self._sessions[body.session_hash] = self._visitors.name(request)
             while len(self._sessions) > MOST_SESSIONS:
                 self._sessions.popitem(last=False)
-        why = refused(self._waiting(), self._visitors.caller(request))
+        why = refusal_reason(self._waiting(), self._visitors.caller(request))
         if why is None:
             return await self._push(body, request, username)
         if not request.headers.get("accept-language"):

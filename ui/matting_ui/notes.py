@@ -7,6 +7,6 @@ from collections.abc import Iterable
 from matting_client.notes import Note
 
 
-def told(notes: Iterable[Note], words: dict[str, str]) -> list[str]:
+def note_lines(notes: Iterable[Note], words: dict[str, str]) -> list[str]:
     """Each note as the page tells it."""
     return [f"⚠ {words[f'note_{note.code}'].format(**note.values)}" for note in notes]

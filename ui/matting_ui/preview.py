@@ -71,7 +71,7 @@ class Preview:
         small = self.with_options(options)
         pha = small.with_options(small.options.for_alpha()).render()
         transparent = options.background is None and options.format != "jpeg"
-        return small.render(squares(*pha.shape) if transparent else None), pha
+        return small.render(chequerboard(*pha.shape) if transparent else None), pha
 
     def source(self, options: Options) -> Picture:
         """The photo, cut and scaled as the result."""
@@ -93,7 +93,7 @@ class Preview:
 
 
 @lru_cache(maxsize=8)  # as long to make as the rest of a preview
-def squares(height: int, width: int, side: int = 16) -> Picture:
+def chequerboard(height: int, width: int, side: int = 16) -> Picture:
     """The board that everyone knows for transparent, (height, width, 3); not to be written to."""
     odd = np.add.outer(np.arange(height) // side, np.arange(width) // side) % 2
     board = np.where(odd[..., None] == 1, np.uint8(255), np.uint8(217)).repeat(3, axis=2)

@@ -55,7 +55,7 @@ def _first(waiting: Sequence[tuple[int, Caller]], last: dict[str, int]) -> int:
     return index
 
 
-def refused(waiting: Sequence[Caller], caller: Caller) -> tuple[str, int] | None:
+def refusal_reason(waiting: Sequence[Caller], caller: Caller) -> tuple[str, int] | None:
     """Why one more call of a caller cannot wait: a text's key and the number that may; None when it can."""
     addresses = Counter(address for address, _ in waiting)
     visitors = Counter(visitor for _, visitor in waiting)

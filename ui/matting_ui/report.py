@@ -8,10 +8,10 @@ import gradio as gr
 from matting_client.imaging.encode import encode
 
 from matting_ui import ids
-from matting_ui.context import KeepSample, Studio, telling, words_of
+from matting_ui.context import KeepSample, Studio, page_errors, words_of
 
 
-def offer(studio: Studio, photo: Any, key: Any, i18n: gr.I18n) -> None:
+def add_report_button(studio: Studio, photo: Any, key: Any, i18n: gr.I18n) -> None:
     """Lay the button out and wire it, where the server keeps samples at all.
 
     Parameters
@@ -40,7 +40,7 @@ def _report(studio: Studio, keep: KeepSample, photo: str | None, key: str | None
     if kept.small.is_reported:
         gr.Info(words["report_again"])
         return
-    with telling(request):
+    with page_errors(request):
         path = studio.uploaded(photo)
         keep(path.read_bytes(), path.name, encode(kept.full.raw, "png") if is_corrected else None)
     kept.small.is_reported = True

@@ -138,6 +138,6 @@ def notice(tab: str) -> Any:
     )
 
 
-def another(label: Any) -> Any:
+def another_button(label: Any) -> Any:
     """Chooses another photo."""
     return gr.Button(label, elem_classes="another")

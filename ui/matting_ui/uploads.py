@@ -83,7 +83,7 @@ class Shelf:
         bounds = self._bounds
         files = Counter[str]()
         taken = Counter(self._coming)
-        for file in shared_folders.found(self._visitors.uploads, "*/*/*/*"):  # visitor, upload, digest, file
+        for file in shared_folders.find_below(self._visitors.uploads, "*/*/*/*"):  # visitor, upload, digest, file
             owner = file.parts[-4]
             files[owner] += 1
             taken[owner] += shared_folders.size(file)

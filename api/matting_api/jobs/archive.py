@@ -79,7 +79,7 @@ def open_archive(path: Path, name: str = "archive") -> Iterator[zipfile.ZipFile]
             yield archive
 
 
-def unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most_bytes: int) -> bytes:
+def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most_bytes: int) -> bytes:
     """The bytes of an entry.
 
     Raises

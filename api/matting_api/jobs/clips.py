@@ -105,7 +105,7 @@ def work(job: Job, convert: Convert) -> None:
         convert(Plan(source, order.options, order.background), target, step)
     except OutputError as error:  # its text holds the server's path
         if isinstance(error.__context__, OSError):
-            raise disk.failed(error) from None
+            raise disk.disk_failure(error) from None
         log.error("%s", error)
         detail = "the result cannot be encoded; choose another format"
         raise bad_request("invalid_parameter", "Result cannot be encoded", detail) from None

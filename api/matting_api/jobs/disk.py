@@ -24,19 +24,19 @@ class StorageFailed(ApiError):
     """Nothing can be kept on the disk now: 507 where it is full, else 503."""
 
 
-def failed(error: Exception) -> StorageFailed:
+def disk_failure(error: Exception) -> StorageFailed:
     """What callers are told of an error of the disk; the error itself, which holds paths, goes into the log."""
     log.error("the folder of jobs: %s", error)
     return _answer(_of_system(error))
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """Around work on the jobs' own files: what the system or the queue raises, as `StorageFailed`."""
     try:
         yield
     except (OSError, sqlite3.Error, OutputError) as error:
-        raise failed(error) from None
+        raise disk_failure(error) from None
 
 
 def check_space(folder: Path, needed: int = 0) -> None:
@@ -52,7 +52,7 @@ def check_space(folder: Path, needed: int = 0) -> None:
     StorageFailed
         Less than `FREE_BYTES`, or the `FREE_SHARE` of a small disk, would be left to others.
     """
-    with told():
+    with storage_errors():
         is_roomy = leaves_room(folder, needed)
     if not is_roomy:
         raise _answer(OSError(errno.ENOSPC, ""))
@@ -66,7 +66,7 @@ def leaves_room(folder: Path, needed: int) -> bool:
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file that is whole or absent. Raises StorageFailed."""
-    with told():
+    with storage_errors():
         write(path, data)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from matting_api import openapi_jobs
 from matting_api.jobs.clips import result_of
 from matting_api.jobs.job import DONE, Job
-from matting_api.jobs.results import empties, failures, finished
+from matting_api.jobs.results import count_empty, count_failed, done_fields
 from matting_api.openapi_fields import Json
 from matting_api.paths import JOBS, VIDEO
 
@@ -63,7 +63,7 @@ class Kind:
 
 def _counts_and_target(job: Job) -> dict[str, Any]:
     target = job.order.get("target")
-    return {"failed": failures(job), "empty": empties(job), **({"target": target} if target else {})}
+    return {"failed": count_failed(job), "empty": count_empty(job), **({"target": target} if target else {})}
 
 
 PHOTOS = Kind(
@@ -71,7 +71,7 @@ PHOTOS = Kind(
     noun="job",
     count="photos",
     more=_counts_and_target,
-    result_of=finished,
+    result_of=done_fields,
     media={".zip": "application/zip", ".json": "application/json"},
     state=openapi_jobs.JOBS_STATE,
     result=openapi_jobs.JOBS_RESULT,

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from matting_client import ServerBusy, ServerUnavailable
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
-from matting_ui.filenames import portable, unique
+from matting_ui.filenames import portable, unique_names
 
 from matting_api.errors import ApiError, as_reason, bad_request
 from matting_api.jobs import disk
@@ -23,12 +23,12 @@ from matting_api.jobs.results import (
     PART,
     RESULTS,
     Target,
+    done_fields,
     drop_facts,
-    finished,
     keep_facts,
     keep_failure,
     open_target,
-    outcomes,
+    outcomes_by_number,
     told_of,
 )
 from matting_api.jobs.sources import SOURCE, Elsewhere, Read, open_source, stem_of
@@ -73,13 +73,13 @@ def work(job: Job, make: Make, elsewhere: Elsewhere, most_bytes: int, workers: i
     Cancelled, ApiError
     """
     names: list[str] = job.order["names"]
-    if finished(job).exists():  # the process was killed between the last two steps
+    if done_fields(job).exists():  # the process was killed between the last two steps
         job.done = len(names)
         return
     asked = read_cutout(job.order["fields"], False)
     ending = f"-cutout{SUFFIX_OF_FORMAT[asked.options.format]}"
-    files = unique(portable(stem_of(job, name), ending) for name in names)
-    with disk.told():
+    files = unique_names(portable(stem_of(job, name), ending) for name in names)
+    with disk.storage_errors():
         for name in (RESULTS, FACTS, BEGUN):
             (job.folder / name).mkdir(exist_ok=True)
     target = open_target(job, elsewhere)
@@ -147,7 +147,7 @@ class _Bench:
 
 
 def _do_missing(bench: _Bench, workers: int) -> None:
-    found = outcomes(bench.job)
+    found = outcomes_by_number(bench.job)
     bench.job.resume(len(found))
     missing = [number for number in range(len(bench.files)) if number not in found]
     with ThreadPoolExecutor(workers, "photos") as pool:
@@ -168,7 +168,7 @@ def _note_begin(begun: Path, name: str) -> None:
         The process has ended at it again and again.
     StorageFailed
     """
-    with disk.told(), begun.open("ab") as file:
+    with disk.storage_errors(), begun.open("ab") as file:
         if file.tell() >= MOST_BEGINS:
             detail = f"{name[:100]}: the server ended {MOST_BEGINS} times while it worked on this photo; leave it out"
             raise ApiError(500, "internal_error", "Internal error", detail)

@@ -52,22 +52,22 @@ def open_target(job: Job, elsewhere: Elsewhere) -> Target:
     return ToArchive(job)
 
 
-def finished(job: Job) -> Path:
+def done_fields(job: Job) -> Path:
     """What a caller gets of a job that is done."""
     return job.folder / (LIST if job.order.get("target") else ARCHIVE)
 
 
-def outcomes(job: Job) -> dict[int, Path]:
+def outcomes_by_number(job: Job) -> dict[int, Path]:
     """What came of each photo so far, by its number."""
     return {int(path.stem): path for path in (job.folder / RESULTS).iterdir() if path.stem.isdecimal()}
 
 
-def failures(job: Job) -> int:
+def count_failed(job: Job) -> int:
     """How many photos have failed so far."""
     return sum(1 for _ in (job.folder / RESULTS).glob("*.json"))
 
 
-def empties(job: Job) -> int:
+def count_empty(job: Job) -> int:
     """In how many photos nothing was found so far."""
     return sum(1 for _ in (job.folder / FACTS).glob(f"*{EMPTY}"))
 
@@ -80,7 +80,7 @@ def keep_facts(job: Job, number: int, facts: Facts) -> None:
 
 def drop_facts(job: Job, number: int) -> None:
     """Forget what is told of a photo that has no result. Raises StorageFailed."""
-    with disk.told():
+    with disk.storage_errors():
         for ending in (FOUND, EMPTY):
             _facts_file(job, number, ending).unlink(missing_ok=True)
 
@@ -93,7 +93,7 @@ def keep_failure(job: Job, number: int, reason: dict[str, str]) -> None:
 
 def told_of(job: Job, files: list[str]) -> list[dict[str, Any]]:
     """What came of each photo, in their order: the name among `files` and the facts, or an error."""
-    found = outcomes(job)
+    found = outcomes_by_number(job)
     told: list[dict[str, Any]] = []
     for number, (photo, file) in enumerate(zip(job.order["names"], files, strict=True)):
         path = found[number]
@@ -129,9 +129,9 @@ class ToArchive:
 
     def finish(self, told: list[dict[str, Any]]) -> None:
         """Write the archive, which appears when it is whole. Raises StorageFailed."""
-        found = outcomes(self.job)
+        found = outcomes_by_number(self.job)
         part = self.job.folder / PART
-        with disk.told():
+        with disk.storage_errors():
             disk.check_space(self.job.folder, sum(path.stat().st_size for path in found.values()))
             with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
                 for number, each in enumerate(told):

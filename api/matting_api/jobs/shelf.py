@@ -48,7 +48,7 @@ def check_ours(folder: Path) -> None:
         raise OptionError("--jobs-folder", problem=problem, remedy="name a folder for jobs alone")
 
 
-def hold(folder: Path) -> int:
+def lock_folder(folder: Path) -> int:
     """Make a folder this process's own; returns the lock's open file.
 
     Raises
@@ -69,7 +69,7 @@ def hold(folder: Path) -> int:
     return lock
 
 
-def load(folder: Path, kept_seconds: float) -> dict[str, Job]:
+def load_jobs(folder: Path, kept_seconds: float) -> dict[str, Job]:
     """The jobs in a folder by their names; uploads that were not complete are removed, all else is left.
 
     Parameters

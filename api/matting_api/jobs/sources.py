@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from matting_client.imaging.litter import is_litter
 
 from matting_api.errors import bad_request
-from matting_api.jobs.archive import open_archive, unpacked
+from matting_api.jobs.archive import open_archive, read_entry
 from matting_api.jobs.buckets import Buckets
 from matting_api.jobs.job import Job
 from matting_api.request.fetch import Fetcher
@@ -63,7 +63,7 @@ def open_source(job: Job, elsewhere: Elsewhere, most_bytes: int) -> Iterator[Rea
     else:
         with open_archive(job.folder / SOURCE) as archive:
             entries = _photos(archive)  # not by their names, which several may share
-            yield lambda number: unpacked(archive, entries[number], most_bytes)
+            yield lambda number: read_entry(archive, entries[number], most_bytes)
 
 
 def need_buckets(elsewhere: Elsewhere, field: str) -> Buckets:

@@ -23,7 +23,7 @@ from matting_api.errors import ApiError, as_reason, too_many_jobs
 from matting_api.jobs import disk
 from matting_api.jobs.job import DONE, FAILED, OVER, WORKING, Cancelled, Job
 from matting_api.jobs.rounds import keep_going
-from matting_api.jobs.shelf import hold, load, new_id
+from matting_api.jobs.shelf import load_jobs, lock_folder, new_id
 from matting_api.tempdir import private_folder
 
 POLL_SECONDS = 0.5  # between looks at whether it is time to end
@@ -101,7 +101,7 @@ class JobStore:
             assert self._folder is not None
             folder = self._folder / new_id()
         disk.check_space(folder.parent)
-        with disk.told():
+        with disk.storage_errors():
             folder.mkdir(mode=0o700)
         return folder
 
@@ -126,7 +126,7 @@ class JobStore:
                 return twin
             self._check_places()
             assert self._queue is not None
-            with disk.told():
+            with disk.storage_errors():
                 self._queue.put(job.name)  # whoever takes it out looks for the job, and waits for the lock
             self._jobs[job.name] = job
         return job
@@ -196,14 +196,14 @@ class JobStore:
             with ExitStack() as stack:
                 self._open(stack.enter_context(private_folder()), stack)
         except (OSError, sqlite3.Error, OptionError) as error:
-            raise disk.failed(error) from None
+            raise disk.disk_failure(error) from None
 
     def _open(self, folder: Path, stack: ExitStack) -> None:
         """Take a folder up, and begin; what fails leaves nothing open."""
-        stack.callback(os.close, hold(folder))
+        stack.callback(os.close, lock_folder(folder))
         # What a killed process had begun is the queue's again.
         queue = SQLiteAckQueue(str(folder), multithreading=True, serializer=json_serializer)
-        self._jobs = load(folder, self.kept_seconds)
+        self._jobs = load_jobs(folder, self.kept_seconds)
         waiting = {entry["data"] for entry in queue.queue()}
         for job in sorted(self._jobs.values(), key=lambda each: each.created):
             if job.state not in OVER and job.name not in waiting:

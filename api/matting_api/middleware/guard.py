@@ -95,7 +95,7 @@ class Guard:
             return
         except asyncio.CancelledError:  # the server's end, which this request was too slow for
             body.done = True  # there is no time to drop what still comes
-            body.refuse(errors.ending())
+            body.refuse(errors.server_ending())
         except Exception as error:
             if body.refused is None:
                 body.refuse(_unexpected(path, error, request_id))

@@ -58,6 +58,6 @@ def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
     return routes
 
 
-def accepted(kind: Kind, job: Job) -> Response:
+def accepted_answer(kind: Kind, job: Job) -> Response:
     """The answer to a job that was taken."""
     return JSONResponse(kind.described(job), 202, {"Location": kind.place(job)})

@@ -25,7 +25,7 @@ from matting_api.request.fields import given_twice
 from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
 from matting_api.request.parameters import MODEL_HEADER
 from matting_api.request.texts import kind_of, parse_json
-from matting_api.routes.background import accepted, job_router
+from matting_api.routes.background import accepted_answer, job_router
 from matting_api.routes.uploads import fields_of_address, read_upload, store_upload
 
 KEY_HEADER = "Idempotency-Key"
@@ -52,7 +52,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
         mark = _mark(request)
         if known := jobs.find(mark):
             request.state.bill.give_back()  # it is counted already
-            return accepted(kind, known)
+            return accepted_answer(kind, known)
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
@@ -70,7 +70,7 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return accepted(kind, job)
+        return accepted_answer(kind, job)
 
     return routes
 

@@ -15,7 +15,7 @@ from matting_api.jobs.clips import NAME, SOURCE, count_frames, read_order
 from matting_api.jobs.kinds import CLIPS
 from matting_api.jobs.store import JobStore
 from matting_api.paths import VIDEO
-from matting_api.routes.background import accepted, job_router
+from matting_api.routes.background import accepted_answer, job_router
 from matting_api.routes.uploads import read_upload, store_upload
 
 
@@ -37,6 +37,6 @@ def router(jobs: JobStore, root_path: str) -> APIRouter:
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
-        return accepted(kind, job)
+        return accepted_answer(kind, job)
 
     return routes

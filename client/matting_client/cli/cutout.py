@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matting_client.cli.arguments import check_work, parser, read_options
 from matting_client.cli.engine import open_client
-from matting_client.cli.inputs import STANDARD, Job, find_photos, plan
+from matting_client.cli.inputs import STANDARD, Job, find_photos, pair_with_results
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.marks import read_correction
 from matting_client.cli.outage import Outage
@@ -143,7 +143,7 @@ def main(argv: list[str]) -> int:
     options = read_options(given)
     found = find_photos(given.files, given.recursive, given.output)
     reads = [path for path in (options.background, given.mask) if isinstance(path, Path)]
-    jobs = plan(found, given.output, options.format, reads)
+    jobs = pair_with_results(found, given.output, options.format, reads)
     correction = read_correction(given, len(found.photos))
     if given.manifest:
         check_manifest(given.manifest, jobs, reads)

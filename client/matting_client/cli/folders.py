@@ -127,7 +127,7 @@ def _other_kind(entry: os.DirEntry[str]) -> str | None:
         return None  # whoever reads it says why it cannot be read
     if formats.is_readable(formats.sniff(head)):
         return None
-    return formats.describe(head).replace("no known picture format", "no picture")
+    return formats.describe_file(head).replace("no known picture format", "no picture")
 
 
 def counted(things: Sized, noun: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from matting_client.cli.engine import add_engine, open_client
-from matting_client.cli.inputs import named, read_named
+from matting_client.cli.inputs import file_named, read_named
 from matting_client.cli.overwriting import check_target
 from matting_client.cli.parser import Parser, say
 from matting_client.errors import InputError, OptionError
@@ -70,8 +70,8 @@ def main(argv: list[str]) -> int:
     if given.photo is None:
         raise OptionError("FILE", "no photo", "one", "or --kinds")
     asked = _asked(given)
-    check_target("-o", given.output, [named(given.photo)])
-    data = read_named(named(given.photo))
+    check_target("-o", given.output, [file_named(given.photo)])
+    data = read_named(file_named(given.photo))
     with open_client(given) as client:
         cutout = client.cutout(data, Options.from_preset("id-photo"), given.photo)
     try:

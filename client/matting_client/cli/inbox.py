@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matting_client.cli.folders import Listing, list_folder
-from matting_client.cli.inputs import Found, Job, Photo, plan
+from matting_client.cli.inputs import Found, Job, Photo, pair_with_results
 
 FAILED = "failed"  # folder within that of the results
 DOUBT = 10  # times `settle` that a photo which fails must not have changed: a copy may have stalled
@@ -80,7 +80,9 @@ class Inbox:
         for known in (self._seen, self._done, self._stuck, self._doubted):
             for path in known.keys() - {photo.path for photo in photos}:
                 del known[path]
-        return plan(Found(photos, single=False, left_out=[]), f"{self.out}/", self.format) if photos else []
+        return (
+            pair_with_results(Found(photos, single=False, left_out=[]), f"{self.out}/", self.format) if photos else []
+        )
 
     def done(self, job: Job) -> None:
         """Take note that a photo that was due has its result: it is due again when it is another than it was then."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client.cli.folders import list_folder
-from matting_client.cli.overwriting import identity
+from matting_client.cli.overwriting import file_identity
 from matting_client.errors import OptionError
 from matting_client.imaging.decode import Limits, read_bytes
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX, SUFFIX_OF_FORMAT
@@ -110,7 +110,7 @@ def is_folder(out: str) -> bool:
     return out.endswith("/") or Path(out).is_dir()
 
 
-def plan(found: Found, out: str | None, format: str, reads: Iterable[Path] = ()) -> list[Job]:
+def pair_with_results(found: Found, out: str | None, format: str, reads: Iterable[Path] = ()) -> list[Job]:
     """Pair every photo with its result.
 
     Photos of one folder whose results would have the same name all keep their suffix in it, whichever came first: a
@@ -167,13 +167,13 @@ def _stem(path: Path, under: Path) -> tuple[Path, Path, str]:
 
 
 def _checked(pairs: list[tuple[Path | None, Path]], reads: Iterable[Path]) -> list[Job]:
-    photos = {identity(photo) for photo, _ in pairs if photo}
-    others = {identity(path) for path in reads}
+    photos = {file_identity(photo) for photo, _ in pairs if photo}
+    others = {file_identity(path) for path in reads}
     taken: dict[Path, Path | None] = {}
     jobs = []
     for source, target in pairs:
         clash = None
-        here = identity(target)
+        here = file_identity(target)
         if here in photos:
             clash = f"the result would replace the photo {target}; choose another -o"
         elif here in others:
@@ -185,7 +185,7 @@ def _checked(pairs: list[tuple[Path | None, Path]], reads: Iterable[Path]) -> li
     return jobs
 
 
-def named(text: str) -> Path | None:
+def file_named(text: str) -> Path | None:
     """The file that a text of the command line names; None is standard input."""
     return None if text == STANDARD else Path(text)
 

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import matting_client
-from matting_client.cli.parser import INTERRUPTED, Parser, say, worded
+from matting_client.cli.parser import INTERRUPTED, Parser, error_line, say
 from matting_client.errors import MattingError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:  # no path that was given
             raise
-        say(given.command, worded(error))
+        say(given.command, error_line(error))
         return USAGE
     except KeyboardInterrupt:
         say(given.command, "interrupted")

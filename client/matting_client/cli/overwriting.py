@@ -10,7 +10,7 @@ from pathlib import Path
 from matting_client.errors import OptionError
 
 
-def identity(path: str | os.PathLike[str]) -> tuple[object, ...]:
+def file_identity(path: str | os.PathLike[str]) -> tuple[object, ...]:
     """What is the same for all names of one file, links among them, whether it is there or not; raises no OSError."""
     try:
         found = Path(path).stat()
@@ -26,9 +26,9 @@ def check_target(option: str, target: str | os.PathLike[str], sources: Iterable[
     ------
     OptionError
     """
-    here = identity(target)
+    here = file_identity(target)
     for source in sources:
-        if source is not None and identity(source) == here:
+        if source is not None and file_identity(source) == here:
             raise OptionError(
                 f"{option} {target}",
                 problem=f"would replace {Path(source)}, which is read",

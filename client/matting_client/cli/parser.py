@@ -15,7 +15,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 INTERRUPTED = 130  # exit code, as a shell gives it to what Ctrl-C has ended
 
 
-def worded(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """What to say of an error; the system's own ones are given their path and a remedy."""
     if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
         return str(error)

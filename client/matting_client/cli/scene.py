@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from matting_client.cli.engine import add_engine, open_client
-from matting_client.cli.inputs import named, read_named
+from matting_client.cli.inputs import file_named, read_named
 from matting_client.cli.overwriting import check_target
 from matting_client.cli.parser import Parser, say
 from matting_client.errors import InputError, OptionError
@@ -70,9 +70,9 @@ def main(argv: list[str]) -> int:
     format = FORMAT_OF_SUFFIX.get(given.output.suffix.lower())
     if format is None:
         raise OptionError("-o", given.output, f"a name that ends with {', '.join(FORMAT_OF_SUFFIX)}", option="output")
-    check_target("-o", given.output, [named(given.photo), given.behind])
+    check_target("-o", given.output, [file_named(given.photo), given.behind])
     behind = limited(read(given.behind))
-    data = read_named(named(given.photo))
+    data = read_named(file_named(given.photo))
     with open_client(given) as client:
         cutout = client.cutout(data, name=given.photo)
     if cutout.is_empty:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matting_client.cli.inputs import STANDARD
-from matting_client.cli.overwriting import check_target, identity
+from matting_client.cli.overwriting import check_target, file_identity
 from matting_client.errors import OptionError
 from matting_client.video import job
 from matting_client.video.animation import ANIMATED
@@ -69,7 +69,7 @@ class Result:
         for source in sources:
             path = Path(source)
             folder = path if path.is_dir() else path.parent
-            if identity(folder) == identity(pattern.parent) and (path.is_dir() or name.fullmatch(path.name)):
+            if file_identity(folder) == file_identity(pattern.parent) and (path.is_dir() or name.fullmatch(path.name)):
                 raise OptionError(
                     f"-o {self.out}", problem=f"would replace pictures of {source}", remedy="choose another folder"
                 )

@@ -14,7 +14,7 @@ from matting_client.cli.inbox import Inbox
 from matting_client.cli.inputs import DEFAULT_FOLDER, STANDARD, Job, is_folder
 from matting_client.cli.interruption import Interruption
 from matting_client.cli.outage import Outage
-from matting_client.cli.overwriting import identity
+from matting_client.cli.overwriting import file_identity
 from matting_client.cli.parser import say
 from matting_client.cli.review import Outcome, Review, review_line
 from matting_client.cli.work import Work
@@ -191,7 +191,7 @@ def _results(text: str, inbox: Path) -> Path:
     out = Path(text)
     if out.suffix.lower() in FORMAT_OF_SUFFIX and not is_folder(text):
         raise OptionError(f"-o {text}", "one file", "a folder for all photos", "name one", option="output")
-    if text == STANDARD or identity(out) == identity(inbox):
+    if text == STANDARD or file_identity(out) == file_identity(inbox):
         raise OptionError(f"-o {text}", "no folder of its own", "one for the results", "name another", option="output")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ WHITE_IS_ZERO = 0
 DEEP = {"I;16": 65535.0, "I;16L": 65535.0, "I;16B": 65535.0, "I;16N": 65535.0, "I": None, "F": None}
 
 
-def crops(picture: Image.Image) -> Iterator[Image.Image]:
+def row_strips(picture: Image.Image) -> Iterator[Image.Image]:
     """The picture in strips of few rows, from above."""
     rows = max(1, STRIP_BYTES // (4 * picture.width))
     for top in range(0, picture.height, rows):
@@ -41,7 +41,7 @@ class DeepGrey:
         if white is None and picture.format == formats.PPM and picture.mode == "I":
             white = 65535.0
         if white is None:
-            white = _usual_white(max(float(np.nan_to_num(np.asarray(strip)).max()) for strip in crops(picture)))
+            white = _usual_white(max(float(np.nan_to_num(np.asarray(strip)).max()) for strip in row_strips(picture)))
         tags = getattr(picture, "tag_v2", {})
         return cls(white, picture.format == formats.TIFF and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO)
 

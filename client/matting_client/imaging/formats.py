@@ -103,7 +103,7 @@ def is_readable(name: str | None) -> bool:
     return name in READABLE or (name == JPEG_XL and find_spec("pillow_jxl") is not None)
 
 
-def describe(head: bytes) -> str:
+def describe_file(head: bytes) -> str:
     """How a message calls a file that is not read."""
     if sniff(head) == JPEG_XL:
         return "a JPEG XL picture, whose decoder is not installed (pip install pillow-jxl-plugin)"

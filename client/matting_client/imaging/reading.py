@@ -19,7 +19,7 @@ from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from matting_client.imaging import formats, tiff
 from matting_client.imaging.colour import ToSrgb, code_points
-from matting_client.imaging.depth import DEEP, DeepGrey, crops
+from matting_client.imaging.depth import DEEP, DeepGrey, row_strips
 from matting_client.imaging.limits import Limits, Unusable
 from matting_client.imaging.repair import lost_rows, lost_rows_of_jpeg
 from matting_client.notes import Note
@@ -112,7 +112,7 @@ def _header(data: bytes, limits: Limits, notes: list[Note]) -> Image.Image:
     limits.check_bytes(len(data))
     name = formats.sniff(data[: formats.HEAD])
     if name is None or not formats.is_readable(name):
-        raise Unusable(formats.describe(data[: formats.HEAD]), formats.READABLE_NAMES, "convert it first")
+        raise Unusable(formats.describe_file(data[: formats.HEAD]), formats.READABLE_NAMES, "convert it first")
     try:
         picture = _open(data, name, limits, notes)
         limits.check_size(*picture.size)
@@ -209,7 +209,7 @@ def strips(opened: Opened) -> tuple[int, Iterator[U8]]:
     to_srgb = ToSrgb(picture, mode, code_points(picture, opened.data))
 
     def rows() -> Iterator[U8]:
-        for strip in crops(picture):
+        for strip in row_strips(picture):
             strip = deep.to_grey(strip) if deep else strip
             if not has_alpha:
                 yield to_srgb(strip if strip.mode == mode else strip.convert(mode))

@@ -8,7 +8,7 @@ from matting_client.processing.backdrops import (
     fitted_backdrop,
     window_behind,
 )
-from matting_client.processing.closeup import beyond, locate
+from matting_client.processing.closeup import alpha_beyond, locate
 from matting_client.processing.compose import compose_colour, compose_picture, compose_translucent, cutout_rgba
 from matting_client.processing.correction import paint_mask, paint_stroke
 from matting_client.processing.cover import share_of, within_cover
@@ -24,7 +24,7 @@ from matting_client.processing.crop import (
 from matting_client.processing.doubt import is_empty, uncertainty
 from matting_client.processing.edge import edge_band, erode, feather, fill_inside, threshold
 from matting_client.processing.foreground import estimate_foreground
-from matting_client.processing.letterbox import PAD_RGB, Letterbox, inner, letterbox, unletterbox
+from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox, without_padding
 from matting_client.processing.refine import refine
 from matting_client.processing.shadow import SHADOWS, cast_shadow, touches_ground
 from matting_client.processing.solid import solidify
@@ -40,7 +40,7 @@ __all__ = [
     "Letterbox",
     "Subject",
     "Window",
-    "beyond",
+    "alpha_beyond",
     "blur_around",
     "cast_shadow",
     "clear_outside",
@@ -55,7 +55,6 @@ __all__ = [
     "feather",
     "fill_inside",
     "fitted_backdrop",
-    "inner",
     "is_empty",
     "keep_subjects",
     "letterbox",
@@ -79,4 +78,5 @@ __all__ = [
     "unletterbox",
     "window_behind",
     "within_cover",
+    "without_padding",
 ]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from matting_client.processing.crop import VISIBLE, Box
-from matting_client.processing.letterbox import Letterbox, inner
+from matting_client.processing.letterbox import Letterbox, without_padding
 from matting_client.types import Alpha, Flags
 
 SUBJECT = 64  # alpha above it belongs to the subject for certain
@@ -31,7 +31,7 @@ def locate(pha: Alpha, placed: Letterbox) -> Box | None:
     -------
     A box in pixels of the photo; None where nothing was found, or the subject fills the photo already.
     """
-    solid = (inner(pha, placed) > SUBJECT).view(np.uint8)
+    solid = (without_padding(pha, placed) > SUBJECT).view(np.uint8)
     parts = cv2.connectedComponentsWithStats(solid, connectivity=8)[2][1:]
     if not len(parts):
         return None
@@ -48,7 +48,7 @@ def locate(pha: Alpha, placed: Letterbox) -> Box | None:
     return box if max(box.width, box.height) <= PAYS * whole.max() else None
 
 
-def beyond(pha: Alpha, placed: Letterbox, box: Box) -> Alpha | None:
+def alpha_beyond(pha: Alpha, placed: Letterbox, box: Box) -> Alpha | None:
     """What of the first alpha counts outside the box: all that hangs together with what lies inside.
 
     A racket or a ski pole that reaches out of the box is part of the subject; what stands apart from it is not.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from matting_client.processing.sampling import chosen
+from matting_client.processing.sampling import chosen_places
 from matting_client.types import Picture
 
 ROWS = 512  # rows blended at a time, so that large photos need little memory
@@ -26,7 +26,7 @@ def _blend(fgr: Picture, pha: Picture, bgr: Picture) -> Picture:
     near = fgr.reshape(-1, 3)
     alphas = pha.reshape(-1)
     result = out.reshape(-1, 3)
-    for places in chosen((pha.shape[0], pha.shape[1]), lambda rows: (pha[rows] > 0) & (pha[rows] < 255)):
+    for places in chosen_places((pha.shape[0], pha.shape[1]), lambda rows: (pha[rows] > 0) & (pha[rows] < 255)):
         a = alphas.take(places)[:, None].astype(np.uint16)
         result[places] = (near.take(places, 0) * a + result.take(places, 0) * (255 - a) + 127) // 255
     return out

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.processing.sampling import chosen, sample, shrink
+from matting_client.processing.sampling import chosen_places, sample, shrink
 from matting_client.types import Float
 
 # Long sides at which the smooth colour fields are estimated, and the radii of the passes there, in pixels. Windows of
@@ -98,7 +98,7 @@ def estimate_foreground(
     colours = rgb.reshape(-1, 3)
     alphas = pha.reshape(-1)
     result = fgr.reshape(-1, 3)
-    for places in chosen(shape, lambda rows: (shown[rows] > 0) & (pha[rows] < 255)):
+    for places in chosen_places(shape, lambda rows: (shown[rows] > 0) & (pha[rows] < 255)):
         alpha = RAMP.take(alphas.take(places))[:, None]
         solved = sample(smooth_fgr, shape, places, cv2.INTER_LINEAR)
         local_bgr = sample(smooth_bgr, shape, places, cv2.INTER_LINEAR)

@@ -61,11 +61,11 @@ def letterbox(rgb: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], Let
     return square, box
 
 
-def inner(square: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
+def without_padding(square: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
     """The photo's part of a (size, size[, C]) square, without the padding."""
     return np.ascontiguousarray(square[box.inside])
 
 
 def unletterbox(pha: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
     """Cut the photo's part out of the model's (size, size) alpha and scale it to the photo's (H, W)."""
-    return _resize(inner(pha, box), box.width, box.height, cv2.INTER_CUBIC)
+    return _resize(without_padding(pha, box), box.width, box.height, cv2.INTER_CUBIC)

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.processing.letterbox import Letterbox, inner, unletterbox
-from matting_client.processing.sampling import chosen, sample
+from matting_client.processing.letterbox import Letterbox, unletterbox, without_padding
+from matting_client.processing.sampling import chosen_places, sample
 from matting_client.types import Float, Mask
 
 RADIUS = 2  # of the window at the model's resolution, in pixels
@@ -83,8 +83,8 @@ def refine(
     full = unletterbox(pha, box)
     if box.height * box.width <= box.inner_height * box.inner_width:
         return full
-    small = inner(pha, box)
-    guide = inner(square, box)
+    small = without_padding(pha, box)
+    guide = without_padding(square, box)
     band: Mask = (cv2.dilate(small, _square(BAND)) > cv2.erode(small, _square(BAND))).view(np.uint8)
     if not band.any():
         return full
@@ -94,7 +94,7 @@ def refine(
     model = cv2.merge([a, cv2.subtract(small, explained, dtype=cv2.CV_32F)])
     colours = rgb.reshape(-1, 3)
     result = full.reshape(-1)
-    for places in chosen((box.height, box.width), lambda rows: wide[rows]):
+    for places in chosen_places((box.height, box.width), lambda rows: wide[rows]):
         local = sample(model, (box.height, box.width), places, cv2.INTER_LINEAR)
         value = np.einsum("nc,nc->n", local[:, :3], colours.take(places, 0).astype(np.float32)) + local[:, 3]
         result[places] = np.clip(np.rint(value), 0, 255).astype(np.uint8)

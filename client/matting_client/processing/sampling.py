@@ -36,7 +36,7 @@ def sample(small: Float, shape: tuple[int, int], places: Places, interpolation: 
     return values.reshape(rows * ROW, -1)[:count]
 
 
-def chosen(shape: tuple[int, int], choose: Callable[[slice], NDArray[np.bool_]]) -> Iterator[Places]:
+def chosen_places(shape: tuple[int, int], choose: Callable[[slice], NDArray[np.bool_]]) -> Iterator[Places]:
     """The places of an (H, W) picture for which `choose`, called with a few rows at a time, is true."""
     step = max(1, PIECE // shape[1])
     for top in range(0, shape[0], step):

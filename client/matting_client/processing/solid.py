@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matting_client.processing.letterbox import Letterbox, inner
+from matting_client.processing.letterbox import Letterbox, without_padding
 
 FULL = 252  # what the network means by 255; all below is stretched alike
 SOLID = 210  # where nothing near has less, it is the inside
@@ -36,7 +36,7 @@ def solidify(pha: NDArray[np.uint8], box: Letterbox) -> NDArray[np.uint8]:
     the stretch.
     """
     out = pha.copy()
-    part = cv2.LUT(inner(pha, box), _STRETCHED)
+    part = cv2.LUT(without_padding(pha, box), _STRETCHED)
     reach = max(1, pha.shape[0] // REACH)
     least = cv2.erode(part, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     out[box.inside] = cv2.max(part, cv2.LUT(least, _INSIDE))

@@ -27,7 +27,7 @@ def quarters_turned(rgb: Image) -> int:
 
     `rotated(rgb, -quarters)` puts it upright.
     """
-    square = squeeze(rgb)
+    square = network_square(rgb)
     first = _ask(square)
     if first[0] >= CLEAR:
         return 0
@@ -43,7 +43,7 @@ def rotated(picture: Picture, quarters: int) -> Picture:
     return np.ascontiguousarray(np.rot90(picture, quarters))
 
 
-def squeeze(rgb: Image) -> Image:
+def network_square(rgb: Image) -> Image:
     """The whole photo in the network's square, (128, 128, 3), whatever its shape."""
     square: Image = cv2.resize(rgb, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return square

@@ -57,17 +57,17 @@ def pack_last_layers(model: Any) -> bool:
         return ops.add(found, ops.constant(np.tile(bias, 4).reshape(1, -1, 1, 1)))
 
     near = ops.space_to_depth(detail.source, "blocks_first", 2)
-    near = ops.relu(convolution(near, packed(detail.weights), detail.bias))
+    near = ops.relu(convolution(near, pack_weights(detail.weights), detail.bias))
     channels = small.get_partial_shape()[1].get_length()
-    weights = [packed_after_doubling(join.weights[:, :channels]), packed(join.weights[:, channels:])]
+    weights = [packed_after_doubling(join.weights[:, :channels]), pack_weights(join.weights[:, channels:])]
     joined = ops.relu(convolution(ops.concat([small, near], 1), np.concatenate(weights, 1), join.bias))
-    alpha = ops.depth_to_space(convolution(joined, packed(head.weights), head.bias), "blocks_first", 2)
+    alpha = ops.depth_to_space(convolution(joined, pack_weights(head.weights), head.bias), "blocks_first", 2)
     add.output(0).replace(alpha.output(0))
     model.validate_nodes_and_infer_types()
     return True
 
 
-def packed(weights: F32) -> F32:
+def pack_weights(weights: F32) -> F32:
     """(O, I, 3, 3) of a convolution at full size -> (4 O, 4 I, 3, 3) of the same one on packed pixels, blocks first."""
     out, channels = weights.shape[:2]
     result = np.zeros((2, 2, out, 2, 2, channels, 3, 3), np.float32)

@@ -19,7 +19,7 @@ from matting_client.triton.protocol import (
     alpha_shape,
     input_side,
     may_have_arrived,
-    tensors,
+    request_tensors,
 )
 from matting_client.triton.retry import (
     Attempts,
@@ -168,7 +168,7 @@ class AsyncTritonEngine:
             return np.array(answer.as_numpy(OUTPUT))
 
     async def _infer(self, image: Batch, region: Region | None = None) -> Any:
-        given, wanted = tensors(self.module, image, region)
+        given, wanted = request_tensors(self.module, image, region)
         return await (await self._connection()).infer(
             self._name, given, self._version, outputs=wanted, headers=trace_headers(), **self._options()
         )

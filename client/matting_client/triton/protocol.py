@@ -67,7 +67,7 @@ def input_side(model: str, url: str, metadata: dict[str, Any]) -> int:
     return shape[1]
 
 
-def tensors(module: ModuleType, image: Batch, region: Region | None = None) -> tuple[list[Any], list[Any]]:
+def request_tensors(module: ModuleType, image: Batch, region: Region | None = None) -> tuple[list[Any], list[Any]]:
     """Input and requested output of one request, carrying pixels or pointing into a region."""
     given = module.InferInput(INPUT, list(image.shape), "UINT8")
     wanted = module.InferRequestedOutput(OUTPUT)

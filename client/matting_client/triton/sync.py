@@ -18,7 +18,7 @@ from matting_client.triton.protocol import (
     alpha_shape,
     input_side,
     may_have_arrived,
-    tensors,
+    request_tensors,
 )
 from matting_client.triton.retry import (
     Attempts,
@@ -139,7 +139,7 @@ class SyncTritonEngine:
                     region.close()
 
     def _infer(self, image: Batch, region: Region | None = None) -> Any:
-        given, wanted = tensors(self.module, image, region)
+        given, wanted = request_tensors(self.module, image, region)
         return self._connection().infer(
             self._name,
             given,

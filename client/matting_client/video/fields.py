@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FILTER = ("bwdif", "send_frame:auto:interlaced")  # one frame for each; those that are whole stay as they are
 
 
-def whole(frames: Iterable[av.VideoFrame], time_base: Fraction) -> Iterator[av.VideoFrame]:
+def deinterlaced(frames: Iterable[av.VideoFrame], time_base: Fraction) -> Iterator[av.VideoFrame]:
     """As many frames, in order, at their times; FFmpeg's bwdif makes interlaced ones whole, by their neighbours.
 
     Frames before the first interlaced one go through at once, those from there on one frame later.

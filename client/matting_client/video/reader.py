@@ -16,7 +16,7 @@ import numpy as np
 from matting_client.errors import InputError, MattingError, OptionError
 from matting_client.types import Picture
 from matting_client.video.ffmpeg import failures, import_av, reason_of
-from matting_client.video.fields import whole
+from matting_client.video.fields import deinterlaced
 
 if TYPE_CHECKING:
     import av
@@ -205,7 +205,7 @@ class VideoFile:
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = DECODER_THREADS
         try:
-            for frame in whole(container.decode(stream), stream.time_base or MICROSECOND):
+            for frame in deinterlaced(container.decode(stream), stream.time_base or MICROSECOND):
                 number += 1
                 yield frame
         except failures() as error:

@@ -19,7 +19,7 @@ from matting_client.engine import AsyncEngine, Engine
 from matting_client.errors import InputError, OptionError
 from matting_client.imaging.decode import Limits, check_pixels
 from matting_client.options import Options
-from matting_client.processing.letterbox import inner
+from matting_client.processing.letterbox import without_padding
 from matting_client.settled import settled
 from matting_client.system import usable_cores
 from matting_client.types import Image
@@ -48,7 +48,7 @@ class Frame:
     @property
     def look(self) -> Look:
         """The frame at the model's resolution."""
-        return Look(inner(self.square, self.box), inner(self.pha, self.box))
+        return Look(without_padding(self.square, self.box), without_padding(self.pha, self.box))
 
     def with_alpha(self, small: Image) -> Frame:
         """The same frame with another alpha (h, w) of the model's resolution, without padding."""
@@ -182,7 +182,7 @@ class Steady:
     def cutout(self, frame: Frame, pha: Image) -> Cutout:
         """The next frame's, from its alpha (H, W)."""
         if self._smooth:
-            self.state = self.state.after(inner(frame.square, frame.box), pha)
+            self.state = self.state.after(without_padding(frame.square, frame.box), pha)
             pha = settled(self.state.shown) if self.state.shown is not None else pha
         return Cutout(settled(frame.rgb), pha, self._options)
 

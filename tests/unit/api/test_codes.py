@@ -10,7 +10,7 @@ import matting_api
 import pytest
 from matting_api.errors import translate
 from matting_client import MattingError
-from matting_ui.context import shown
+from matting_ui.context import page_error
 
 from tests.unit.api.test_contract import DOCUMENT
 
@@ -38,7 +38,7 @@ CLIENT_ERRORS = [kind for kind in kinds_of(MattingError) if kind.__module__ == M
 def test_an_error_of_the_client_has_one_code_everywhere(kind: type[MattingError]) -> None:
     """In the answer and on the page, whose title of an error is its code."""
     answer = translate(kind("a", "b"), 7)
-    assert (answer.code, shown(kind("a", "b"), None).title) == (kind.code, kind.code)
+    assert (answer.code, page_error(kind("a", "b"), None).title) == (kind.code, kind.code)
     assert ("Retry-After" in answer.headers) == (answer.status == 503)
 
 

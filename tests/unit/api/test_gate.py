@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from matting_api import main as command
 from matting_api.configuration import read_settings
-from matting_api.environment import meaningless
+from matting_api.environment import unknown_variables
 from matting_api.middleware import guesses, rate_limit
 from matting_api.middleware.keys import Keys, load_keys, read_keys
 from matting_api.middleware.rate_limit import Allowance
@@ -149,7 +149,7 @@ def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KEY", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_7860_TCP_ADDR"):
         monkeypatch.setenv(f"MATTING_API_{name}", OTHER)
     assert read_settings(command.parser().parse_args([])).max_upload_mb == 200
-    assert meaningless() == ["$MATTING_API_KEY means nothing here; $MATTING_API_KEYS does"]
+    assert unknown_variables() == ["$MATTING_API_KEY means nothing here; $MATTING_API_KEYS does"]
 
 
 def test_the_command_line_and_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

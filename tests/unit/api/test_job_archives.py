@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from matting_api.errors import ApiError
-from matting_api.jobs.archive import open_archive, unpacked
+from matting_api.jobs.archive import open_archive, read_entry
 from matting_api.jobs.job import Job
 from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, open_source
 
@@ -140,7 +140,7 @@ def test_a_photo_with_a_password_is_told(tmp_path: Path) -> None:
     data[data.index(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "a.zip").write_bytes(data)
     with open_archive(tmp_path / "a.zip") as archive, pytest.raises(ApiError, match="without a password"):
-        unpacked(archive, archive.infolist()[0], 1000)
+        read_entry(archive, archive.infolist()[0], 1000)
 
 
 class Named(zipfile.ZipInfo):

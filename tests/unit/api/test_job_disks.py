@@ -183,10 +183,10 @@ def test_photos_are_not_cut_out_for_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ApiError) as refused:
         photos.work(job, make, Elsewhere(), 1000, workers=2)
     assert (refused.value.status, refused.value.code) == (507, "insufficient_storage")
-    assert len(made) <= 4 and results.failures(job) == 0
+    assert len(made) <= 4 and results.count_failed(job) == 0
     set_free(monkeypatch, lambda: 10**6)
     photos.work(job, make, Elsewhere(), 1000, workers=2)  # nothing of it is lost
-    assert results.finished(job).exists()
+    assert results.done_fields(job).exists()
 
 
 def test_a_result_is_put_together_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_a_result_is_put_together_where_there_is_room(tmp_path: Path, monkeypatc
     job = new_job(tmp_path, ["a.png", "b.png", "c.png"])
     with pytest.raises(ApiError) as refused:
         photos.work(job, lambda photo, name, asked: (b"x" * 100, FACTS), Elsewhere(), 1000, workers=1)
-    assert refused.value.code == "insufficient_storage" and not results.finished(job).exists()
+    assert refused.value.code == "insufficient_storage" and not results.done_fields(job).exists()
 
 
 @pytest.mark.parametrize("name", ["keep_facts", "_note_begin"])
@@ -202,13 +202,13 @@ def test_a_disk_that_fails_ends_a_job_and_not_photo_by_photo(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise disk.failed(FULL)
+        raise disk.disk_failure(FULL)
 
     monkeypatch.setattr(photos, name, fail)
     job = new_job(tmp_path, ["a.png", "b.png"])
     with pytest.raises(ApiError, match="insufficient_storage"):
         photos.work(job, lambda photo, name, asked: (photo, FACTS), Elsewhere(), 1000, workers=1)
-    assert results.failures(job) == 0
+    assert results.count_failed(job) == 0
 
 
 def test_errors_of_the_disk_hold_no_path(tmp_path: Path) -> None:

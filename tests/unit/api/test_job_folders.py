@@ -164,7 +164,7 @@ def test_a_failed_job_keeps_no_photos(tmp_path: Path) -> None:
     jobs.close()
     left = sorted(str(path.relative_to(job.folder)) for path in job.folder.rglob("*") if path.is_file())
     assert left == ["facts/000000.empty", "job.json", "results/000001.json"]
-    assert (results.failures(job), results.empties(job), job.state) == (1, 1, "failed")
+    assert (results.count_failed(job), results.count_empty(job), job.state) == (1, 1, "failed")
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])

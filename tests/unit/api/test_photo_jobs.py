@@ -145,7 +145,7 @@ def test_what_is_told_of_results_outlives_the_process(tmp_path: Path) -> None:
     assert told[3].keys() == {"photo", "error"}
     assert told[4] == {"photo": "new.png", "file": "new-cutout.png", **facts}
     photos.clear(job)
-    assert (results.failures(job), results.empties(job)) == (1, 1)  # also now that all else is removed
+    assert (results.count_failed(job), results.count_empty(job)) == (1, 1)  # also now that all else is removed
 
 
 def test_a_result_that_cannot_be_kept_is_not_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_a_result_that_cannot_be_kept_is_not_told_of(tmp_path: Path, monkeypatch
     monkeypatch.setattr(results.ToArchive, "keep", fail)
     with pytest.raises(TargetFailed):
         work(job, lambda photo, name, asked: (photo, Facts(False, 0.5, 4, 3)))
-    assert results.empties(job) == 0
+    assert results.count_empty(job) == 0
 
 
 def test_many_photos_are_no_more_work_each(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from matting_client.cli.parser import worded
+from matting_client.cli.parser import error_line
 
 from tests.unit.client.conftest import LOCAL
 
@@ -41,4 +41,4 @@ def test_a_reader_that_goes_away(environment: dict[str, str], photo: Path) -> No
 def test_a_full_disk_is_named_by_the_copy_that_has_no_room() -> None:
     """As that of the model server's files into a full /tmp."""
     error = OSError(errno.ENOSPC, "No space left on device", "/opt/lib/triton.so", None, "/tmp/work/triton.so")
-    assert worded(error) == "/tmp/work/triton.so: cannot be written (No space left on device); free space there"
+    assert error_line(error) == "/tmp/work/triton.so: cannot be written (No space left on device); free space there"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from matting_client import InputError, OptionError, Options, Pick, Stroke
-from matting_client.correction import MOST_MARKS, MOST_POINTS, Correction, paint
+from matting_client.correction import MOST_MARKS, MOST_POINTS, Correction, apply_stroke
 from matting_client.cutout import Cutout
 from matting_client.processing import Box, paint_stroke
 from skimage import data
@@ -88,12 +88,12 @@ def test_work_is_bounded_by_the_stroke() -> None:
     photo = astronaut(2000, 3000)
     raw: U8 = cv2.resize(astronaut(64, 96)[..., 0], (3000, 2000))
     stroke = Stroke(True, ((1500, 900), (1700, 1000)), 60)
-    box, whole = paint(photo, raw, stroke)
+    box, whole = apply_stroke(photo, raw, stroke)
     assert box.width * box.height < photo[..., 0].size / 50
     other = np.zeros_like(photo)
     part = np.s_[box.top : box.bottom, box.left : box.right]
     other[part] = photo[part]
-    assert np.array_equal(paint(other, raw, stroke)[1], whole)
+    assert np.array_equal(apply_stroke(other, raw, stroke)[1], whole)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(inputs: list[str], out: str | None, format: str, recursive: bool = False) -> list[Job]:
-    return command_line.plan(find_photos(inputs, recursive, out), out, format)
+    return command_line.pair_with_results(find_photos(inputs, recursive, out), out, format)
 
 
 def targets(jobs: list[Job]) -> list[str]:

@@ -85,7 +85,7 @@ def test_without_a_decoder_jpeg_xl_is_called_by_its_name(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
     assert not formats.is_readable(formats.sniff(b"\xff\x0a" + bytes(20)))
-    assert "JPEG XL" in formats.describe(b"\xff\x0a" + bytes(20))
+    assert "JPEG XL" in formats.describe_file(b"\xff\x0a" + bytes(20))
 
 
 @pytest.mark.parametrize("progressive", [False, True])

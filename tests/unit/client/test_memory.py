@@ -13,7 +13,7 @@ import pytest
 from matting_client import InputError, Options, budget
 from matting_client.budget import MemoryBudget
 from matting_client.cli.cutout import run_all
-from matting_client.cli.inputs import find_photos, plan
+from matting_client.cli.inputs import find_photos, pair_with_results
 from matting_client.client import MattingClient
 from matting_client.engines import LocalEngine
 from matting_client.imaging.decode import measure
@@ -100,7 +100,7 @@ def test_few_large_photos_at_once(
     for index in range(4):
         Image.fromarray(astronaut(100, 100)).save(tmp_path / f"{index}.png")
     engine = Counted(LocalEngine())
-    jobs = plan(find_photos([str(tmp_path)]), str(tmp_path / "out"), "png")
+    jobs = pair_with_results(find_photos([str(tmp_path)]), str(tmp_path / "out"), "png")
     assert run_all(MattingClient(engine), jobs, Options(), workers=2) == 0
     assert engine.most == most
     assert len(list((tmp_path / "out").iterdir())) == 4

@@ -103,7 +103,7 @@ def test_a_folder_that_cannot_be_written_to_is_known_before_the_work(folder: Pat
 
 
 def test_standard_input_has_one_result() -> None:
-    plan = inputs.plan(inputs.find_photos(["-", "-"]), "out/", "png")
+    plan = inputs.pair_with_results(inputs.find_photos(["-", "-"]), "out/", "png")
     assert [job.clash for job in plan] == [
         None,
         "out/stdin.png is the result of standard input already; rename one of the photos",

@@ -73,7 +73,7 @@ def test_what_reaches_out_of_the_close_look_is_kept_and_what_stands_apart_is_not
     assert box is not None
     assert (box.left, box.top) > (0, 100)
     assert box.right < 400
-    kept = processing.beyond(small, placed, box)
+    kept = processing.alpha_beyond(small, placed, box)
     assert kept is not None
     whole = processing.unletterbox(kept, placed)
     assert whole[342, 600] > 30

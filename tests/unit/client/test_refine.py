@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matting_client.processing import letterbox, refine, unletterbox
 from matting_client.processing.refine import slope
-from matting_client.processing.sampling import PIECE, chosen, sample, shrink
+from matting_client.processing.sampling import PIECE, chosen_places, sample, shrink
 
 from tests.unit.client.pictures import U8, astronaut, blend, grad, hair, sad
 
@@ -106,7 +106,7 @@ def test_sample_agrees_with_resize(interpolation: int, shape: tuple[int, int], c
 def test_every_chosen_pixel_comes_once(shape: tuple[int, int]) -> None:
     mask = np.random.default_rng(5).uniform(size=shape) < 0.3
     seen = np.zeros(mask.size, int)
-    for places in chosen(shape, lambda rows: mask[rows]):
+    for places in chosen_places(shape, lambda rows: mask[rows]):
         seen[places] += 1
     assert np.array_equal(seen.reshape(shape), mask)
 

@@ -15,7 +15,7 @@ from matting_client.connection import split_url
 from matting_client.errors import EngineError, ModelError, OptionError
 from matting_client.triton.grpc import AsyncGrpcEngine
 from matting_client.triton.http import AsyncHttpEngine
-from matting_client.triton.protocol import alpha_shape, grpc_settings, input_side, is_local, tensors
+from matting_client.triton.protocol import alpha_shape, grpc_settings, input_side, is_local, request_tensors
 from matting_client.triton.retry import translate
 from matting_client.triton.shm import Region
 from tritonclient.utils import InferenceServerException
@@ -101,7 +101,7 @@ def test_models_of_others(wrong: dict[str, Any]) -> None:
 @pytest.mark.parametrize("module", [tritonclient.grpc, tritonclient.http])
 def test_pixels_travel_in_the_request(module: ModuleType) -> None:
     image = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
-    [given], [wanted] = tensors(module, image)
+    [given], [wanted] = request_tensors(module, image)
     assert (given.name(), given.datatype(), given.shape()) == ("image", "UINT8", [2, 2, 2, 3])
     assert wanted.name() == "alpha"
     body = given._get_content() if module is tritonclient.grpc else given._get_binary_data()
@@ -112,7 +112,7 @@ def test_a_region_carries_both_ways() -> None:
     """The answer lies behind the whole region's picture part, also for a smaller batch."""
     region = Region(48, 16)
     try:
-        [given], [wanted] = tensors(tritonclient.http, np.zeros((2, 2, 2, 3), np.uint8), region)
+        [given], [wanted] = request_tensors(tritonclient.http, np.zeros((2, 2, 2, 3), np.uint8), region)
         there = {"shared_memory_region": region.name, "shared_memory_byte_size": 24}
         assert given._get_tensor()["parameters"] == there
         back = {"shared_memory_region": region.name, "shared_memory_byte_size": 8, "shared_memory_offset": 48}

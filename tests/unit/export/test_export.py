@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from matting_export.fold import fold
+from matting_export.fold import fold_batch_norms
 from matting_export.graph import Served, build
 from matting_export.main import ROOT, WEIGHTS, main
 from matting_export.metadata import INPUT, OPSET, OUTPUT, SIZES, sha256
@@ -35,14 +35,14 @@ def model() -> MattingUNet:
 @pytest.fixture(scope="module")
 def exported(model: MattingUNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    onnx.save(build(fold(model), SIDE), path)
+    onnx.save(build(fold_batch_norms(model), SIDE), path)
     return path
 
 
 @pytest.fixture(scope="module")
 def half(model: MattingUNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("half") / "model.onnx"
-    onnx.save(build(fold(model), SIDE, half=True), path)
+    onnx.save(build(fold_batch_norms(model), SIDE, half=True), path)
     return path
 
 
@@ -85,7 +85,7 @@ def test_no_sum_over_a_whole_picture_is_taken_in_half_precision(half: Path) -> N
 
 
 def test_folding_removes_every_batch_norm_and_keeps_the_alpha(model: MattingUNet) -> None:
-    folded = fold(model)
+    folded = fold_batch_norms(model)
     assert not [m for m in folded.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     image = photos([PORTRAIT], 128)[:1]
     compare(torch_run(model)(image), torch_run(folded)(image), "folded", Gate(2, 1e-4))
@@ -159,7 +159,7 @@ def test_scores_are_those_of_the_model_that_was_measured(tmp_path: Path, capsys:
 def test_published_512_computes_what_the_weights_do(model: MattingUNet) -> None:
     path = ROOT / "model_repository" / "matting_512" / "1" / "model.onnx"
     image = photos([data.astronaut()], 512)[:1]
-    compare(torch_run(fold(model))(image), onnxruntime_run(path)(image), str(path), GATES["f32"])
+    compare(torch_run(fold_batch_norms(model))(image), onnxruntime_run(path)(image), str(path), GATES["f32"])
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -15,7 +15,15 @@ import pytest
 from matting_client.repository import INT8_FILE
 from matting_client.runtime.cpu import CpuModel, openvino_core
 from matting_client.runtime.precision import cpu_flags, gated_int8, int8_digest, int8_kind
-from matting_export.int8 import CHECKED, LARGEST_MEAN, Gated, _behind_convolutions, check_int8, publish_int8, split
+from matting_export.int8 import (
+    CHECKED,
+    LARGEST_MEAN,
+    Gated,
+    _behind_convolutions,
+    calibration_split,
+    check_int8,
+    publish_int8,
+)
 from matting_export.main import ROOT, main
 from matting_export.metadata import SIZES
 from matting_export.tolerances import ParityError
@@ -55,18 +63,18 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_set_is_split_and_several_go_by_name(photos: Path, tmp_path: Path) -> None:
-    learn, check = split(photos)
+    learn, check = calibration_split(photos)
     assert not {pair.image for pair in learn} & {pair.image for pair in check}
     assert (len(learn), len(check)) == (3, 2)
     make_set(tmp_path / "portraits", 3)
     with pytest.raises(DataError, match="3 pairs to calibrate with and 0 to check on"):
-        split(tmp_path)
+        calibration_split(tmp_path)
     val = make_set(tmp_path / "val_portraits", 1)
     for index in range(CHECKED + 2):
         for folder in ("images", "alpha"):
             shutil.copy(val / folder / "00.png", val / folder / f"{index:03}.png")
     (tmp_path / "backgrounds" / "images").mkdir(parents=True)  # no alphas: of no use here
-    learn, check = split(tmp_path)
+    learn, check = calibration_split(tmp_path)
     assert {pair.image.parents[1].name for pair in learn} == {"portraits"}
     assert {pair.image.parents[1].name for pair in check} == {"val_portraits"}
     assert len(check) == CHECKED
@@ -209,6 +217,6 @@ def test_several_folders_are_one(tmp_path: Path) -> None:
     make_set(tmp_path / "samples" / "val_box", 1)
     make_set(tmp_path / "data" / "val_portraits", 2)
     with pytest.raises(DataError, match="got 0 pairs to calibrate with"):
-        split(tmp_path / "data")
-    learn, check = split(tmp_path / "samples", tmp_path / "data")
+        calibration_split(tmp_path / "data")
+    learn, check = calibration_split(tmp_path / "samples", tmp_path / "data")
     assert (len(learn), len(check)) == (2, 3)

@@ -12,7 +12,7 @@ import cv2
 import pytest
 import torch
 from matting_export import finetune, produce
-from matting_export.int8 import split
+from matting_export.int8 import calibration_split
 from matting_export.main import ROOT, WEIGHTS
 from matting_export.publish import _in_own_process, _take_over, publish_all, publish_models
 from matting_export.scores import find_validation
@@ -80,8 +80,8 @@ def test_worse_weights_are_not_published(
     published: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(produce, "SIZE", SIZE)
-    recipe = produce.parts()
-    monkeypatch.setattr(produce, "parts", lambda: recipe[1:])
+    recipe = produce.recipe_parts()
+    monkeypatch.setattr(produce, "recipe_parts", lambda: recipe[1:])
     place = ["--data", str(photos), "--run", str(tmp_path / "run"), *where(published)]
     assert produce.main([*place, "--minutes", "0.0001", *SMALL, *RUINOUS]) == 1
     said = capsys.readouterr()
@@ -92,15 +92,15 @@ def test_worse_weights_are_not_published(
 
 
 def test_the_recipe_takes_what_the_folder_holds(photos: Path) -> None:
-    for part in produce.parts():
+    for part in produce.recipe_parts():
         argv = part.argv(photos)
         names = [word.split(":")[0] for word in argv if word.count(":") >= 2]
         assert names == ["portraits", "goods_exact"] and "--scenes" in argv
     shutil.rmtree(photos / "goods_exact")
-    assert all("--scenes" not in part.argv(photos) for part in produce.parts())
+    assert all("--scenes" not in part.argv(photos) for part in produce.recipe_parts())
     shutil.rmtree(photos / "portraits")
     with pytest.raises(DataError, match="got none of studio_clean"):
-        produce.parts()[0].argv(photos)
+        produce.recipe_parts()[0].argv(photos)
     with pytest.raises(DataError, match="got no set named val_"):
         find_validation(photos / "backgrounds")
 
@@ -172,7 +172,7 @@ def test_a_folder_with_sets_to_measure_on_alone_is_enough_beside_a_box(
     place = ["--run", str(tmp_path / "run"), "--data", str(photos), "--minutes", "0.0001", *where(published)]
     assert finetune.main(["--finetune", str(box), *place, *SMALL]) == 0
     assert set(find_validation(*asked)) == {"val_box", "val_portraits"}
-    assert all(split(*asked))
+    assert all(calibration_split(*asked))
 
 
 @pytest.mark.usefixtures("unharmed")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from matting_export.publish import check_place
-from matting_export.staging import staging
+from matting_export.staging import staging_folder
 
 from tests.unit.export.test_int8 import make_set
 
@@ -34,7 +34,7 @@ def test_what_a_killed_process_left_goes_and_what_others_use_stays(tmp_path: Pat
     assert len(list(place.iterdir())) == 1
     other = begin(place, "wait")  # it removes the first one
     (used,) = place.iterdir()
-    with staging(place, ".made-") as folder:
+    with staging_folder(place, ".made-") as folder:
         assert set(place.iterdir()) == {used, folder} and (used / "half").exists()
     other.communicate()
     assert not list(place.iterdir())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from matting_client.repository import REPOSITORY_VARIABLE
 from matting_server.main import main, parser
-from matting_server.programs import answers, gateway_addresses, page_program
+from matting_server.programs import gateway_addresses, is_answering, page_program
 from matting_server.ready_file import remove_stale
 from matting_server.settings import Settings
 from matting_server.workspace import Workspace
@@ -163,7 +163,7 @@ def test_the_page_is_asked_directly_whatever_proxy_is_set(monkeypatch: pytest.Mo
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        assert answers(f"http://127.0.0.1:{server.server_address[1]}/")
+        assert is_answering(f"http://127.0.0.1:{server.server_address[1]}/")
     finally:
         server.shutdown()
         server.server_close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from matting_export.metadata import TRAINING_DATA, training_data
-from matting_training.average import average, between, main
+from matting_training.average import average, main, mean_of_weights
 from matting_training.checkpoint import load_model, read_metadata, save_weights
 from matting_training.data.pairs import find_pairs
 
@@ -26,7 +26,7 @@ def worse(tmp_path: Path) -> Path:
 
 
 def test_a_point_between_is_the_mean(worse: Path) -> None:
-    old, new, middle = load_model(WEIGHTS), load_model(worse), between(WEIGHTS, worse, 0.25)
+    old, new, middle = load_model(WEIGHTS), load_model(worse), mean_of_weights(WEIGHTS, worse, 0.25)
     for name, value in middle.named_parameters():
         want = 0.75 * old.get_parameter(name) + 0.25 * new.get_parameter(name)
         assert torch.allclose(value, want, atol=1e-6), name

@@ -8,7 +8,7 @@ import torch
 from matting_training.checkpoint import load_model, load_weights, read_metadata, save_weights
 from matting_training.model.blocks import Residual
 from matting_training.model.encoder import CHANNELS, EfficientNetLite0
-from matting_training.model.unet import WHOLE_SIDE, MattingUNet, ModelConfig, cost
+from matting_training.model.unet import WHOLE_SIDE, MattingUNet, ModelConfig, model_cost
 from safetensors.torch import load_file, save_file
 
 SWITCHES = [
@@ -71,17 +71,17 @@ def test_above_512_pixels_the_deep_levels_see_half_the_size() -> None:
 
 def test_stays_within_the_budget_at_both_sizes() -> None:
     model = MattingUNet()
-    small, large = cost(model, 512), cost(model, 1024)
+    small, large = model_cost(model, 512), model_cost(model, 1024)
     assert small["gflop"] <= 15 and large["gflop"] <= 60
     assert small["parameters_m"] <= 8
 
 
 def test_cost_counts_two_operations_per_multiply_add() -> None:
     stem = 2 * 32 * 3 * 9 * 32 * 32  # 3x3 convolution from 3 to 32 channels on 64x64 with stride 2
-    assert cost(MattingUNet(), 64)["gflop"] * 1e9 > stem
+    assert model_cost(MattingUNet(), 64)["gflop"] * 1e9 > stem
     ratio = (
-        cost(MattingUNet(ModelConfig(transformer=0)), 128)["gflop"]
-        / cost(MattingUNet(ModelConfig(transformer=0)), 64)["gflop"]
+        model_cost(MattingUNet(ModelConfig(transformer=0)), 128)["gflop"]
+        / model_cost(MattingUNet(ModelConfig(transformer=0)), 64)["gflop"]
     )
     assert ratio == pytest.approx(4, rel=0.01)
 

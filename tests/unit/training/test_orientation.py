@@ -17,13 +17,13 @@ from matting_training.orientation import (
     SIDE,
     OrientationNet,
     batches,
-    confusion,
     learn,
-    moved,
+    moved_subject,
+    quarter_turns,
+    random_view,
     read_photos,
     to_tensor,
-    turned,
-    view,
+    turn_probabilities,
 )
 from safetensors.torch import save
 from skimage import data
@@ -43,7 +43,7 @@ def test_views_are_parts_of_the_photo_the_right_way_up() -> None:
     photo = np.repeat(rows, 3, axis=2).astype(np.uint8)
     random = np.random.default_rng(1)
     for _ in range(50):
-        seen = view(photo, random).astype(float).mean(axis=(1, 2))
+        seen = random_view(photo, random).astype(float).mean(axis=(1, 2))
         assert seen.shape == (SIDE,) and seen[:20].mean() > seen[-20:].mean()
 
 
@@ -53,7 +53,7 @@ def test_a_subject_stands_before_a_background_that_lies_in_any_way() -> None:
     subject[10:30, 10:20, 3] = 255
     ground = np.zeros((60, 60, 3), np.uint8)
     ground[:30] = 100  # bright above
-    seen = [moved(subject, ground, np.random.default_rng(seed)) for seed in range(20)]
+    seen = [moved_subject(subject, ground, np.random.default_rng(seed)) for seed in range(20)]
     assert all(picture.shape == (40, 30, 3) and np.all(picture[10:30, 10:20] == 200) for picture in seen)
     assert {(int(picture[0, 15, 0]), int(picture[-1, 15, 0])) for picture in seen} >= {(100, 0), (0, 100)}
 
@@ -63,7 +63,7 @@ def test_it_learns() -> None:
     model = OrientationNet()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     photos = [data.astronaut(), data.chelsea()]
-    squares = to_tensor([one for photo in photos for one in turned(cv2.resize(photo, (SIDE, SIDE)))])
+    squares = to_tensor([one for photo in photos for one in quarter_turns(cv2.resize(photo, (SIDE, SIDE)))])
     labels = torch.arange(4).repeat(2)
     losses = [learn(model, optimizer, squares, labels) for _ in range(30)]
     assert losses[-1] < 0.5 * losses[0]
@@ -78,8 +78,8 @@ def test_what_opencv_runs_is_what_was_learnt(tmp_path: Path) -> None:
     assert path.stat().st_size < 400_000
     network = cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), np.uint8))
     photo = cv2.resize(data.astronaut(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    wanted = confusion(model, [data.astronaut()])[0]
-    for quarters, square in enumerate(turned(photo)):
+    wanted = turn_probabilities(model, [data.astronaut()])[0]
+    for quarters, square in enumerate(quarter_turns(photo)):
         network.setInput(cv2.dnn.blobFromImage(square))
         assert network.forward()[0] == pytest.approx(wanted[quarters], abs=0.01)
 

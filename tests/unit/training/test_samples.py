@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from matting_client.processing import PAD_RGB
-from matting_training.data.augment import blur, camera, compose, finish, jitter_colour, jpeg, luminance
+from matting_training.data.augment import blur, camera, compose, finish_batch, jitter_colour, jpeg, luminance
 from matting_training.data.cache import cache_pairs, cache_pictures
 from matting_training.data.pairs import find_pairs, pictures
-from matting_training.data.placing import place, touched_borders
+from matting_training.data.placing import place_view, touched_borders
 from matting_training.data.stream import MattingStream, Recipe, Source
 from torch import Generator
 
@@ -64,7 +64,7 @@ def test_a_subject_cut_by_its_photos_bottom_never_floats() -> None:
     assert touched_borders(pha) == (False, False, False, True)
     rng = np.random.default_rng(0)
     for _ in range(200):
-        view, scale = place(rng, pha, 64, composite=True)
+        view, scale = place_view(rng, pha, 64, composite=True)
         seen = view.warp(np.dstack([pha] * 4), (0, 0, 0, 0), scale)[..., 3]
         columns = seen.max(0) > 200
         if columns.sum() > 4:
@@ -115,9 +115,9 @@ def test_luminance_and_jitter_stay_in_range() -> None:
 
 def test_a_batch_is_finished_the_same_way_each_time_and_keeps_the_letterbox_exact(stream: MattingStream) -> None:
     batch = torch.utils.data.default_collate([stream[i] for i in range(16)])
-    one, two = finish(batch, seed=5), finish(batch, seed=5)
+    one, two = finish_batch(batch, seed=5), finish_batch(batch, seed=5)
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert not torch.equal(one["src"], finish(batch, seed=6)["src"])
+    assert not torch.equal(one["src"], finish_batch(batch, seed=6)["src"])
     pad = torch.tensor(PAD_RGB).view(3, 1, 1)
     photos = [i for i in range(16) if not batch["composite"][i]]
     padded = [(batch["fgr"][i] == pad).all(0) & (batch["pha"][i, 0] == 0) for i in photos]

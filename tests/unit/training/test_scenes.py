@@ -8,7 +8,7 @@ import pytest
 from matting_training.config import TrainConfig, parse
 from matting_training.data.cache import cache_pairs, cache_pictures
 from matting_training.data.pairs import find_pairs, pictures
-from matting_training.data.scenes import MAKERS, SCENES, Cast, over, stand, texture, turned
+from matting_training.data.scenes import MAKERS, SCENES, Cast, composite_over, stand_subject, texture, turned
 from matting_training.data.stream import MattingStream, Recipe, Source
 from matting_training.preview import preview
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def test_over_is_porter_and_duffs_by_hand() -> None:
     top, below = np.zeros((2, 2, 4), np.uint8), np.zeros((2, 2, 4), np.uint8)
     top[0, 0], below[0, 0] = (200, 0, 0, 128), (0, 100, 0, 128)
     below[1, 1] = (9, 9, 9, 77)
-    got = over(top, below)
+    got = composite_over(top, below)
     a, b = 128 / 255, 128 / 255 * (1 - 128 / 255)
     want = [200 * a / (a + b), 100 * b / (a + b), 0, (a + b) * 255]
     assert got[0, 0].tolist() == pytest.approx(want, abs=1) and got[1, 1].tolist() == [9, 9, 9, 77]
@@ -93,7 +93,7 @@ def test_a_cut_subject_is_stood_on_the_lower_border() -> None:
     person = np.full((80, 40, 4), 255, np.uint8)
     person[:30, :, 3] = 0
     for seed in range(30):
-        layer = stand(np.random.default_rng(seed), person, SIZE, at=(48, 40), height=50)
+        layer = stand_subject(np.random.default_rng(seed), person, SIZE, at=(48, 40), height=50)
         assert (layer[-1, :, 3] > 200).any()
 
 

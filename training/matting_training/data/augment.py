@@ -17,15 +17,15 @@ from torch import Generator, Tensor
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def uniform(like: Tensor, low: float, high: float, generator: Generator, channels: int = 1) -> Tensor:
+def random_numbers(like: Tensor, low: float, high: float, generator: Generator, channels: int = 1) -> Tensor:
     """One random number a picture, (B, channels, 1, 1)."""
     shape = (like.shape[0], channels, 1, 1)
     return low + (high - low) * torch.rand(shape, device=like.device, generator=generator)
 
 
-def chance(like: Tensor, probability: float, generator: Generator) -> Tensor:
+def random_bools(like: Tensor, probability: float, generator: Generator) -> Tensor:
     """One random bool a picture, (B, 1, 1, 1)."""
-    return uniform(like, 0, 1, generator) < probability
+    return random_numbers(like, 0, 1, generator) < probability
 
 
 def luminance(image: Tensor) -> Tensor:
@@ -39,15 +39,15 @@ def jitter_colour(image: Tensor, strength: float, generator: Generator) -> Tenso
     `strength` 1 is about the spread between a lit studio and a dim warm room.
     """
     s = strength
-    light = uniform(image, 1 - 0.15 * s, 1 + 0.15 * s, generator, channels=3) * uniform(
+    light = random_numbers(image, 1 - 0.15 * s, 1 + 0.15 * s, generator, channels=3) * random_numbers(
         image, 1 - 0.3 * s, 1 + 0.25 * s, generator
     )
     image = (image * light).clamp(0, 1)
-    image = image.clamp_min(1e-4) ** torch.exp(uniform(image, -0.35 * s, 0.35 * s, generator))
+    image = image.clamp_min(1e-4) ** torch.exp(random_numbers(image, -0.35 * s, 0.35 * s, generator))
     mean = image.mean((1, 2, 3), keepdim=True)
-    image = mean + (image - mean) * uniform(image, 1 - 0.3 * s, 1 + 0.3 * s, generator)
+    image = mean + (image - mean) * random_numbers(image, 1 - 0.3 * s, 1 + 0.3 * s, generator)
     grey = luminance(image)
-    return (grey + (image - grey) * uniform(image, 1 - 0.5 * s, 1 + 0.4 * s, generator)).clamp(0, 1)
+    return (grey + (image - grey) * random_numbers(image, 1 - 0.5 * s, 1 + 0.4 * s, generator)).clamp(0, 1)
 
 
 def compose(fgr: Tensor, bgr: Tensor, pha: Tensor, composite: Tensor) -> Tensor:
@@ -95,22 +95,22 @@ def _on_some(image: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], T
 def add_noise(image: Tensor, generator: Generator) -> Tensor:
     """Gaussian noise, of each picture's own strength up to 5 % of white."""
     noise = torch.randn(image.shape, device=image.device, generator=generator)
-    return (image + noise * uniform(image, 0.0, 0.05, generator)).clamp(0, 1)
+    return (image + noise * random_numbers(image, 0.0, 0.05, generator)).clamp(0, 1)
 
 
 def camera(image: Tensor, generator: Generator) -> Tensor:
     """Some pictures dark, grey, soft, noisy or compressed; several faults may meet."""
-    dark = uniform(image, 0.15, 0.6, generator)
-    image = torch.where(chance(image, 0.1, generator), image * dark, image)
-    image = torch.where(chance(image, 0.06, generator), luminance(image).expand_as(image), image)
+    dark = random_numbers(image, 0.15, 0.6, generator)
+    image = torch.where(random_bools(image, 0.1, generator), image * dark, image)
+    image = torch.where(random_bools(image, 0.06, generator), luminance(image).expand_as(image), image)
     sigma = float(torch.rand((), device=image.device, generator=generator)) * 1.5 + 0.3
-    image = _on_some(image, chance(image, 0.12, generator), lambda some, _: blur(some, sigma))
-    image = _on_some(image, chance(image, 0.3, generator), lambda some, _: add_noise(some, generator))
-    quality = uniform(image, 25, 95, generator)
-    return _on_some(image, chance(image, 0.35, generator), lambda some, where: jpeg(some, quality[where]))
+    image = _on_some(image, random_bools(image, 0.12, generator), lambda some, _: blur(some, sigma))
+    image = _on_some(image, random_bools(image, 0.3, generator), lambda some, _: add_noise(some, generator))
+    quality = random_numbers(image, 25, 95, generator)
+    return _on_some(image, random_bools(image, 0.35, generator), lambda some, where: jpeg(some, quality[where]))
 
 
-def finish(batch: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+def finish_batch(batch: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
     """Turn a batch of `training.stream` into training tensors on its device.
 
     Returns

@@ -16,7 +16,7 @@ from matting_client.processing.foreground import estimate_foreground
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from matting_training.data.pairs import DataError, Pair, check_whole, read_alpha, read_rgb, refuse, shrunk
+from matting_training.data.pairs import DataError, Pair, check_whole, raise_problems, read_alpha, read_rgb, shrunk
 from matting_training.process import fork_server, work_on_one_core
 from matting_training.whole import written_whole
 
@@ -53,7 +53,7 @@ def check(pairs: list[Pair]) -> None:
         return
     with process_pool() as pool:
         problems = [p for p in pool.map(_problem, pairs, chunksize=32) if p]
-    refuse(problems)
+    raise_problems(problems)
 
 
 def _shrink(picture: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:

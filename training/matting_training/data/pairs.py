@@ -43,7 +43,7 @@ class DataError(ValueError):
         return "\n".join(self.args)
 
 
-def refuse(problems: Sequence[str]) -> None:
+def raise_problems(problems: Sequence[str]) -> None:
     """Raise a DataError that tells of all problems, up to ten by their text, if there are any."""
     if problems:
         more = [f"... and {len(problems) - 10} more"] if len(problems) > 10 else []

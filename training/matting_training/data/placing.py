@@ -46,7 +46,7 @@ def touched_borders(pha: Array) -> tuple[bool, bool, bool, bool]:
     return left, right, top, bottom
 
 
-def place(rng: Generator, pha: Array, size: int, composite: bool, zoom: float = 3.5) -> tuple[View, float]:
+def place_view(rng: Generator, pha: Array, size: int, composite: bool, zoom: float = 3.5) -> tuple[View, float]:
     """Random view of a subject, and its scale: half are the whole letterboxed photo, the rest crops around the subject.
 
     A crop is magnified by up to `zoom` over the whole photo, by less where its pixels would be doubled.

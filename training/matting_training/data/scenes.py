@@ -41,7 +41,7 @@ class Cast:
     background: Callable[[], Array]
 
 
-def over(top: Array, below: Array) -> Array:
+def composite_over(top: Array, below: Array) -> Array:
     """Straight-alpha `top` over `below`, both (S, S, 4), by Porter and Duff's rule."""
     x, y, width, height = cv2.boundingRect(top[..., 3])
     out = below.copy()
@@ -57,17 +57,17 @@ def over(top: Array, below: Array) -> Array:
 def flatten(top: Array, below: Array) -> Array:
     """(S, S, 4) over a picture (S, S, 3)."""
     opaque = np.dstack([below, np.full(below.shape[:2], 255, np.uint8)])
-    flat: Array = over(top, opaque)[..., :3]
+    flat: Array = composite_over(top, opaque)[..., :3]
     return np.ascontiguousarray(flat)
 
 
-def extent(pha: Array) -> tuple[int, int, int, int]:
+def subject_box(pha: Array) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of a subject; of the whole picture where there is none."""
     x, y, width, height = cv2.boundingRect((pha > 127).astype(np.uint8))
     return (x, y, x + width, y + height) if width and height else (0, 0, pha.shape[1], pha.shape[0])
 
 
-def stand(
+def stand_subject(
     rng: Generator, subject: Array, size: int, *, at: tuple[float, float], height: float, turn: float = 4.0
 ) -> Array:
     """A subject as a layer (size, size, 4).
@@ -80,7 +80,7 @@ def stand(
     height : of the subject, in pixels; pixels are never more than doubled.
     turn : standard deviation of its tilt in degrees.
     """
-    left, top, right, bottom = extent(subject[..., 3])
+    left, top, right, bottom = subject_box(subject[..., 3])
     scale = min(height / (bottom - top), 2.0)
     angle = np.deg2rad(rng.normal(0, turn))
     flip = -1.0 if rng.random() < 0.5 else 1.0
@@ -110,7 +110,9 @@ def group(rng: Generator, cast: Cast, size: int) -> Scene:
         foot = base + size * rng.uniform(-0.06, 0.06)
         if is_behind:
             foot -= height * 0.35
-        layer = over(stand(rng, person, size, at=(x, foot), height=height * rng.uniform(0.85, 1.1)), layer)
+        layer = composite_over(
+            stand_subject(rng, person, size, at=(x, foot), height=height * rng.uniform(0.85, 1.1)), layer
+        )
     return layer, cast.background()
 
 
@@ -123,23 +125,23 @@ def row(rng: Generator, cast: Cast, size: int) -> Scene:
     for k in range(count):
         x = size * (k + 0.5 + rng.uniform(-0.2, 0.2)) / count
         thing = cast.thing() if same is None else same
-        left, top, right, bottom = extent(thing[..., 3])
+        left, top, right, bottom = subject_box(thing[..., 3])
         width = size / count * rng.uniform(0.6, 1.15)
         height = min(width * (bottom - top) / (right - left), size * 0.85)
-        layer = over(stand(rng, thing, size, at=(x, base), height=height, turn=3), layer)
+        layer = composite_over(stand_subject(rng, thing, size, at=(x, base), height=height, turn=3), layer)
     return layer, cast.background()
 
 
 def _front(rng: Generator, cast: Cast, size: int) -> Array:
     """A person large in the frame."""
     at = (size * rng.uniform(0.3, 0.7), size * rng.uniform(0.9, 1.05))
-    return stand(rng, cast.person(), size, at=at, height=size * rng.uniform(0.65, 1.05), turn=6)
+    return stand_subject(rng, cast.person(), size, at=at, height=size * rng.uniform(0.65, 1.05), turn=6)
 
 
 def held(rng: Generator, cast: Cast, size: int) -> Scene:
     """A person and a thing that overlap where hands are: beside the middle of the body, or before it."""
     person = _front(rng, cast, size)
-    left, top, right, bottom = extent(person[..., 3])
+    left, top, right, bottom = subject_box(person[..., 3])
     bottom = min(bottom, size)
     y = int(np.clip(top + (bottom - top) * rng.uniform(0.35, 0.7), 0, size - 1))
     inside = np.flatnonzero(person[y, :, 3] > 127)
@@ -150,15 +152,15 @@ def held(rng: Generator, cast: Cast, size: int) -> Scene:
     thing = cast.thing()
     high = (right - left) * rng.uniform(0.25, 0.8)
     at = (x, y + high * rng.uniform(0.3, 0.7))
-    layer = stand(rng, thing, size, at=at, height=high, turn=25)
-    return (over(layer, person) if rng.random() < 0.8 else over(person, layer)), cast.background()
+    layer = stand_subject(rng, thing, size, at=at, height=high, turn=25)
+    return (composite_over(layer, person) if rng.random() < 0.8 else composite_over(person, layer)), cast.background()
 
 
 def small(rng: Generator, cast: Cast, size: int) -> Scene:
     """One subject far away."""
     height = size * rng.uniform(0.2, 0.42)
     at = (size * rng.uniform(0.2, 0.8), size * rng.uniform(0.45, 0.95))
-    return stand(rng, cast.subject(), size, at=at, height=height), cast.background()
+    return stand_subject(rng, cast.subject(), size, at=at, height=height), cast.background()
 
 
 def _behind(rng: Generator, bgr: Array, layers: list[Array]) -> Array:
@@ -172,7 +174,7 @@ def _behind(rng: Generator, bgr: Array, layers: list[Array]) -> Array:
 def furnished(rng: Generator, cast: Cast, size: int) -> Scene:
     """A person; the things of the room behind belong to the background."""
     layers = [
-        stand(
+        stand_subject(
             rng, cast.thing(), size, height=size * rng.uniform(0.12, 0.5),
             at=(size * rng.uniform(0, 1), size * rng.uniform(0.4, 1.05)),
         )
@@ -184,10 +186,12 @@ def furnished(rng: Generator, cast: Cast, size: int) -> Scene:
 def crowd(rng: Generator, cast: Cast, size: int) -> Scene:
     """A person; those behind are at most a third as tall and belong to the background."""
     front = _front(rng, cast, size)
-    _, top, _, bottom = extent(front[..., 3])
+    _, top, _, bottom = subject_box(front[..., 3])
     tall = (bottom - top) * rng.uniform(0.15, 0.33)
     layers = [
-        stand(rng, person, size, height=tall * rng.uniform(0.8, 1.2), at=(size * rng.uniform(0, 1), size * 0.75))
+        stand_subject(
+            rng, person, size, height=tall * rng.uniform(0.8, 1.2), at=(size * rng.uniform(0, 1), size * 0.75)
+        )
         for person in cast.people(int(rng.integers(1, 9)))
         if not touched_borders(person[..., 3])[3]
     ]
@@ -197,7 +201,7 @@ def crowd(rng: Generator, cast: Cast, size: int) -> Scene:
 def alike(rng: Generator, cast: Cast, size: int) -> Scene:
     """A subject on a smooth ground of nearly the colour of its outline."""
     at = (size * rng.uniform(0.4, 0.6), size * rng.uniform(0.8, 1.0))
-    layer = stand(rng, cast.subject(), size, at=at, height=size * rng.uniform(0.4, 0.9))
+    layer = stand_subject(rng, cast.subject(), size, at=at, height=size * rng.uniform(0.4, 0.9))
     pha = layer[..., 3]
     inner = cv2.erode(pha, np.ones((5, 5), np.uint8), borderValue=255)
     rim = (pha > 250) & (inner < 250)

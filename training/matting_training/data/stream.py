@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from matting_training.data.hair import cut_gaps, draw_lines, draw_strands
-from matting_training.data.placing import place, random_background
+from matting_training.data.placing import place_view, random_background
 from matting_training.data.scenes import MAKERS, SCENES, Cast, texture, turned
 from matting_training.types import Array
 
@@ -135,7 +135,7 @@ class MattingStream(Dataset[dict[str, Tensor]]):
         source = _draw(rng, self.sources)
         photo, subject = np.load(_pick(rng, source.paths), mmap_mode="r")
         composite = bool(rng.random() < source.composite)
-        view, scale = place(rng, photo[..., 3], size, composite, self.recipe.zoom)
+        view, scale = place_view(rng, photo[..., 3], size, composite, self.recipe.zoom)
         fgr = view.warp(np.ascontiguousarray(subject if composite else photo), (*PAD_RGB, 0), scale)
         bgr = np.zeros((size, size, 3), np.uint8)
         if composite:

@@ -130,7 +130,7 @@ class MattingUNet(nn.Module):
         return y, skips[:FINE_LEVELS], sides
 
 
-def cost(model: MattingUNet, size: int = 512) -> dict[str, float]:
+def model_cost(model: MattingUNet, size: int = 512) -> dict[str, float]:
     """Parameters in millions and GFLOP (2 operations per multiply-add) of one alpha at (size, size)."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -143,5 +143,5 @@ def cost(model: MattingUNet, size: int = 512) -> dict[str, float]:
 
 if __name__ == "__main__":
     for side in (512, 1024):
-        figures = cost(MattingUNet(), side)
+        figures = model_cost(MattingUNet(), side)
         print(f"{side}x{side}: {figures['parameters_m']:.2f} M parameters, {figures['gflop']:.2f} GFLOP")

@@ -112,7 +112,7 @@ def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], st
     board.resume(do.resume, batch, parts, **work)
     found = board.back(do.come_back, batch, batch, **quick)
     found.then(do.choose, batch, None, inputs_kwargs=values, **quick).then(do.resume, batch, parts, **work)
-    closed = correct.follow(board.edit, do.edit, batch, do.studio.work)
+    closed = correct.wire_editor(board.edit, do.edit, batch, do.studio.work)
     closed.then(do.take_over, batch, None, **quick).then(**look, **work)
     clear.click(do.clear, batch, None, **quick).then(**look, **quick)
     _wire_settings(do, batch, values, look)

@@ -12,10 +12,10 @@ from matting_client.idphoto import IdPhoto, id_photo, print_sheet, sheet_file
 from matting_client.idsizes import Size, sizes
 
 from matting_ui import controls, download, ids, notes
-from matting_ui.context import Studio, code_of, telling, words_of
+from matting_ui.context import Studio, code_of, page_errors, words_of
 from matting_ui.i18n import texts
 from matting_ui.photo import photo_input
-from matting_ui.stage import Stage, another, samples, waited_since
+from matting_ui.stage import Stage, another_button, samples, waited_since
 from matting_ui.store import Kept
 
 BACKGROUNDS = (ids.OFFICIAL, "white", "blue", "red", ids.CUSTOM)
@@ -33,7 +33,7 @@ class Handlers:
         """Cut a person out and make the ID photo; returns it, the sheet and a line on both."""
         if photo is None:
             return None, None, words_of(request)["id_waiting"], None, None
-        with telling(request):
+        with page_errors(request):
             key, kept = self.studio.keep(photo, waited=waited_since(started))
             return *self._show(kept, request, values), key, None
 
@@ -42,7 +42,7 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None:
             return gr.skip(), gr.skip(), gr.skip()
-        with telling(request):
+        with page_errors(request):
             return self._show(kept, request, values)
 
     def settle(self, key: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
@@ -69,7 +69,7 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None:
             return None
-        with telling(request):
+        with page_errors(request):
             data, name = make(_photo(kept.full.with_options(_edge()), values))
             return self.studio.save(data, kept.stem, f"-{name}")
 
@@ -82,7 +82,7 @@ class Handlers:
         title = photo.size.title[code_of(request)]
         line = words["id_status"].format(title=title, width=width, height=height, copies=copies)
         whole = replace(photo, enlarged=photo.enlarged * kept.small.scale)  # as it will be made of the upload itself
-        told = [line, *notes.told(whole.warnings, words)]
+        told = [line, *notes.note_lines(whole.warnings, words)]
         return self.studio.save_preview(photo.picture), self.studio.save_preview(sheet), "\n\n".join(told)
 
 
@@ -121,7 +121,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                     i18n("download_id"), variant="primary", elem_id=ids.ID_DOWNLOAD, scale=2, min_width=120
                 )
                 whole = gr.Button(i18n("download_sheet"), elem_id=ids.ID_DOWNLOAD_SHEET, min_width=120)
-                another(i18n("another"))
+                another_button(i18n("another"))
             values = _settings(i18n)
     _wire(do, stage, photo, values, [result, sheet, status], (key, started))
     page.load(_sizes_of, None, values["size"], api_visibility="private", **studio.light)

@@ -26,11 +26,11 @@ from matting_client.processing.scene import (
 from matting_client.types import Picture
 
 from matting_ui import controls, download, ids, notes
-from matting_ui.context import Studio, telling, words_of
+from matting_ui.context import Studio, page_errors, words_of
 from matting_ui.grounds import BLURRED, GROUNDS, has_background, reduced, scene_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import SIDE
-from matting_ui.stage import Stage, another, samples, waited_since
+from matting_ui.stage import Stage, another_button, samples, waited_since
 from matting_ui.store import Kept
 from matting_ui.theme import STATIC
 
@@ -49,7 +49,7 @@ class Handlers:
         """Cut a photo out and put it before the background; returns the picture and a line on it."""
         if photo is None:
             return None, words_of(request)["scene_waiting"], None, None
-        with telling(request):
+        with page_errors(request):
             key, kept = self.studio.keep(photo, waited=waited_since(started))
             try:
                 return *self._show(kept, background, request, values), key, None
@@ -63,7 +63,7 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None:
             return gr.skip(), gr.skip()
-        with telling(request):
+        with page_errors(request):
             return self._show(kept, background, request, values)
 
     def settle(self, key: str | None, background: str | None, request: gr.Request, **values: Any) -> tuple[Any, ...]:
@@ -78,7 +78,7 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None or not has_background(values["ground"], background):
             return None
-        with telling(request):
+        with page_errors(request):
             options = Options(format=values["format"], quality=QUALITY)
             scene = scene_of(values)
             picture = self._compose(kept.full, kept.full.rgb, background, values["ground"], scene, MAX_SIDE)
@@ -143,7 +143,7 @@ class Handlers:
             return line
         grounded = scene.shadow == 0 or has_ground(pha, box)
         line = line if grounded else f"{line} · {words['no_ground']}"
-        told = notes.told(scene_notes(pha, size, scene), words)
+        told = notes.note_lines(scene_notes(pha, size, scene), words)
         return "\n\n".join([line, *told, words["scene_drag"]])
 
 
@@ -170,7 +170,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
         with gr.Column(scale=3, min_width=300, elem_classes="side"):
             with gr.Row(elem_classes="buttons"):
                 button = _download(i18n)
-                another(i18n("another"))
+                another_button(i18n("another"))
             ground = _grounds(i18n)
             background = photo_input(
                 i18n("scene_background"), ids.SCENE_BACKGROUND, ("upload",), height=170, min_width=150

@@ -13,10 +13,10 @@ from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT
 from matting_client.timing import Timings
 
 from matting_ui import controls, correct, device, download, ids, notes, report
-from matting_ui.context import Studio, code_of, size_text, telling, words_of
+from matting_ui.context import Studio, code_of, page_errors, size_text, words_of
 from matting_ui.photo import photo_input
 from matting_ui.preview import Made, Preview
-from matting_ui.stage import Stage, another, samples, waited_since
+from matting_ui.stage import Stage, another_button, samples, waited_since
 from matting_ui.store import Kept
 from matting_ui.tabs import single_parts
 
@@ -42,7 +42,7 @@ class Handlers:
         """Cut a photo out; returns the before and after pictures, the alpha and a line on how it went."""
         if photo is None:
             return None, None, words_of(request)["waiting"], None, None
-        with telling(request):
+        with page_errors(request):
             plain = controls.read_options(self.studio, **values)
             key, kept = self.studio.keep(photo, bool(fine), waited_since(started), by_hand=False)
             try:
@@ -58,13 +58,13 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None:
             return gr.skip(), gr.skip(), gr.skip()
-        with telling(request):
+        with page_errors(request):
             return self._show(kept, controls.read_options(self.studio, picture=picture, **values), request)
 
     def settle(self, key: Key, request: gr.Request, picture: Upload = None, **values: Any) -> tuple[Any, ...]:
         """Follow a control that was moved while the photo was cut out."""
         kept = self.studio.store.get(key)
-        with telling(request):
+        with page_errors(request):
             if kept is None or kept.small.shown == controls.read_options(self.studio, picture=picture, **values):
                 return gr.skip(), gr.skip(), gr.skip()
         return self.recompose(key, request, picture, **values)
@@ -80,7 +80,7 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None:
             return None
-        with telling(request):
+        with page_errors(request):
             options = controls.read_options(self.studio, picture=picture, **values)
             return self.studio.hand_over(self._made(kept, options).path, kept.stem, _ending(options))
 
@@ -89,7 +89,7 @@ class Handlers:
         kept = self.studio.kept(key, request)
         if kept is None:
             return None
-        with telling(request):
+        with page_errors(request):
             options = controls.read_options(self.studio, **values).for_alpha()
             encoded = self.studio.finished(kept.full.with_options(options))
             return self.studio.save(encoded.data, kept.stem, "-alpha.png")
@@ -104,13 +104,13 @@ class Handlers:
         """Cut the subject out of a photo, in one call; returns the file in full size, and what to know of it."""
         if photo is None:
             return None, None
-        with telling(request):
+        with page_errors(request):
             options = controls.read_options(self.studio, picture=picture, **controls.for_program(values, picture))
             path = self.studio.uploaded(photo)
             with self.studio.opened(path, path.name) as photo_bytes:
                 cutout = self.studio.cut(photo_bytes, options, path.name, None)
                 made = cutout.encode()
-            facts = controls.facts(cutout, made, values.get("shop", controls.NO_SHOP), code_of(request))
+            facts = controls.result_facts(cutout, made, values.get("shop", controls.NO_SHOP), code_of(request))
             return self.studio.save(made.data, path.stem, _ending(options)), " · ".join(facts)
 
     def _show(self, kept: Kept, options: Options, request: gr.Request) -> tuple[Any, ...]:
@@ -133,7 +133,7 @@ class Handlers:
         kept = self.studio.store.get(key)
         if kept is None:
             return gr.skip()
-        with telling(request):
+        with page_errors(request):
             options = controls.read_options(self.studio, picture=picture, **values)
             return self._status(kept, options, request, self._made(kept, options), values.get("shop", controls.NO_SHOP))
 
@@ -165,7 +165,7 @@ class Handlers:
             facts.insert(0, words["nothing_found"])
         if options.format == "jpeg" and options.background is None:
             facts.append(words["jpeg_white"])
-        facts += notes.told(kept.full.origin.notes, words)
+        facts += notes.note_lines(kept.full.origin.notes, words)
         infer = seconds.get("infer", 0.0) + seconds.get("second", 0.0)
         steps = {"queue": round(1000 * seconds.get("queue", 0.0)), "infer": round(1000 * infer)}
         total = round(1000 * (infer + sum(seconds.get(step, 0.0) for step in ("queue", "decode", "refine"))))
@@ -200,11 +200,11 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             with gr.Row(elem_classes="buttons"):
                 button = gr.Button(i18n("download"), variant="primary", elem_id=ids.DOWNLOAD, scale=2, min_width=120)
                 correcting = gr.Button(i18n("correct"), elem_id=ids.CORRECT, min_width=120)
-                another(i18n("another"))
+                another_button(i18n("another"))
             values, fine = single_parts.settings(i18n, studio.model)
             with gr.Accordion(i18n("details"), open=False, elem_id=ids.DETAILS):
-                alpha, alpha_button = single_parts.details(i18n)
-            report.offer(studio, photo, key, i18n)
+                alpha, alpha_button = single_parts.details_part(i18n)
+            report.add_report_button(studio, photo, key, i18n)
     if studio.in_browser:
         device.build(studio.in_browser)
     parts = [result, alpha, status]

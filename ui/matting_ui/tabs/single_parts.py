@@ -38,7 +38,7 @@ def result(i18n: gr.I18n) -> Any:
     )
 
 
-def details(i18n: gr.I18n) -> tuple[Any, Any]:
+def details_part(i18n: gr.I18n) -> tuple[Any, Any]:
     """The alpha and the button that downloads it."""
     alpha = gr.Image(
         label=i18n("alpha"),

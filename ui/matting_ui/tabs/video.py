@@ -22,11 +22,11 @@ from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
 from matting_ui.clips import BACKGROUNDS, look_of, progress, read_order, wanted_second
-from matting_ui.context import Studio, telling, words_of
+from matting_ui.context import Studio, page_errors, words_of
 from matting_ui.filenames import portable
 from matting_ui.gradio_patches import sender
 from matting_ui.jobs import Job, Jobs
-from matting_ui.preview import squares
+from matting_ui.preview import chequerboard
 
 LINE = "video"  # the queue of whole clips, of which one is worked on at a time
 # Of looks into clips: one that takes its time keeps no photo waiting.
@@ -58,7 +58,7 @@ class Handlers:
         words = words_of(request)
         if clip is None:
             return None, words["video_waiting"]
-        with telling(request, "video"):
+        with page_errors(request, "video"):
             order = read_order(**values)
             path = self.studio.uploaded(clip)
             name = Path(clip).name
@@ -68,7 +68,7 @@ class Handlers:
             cutout = self.studio.cut(encode(frame, "png"), order.options, name, None)
             behind = order.background.behind(cutout, Fraction(0))
             if behind is None and order.options.background is None:
-                behind = squares(*frame.shape[:2])
+                behind = chequerboard(*frame.shape[:2])
             picture = cutout.render(behind)
         line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=look.clip.count or "?")
         line = line if look.start == wanted else f"{line} · {words['video_last']}"
@@ -165,7 +165,7 @@ class Handlers:
             if stopped.is_set():
                 raise Stopped
 
-        with telling(request, "video"):
+        with page_errors(request, "video"):
             order = read_order(**values)
             path = self.studio.uploaded(clip)
             name = Path(clip).name
