@@ -76,7 +76,7 @@ def work(job: Job, make: Make, elsewhere: Elsewhere, most_bytes: int, workers: i
     if done_fields(job).exists():  # the process was killed between the last two steps
         job.done = len(names)
         return
-    asked = read_cutout(job.order["fields"], False)
+    asked = read_cutout(job.order["fields"], has_background=False)
     ending = f"-cutout{SUFFIX_OF_FORMAT[asked.options.format]}"
     files = unique_names(portable(stem_of(job, name), ending) for name in names)
     with disk.storage_errors():

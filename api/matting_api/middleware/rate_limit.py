@@ -68,11 +68,11 @@ class Allowance:
         now = self._begin_span()
         left = max(1, math.ceil((self._span + 1) * self._seconds - now))
         if self._counts[caller] + count > self.most:
-            return Taken(False, self.most - self._counts[caller], left)
+            return Taken(allowed=False, remaining=self.most - self._counts[caller], seconds=left)
         self._counts[caller] += count
         if len(self._counts) > MOST_CALLERS:  # those who asked least are forgotten
             self._counts = Counter(dict(self._counts.most_common(MOST_CALLERS // 2)))
-        return Taken(True, self.most - self._counts[caller], left)
+        return Taken(allowed=True, remaining=self.most - self._counts[caller], seconds=left)
 
     def give_back(self, caller: str, count: int) -> None:
         """Count what was taken in this span as not taken."""

@@ -40,5 +40,5 @@ def read_job(fields: Mapping[str, str]) -> dict[str, str]:
     refuse_of_one_photo(fields)
     kept = {name: value for name, value in fields.items() if name not in _REMEDIES}
     refuse_unknown(kept, (*FIELDS, *OF_JOBS))
-    read_cutout(kept, False)
+    read_cutout(kept, has_background=False)
     return kept

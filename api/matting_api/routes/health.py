@@ -64,9 +64,9 @@ def router(service: Service, turns: Turns) -> APIRouter:
     async def metrics() -> Response:
         try:
             await to_thread.run_sync(service.check_ready, limiter=probes)
-            service.metrics.note_ready(True)
+            service.metrics.note_ready(is_ready=True)
         except EngineError:
-            service.metrics.note_ready(False)
+            service.metrics.note_ready(is_ready=False)
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
     return routes

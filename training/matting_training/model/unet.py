@@ -106,7 +106,7 @@ class MattingUNet(nn.Module):
         ----------
         src : as of `forward`; above 512 pixels the first two are at 1/32 and 1/16.
         """
-        y, skips, sides = self._deep((src - MEAN) / STD, src.shape[-1] > WHOLE_SIDE, True)
+        y, skips, sides = self._deep((src - MEAN) / STD, large=src.shape[-1] > WHOLE_SIDE, supervised=True)
         y = self.stages[-FINE_LEVELS](y, skips[FINE_LEVELS - 1])
         return [*sides, torch.sigmoid(self.side_heads[-FINE_LEVELS](y).float())]
 

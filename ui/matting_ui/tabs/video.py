@@ -77,9 +77,9 @@ class Handlers:
     def begin(self, clip: str | None, request: gr.Request) -> tuple[Any, Any]:
         """Note that the clip is wanted, for `run`, unless work goes on; say so, and that it can be cancelled."""
         if not self.jobs.begin(clip, request):
-            return gr.skip(), _enable(True)
+            return gr.skip(), _enable(can=True)
         is_waiting = self.page.line.place(LINE, sender(request))[0] > 0
-        return words_of(request)["video_queued" if is_waiting else "working"], _enable(True)
+        return words_of(request)["video_queued" if is_waiting else "working"], _enable(can=True)
 
     def run(self, request: gr.Request, **values: str) -> Iterator[tuple[Any, Any, Any]]:
         """Make what `begin` noted; what it says last is of its end."""
@@ -126,17 +126,17 @@ class Handlers:
     def cancelled(self, request: gr.Request) -> tuple[str, None, Any]:
         """End `run`, even while it waits for its turn: the line, no file, and nothing to cancel."""
         self.jobs.stop(request)
-        return words_of(request)["video_cancelled"], None, _enable(False)
+        return words_of(request)["video_cancelled"], None, _enable(can=False)
 
     def offer(self, clip: str | None) -> Any:
         """The button that starts: for a clip whose first frame can be read."""
         if clip is None:
-            return _enable(False)
+            return _enable(can=False)
         try:
             look_at(self.studio.uploaded(clip), Path(clip).name, Fraction(0))
-            return _enable(True)
+            return _enable(can=True)
         except MattingError:  # `preview` says why
-            return _enable(False)
+            return _enable(can=False)
 
     def forget(self, clip: str | None, request: gr.Request) -> tuple[Any, Any, None]:
         """Let go of what was made of another clip, or is being made, and of what was said of it."""
