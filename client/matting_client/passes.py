@@ -1,4 +1,4 @@
-"""How the model is asked about a photo: once, upright, and once more up close.
+"""How the model is asked about a photo: once, upright, and once more up close, where a part of it was too small twice.
 
 The questions are the same for every transport and for both twins of the client, so they are a generator's: it hands out
 batches of squares and is given their alphas.
@@ -16,6 +16,7 @@ from matting_client.options import Options
 from matting_client.timing import Stopwatch
 from matting_client.types import Alpha, Image
 
+CLOSE_LOOKS = 2  # a subject that goes on beyond the second one as well is left to the first look at all of the photo
 LESS = 0.7  # of the subject as the photo lies: put upright it must not show less than that
 Questions = Generator[Image, Alpha, Alpha]  # batches of both
 
@@ -80,13 +81,21 @@ class Passes:
             first = answers[1]
         first = processing.solidify(first, self._box)
         part = processing.locate(first, self._box) if self._options.passes > 1 else None
-        if part is None:
-            return self._enlarged(self._rgb, self._square, first, self._box)
-        close = np.ascontiguousarray(self._rgb[part.top : part.bottom, part.left : part.right])
-        square, box = processing.letterbox(close, self._square.shape[0])
-        answer = yield processing.rotated(square, -turned)[None]
-        found = processing.solidify(processing.rotated(answer[0], turned), box)
-        second = self._enlarged(close, square, found, box)
+        for _ in range(CLOSE_LOOKS):
+            if part is None:
+                break
+            close = np.ascontiguousarray(self._rgb[part.top : part.bottom, part.left : part.right])
+            square, box = processing.letterbox(close, self._square.shape[0])
+            answer = yield processing.rotated(square, -turned)[None]
+            found = processing.solidify(processing.rotated(answer[0], turned), box)
+            looked_at = part
+            part = processing.widened(part, processing.without_padding(found, box), first, self._box)
+            if part == looked_at:
+                return self._joined(first, part, self._enlarged(close, square, found, box))
+        return self._enlarged(self._rgb, self._square, first, self._box)
+
+    def _joined(self, first: Alpha, part: processing.Box, second: Alpha) -> Alpha:
+        """The photo's alpha from the first look and the (h, w) one of a part."""
         around = processing.alpha_beyond(first, self._box, part)
         if around is None:
             whole = np.zeros(self._rgb.shape[:2], np.uint8)

@@ -8,7 +8,7 @@ from matting_client.processing.backdrops import (
     fitted_backdrop,
     window_behind,
 )
-from matting_client.processing.closeup import alpha_beyond, locate
+from matting_client.processing.closeup import alpha_beyond, locate, widened
 from matting_client.processing.compose import compose_colour, compose_picture, compose_translucent, cutout_rgba
 from matting_client.processing.correction import paint_mask, paint_stroke
 from matting_client.processing.cover import share_of, within_cover
@@ -76,6 +76,7 @@ __all__ = [
     "touches_ground",
     "uncertainty",
     "unletterbox",
+    "widened",
     "window_behind",
     "within_cover",
     "without_padding",

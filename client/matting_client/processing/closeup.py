@@ -17,6 +17,9 @@ SUBJECT = 64  # alpha above it belongs to the subject for certain
 PART = 0.02  # parts smaller than this share of the largest are no subject of their own
 MARGIN = 0.2  # room around the subject, as a share of its longer side
 PAYS = 0.8  # of the photo's longer side: a part larger than this gains too little
+HALF = 128  # alpha from which a pixel is more of the subject than of the rest
+CUT = 0.03  # of a side: a subject that ends along so much of the part's border goes on beyond it
+GROWTH = 0.5  # room added where a subject goes on, as a share of the part's longer side
 
 
 def locate(pha: Alpha, placed: Letterbox) -> Box | None:
@@ -44,8 +47,36 @@ def locate(pha: Alpha, placed: Letterbox) -> Box | None:
     whole = np.array([placed.width, placed.height])
     x0, y0 = (int(each) for each in np.floor(np.clip((first - room) * zoom, 0, whole)))
     x1, y1 = (int(each) for each in np.ceil(np.clip((last + room) * zoom, 0, whole)))
-    box = Box(x0, y0, x1, y1)
-    return box if max(box.width, box.height) <= PAYS * whole.max() else None
+    return _paying(Box(x0, y0, x1, y1), placed)
+
+
+def _paying(box: Box, placed: Letterbox) -> Box | None:
+    return box if max(box.width, box.height) <= PAYS * max(placed.width, placed.height) else None
+
+
+def widened(box: Box, close: Alpha, first: Alpha, placed: Letterbox) -> Box | None:
+    """The part with more room where the close look's subject goes on beyond it, though the first look had missed that.
+
+    Parameters
+    ----------
+    box : the part that was looked at.
+    close : (h, w) alpha of it, at any size.
+    first, placed : the model's (S, S) alpha of the whole photo, and where the photo lies in that square.
+
+    Returns
+    -------
+    The same part where the subject ends within; None where a larger one gains nothing.
+    """
+    known = cv2.resize(first[_in_square(placed, box)], close.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    missed = (close >= HALF) & (known <= SUBJECT)
+    room = round(GROWTH * max(box.width, box.height))
+    wider = Box(
+        max(0, box.left - room * (missed[:, 0].mean() > CUT)),
+        max(0, box.top - room * (missed[0].mean() > CUT)),
+        min(placed.width, box.right + room * (missed[:, -1].mean() > CUT)),
+        min(placed.height, box.bottom + room * (missed[-1].mean() > CUT)),
+    )
+    return box if wider == box else _paying(wider, placed)
 
 
 def alpha_beyond(pha: Alpha, placed: Letterbox, box: Box) -> Alpha | None:
@@ -62,7 +93,8 @@ def alpha_beyond(pha: Alpha, placed: Letterbox, box: Box) -> Alpha | None:
     -------
     The model's (S, S) alpha without all else; None where nothing reaches beyond the box.
     """
-    inside = _in_square(placed, box, pha.shape)
+    inside: Flags = np.zeros(pha.shape, np.bool_)
+    inside[_in_square(placed, box)] = True
     labels = cv2.connectedComponents((pha >= VISIBLE).view(np.uint8), connectivity=8)[1]
     held = np.unique(labels[inside])
     kept: Flags = np.isin(labels, held[held > 0])
@@ -71,11 +103,9 @@ def alpha_beyond(pha: Alpha, placed: Letterbox, box: Box) -> Alpha | None:
     return np.where(kept, pha, np.uint8(0)).astype(np.uint8)
 
 
-def _in_square(placed: Letterbox, box: Box, shape: tuple[int, ...]) -> Flags:
-    """Where a box of the photo lies in the model's square."""
+def _in_square(placed: Letterbox, box: Box) -> tuple[slice, slice]:
+    """Rows and columns of the model's square in which a box of the photo lies."""
     zoom_x, zoom_y = placed.inner_width / placed.width, placed.inner_height / placed.height
-    mask = np.zeros(shape, np.bool_)
     rows = slice(placed.top + round(box.top * zoom_y), placed.top + round(box.bottom * zoom_y))
     columns = slice(placed.left + round(box.left * zoom_x), placed.left + round(box.right * zoom_x))
-    mask[rows, columns] = True
-    return mask
+    return rows, columns

@@ -80,6 +80,36 @@ def test_what_reaches_out_of_the_close_look_is_kept_and_what_stands_apart_is_not
     assert whole[:40, :40].max() == 0
 
 
+class Shy:
+    """A model that sees all that is not dark from close by, and from afar the brightest of it alone."""
+
+    model, size = "shy", 96
+    looks = 0
+
+    def infer(self, image: U8) -> U8:
+        self.looks += 1
+        return np.stack([255 * (one[..., :1] > (200 if one.mean() < 60 else 100)) for one in image]).astype(np.uint8)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize(("length", "looks"), [(40, 2), (200, 2), (4, 1)])
+def test_a_subject_that_goes_on_beyond_the_close_look_is_never_cut_there(length: int, looks: int) -> None:
+    """There is more room in a second one; what does not end there either is as the look at the whole photo has it."""
+    photo = np.full((480, 480, 3), DARK, np.uint8)
+    photo[100:160, 200:260] = BRIGHT
+    photo[160 : 160 + length, 200:260] = 150
+    model = Shy()
+    with MattingClient(model) as client:
+        from_afar = client.cutout(photo, Options(refine=False, passes=1)).raw
+        found = client.cutout(photo, Options(refine=False)).raw
+    assert model.looks == 1 + 1 + looks
+    whole = photo[..., 0] > DARK if length < 200 else from_afar > 127
+    assert np.mean((found > 127) != whole) < 0.003
+    assert (found[150 + length, 230] > 127) == (length < 200)
+
+
 def test_async_sees_the_same(tiny: MattingClient) -> None:
     photo = scene(SUBJECT)
 
