@@ -70,11 +70,14 @@ class Passes:
         self._watch.add("refine", self._asked - start)
 
     def _ask(self) -> Questions:
+        photo = processing.without_padding(self._square, self._box)
+        gains = processing.to_white(photo)
         turned = 0
         if self._options.orientation == "auto":
-            turned = processing.quarters_turned(processing.without_padding(self._square, self._box))
+            turned = processing.quarters_turned(photo)
         views = [turned, 0] if turned else [0]  # one that is told to lie is asked as it lies, too
-        answers = yield np.stack([processing.rotated(self._square, -quarters) for quarters in views])
+        shown = processing.in_white_light(self._square, self._box, gains)
+        answers = yield np.stack([processing.rotated(shown, -quarters) for quarters in views])
         first = processing.rotated(answers[0], turned)
         if turned and first.mean() < LESS * answers[1].mean():  # it was no photo of a side that is up
             turned = 0
@@ -86,7 +89,8 @@ class Passes:
                 break
             close = np.ascontiguousarray(self._rgb[part.top : part.bottom, part.left : part.right])
             square, box = processing.letterbox(close, self._square.shape[0])
-            answer = yield processing.rotated(square, -turned)[None]
+            shown = processing.in_white_light(square, box, gains)
+            answer = yield processing.rotated(shown, -turned)[None]
             found = processing.solidify(processing.rotated(answer[0], turned), box)
             looked_at = part
             part = processing.widened(part, processing.without_padding(found, box), first, self._box)

@@ -188,22 +188,30 @@ def check_pixels(page: Page, network: ort.InferenceSession, height: int, width: 
     small = infer(network, square)
     solid = processing.solidify(small, box)
     alpha = processing.refine(photo, square, solid, box)
+    dusk = np.rint(square * [0.9, 0.3, 0.1]).astype(np.uint8)
+    daylight = processing.in_white_light(dusk, box, processing.to_white(processing.without_padding(dusk, box)))
     colours = processing.estimate_foreground(photo, alpha)
     made = in_browser(
         page,
-        f"""async ({{ photo, width, height, small }}) => {{
+        f"""async ({{ photo, width, height, small, dusk }}) => {{
           const {{ letterbox, refine, solidify, cutout }} = await import("{PATH}/pixels.js");
+          const {{ inWhiteLight }} = await import("{PATH}/light.js");
           const given = {{ data: new Uint8ClampedArray(bytes(photo)), width, height, channels: 4 }};
           const {{ square, box }} = letterbox(given, {SIZE});
           const solid = solidify(bytes(small), box);
           const alpha = refine(given, square, solid, box);
-          return {{ square: text(square), solid: text(solid.data), cutout: text(cutout(given, alpha).data) }};
+          const made = {{ square, solid: solid.data, cutout: cutout(given, alpha).data }};
+          made.daylight = inWhiteLight(bytes(dusk), box);
+          return Object.fromEntries(Object.entries(made).map(([name, data]) => [name, text(data)]));
         }}""",
         photo=packed(np.dstack([photo, np.full((height, width), 255, np.uint8)])),
         width=width,
         height=height,
         small=packed(small),
+        dusk=packed(dusk),
     )
+    assert daylight[..., 1].max() > 1.9 * dusk[..., 1].max()
+    assert np.array_equal(unpacked(made["daylight"]).reshape(square.shape), daylight)
     square_off = np.abs(unpacked(made["square"]).reshape(square.shape).astype(int) - square)
     assert square_off.max() <= 1 and np.mean(square_off > 0) <= 0.001
     assert (

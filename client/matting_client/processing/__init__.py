@@ -25,6 +25,7 @@ from matting_client.processing.doubt import is_empty, uncertainty
 from matting_client.processing.edge import edge_band, erode, feather, fill_inside, threshold
 from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox, without_padding
+from matting_client.processing.light import Gains, in_white_light, to_white
 from matting_client.processing.refine import refine
 from matting_client.processing.shadow import SHADOWS, cast_shadow, touches_ground
 from matting_client.processing.solid import solidify
@@ -37,6 +38,7 @@ __all__ = [
     "PAD_RGB",
     "SHADOWS",
     "Box",
+    "Gains",
     "Letterbox",
     "Subject",
     "Window",
@@ -55,6 +57,7 @@ __all__ = [
     "feather",
     "fill_inside",
     "fitted_backdrop",
+    "in_white_light",
     "is_empty",
     "keep_subjects",
     "letterbox",
@@ -73,6 +76,7 @@ __all__ = [
     "solidify",
     "subject_box",
     "threshold",
+    "to_white",
     "touches_ground",
     "uncertainty",
     "unletterbox",

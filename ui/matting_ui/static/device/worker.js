@@ -1,5 +1,6 @@
 // Cuts photos out beside the page, which stays at hand meanwhile. It is given all it needs, and its policy
 // (matting_ui/site.py) lets it fetch nothing and send nothing.
+import { inWhiteLight } from "./light.js";
 import { openNetwork } from "./network.js";
 import { cutout, letterbox, refine, solidify } from "./pixels.js";
 
@@ -62,7 +63,8 @@ async function cut(file) {
   const photo = await pixelsOf(file);
   const seen = onGrey(photo);
   const { square, box } = letterbox(seen, network.size);
-  const alpha = refine(seen, square, solidify(await network.run(square), box), box);
+  const answer = await network.run(inWhiteLight(square, box));
+  const alpha = refine(seen, square, solidify(answer, box), box);
   for (let place = 0; place < alpha.length; place++) alpha[place] = Math.min(alpha[place], photo.data[place * 4 + 3]);
   made = cutout(photo, alpha);
   const isEmpty = alpha.every((value) => value === 0);
