@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 
 import numpy as np
 import pytest
-from matting_client import connect, connect_async
+from matting_client import connect, connect_async, open_engine
 from matting_client.connection import split_url
 from matting_client.engines import GrpcEngine, HttpEngine
 from matting_client.errors import EngineError, MattingError, ModelError, OptionError, ServerBusy, ServerUnavailable
@@ -200,3 +201,29 @@ def test_an_asynchronous_client_is_closed_in_its_event_loop() -> None:
             await client.engine.infer(np.zeros((1, 8, 8, 3), np.uint8))
 
     asyncio.run(run())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_a_client_is_of_the_process_that_made_it(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """After a fork two processes would write their photos into one memory, and read each other's answers."""
+    metadata = {"inputs": [{"name": "image", "shape": [-1, 8, 8, 3]}]}
+    for kind in (GrpcEngine, HttpEngine):
+        monkeypatch.setattr(kind, "_metadata", lambda engine: metadata)
+    batch = np.zeros((1, 8, 8, 3), np.uint8)
+    engine = open_engine(url=f"{scheme}://127.0.0.1:1", retry=Retry(budget=0))
+    awaited = connect_async(f"{scheme}://127.0.0.1:1").engine
+    awaited.size = 8
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for work in (lambda: engine.infer(batch), lambda: asyncio.run(awaited.infer(batch))):
+            try:
+                work()
+            except EngineError as error:
+                refused += "made before a fork" in str(error)
+        engine.close()
+        os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+    with pytest.raises(ServerUnavailable):  # it is still open here
+        engine.infer(batch)
