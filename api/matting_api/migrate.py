@@ -43,22 +43,30 @@ _IMPORTED = r"(^|\"|\\n)\s*(import\s+([\w.]+(\s+as\s+\w+)?\s*,\s*)*|from\s+)"  #
 _RUN = r"(^|[;&|`(]|\brun:|\bRUN\b)\s*(-\s+)?(\w+=\S*\s+)*"  # before a program, in _SCRIPTS
 _BY_NAME = r"(import_module|__import__)\(\s*['\"]"
 _ADDED = r"\b(pip3?|uv|poetry|pipenv|pdm|rye|conda|mamba)\s+(install|add)\b.{0,500}\s"
-_SECRET = re.compile(r"(key\w{0,40}['\"]?[\s=:,]\s*['\"]?)[a-z0-9]{16,}", re.IGNORECASE)  # places are shown to others
+_SECRET = re.compile(
+    r"((?:key|token)\w{0,40}['\"]?[\s=:,]\s*['\"]?)[a-z0-9]{16,}", re.IGNORECASE
+)  # places are shown to others
 _LINE_END = re.compile(r"\r\n|\r|\n")  # no others: in Latin-1 they are letters of Windows' own code pages
+_CONTINUED = re.compile(r"\\[ \t]*(?:\r\n|\r|\n)")
+_JOINED = "\x1f"  # stands for it while the lines are one: a blank that no text has
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What to look for, in files of what folder/name, and what to do about it; ``{server}`` is the new address."""
+    """What to look for, in files of what folder/name, and what to do about it; ``{server}`` is the new address.
+
+    A `detail` tells of remove.bg only beside what calls it: others draw shadows, too.
+    """
 
     pattern: re.Pattern[str]
     advice: str
     names: re.Pattern[str]
+    detail: bool
 
 
-def _rule(pattern: str, advice: str, names: str = ".*") -> Rule:
-    return Rule(re.compile(pattern, re.IGNORECASE), advice, re.compile(names, re.IGNORECASE))
+def _rule(pattern: str, advice: str, names: str = ".*", *, detail: bool = False) -> Rule:
+    return Rule(re.compile(pattern, re.IGNORECASE), advice, re.compile(names, re.IGNORECASE), detail)
 
 
 _NPM = "npm's client has its address in dist/index.js: {server} there"
@@ -69,6 +77,8 @@ _PYPI_API = f"{_PYPI_API_HERE} where it is imported"
 _PROGRAM = "matting cutout FILES -o FOLDER does the same"
 _COMPOSER = "set its object's public $endpoint = '{server}/v1.0/removebg' once it is made"
 _GEM = "the gem's address, RemoveBg::Api::URL, becomes {server}"
+_KEY = "a key of --keys-file, of 16 characters or more; none where there are no keys"
+_SHADOW = "a shadow is drawn, of our own kind; look at one result"
 _GO = "remove.bg's Go program has its address as APIEndpoint in client/client.go: {server}/v1.0/removebg there"
 RULES = (
     _rule(r"https?://api\.remove\.bg", "put {server} in its place; paths, fields and answers stay"),
@@ -90,8 +100,8 @@ RULES = (
     _rule(r"\bgithub\.com/remove-bg/go\b", _GO),
     _rule(r"\bremovebg['\"]?[\s,]+['\"]?(--api-key|zip2png)", _PROGRAM),
     _rule(rf"{_RUN}removebg\s+(?!--api-key|zip2png)[^\s=:]*[*./$\"-]", _PROGRAM, _SCRIPTS),
-    _rule(r"REMOVE_?BG_(API_)?KEY", "a key of --keys-file, of 16 characters or more; none where there are no keys"),
-    _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", "a shadow is drawn, of our own kind; look at one result"),
+    _rule(r"remove[._-]?bg[._-]?(api[._-]?)?(key|token)", _KEY),
+    _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", _SHADOW, detail=True),
     _rule(r"x-credits-charged", "always 0; a quota is told by GET {server}/v1.0/account"),
 )
 
@@ -104,6 +114,7 @@ class Place:
     line: int
     text: str
     advice: str
+    detail: bool
 
 
 @dataclass
@@ -173,11 +184,15 @@ def find_places(root: Path, server: str, passed: Passed) -> Iterator[Place]:
     """All places below a folder, with what to do about each; parameters as of `text_files`."""
     for path in text_files(root, passed):
         rules = [rule for rule in RULES if rule.names.fullmatch(f"{path.absolute().parent.name}/{path.name}")]
-        for number, line in enumerate(_LINE_END.split(read_text(path, passed)), 1):
+        first = 1
+        for joined in _LINE_END.split(_CONTINUED.sub(_JOINED, read_text(path, passed))):
+            lines = joined.split(_JOINED)
             for rule in rules:
-                if rule.pattern.search(line):
-                    text = _SECRET.sub(r"\1***", line.strip())[:120]
-                    yield Place(path, number, text, rule.advice.format(server=server))
+                if found := rule.pattern.search(joined):
+                    index = joined.count(_JOINED, 0, found.end())
+                    text = _SECRET.sub(r"\1***", lines[index].strip())[:120]
+                    yield Place(path, first + index, text, rule.advice.format(server=server), rule.detail)
+            first += len(lines)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -216,6 +231,8 @@ def main(argv: list[str]) -> int:
         raise OptionError("--server", f"{given.server!r}", "an address such as https://photos.example.com")
     passed = Passed()
     places = list(find_places(given.folder, given.server.rstrip("/"), passed))
+    if all(place.detail for place in places):
+        places = []
     for place in places:
         print(one_line(f"{place.path}:{place.line}: {place.text}"), f"    {place.advice}", sep="\n")
     told = passed.lines()

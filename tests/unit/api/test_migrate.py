@@ -98,6 +98,9 @@ def test_texts_of_any_encoding_are_read(tmp_path: Path, capsys: pytest.CaptureFi
         ("cut.py", 'run(["removebg", "--api-key", KEY])', "matting cutout FILES"),
         ("cut.sh", "KEY=x removebg photos/*.jpg", "matting cutout FILES"),
         ("README", "See https://remove.bg", "own site"),
+        ("app.js", "const key = config.removeBgApiKey;", "--keys-file"),
+        (".env", "REMOVEBG_APIKEY=abc", "--keys-file"),
+        ("application.properties", "remove-bg.api-token=abc", "--keys-file"),
         ("go.mod", "require github.com/remove-bg/go v1.1.0", "client/client.go: https://own.example"),
     ],
 )
@@ -111,6 +114,21 @@ def test_packages_of_clients_are_places(
     assert f"{name}:1: {text}" in said and advice in said and "\n1 place in 1 file calls" in said
 
 
+def test_lines_that_go_on_are_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM python\nRUN pip install \\\n    requests \\\r\n    removebg\nENV A=api.remove.bg\n"
+    )
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "Dockerfile:4: removebg\n" in said and "Dockerfile:5: ENV A=" in said and "\n2 places in 1 file call" in said
+
+
+def test_what_others_call_a_shadow_is_no_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "light.js").write_text("light.shadow_opacity = 0.4;\n")
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "nothing calls remove.bg\n"
+
+
 def test_keys_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = "Ab3" * 8
     lines = (
@@ -118,6 +136,7 @@ def test_keys_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         f"curl -H 'X-Api-Key: {key}' https://api.remove.bg/v1.0/account",
         f'run(["removebg", "--api-key", "{key}"])',
         f"removebg --api-key {key} a.jpg",
+        f"REMOVEBG_TOKEN={key}",
     )
     (tmp_path / "cut.sh").write_text("\n".join(lines))
     assert main([str(tmp_path)]) == 1
