@@ -21,6 +21,8 @@ from __future__ import annotations
 from copy import copy
 from typing import Self, overload
 
+SHOWN = 70  # letters of a value in an error
+
 
 class MattingError(Exception):
     """Base of all errors of this package.
@@ -79,6 +81,15 @@ class MattingError(Exception):
         if subject == self.subject:
             return self
         return self.replace(subject=": ".join(part for part in (subject, self.subject) if part))
+
+
+def shown(value: object) -> str:
+    """A value as errors show it: on one line, and its beginning alone. Of an array that is a line of numbers."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than some thousand digits
+        return "a number of thousands of digits"
+    return " ".join(text.split())[:SHOWN]
 
 
 class InputError(MattingError):
