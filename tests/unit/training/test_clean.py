@@ -76,3 +76,10 @@ def test_a_set_that_was_interrupted_is_none(dataset: Path, monkeypatch: pytest.M
     with pytest.raises(KeyboardInterrupt):
         main([str(dataset / "people"), str(dataset / "clean")])
     assert sorted(dataset.iterdir()) == before
+
+
+@pytest.mark.parametrize("drop", ["nan", "-1"])
+def test_a_share_that_leaves_all_out_is_none(drop: str, dataset: Path) -> None:
+    with pytest.raises(SystemExit):
+        main([str(dataset / "people"), str(dataset / "clean"), "--drop", drop])
+    assert not (dataset / "clean").exists()
