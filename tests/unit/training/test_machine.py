@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
+import pytest
+from matting_training.process import run_program
 
 from tests.support.processes import still_running
 
@@ -37,3 +41,15 @@ def test_a_worker_ends_with_a_training_that_was_killed(tmp_path: Path) -> None:
         assert still_running([worker], 0) == [worker]
         parent.kill()
     assert still_running([worker]) == []
+
+
+def test_sigterm_interrupts_as_ctrl_c_does(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    assert run_program(work) == 130
+    assert capsys.readouterr().err == "interrupted; start it again to go on from the last checkpoint\n"
+    assert signal.getsignal(signal.SIGTERM) is before
