@@ -22,7 +22,8 @@ examples:
   matting migrate vendor                       a folder that is left out otherwise
 
 Nothing is changed. Left out are files that are no text, lists of exact versions (package-lock.json and its kind),
-links, hidden folders, and folders that are named as installed packages and built files are:
+links, hidden folders but {hidden}, and folders that are named as
+installed packages and built files are:
 {skipped}.
 The folders are named at the end, and so are texts that could not be read or have more than {most} MB.
 
@@ -32,6 +33,7 @@ SERVER = "http://127.0.0.1:7860"
 MOST_BYTES = 2 * 2**20  # of a file; larger ones are hardly written by people
 MOST_NAMED = 20  # folders and files of a kind that were left out
 SKIPPED = {"node_modules", "vendor", "venv", "site-packages", "__pycache__", "dist", "build", "target"}
+HIDDEN = {".circleci", ".devcontainer", ".github", ".gitlab"}  # that people write
 NEVER_WRITTEN = {"__pycache__", ".git"}  # by people: not worth a word
 LOCKS = {"package-lock.json", "yarn.lock", "poetry.lock", "Gemfile.lock", "go.sum", "composer.lock", "uv.lock"}
 _PYTHON_LISTS = (  # of packages
@@ -145,7 +147,7 @@ def text_files(root: Path, passed: Passed) -> Iterator[Path]:
         passed.files.append(f"{error.filename} ({error.strerror})")
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
-        kept = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
+        kept = sorted(name for name in folders if name not in SKIPPED and (name in HIDDEN or name[0] != "."))
         left_out = sorted({*folders} - {*kept} - NEVER_WRITTEN)
         passed.folders.extend(Path(folder, name) for name in left_out)
         folders[:] = kept
@@ -200,7 +202,9 @@ def parser() -> argparse.ArgumentParser:
     result = Parser(
         prog="matting migrate",
         description="Find the places of a code base that call remove.bg, and say what to change.",
-        epilog=EXAMPLES.format(skipped=", ".join(sorted(SKIPPED)), most=MOST_BYTES // 2**20),
+        epilog=EXAMPLES.format(
+            hidden=", ".join(sorted(HIDDEN)), skipped=", ".join(sorted(SKIPPED)), most=MOST_BYTES // 2**20
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("folder", type=Path, metavar="DIR", help="a folder, or one file")

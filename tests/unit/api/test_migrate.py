@@ -19,6 +19,7 @@ SOURCES = {
     "web/axios.js": "const host = 'api.remove.bg';\n\nconst o = {add_shadow: true};\n",
     "lib/cut.rb": 'require "remove_bg"\n',
     ".env.example": "REMOVE_BG_API_KEY=\n",
+    ".github/workflows/ci.yml": "    REMOVE_BG_API_KEY: ${{ secrets.KEY }}\n",
     "README.md": "We use [remove.bg](https://www.remove.bg/).\n",
 }
 OTHERS = {
@@ -171,14 +172,14 @@ def test_a_server_is_an_address(server: str, tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for folder in ("app/build", "vendor", ".github", ".git", "app/__pycache__"):
+    for folder in ("app/build", "vendor", ".cache", ".git", "app/__pycache__"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "cut.sh").write_text("curl https://api.remove.bg/v1.0/removebg\n")
     assert main([str(tmp_path)]) == 0
     said = capsys.readouterr()
     assert said.out == "nothing calls remove.bg in what was read\n"
     told = [line.partition("left out: ")[2] for line in said.err.splitlines()]
-    assert told == [f"{tmp_path}/.github/", f"{tmp_path}/vendor/", f"{tmp_path}/app/build/"]
+    assert told == [f"{tmp_path}/.cache/", f"{tmp_path}/vendor/", f"{tmp_path}/app/build/"]
     assert main([str(tmp_path / "vendor")]) == 1
 
 
