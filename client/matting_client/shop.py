@@ -85,6 +85,13 @@ class Template:
     options: dict[str, Any]
     rules: Rules
 
+    def values(self, **overrides: Any) -> dict[str, Any]:
+        """Its options by name, some of them replaced; a PNG has one size, of which `broken_rules` may tell."""
+        found = {**self.options, **overrides}
+        if found.get("format") == "png" and "max_kb" not in overrides:
+            found.pop("max_kb", None)
+        return found
+
     def make(self, **overrides: Any) -> Options:
         """Its options, some of them replaced.
 
@@ -93,7 +100,7 @@ class Template:
         OptionError
             No such option, or a value out of range.
         """
-        return Options.of({**self.options, **overrides})
+        return Options.of(self.values(**overrides))
 
 
 @lru_cache
