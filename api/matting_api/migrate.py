@@ -45,9 +45,7 @@ _IMPORTED = r"(^|\"|\\n)\s*(import\s+([\w.]+(\s+as\s+\w+)?\s*,\s*)*|from\s+)"  #
 _RUN = r"(^|[;&|`(]|\brun:|\bRUN\b)\s*(-\s+)?(\w+=\S*\s+)*"  # before a program, in _SCRIPTS
 _BY_NAME = r"(import_module|__import__)\(\s*['\"]"
 _ADDED = r"\b(pip3?|uv|poetry|pipenv|pdm|rye|conda|mamba)\s+(install|add)\b.{0,500}\s"
-_SECRET = re.compile(
-    r"((?:key|token)\w{0,40}['\"]?[\s=:,]\s*['\"]?)[a-z0-9]{16,}", re.IGNORECASE
-)  # places are shown to others
+_SECRET = re.compile(r"((key|token)\w{0,40}['\"]?[\s=:,]\s*['\"]?)[a-z0-9]{16,}", re.I)  # places are shown to others
 _LINE_END = re.compile(r"\r\n|\r|\n")  # no others: in Latin-1 they are letters of Windows' own code pages
 _CONTINUED = re.compile(r"\\[ \t]*(?:\r\n|\r|\n)")
 _JOINED = "\x1f"  # stands for it while the lines are one: a blank that no text has
@@ -56,15 +54,12 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class Rule:
-    """What to look for, in files of what folder/name, and what to do about it; ``{server}`` is the new address.
-
-    A `detail` tells of remove.bg only beside what calls it: others draw shadows, too.
-    """
+    """What to look for, in files of what folder/name, and what to do about it; ``{server}`` is the new address."""
 
     pattern: re.Pattern[str]
     advice: str
     names: re.Pattern[str]
-    detail: bool
+    detail: bool  # of remove.bg only beside what calls it: others draw shadows, too
 
 
 def _rule(pattern: str, advice: str, names: str = ".*", *, detail: bool = False) -> Rule:

@@ -57,13 +57,7 @@ def closed(subject: str) -> EngineError:
 
 
 def check_process(process: int, subject: str) -> None:
-    """Refuse an engine that another process made: after a fork both would share memory and connections.
-
-    Raises
-    ------
-    EngineError
-        The running process is not `process`; each would get answers to the other's photos.
-    """
+    """Raise an EngineError in another process than `process`: after a fork each gets answers to the other's photos."""
     if os.getpid() != process:
         raise EngineError(subject, "a client made before a fork", "one of this process", "make one in each process")
 

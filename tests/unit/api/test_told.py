@@ -87,10 +87,3 @@ def test_a_cropped_subject_has_no_room_for_a_shadow(api: httpx.Client) -> None:
     cropped = {"add_shadow": "true", "crop": "true"}
     assert "crop_margin" in post(api, encode(picture), **cropped).headers["x-warning"]
     assert "x-warning" not in post(api, encode(picture), **cropped, crop_margin="20%").headers
-
-
-def test_a_shop_takes_a_png(api: httpx.Client, disc: bytes) -> None:
-    """Its largest size is of JPEGs; what it would object to is said of the file that was made."""
-    answer = api.post("/v1/cutout", content=disc, params={"template": "jd", "format": "png"})
-    assert answer.status_code == 200 and pixels(answer.content).shape[:2] == (800, 800)
-    assert "kB" not in answer.headers.get("x-warning", "")
