@@ -22,9 +22,8 @@ examples:
   matting migrate vendor                       a folder that is left out otherwise
 
 Nothing is changed. Left out are files that are no text, lists of exact versions (package-lock.json and its kind),
-links, hidden folders but {hidden}, and folders that are named as
-installed packages and built files are:
-{skipped}.
+links, hidden folders but {hidden}, and
+folders named as installed packages and built files are: {skipped}.
 The folders are named at the end, and so are texts that could not be read or have more than {most} MB.
 
 exit code: 0 nothing to change, 1 places were found, 2 wrong usage

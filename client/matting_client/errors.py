@@ -21,8 +21,6 @@ from __future__ import annotations
 from copy import copy
 from typing import Self, overload
 
-SHOWN = 70  # letters of a value in an error
-
 
 class MattingError(Exception):
     """Base of all errors of this package.
@@ -84,12 +82,12 @@ class MattingError(Exception):
 
 
 def shown(value: object) -> str:
-    """A value as errors show it: on one line, and its beginning alone. Of an array that is a line of numbers."""
+    """The beginning of a value on one line, as errors show it."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no whole number of more than some thousand digits
         return "a number of thousands of digits"
-    return " ".join(text.split())[:SHOWN]
+    return " ".join(text.split())[:70]
 
 
 class InputError(MattingError):

@@ -188,9 +188,7 @@ class Options:
         """
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
-            raise OptionError(
-                "", f"the unknown option {shown(min(unknown))}", remedy="see Options", option=min(unknown)
-            )
+            raise OptionError("", f"the unknown option {min(unknown)!r}", remedy="see Options", option=min(unknown))
         return cls(**values)
 
     def for_alpha(self) -> Self:

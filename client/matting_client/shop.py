@@ -87,10 +87,8 @@ class Template:
 
     def values(self, **overrides: Any) -> dict[str, Any]:
         """Its options by name, some of them replaced; a PNG has one size, of which `broken_rules` may tell."""
-        found = {**self.options, **overrides}
-        if found.get("format") == "png" and "max_kb" not in overrides:
-            found.pop("max_kb", None)
-        return found
+        largest = {"max_kb": None} if overrides.get("format") == "png" else {}
+        return {**self.options, **largest, **overrides}
 
     def make(self, **overrides: Any) -> Options:
         """Its options, some of them replaced.

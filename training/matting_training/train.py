@@ -85,7 +85,7 @@ def origin(config: TrainConfig, sources: list[Source]) -> dict[str, Any]:
 
 
 def load_validation(config: TrainConfig) -> dict[str, list[Pair]]:
-    """Check what is measured on, of which nothing may be learnt from, by a link either; as `load_training_data`."""
+    """Check what is measured on, of which nothing may be learnt; as `load_training_data`."""
     validation = {Path(where).name: find_pairs(config.data / where) for where in config.validate}
     learnt = {pair.image.resolve() for pair in find_learnt(config)}
     both = [pair.image for pairs in validation.values() for pair in pairs if pair.image.resolve() in learnt]
