@@ -22,8 +22,8 @@ examples:
   matting migrate vendor                       a folder that is left out otherwise
 
 Nothing is changed. Left out are files that are no text, lists of exact versions (package-lock.json and its kind),
-links, hidden folders but {hidden}, and
-folders named as installed packages and built files are: {skipped}.
+links, hidden folders but .github and its kind, and folders that are named as installed packages and built files are:
+{skipped}.
 The folders are named at the end, and so are texts that could not be read or have more than {most} MB.
 
 exit code: 0 nothing to change, 1 places were found, 2 wrong usage
@@ -58,11 +58,10 @@ class Rule:
     pattern: re.Pattern[str]
     advice: str
     names: re.Pattern[str]
-    detail: bool  # of remove.bg only beside what calls it: others draw shadows, too
 
 
-def _rule(pattern: str, advice: str, names: str = ".*", *, detail: bool = False) -> Rule:
-    return Rule(re.compile(pattern, re.IGNORECASE), advice, re.compile(names, re.IGNORECASE), detail)
+def _rule(pattern: str, advice: str, names: str = ".*") -> Rule:
+    return Rule(re.compile(pattern, re.IGNORECASE), advice, re.compile(names, re.IGNORECASE))
 
 
 _NPM = "npm's client has its address in dist/index.js: {server} there"
@@ -97,7 +96,7 @@ RULES = (
     _rule(r"\bremovebg['\"]?[\s,]+['\"]?(--api-key|zip2png)", _PROGRAM),
     _rule(rf"{_RUN}removebg\s+(?!--api-key|zip2png)[^\s=:]*[*./$\"-]", _PROGRAM, _SCRIPTS),
     _rule(r"remove[._-]?bg[._-]?(api[._-]?)?(key|token)", _KEY),
-    _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", _SHADOW, detail=True),
+    _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", _SHADOW),
     _rule(r"x-credits-charged", "always 0; a quota is told by GET {server}/v1.0/account"),
 )
 
@@ -110,7 +109,6 @@ class Place:
     line: int
     text: str
     advice: str
-    detail: bool
 
 
 @dataclass
@@ -187,7 +185,7 @@ def find_places(root: Path, server: str, passed: Passed) -> Iterator[Place]:
                 if found := rule.pattern.search(joined):
                     index = joined.count(_JOINED, 0, found.end())
                     text = _SECRET.sub(r"\1***", lines[index].strip())[:120]
-                    yield Place(path, first + index, text, rule.advice.format(server=server), rule.detail)
+                    yield Place(path, first + index, text, rule.advice.format(server=server))
             first += len(lines)
 
 
@@ -196,9 +194,7 @@ def parser() -> argparse.ArgumentParser:
     result = Parser(
         prog="matting migrate",
         description="Find the places of a code base that call remove.bg, and say what to change.",
-        epilog=EXAMPLES.format(
-            hidden=", ".join(sorted(HIDDEN)), skipped=", ".join(sorted(SKIPPED)), most=MOST_BYTES // 2**20
-        ),
+        epilog=EXAMPLES.format(skipped=", ".join(sorted(SKIPPED)), most=MOST_BYTES // 2**20),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     result.add_argument("folder", type=Path, metavar="DIR", help="a folder, or one file")
@@ -229,7 +225,7 @@ def main(argv: list[str]) -> int:
         raise OptionError("--server", f"{given.server!r}", "an address such as https://photos.example.com")
     passed = Passed()
     places = list(find_places(given.folder, given.server.rstrip("/"), passed))
-    if all(place.detail for place in places):
+    if all(place.advice == _SHADOW for place in places):  # others draw shadows, too
         places = []
     for place in places:
         print(one_line(f"{place.path}:{place.line}: {place.text}"), f"    {place.advice}", sep="\n")
