@@ -49,7 +49,7 @@ def test_bad_values(values: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=r"got .* expected") as caught:
         Options(**values)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
-    assert "expected a text" not in str(caught.value)  # but what it looks like
+    assert "expected a text" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, MattingError)
     with pytest.raises(OptionError):

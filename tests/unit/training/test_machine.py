@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import psutil
-import pytest
 from matting_training.process import run_program
 
 from tests.support.processes import still_running
@@ -42,6 +41,5 @@ def test_a_worker_ends_with_a_training_that_was_killed(tmp_path: Path) -> None:
     assert still_running([worker]) == []
 
 
-def test_sigterm_interrupts_as_ctrl_c_does(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sigterm_interrupts_as_ctrl_c_does() -> None:
     assert run_program(lambda: signal.raise_signal(signal.SIGTERM)) == 130
-    assert capsys.readouterr().err.startswith("interrupted; start it again")
