@@ -101,7 +101,6 @@ def test_texts_of_any_encoding_are_read(tmp_path: Path, capsys: pytest.CaptureFi
         ("cut.sh", "KEY=x removebg photos/*.jpg", "matting cutout FILES"),
         ("README", "See https://remove.bg", "own site"),
         ("app.js", "const key = config.removeBgApiKey;", "--keys-file"),
-        (".env", "REMOVEBG_APIKEY=abc", "--keys-file"),
         ("application.properties", "remove-bg.api-token=abc", "--keys-file"),
         ("go.mod", "require github.com/remove-bg/go v1.1.0", "client/client.go: https://own.example"),
     ],

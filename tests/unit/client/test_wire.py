@@ -61,8 +61,6 @@ def test_urls(url: str, expected: tuple[str, str]) -> None:
         "a",
         "a:",
         "a:b",
-        "://a:1",
-        "http://",
         "ftp://a:1",
         "https://a:1",
         "grpc://a",
