@@ -22,7 +22,7 @@ examples:
   matting migrate vendor                       a folder that is left out otherwise
 
 Nothing is changed. Left out are files that are no text, lists of exact versions (package-lock.json and its kind),
-links, hidden folders, and folders that are named as installed packages and built files are:
+links, hidden folders but .github and its kind, and folders that are named as installed packages and built files are:
 {skipped}.
 The folders are named at the end, and so are texts that could not be read or have more than {most} MB.
 
@@ -32,6 +32,7 @@ SERVER = "http://127.0.0.1:7860"
 MOST_BYTES = 2 * 2**20  # of a file; larger ones are hardly written by people
 MOST_NAMED = 20  # folders and files of a kind that were left out
 SKIPPED = {"node_modules", "vendor", "venv", "site-packages", "__pycache__", "dist", "build", "target"}
+HIDDEN = {".circleci", ".devcontainer", ".github", ".gitlab"}  # that people write
 NEVER_WRITTEN = {"__pycache__", ".git"}  # by people: not worth a word
 LOCKS = {"package-lock.json", "yarn.lock", "poetry.lock", "Gemfile.lock", "go.sum", "composer.lock", "uv.lock"}
 _PYTHON_LISTS = (  # of packages
@@ -43,8 +44,10 @@ _IMPORTED = r"(^|\"|\\n)\s*(import\s+([\w.]+(\s+as\s+\w+)?\s*,\s*)*|from\s+)"  #
 _RUN = r"(^|[;&|`(]|\brun:|\bRUN\b)\s*(-\s+)?(\w+=\S*\s+)*"  # before a program, in _SCRIPTS
 _BY_NAME = r"(import_module|__import__)\(\s*['\"]"
 _ADDED = r"\b(pip3?|uv|poetry|pipenv|pdm|rye|conda|mamba)\s+(install|add)\b.{0,500}\s"
-_SECRET = re.compile(r"(key\w{0,40}['\"]?[\s=:,]\s*['\"]?)[a-z0-9]{16,}", re.IGNORECASE)  # places are shown to others
+_SECRET = re.compile(r"((key|token)\w{0,40}['\"]?[\s=:,]\s*['\"]?)[a-z0-9]{16,}", re.I)  # places are shown to others
 _LINE_END = re.compile(r"\r\n|\r|\n")  # no others: in Latin-1 they are letters of Windows' own code pages
+_CONTINUED = re.compile(r"\\[ \t]*(?:\r\n|\r|\n)")
+_JOINED = "\x1f"  # stands for it while the lines are one: a blank that no text has
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -69,6 +72,8 @@ _PYPI_API = f"{_PYPI_API_HERE} where it is imported"
 _PROGRAM = "matting cutout FILES -o FOLDER does the same"
 _COMPOSER = "set its object's public $endpoint = '{server}/v1.0/removebg' once it is made"
 _GEM = "the gem's address, RemoveBg::Api::URL, becomes {server}"
+_KEY = "a key of --keys-file, of 16 characters or more; none where there are no keys"
+_SHADOW = "a shadow is drawn, of our own kind; look at one result"
 _GO = "remove.bg's Go program has its address as APIEndpoint in client/client.go: {server}/v1.0/removebg there"
 RULES = (
     _rule(r"https?://api\.remove\.bg", "put {server} in its place; paths, fields and answers stay"),
@@ -90,8 +95,8 @@ RULES = (
     _rule(r"\bgithub\.com/remove-bg/go\b", _GO),
     _rule(r"\bremovebg['\"]?[\s,]+['\"]?(--api-key|zip2png)", _PROGRAM),
     _rule(rf"{_RUN}removebg\s+(?!--api-key|zip2png)[^\s=:]*[*./$\"-]", _PROGRAM, _SCRIPTS),
-    _rule(r"REMOVE_?BG_(API_)?KEY", "a key of --keys-file, of 16 characters or more; none where there are no keys"),
-    _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", "a shadow is drawn, of our own kind; look at one result"),
+    _rule(r"remove[._-]?bg[._-]?(api[._-]?)?(key|token)", _KEY),
+    _rule(r"\b(add_shadow|shadow_type|shadow_opacity)\b", _SHADOW),
     _rule(r"x-credits-charged", "always 0; a quota is told by GET {server}/v1.0/account"),
 )
 
@@ -134,7 +139,7 @@ def text_files(root: Path, passed: Passed) -> Iterator[Path]:
         passed.files.append(f"{error.filename} ({error.strerror})")
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
-        kept = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
+        kept = sorted(name for name in folders if name not in SKIPPED and (name in HIDDEN or name[0] != "."))
         left_out = sorted({*folders} - {*kept} - NEVER_WRITTEN)
         passed.folders.extend(Path(folder, name) for name in left_out)
         folders[:] = kept
@@ -173,11 +178,15 @@ def find_places(root: Path, server: str, passed: Passed) -> Iterator[Place]:
     """All places below a folder, with what to do about each; parameters as of `text_files`."""
     for path in text_files(root, passed):
         rules = [rule for rule in RULES if rule.names.fullmatch(f"{path.absolute().parent.name}/{path.name}")]
-        for number, line in enumerate(_LINE_END.split(read_text(path, passed)), 1):
+        first = 1
+        for joined in _LINE_END.split(_CONTINUED.sub(_JOINED, read_text(path, passed))):
+            lines = joined.split(_JOINED)
             for rule in rules:
-                if rule.pattern.search(line):
-                    text = _SECRET.sub(r"\1***", line.strip())[:120]
-                    yield Place(path, number, text, rule.advice.format(server=server))
+                if found := rule.pattern.search(joined):
+                    index = joined.count(_JOINED, 0, found.end())
+                    text = _SECRET.sub(r"\1***", lines[index].strip())[:120]
+                    yield Place(path, first + index, text, rule.advice.format(server=server))
+            first += len(lines)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -216,6 +225,8 @@ def main(argv: list[str]) -> int:
         raise OptionError("--server", f"{given.server!r}", "an address such as https://photos.example.com")
     passed = Passed()
     places = list(find_places(given.folder, given.server.rstrip("/"), passed))
+    if all(place.advice == _SHADOW for place in places):  # others draw shadows, too
+        places = []
     for place in places:
         print(one_line(f"{place.path}:{place.line}: {place.text}"), f"    {place.advice}", sep="\n")
     told = passed.lines()

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from matting_client import processing
-from matting_client.errors import InputError, OptionError
+from matting_client.errors import InputError, OptionError, shown
 from matting_client.types import Alpha, Image
 
 MOST_MARKS = 200  # strokes, and picks, of one correction
@@ -44,13 +44,13 @@ class Stroke:
         try:
             object.__setattr__(self, "points", tuple(tuple(point) for point in self.points))
         except TypeError:
-            raise OptionError("stroke", f"the points {_shown(self.points)}", "pairs of x and y in pixels") from None
+            raise OptionError("stroke", f"the points {shown(self.points)}", "pairs of x and y in pixels") from None
         if not 1 <= len(self.points) <= MOST_POINTS:
             raise OptionError("stroke", f"{len(self.points)} points", f"1 to {MOST_POINTS}")
         for point in self.points:
             _check_point("stroke", point)
         if not _is_number(self.radius) or not 0 < self.radius <= FARTHEST:
-            raise OptionError("stroke", f"the radius {_shown(self.radius)}", f"more than 0, at most {FARTHEST}")
+            raise OptionError("stroke", f"the radius {shown(self.radius)}", f"more than 0, at most {FARTHEST}")
 
 
 @dataclass(frozen=True)
@@ -201,31 +201,23 @@ def _marks(name: str, given: object, kind: type) -> tuple[object, ...]:
     marks = tuple(given) if isinstance(given, Iterable) else (given,)
     for mark in marks:
         if not isinstance(mark, kind):
-            raise OptionError(name, _shown(mark), f"a {kind.__name__} each", f"use {kind.__name__}(...)")
+            raise OptionError(name, shown(mark), f"a {kind.__name__} each", f"use {kind.__name__}(...)")
     return marks
 
 
 def _check_keep(subject: str, keep: object) -> None:
     if not isinstance(keep, bool | np.bool_):
-        raise OptionError(subject, f"keep {_shown(keep)}", "True or False")
+        raise OptionError(subject, f"keep {shown(keep)}", "True or False")
 
 
 def _check_point(subject: str, point: Sequence[float]) -> None:
     if len(point) != 2 or not all(_is_number(each) and abs(each) <= FARTHEST for each in point):
-        raise OptionError(subject, f"the point ({', '.join(map(_shown, point))})"[:70], "x and y in pixels")
+        raise OptionError(subject, f"the point ({', '.join(map(shown, point))})"[:70], "x and y in pixels")
 
 
 def _is_number(value: object) -> bool:
     """Whether it is a number, which may still be none that is finite: comparisons tell, and bear any length."""
     return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _shown(value: object) -> str:
-    """A value as an error shows it; Python writes no whole number of more than some thousand digits."""
-    try:
-        return f"{value!r:.50}"
-    except ValueError:
-        return "a number of thousands of digits"
 
 
 def _size(pha: Alpha) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
@@ -54,6 +55,12 @@ class AsyncEngine(Protocol):
 def closed(subject: str) -> EngineError:
     """The error of an engine that is used after its end."""
     return EngineError(subject, "a client that was closed", "an open one", "make another")
+
+
+def check_process(process: int, subject: str) -> None:
+    """Raise an EngineError in another process than `process`: after a fork each gets answers to the other's photos."""
+    if os.getpid() != process:
+        raise EngineError(subject, "a client made before a fork", "one of this process", "make one in each process")
 
 
 def check_batch(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

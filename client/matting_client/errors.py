@@ -81,6 +81,15 @@ class MattingError(Exception):
         return self.replace(subject=": ".join(part for part in (subject, self.subject) if part))
 
 
+def shown(value: object) -> str:
+    """The beginning of a value on one line, as errors show it."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than some thousand digits
+        return "a number of thousands of digits"
+    return " ".join(text.split())[:70]
+
+
 class InputError(MattingError):
     """A photo cannot be used."""
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from PIL import ImageColor
 
-from matting_client.errors import OptionError
+from matting_client.errors import OptionError, shown
 from matting_client.imaging import formats
 from matting_client.lengths import parse_canvas, parse_margins, parse_position, parse_region, parse_scale, parse_size
 from matting_client.processing import BACKDROPS, SHADOWS
@@ -108,11 +108,11 @@ class Options:
 
     def __post_init__(self) -> None:
         if not isinstance(self.format, str) or self.format not in FORMATS:
-            raise OptionError("format", repr(self.format), "png, jpeg or webp")
+            raise OptionError("format", shown(self.format), "png, jpeg or webp")
         object.__setattr__(self, "format", FORMATS[self.format])
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
-                raise OptionError(name, repr(getattr(self, name)), "True or False")
+                raise OptionError(name, shown(getattr(self, name)), "True or False")
         self._set_number("quality", int, 1, 100)
         self._set_number("alpha_threshold", int, 0, MAX_THRESHOLD)
         self._set_number("erode", float, -MAX_ERODE, MAX_ERODE)
@@ -124,28 +124,29 @@ class Options:
             self._set_number("dpi", float, 1, MAX_DPI)
         for name, values in (("orientation", ORIENTATIONS), ("shadow", SHADOWS)):
             if not isinstance(getattr(self, name), str) or getattr(self, name) not in values:
-                raise OptionError(name, repr(getattr(self, name)), " or ".join(values))
+                raise OptionError(name, shown(getattr(self, name)), " or ".join(values))
         self._set_background()
         if self.max_kb is not None and self.format == "png":
-            raise OptionError("max_kb", repr(self.max_kb), "nothing for a PNG, which has one size; use jpeg or webp")
+            raise OptionError("max_kb", shown(self.max_kb), "nothing for a PNG, which has one size; use jpeg or webp")
         if self.alpha_only and self.format != "png":
-            raise OptionError("format", f"{self.format!r}", "png for an alpha, which must not lose anything")
+            raise OptionError("format", shown(self.format), "png for an alpha, which must not lose anything")
         for name, parse in _MEASURES.items():
             value = getattr(self, name)
             if value is None and name in _MAY_BE_NONE:
                 continue
-            if not isinstance(value, str):
-                raise OptionError(name, f"{value!r}", "a text")
-            parse(value)
+            try:
+                parse(value if isinstance(value, str) else "")  # which is none of them
+            except OptionError as error:
+                raise error.replace(got=shown(value)) from None
 
     def _set_number(self, name: str, kind: type[int] | type[float], low: int, high: int) -> None:
         """Check a number and make it Python's own; 2.0, which JSON and sliders may give for 2, is a whole number."""
         value = getattr(self, name)
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         if not is_number or not low <= value <= high:
-            raise OptionError(name, repr(value), f"{low} to {high}")
+            raise OptionError(name, shown(value), f"{low} to {high}")
         if kind is int and int(value) != value:
-            raise OptionError(name, repr(value), f"a whole number, {low} to {high}")
+            raise OptionError(name, shown(value), f"a whole number, {low} to {high}")
         object.__setattr__(self, name, kind(value))
 
     def _set_background(self) -> None:
@@ -154,13 +155,13 @@ class Options:
             object.__setattr__(self, "background", Path(background))
         elif isinstance(background, str):
             if background.lower().endswith(formats.SUFFIXES):
-                raise OptionError("background", repr(background), "a Path of a picture", f"use Path({background!r})")
+                raise OptionError("background", shown(background), "a Path of a picture", f"use Path({background!r})")
             if background not in BACKDROPS:
                 parse_colour(background, BACKGROUNDS)
         elif background is not None:
             raise OptionError(
                 "background",
-                repr(background),
+                shown(background),
                 f"None, a colour's name or #rrggbb, a Path, or one of {', '.join(BACKDROPS)}",
             )
 
@@ -175,7 +176,7 @@ class Options:
         """
         known = presets()
         if name not in known:
-            raise OptionError("preset", f"{name!r}", f"one of {', '.join(known)}")
+            raise OptionError("preset", shown(name), f"one of {', '.join(known)}")
         return cls.of({**known[name].options, **overrides})
 
     @classmethod
@@ -235,9 +236,9 @@ def parse_colour(text: str, expected: str = "#rrggbb or a colour name") -> tuple
     try:
         red, green, blue, *alpha = ImageColor.getrgb("#" + hexadecimal[1] if hexadecimal else text)
     except ValueError:
-        raise OptionError("background", f"{text!r}", expected) from None
+        raise OptionError("background", shown(text), expected) from None
     if alpha:
-        raise OptionError("background", f"{text!r}", "a colour without transparency, such as #ffffff")
+        raise OptionError("background", shown(text), "a colour without transparency, such as #ffffff")
     return red, green, blue
 
 
@@ -252,5 +253,5 @@ def given_options(options: object) -> Options:
     if options is None:
         return Options()
     if not isinstance(options, Options):
-        raise OptionError("options", f"{options!r:.70}", "Options", "use Options(...) or Options.from_preset(name)")
+        raise OptionError("options", shown(options), "Options", "use Options(...) or Options.from_preset(name)")
     return options

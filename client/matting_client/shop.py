@@ -85,6 +85,11 @@ class Template:
     options: dict[str, Any]
     rules: Rules
 
+    def values(self, **overrides: Any) -> dict[str, Any]:
+        """Its options by name, some of them replaced; a PNG has one size, of which `broken_rules` may tell."""
+        largest = {"max_kb": None} if overrides.get("format") == "png" else {}
+        return {**self.options, **largest, **overrides}
+
     def make(self, **overrides: Any) -> Options:
         """Its options, some of them replaced.
 
@@ -93,7 +98,7 @@ class Template:
         OptionError
             No such option, or a value out of range.
         """
-        return Options.of({**self.options, **overrides})
+        return Options.of(self.values(**overrides))
 
 
 @lru_cache

@@ -122,6 +122,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--drop", type=float, default=0.01, help="largest difference kept (default: %(default)s)")
     parser.add_argument("--model", default="matting_512", help="default: %(default)s")
     given = parser.parse_args(argv)
+    if not given.drop >= 0:  # NaN is not, either
+        parser.error(f"--drop {given.drop:g}: expected a share of the subject such as 0.01")
     if given.out.exists():
         parser.error(f"{given.out}: exists already; remove it, or name another folder")
     try:

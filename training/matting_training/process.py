@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -74,6 +75,7 @@ def run_program(work: Callable[[], object], *bad: type[Exception]) -> int:
     The exit code: 0 done, 1 for one of `bad`, 130 interrupted.
     """
     keep_memory()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so do services and clusters end programs
     try:
         work()
     except bad as error:
@@ -82,6 +84,8 @@ def run_program(work: Callable[[], object], *bad: type[Exception]) -> int:
     except KeyboardInterrupt:
         print("interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 

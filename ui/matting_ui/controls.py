@@ -153,10 +153,9 @@ def _shop_options(shop: str, format: str) -> dict[str, Any]:
     """What a shop asks for beside the controls that choosing it sets: its canvas says crop and size."""
     if shop == NO_SHOP:
         return {}
-    options = {name: value for name, value in template(shop).options.items() if name not in GIVEN_BY_SHOP}
-    if format == "png":
-        options.pop("max_kb", None)
-    return {"crop": False, "size": ids.ORIGINAL, **options}
+    options = template(shop).values(format=format)
+    others = {name: value for name, value in options.items() if name not in GIVEN_BY_SHOP}
+    return {"crop": False, "size": ids.ORIGINAL, **others}
 
 
 def shop_line(shop: str, cutout: Cutout, made: Encoded, code: str) -> str:

@@ -50,8 +50,9 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What errors call it."""
-        return (self.filename or self.field)[:200]
+        """What errors call it: a file's own name, with its field where it might be taken for the photo's."""
+        names = (self.filename,) if self.field in PHOTO and self.filename else (self.field, self.filename)
+        return " ".join(filter(None, names))[:200]
 
     @property
     def is_address(self) -> bool:
@@ -129,17 +130,23 @@ async def read_form(request: Request, limit: int, takes_photo: bool = False) -> 
             form = _gather([*items, *await _from_body(stream, opened, kind)])
         elif kind in TEXTS:
             data = b"".join([chunk async for chunk in stream])
+            if sniff(data[:HEAD]) is not None:  # curl calls each body a urlencoded form
+                raise _wrong_type("a picture as the body")
             read = fields_of_json if kind == JSON else partial(fields_of_form, base64=TEXT_FILES)
             form = _gather([*items, *await to_thread.run_sync(read, data)])
         else:
-            detail = f"got {kind or 'no Content-Type'}, expected {FORMS[0]}, {FORMS[1]} or application/json"
-            raise ApiError(415, "unsupported_media_type", "Unsupported media type", detail)
+            raise _wrong_type(kind or "no Content-Type")
         try:
             yield form
         finally:
             for source in (form.photo, form.background):
                 if source is not None and source.fetched is not None:
                     await source.fetched.close()
+
+
+def _wrong_type(got: str) -> ApiError:
+    detail = f"got {got}, expected {FORMS[0]} with image_file, {FORMS[1]} or {JSON}"
+    return ApiError(415, "unsupported_media_type", "Unsupported media type", detail)
 
 
 def content_type(headers: Headers) -> str:
@@ -190,7 +197,7 @@ def _check_part(part: Part) -> None:
     if part.name in FILES and part.size > MAX_FIELD_BYTES:
         raise _no_file(part.name)  # the same as of a shorter one
     if _is_file(part) and part.name not in (*PHOTO, *BACKGROUND):
-        detail = f"{part.name[:50]}: got a file, expected {' and '.join(FILES)} as the only ones"
+        detail = f"{part.name[:50]}: got a file, expected the photo as {FILES[0]}, or else {', '.join(FILES[1:])}"
         raise bad_request("unsupported_parameter", "Unsupported parameter", detail)
     check_length(part)
 

@@ -156,7 +156,7 @@ def read_cutout(fields: Mapping[str, str], has_background: bool) -> Asked:
             "invalid_parameter", "Two backgrounds", "background: got a colour or a name and a picture, expected one"
         )
     shop = _template(fields)
-    options = _options(fields.get("preset"), **{**(shop.options if shop else {}), **changes})
+    options = _options(fields.get("preset"), **(shop.values(**changes) if shop else changes))
     return Asked(options, model=read_model(fields.get("model", "")), template=shop, correction=_correction(fields))
 
 

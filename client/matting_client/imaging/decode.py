@@ -7,6 +7,7 @@ where there is no Linux: there it is decoded here, too.
 from __future__ import annotations
 
 import io
+import re
 import sys
 import threading
 from dataclasses import dataclass, replace
@@ -43,6 +44,7 @@ WHITE = (255, 255, 255)
 GREY = (127, 127, 127)  # neutral ground, the letterbox's own
 # Modes that a TIFF does not hold, or not as Pillow writes it, and what becomes of them.
 _NOT_OF_A_TIFF = {"HSV": "RGB", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
+_ADDRESS = re.compile(r"https?:/", re.IGNORECASE)  # of which a Path keeps one slash
 _HAS_PROCESSES = sys.platform == "linux"
 _in_process = threading.Lock()  # Pillow's switches are of the whole process
 
@@ -164,7 +166,8 @@ def read_bytes(path: Path, limits: Limits | None = None) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as error:  # the latter of a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(path, problem=f"cannot be read ({reason})", remedy="check the path") from None
+        remedy = "download it first" if _ADDRESS.match(str(path)) else "check the path"
+        raise InputError(path, problem=f"cannot be read ({reason})", remedy=remedy) from None
     except Unusable as error:
         raise _named(error, path) from None
 

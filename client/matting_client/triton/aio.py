@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Iterator
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -11,7 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
-from matting_client.engine import OUTPUT, check_batch, closed
+from matting_client.engine import OUTPUT, check_batch, check_process, closed
 from matting_client.errors import ServerBusy, ServerUnavailable
 from matting_client.repository import split_model
 from matting_client.triton.protocol import (
@@ -64,6 +65,7 @@ class AsyncTritonEngine:
         self._name, self._version = split_model(model)
         self.retry = retry or Retry()
         self.size = 0
+        self._process = os.getpid()
         self._lives: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[Any]] = WeakKeyDictionary()
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self._closed: WeakSet[asyncio.AbstractEventLoop] = WeakSet()  # event loops that have closed it
@@ -76,6 +78,7 @@ class AsyncTritonEngine:
 
     async def _connection(self) -> Any:
         """The tritonclient client of the running event loop: its connections belong to one loop."""
+        check_process(self._process, self.url)
         loop = asyncio.get_running_loop()
         if loop in self._closed and loop not in self._clients:
             raise closed(self.url)
@@ -143,6 +146,7 @@ class AsyncTritonEngine:
         """(N, S, S, 3) uint8 RGB, N at most 8 -> (N, S, S, 1) uint8; retries and errors as of the twin in `sync`."""
         if not self.size:
             await self.connect()
+        check_process(self._process, self.url)
         image = check_batch(image, self.size)
         attempts = Attempts(self.retry)
         while True:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from matting_client.engine import OUTPUT, check_batch, closed
+from matting_client.engine import OUTPUT, check_batch, check_process, closed
 from matting_client.errors import ServerBusy, ServerUnavailable
 from matting_client.repository import split_model
 from matting_client.triton.protocol import (
@@ -57,6 +58,7 @@ class SyncTritonEngine:
         self._share = self._may_share(shared_memory)
         self._must_share = shared_memory is True
         self._closed = False
+        self._process = os.getpid()
         try:
             self.size = input_side(model, url, self._metadata())
         except TRANSPORT_ERRORS as error:
@@ -102,8 +104,9 @@ class SyncTritonEngine:
         ServerBusy, ServerUnavailable
             Still so when the retry budget was spent.
         EngineError
-            It was closed.
+            It was closed, or another process made it.
         """
+        check_process(self._process, self.url)
         image = check_batch(image, self.size)
         attempts = Attempts(self.retry)
         while True:
@@ -222,7 +225,7 @@ class SyncTritonEngine:
 
     def close(self) -> None:
         """Unregister and unlink shared memory and close the connection; harmless when repeated."""
-        if self._closed:
+        if self._closed or os.getpid() != self._process:  # after a fork the other process goes on with it
             return
         self._closed = True
         regions = self._regions.drain()

@@ -19,6 +19,7 @@ SOURCES = {
     "web/axios.js": "const host = 'api.remove.bg';\n\nconst o = {add_shadow: true};\n",
     "lib/cut.rb": 'require "remove_bg"\n',
     ".env.example": "REMOVE_BG_API_KEY=\n",
+    ".github/workflows/ci.yml": "    REMOVE_BG_API_KEY: ${{ secrets.KEY }}\n",
     "README.md": "We use [remove.bg](https://www.remove.bg/).\n",
 }
 OTHERS = {
@@ -57,6 +58,7 @@ def test_places_are_found_and_nothing_else(code: Path, capsys: pytest.CaptureFix
 def test_one_file_and_nothing(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(code / "src/old.py")]) == 1
     assert "removebg.removebg.API_ENDPOINT = 'http://127.0.0.1:7860/v1.0/removebg'" in capsys.readouterr().out
+    (code / "src/plain.py").write_text("light.shadow_opacity = 0.4\n")
     assert main([str(code / "src/plain.py")]) == 0
     assert capsys.readouterr().out == "nothing calls remove.bg\n"
     assert main([str(code / "none")]) == 2
@@ -98,6 +100,8 @@ def test_texts_of_any_encoding_are_read(tmp_path: Path, capsys: pytest.CaptureFi
         ("cut.py", 'run(["removebg", "--api-key", KEY])', "matting cutout FILES"),
         ("cut.sh", "KEY=x removebg photos/*.jpg", "matting cutout FILES"),
         ("README", "See https://remove.bg", "own site"),
+        ("app.js", "const key = config.removeBgApiKey;", "--keys-file"),
+        ("application.properties", "remove-bg.api-token=abc", "--keys-file"),
         ("go.mod", "require github.com/remove-bg/go v1.1.0", "client/client.go: https://own.example"),
     ],
 )
@@ -111,6 +115,13 @@ def test_packages_of_clients_are_places(
     assert f"{name}:1: {text}" in said and advice in said and "\n1 place in 1 file calls" in said
 
 
+def test_lines_that_go_on_are_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.sh").write_text("pip install \\\n  requests \\\r\n  removebg\ncurl https://api.remove.bg\n")
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "run.sh:3: removebg\n" in said and "run.sh:4: curl " in said
+
+
 def test_keys_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = "Ab3" * 8
     lines = (
@@ -118,6 +129,7 @@ def test_keys_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         f"curl -H 'X-Api-Key: {key}' https://api.remove.bg/v1.0/account",
         f'run(["removebg", "--api-key", "{key}"])',
         f"removebg --api-key {key} a.jpg",
+        f"REMOVEBG_TOKEN={key}",
     )
     (tmp_path / "cut.sh").write_text("\n".join(lines))
     assert main([str(tmp_path)]) == 1
@@ -152,14 +164,14 @@ def test_a_server_is_an_address(server: str, tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for folder in ("app/build", "vendor", ".github", ".git", "app/__pycache__"):
+    for folder in ("app/build", "vendor", ".cache", ".git", "app/__pycache__"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "cut.sh").write_text("curl https://api.remove.bg/v1.0/removebg\n")
     assert main([str(tmp_path)]) == 0
     said = capsys.readouterr()
     assert said.out == "nothing calls remove.bg in what was read\n"
     told = [line.partition("left out: ")[2] for line in said.err.splitlines()]
-    assert told == [f"{tmp_path}/.github/", f"{tmp_path}/vendor/", f"{tmp_path}/app/build/"]
+    assert told == [f"{tmp_path}/.cache/", f"{tmp_path}/vendor/", f"{tmp_path}/app/build/"]
     assert main([str(tmp_path / "vendor")]) == 1
 
 

@@ -40,6 +40,18 @@ def test_a_photo_is_a_photo_whatever_it_is_called(api: httpx.Client, disc: bytes
     assert "got a PDF" in error(api.post("/v1/cutout", content=b"%PDF-1.7", headers=headers))["detail"]
 
 
+def test_a_photo_where_a_form_belongs(api: httpx.Client, disc: bytes) -> None:
+    found = api.post(PATH, content=disc, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert found.status_code == 415 and "multipart/form-data with image_file" in error(found)["detail"]
+    assert "photo as image_file" in error(api.post(PATH, files={"photo": ("a.png", disc)}))["detail"]
+
+
+def test_a_file_of_the_photos_name(api: httpx.Client, disc: bytes) -> None:
+    """Browsers call every file "blob"."""
+    files = {"image_file": ("blob", disc), "bg_image_file": ("blob", b"text")}
+    assert error(api.post(PATH, files=files))["detail"].startswith("bg_image_file blob: got no known picture format")
+
+
 @pytest.mark.parametrize("path", [PATH, "/v1/cutout"])
 @pytest.mark.parametrize("name", ["image_file", "bg_image_file"])
 def test_a_file_without_a_name(api: httpx.Client, disc: bytes, path: str, name: str) -> None:

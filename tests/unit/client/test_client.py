@@ -116,6 +116,8 @@ def test_errors_name_the_photo(client: MattingClient, tmp_path: Path) -> None:
         client.cutout(b"no picture", name="upload 7")
     with pytest.raises(InputError, match=r"none\.jpg: cannot be read"):
         client.cutout(tmp_path / "none.jpg")
+    with pytest.raises(InputError, match="download it first"):
+        client.cutout("https://photos.example/none.jpg")
 
 
 @pytest.mark.parametrize(

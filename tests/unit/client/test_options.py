@@ -6,8 +6,9 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from matting_client.errors import MattingError, OptionError
+from matting_client.errors import MattingError, OptionError, shown
 from matting_client.options import Options, parse_colour, presets
 
 BAD: list[dict[str, Any]] = [
@@ -37,14 +38,18 @@ BAD: list[dict[str, Any]] = [
     *({"scale": text} for text in ("", "9%", "101%", "50", "50px", "50% 50%", "big", 0.5, None)),
     *({"position": text} for text in ("", "101%", "5px", "1% 2% 3%", "middle", 0.5)),
     *({"size": text} for text in ("", "0", "0px", "0.0MP", "0.0000001MP", "10%", "-5px", "large", None, 5)),
+    *({name: np.zeros((40, 40, 3))} for name in ("background", "quality", "format", "crop", "size", "shadow")),
+    {"background": "a\n" * 999},
+    {"quality": 10**5000},
 ]
 
 
-@pytest.mark.parametrize("values", BAD, ids=str)
+@pytest.mark.parametrize("values", BAD, ids=shown)
 def test_bad_values(values: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=r"got .* expected") as caught:
         Options(**values)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
+    assert "expected a text" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, MattingError)
     with pytest.raises(OptionError):

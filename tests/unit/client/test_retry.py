@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 
 import numpy as np
 import pytest
 from matting_client import connect, connect_async
-from matting_client.connection import split_url
 from matting_client.engines import GrpcEngine, HttpEngine
-from matting_client.errors import EngineError, MattingError, ModelError, OptionError, ServerBusy, ServerUnavailable
-from matting_client.triton.protocol import input_side, is_local
+from matting_client.errors import EngineError, ModelError, OptionError, ServerBusy, ServerUnavailable
 from matting_client.triton.retry import Retry, has_forgotten, is_in_use, translate
 from tritonclient.utils import InferenceServerException
 
@@ -116,55 +115,9 @@ def test_something_else_listens(engine: type[GrpcEngine | HttpEngine]) -> None:
         engine(f"127.0.0.1:{listener.getsockname()[1]}", timeout=1)
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("127.0.0.1:8001", ("grpc", "127.0.0.1:8001")),
-        ("grpc://triton:8001/", ("grpc", "triton:8001")),
-        ("http://[::1]:8000", ("http", "[::1]:8000")),
-        ("localhost:1", ("grpc", "localhost:1")),
-    ],
-)
-def test_urls(url: str, expected: tuple[str, str]) -> None:
-    assert split_url(url) == expected
-
-
-@pytest.mark.parametrize("url", ["https://a:1", "ftp://a:1", "a", "", "http://a", "a:", "a:b", "://a:1", "http://"])
-def test_urls_that_are_none(url: str) -> None:
-    for make in (lambda: connect(url=url), lambda: connect_async(url)):
-        with pytest.raises(OptionError, match=r"^url: got .* expected") as caught:
-            make()
-        assert isinstance(caught.value, MattingError)
-
-
 def test_engines_that_are_none() -> None:
     with pytest.raises(OptionError, match="engine: got 'gpu', expected triton or local"):
         connect("gpu")
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("127.0.0.1:1", True),
-        ("127.9.9.9:1", True),
-        ("[::1]:1", True),
-        ("localhost:1", True),
-        ("10.0.0.1:1", False),
-        ("triton:1", False),
-    ],
-)
-def test_loopback(url: str, expected: bool) -> None:
-    assert is_local(url) is expected
-
-
-@pytest.mark.parametrize("shape", [[], [-1, 512, 512], [-1, 512, 256, 3], [-1, 512, 512, 1], [-1, -1, -1, 3]])
-def test_models_of_others(shape: list[int]) -> None:
-    metadata = {"inputs": [{"name": "image", "shape": [str(n) for n in shape]}]}
-    with pytest.raises(ModelError, match="choose a matting model"):
-        input_side("resnet", "u:1", metadata)
-    with pytest.raises(ModelError):
-        input_side("resnet", "u:1", {})
-    assert input_side("m", "u:1", {"inputs": [{"name": "image", "shape": ["-1", "512", "512", "3"]}]}) == 512
 
 
 def test_a_region_in_use_is_told_from_one_that_is_gone() -> None:
@@ -200,3 +153,26 @@ def test_an_asynchronous_client_is_closed_in_its_event_loop() -> None:
             await client.engine.infer(np.zeros((1, 8, 8, 3), np.uint8))
 
     asyncio.run(run())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_a_client_is_of_the_process_that_made_it(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """After a fork two processes would write their photos into one memory, and read each other's answers."""
+    for kind in (GrpcEngine, HttpEngine):
+        monkeypatch.setattr(kind, "_metadata", lambda _: {"inputs": [{"name": "image", "shape": [-1, 8, 8, 3]}]})
+    batch = np.zeros((1, 8, 8, 3), np.uint8)
+    engine = connect(url=f"{scheme}://127.0.0.1:1").engine
+    awaited = connect_async(f"{scheme}://127.0.0.1:1").engine
+    awaited.size = 8
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for work in (lambda: engine.infer(batch), lambda: asyncio.run(awaited.infer(batch))):
+            try:
+                work()
+            except EngineError as error:
+                refused += "made before a fork" in str(error)
+        engine.close()
+        os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2

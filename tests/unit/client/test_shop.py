@@ -142,6 +142,11 @@ def test_every_template_makes_what_its_shop_accepts(name: str) -> None:
         assert picture.format == shop.options["format"].upper() and "icc_profile" in picture.info
 
 
+def test_a_png_has_no_largest_size() -> None:
+    for shop in templates().values():
+        assert shop.make(format="png").max_kb is None
+
+
 def test_broken_rules_are_named() -> None:
     shop = template("amazon")
     small = jar(**{**shop.options, "canvas": "900x600", "scale": "40%", "background": "#fefefe", "format": "webp"})

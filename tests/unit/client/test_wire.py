@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
+from matting_client import connect, connect_async
 from matting_client.connection import split_url
 from matting_client.errors import EngineError, ModelError, OptionError
 from matting_client.triton.grpc import AsyncGrpcEngine
@@ -46,6 +47,7 @@ def test_loopback(url: str, local: bool) -> None:
         ("http://127.0.0.1:8000/", ("http", "127.0.0.1:8000")),
         ("127.0.0.1:8001", ("grpc", "127.0.0.1:8001")),
         ("[::1]:8001", ("grpc", "[::1]:8001")),
+        ("http://[::1]:8000", ("http", "[::1]:8000")),
     ],
 )
 def test_urls(url: str, expected: tuple[str, str]) -> None:
@@ -57,10 +59,11 @@ def test_urls(url: str, expected: tuple[str, str]) -> None:
     [
         "",
         "a",
+        "a:",
+        "a:b",
         "ftp://a:1",
         "https://a:1",
         "grpc://a",
-        "a:b",
         "http://a:1/v2",
         "a:0",
         "a:88537",
@@ -69,8 +72,9 @@ def test_urls(url: str, expected: tuple[str, str]) -> None:
     ],
 )
 def test_no_urls(url: str) -> None:
-    with pytest.raises(OptionError, match=r"^url: got '.*', expected "):
-        split_url(url)
+    for make in (lambda: connect(url=url), lambda: connect_async(url)):
+        with pytest.raises(OptionError, match=r"^url: got '.*', expected "):
+            make()
 
 
 def metadata(*shape: int | str, name: str = "image") -> dict[str, Any]:
@@ -89,12 +93,14 @@ def test_the_side_of_a_model() -> None:
         metadata(-1, 512, 512, 3, name="picture"),
         metadata(-1, 3, 512, 512),
         metadata(-1, 512, 256, 3),
+        metadata(-1, 512, 512, 1),
+        metadata(),
         metadata(-1, -1, -1, 3),
         metadata(512, 512, 3),
     ],
 )
 def test_models_of_others(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ModelError, match=r"^u:1: m has inputs .*, expected image \(batch, S, S, 3\)"):
+    with pytest.raises(ModelError, match=r"^u:1: m has inputs .*, expected image \(batch, S, S, 3\).*choose a "):
         input_side("m", "u:1", wrong)
 
 

@@ -65,6 +65,9 @@ def test_a_cleaned_set_is_a_set_without_its_wrong_pairs(dataset: Path, capsys: p
     assert f"{len(kept)} of 2 pairs kept" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         main([str(dataset / "people"), str(out)])
+    for drop in ("nan", "-1"):
+        with pytest.raises(SystemExit):
+            main([str(dataset / "people"), str(dataset / drop), "--drop", drop])
 
 
 def test_a_set_that_was_interrupted_is_none(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:

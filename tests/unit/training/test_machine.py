@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+from matting_training.process import run_program
 
 from tests.support.processes import still_running
 
@@ -37,3 +39,7 @@ def test_a_worker_ends_with_a_training_that_was_killed(tmp_path: Path) -> None:
         assert still_running([worker], 0) == [worker]
         parent.kill()
     assert still_running([worker]) == []
+
+
+def test_sigterm_interrupts_as_ctrl_c_does() -> None:
+    assert run_program(lambda: signal.raise_signal(signal.SIGTERM)) == 130

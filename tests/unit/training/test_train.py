@@ -80,6 +80,13 @@ def test_bad_data_is_refused_before_training_with_the_file_named(
     assert not (tmp_path / "r" / "last.pt").exists()
 
 
+def test_what_is_learnt_is_not_measured_on(dataset: Path, tmp_path: Path) -> None:
+    (dataset / "clean").symlink_to(dataset / "people")
+    for name in ("people", "clean"):
+        with pytest.raises(DataError, match=f"{name}/images/one.png: got a photo of --sets in --validate"):
+            run(config(dataset, tmp_path / "run", validate=("val", name)))
+
+
 def test_sizes_take_turns_and_statistics_stay_when_told(dataset: Path, tmp_path: Path, start: Path) -> None:
     run(config(dataset, tmp_path / "run", start=start, size=(64, 96), samples=8, statistics=False))
     before, after = (load_model(path).state_dict() for path in (start, tmp_path / "run" / "best.safetensors"))
