@@ -1,6 +1,5 @@
 // The visitor's own choice of language stands before the browser's, for the server (a cookie) and for Gradio, which asks
-// the browser: it is told of the page's two alone, or it would speak English to zh-HK, and German amid our English. This
-// runs before Gradio does.
+// the browser: it hears of the page's two alone, or it would speak English to zh-HK, and German to some. Runs before it.
 (() => {
   const chosen = document.cookie.match(/(?:^|; )matting_language=(en|zh)/)?.[1];
   window.mattingLanguage = chosen ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
