@@ -91,7 +91,7 @@ def test_an_error_stays_in_its_tab(visit: Visit, photos: Path, is_refused: bool)
     name = "rocket.jpg" if is_refused else "notes.png"
 
     def hold(route: Route) -> None:
-        is_first = not held and name in str(route.request.post_data)  # the page may still ask for something of its own
+        is_first = not held and name in str(route.request.post_data)
         held.append(route) if is_first else route.continue_()
 
     page.route("**/queue/join*", hold)
