@@ -55,7 +55,8 @@ def test_what_a_file_lacks_is_said_in_chinese(content: bytes, limits: Limits) ->
     sentence, detail = failure(caught.value, "zh").split("\n")
     assert sentence == ZH[f"error_{caught.value.code}"]
     check_is_chinese(detail)
-    assert all(number in detail for number in re.findall(r"at most ([\d.]+)", str(caught.value)))
+    for number, is_million in re.findall(r"at most ([\d.]+)( million)?", str(caught.value)):
+        assert (f"{100 * float(number):g} 万像素" if is_million else number) in detail
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])

@@ -158,7 +158,7 @@ def test_fingers_are_not_told_of_wheels_and_keys(visit: Visit, photos: Path) -> 
 
 
 def test_text_grows_with_the_browsers_own_size(page: Page) -> None:
-    """All of it that is seen, and no tab's name is cut off below."""
+    """All of it that is seen, no tab's name is cut off below, and the buttons of a result keep their words inside."""
     sizes = """() => [...document.querySelectorAll("main *")]
       .filter((each) => each.checkVisibility() && !each.closest(".visually-hidden"))
       .filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
@@ -169,6 +169,16 @@ def test_text_grows_with_the_browsers_own_size(page: Page) -> None:
     assert len(before) > 10 and {text for text, size in before.items() if after[text] < 1.9 * size} == set()
     tabs = page.locator("#tabs [role=tablist] >> visible=true").first
     assert tabs.evaluate("(list) => list.scrollHeight <= list.clientHeight + 1")
+    page.locator("[data-sample]").first.click()
+    expect(page.locator(f"#{ids.DOWNLOAD}")).to_be_visible()
+    margins = """() => [...document.querySelectorAll("#tab-single .side .buttons button")].map((button) => {
+      const words = document.createRange();
+      words.selectNodeContents(button);
+      return button.clientWidth - words.getBoundingClientRect().width;
+    })"""
+    for width in (1366, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert min(page.evaluate(margins)) >= 10
 
 
 def test_what_is_chosen_is_seen_in_the_systems_colours(visit: Visit, photos: Path) -> None:

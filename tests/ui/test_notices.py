@@ -88,11 +88,18 @@ def test_an_error_stays_in_its_tab(visit: Visit, photos: Path, is_refused: bool)
     visit.expected = "503"
     page = visit()
     held: list[Route] = []
-    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
-    choose(page, ids.PHOTO, photos / ("rocket.jpg" if is_refused else "notes.png"))
+    name = "rocket.jpg" if is_refused else "notes.png"
+
+    def hold(route: Route) -> None:
+        is_first = not held and name in str(route.request.post_data)
+        held.append(route) if is_first else route.continue_()
+
+    page.route("**/queue/join*", hold)
+    choose(page, ids.PHOTO, photos / name)
     page.wait_for_function("document.querySelector('#tab-single').dataset.state === 'working'")
     while not held:
         page.wait_for_timeout(50)
+    expect(page.locator(f"#{ids.STATUS} p")).to_have_text(EN["working"])  # before the server says so
     open_tab(page, ids.TAB_VIDEO)
     held[0].fulfill(status=503, json={"detail": "busy"}) if is_refused else held[0].continue_()
     expect(page.locator("#tab-single")).to_have_attribute("data-state", "failed")

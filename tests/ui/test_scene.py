@@ -31,6 +31,8 @@ def test_a_drag_outlasts_the_pictures_it_makes(tab: Page, photos: Path) -> None:
     choose(tab, ids.SCENE_PHOTO, photos / "astronaut.jpg")
     before = shown(tab, ids.SCENE_RESULT)
     before = changed(tab, ids.SCENE_RESULT, before, lambda: pick(tab, ids.SCENE_GROUND, "meadow"))
+    stops = tab.locator(f"#{ids.SCENE_RESULT} button:not([tabindex='-1'])")
+    expect(stops).to_have_count(1)  # full screen; the picture is none
     box = tab.locator(PICTURE).bounding_box()
     assert box
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matting_ui import ids
+from matting_ui.i18n import ZH
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -76,6 +77,8 @@ def test_a_result_that_went_wrong_is_kept_with_its_correction(visit: Visit, site
     button.click()  # once more: the box has it
     expect(page.locator(".toast-body")).to_contain_text("已经保存过")
     expect(page.locator(".toast-title-row > span")).to_have_attribute("data-words", "提示")
+    for name in ("close", "gradio_full"):
+        expect(page.get_by_role("button", name=ZH[name], exact=True).first).to_be_visible()
     assert set(samples(site)) - known == {first}
     editor = Editor(page).open()
     page.keyboard.press("x")

@@ -185,10 +185,10 @@ def test_the_file_decides_not_its_type(page: Page, site: Site, photos: Path, tmp
     (tmp_path / "letter.txt").write_text("Dear Sir")
     drop(page, "#hero", (tmp_path / "letter.txt", "text/plain"))
     expect(box).to_have_attribute("data-code", "invalid_image")
-    expect(box).to_contain_text(EN["error_invalid_image"])
+    expect(box).to_contain_text(EN["no_photo"])
     expect(box).to_contain_text("letter.txt")
     choose(page, ids.PHOTO, tmp_path / "letter.txt")  # with the file dialogue, too
-    expect(box).to_contain_text(EN["error_invalid_image"])
+    expect(box).to_contain_text(EN["no_photo"])
     drop(page, "#hero", (photos / "notes.png", ""))  # only the server can tell
     expect(box).to_contain_text("notes.png: got no known picture format")
     before = site.photos()

@@ -17,7 +17,10 @@ def chinese_text(english: str) -> str | None:
     for pattern, chinese in _PATTERNS:
         found = pattern.fullmatch(english)
         if found:
-            return chinese.format(*found.groups())
+            numbers = found.groups()
+            if "万" in chinese:  # Chinese counts in ten thousands
+                numbers = tuple(f"{100 * float(millions):g}" for millions in numbers)
+            return chinese.format(*numbers)
     return None
 
 

@@ -78,11 +78,14 @@ def failure(error: MattingError, language: str, of: str = "photo") -> str:
 
 def script_words() -> dict[str, dict[str, str]]:
     """What the page's own script says, by language: a sentence for each code, and the words of its buttons."""
-    more = ("retry", "close", "choose_again", "one_only", "no_files", "no_clip", "uploading", "working", "note")
+    refusals = ("one_only", "no_files", "no_photo", "no_clip")
+    more = ("retry", "close", "choose_again", *refusals, "uploading", "working", "note")
+    labels = ["close", *(key for key in EN if key.startswith("gradio_"))]  # Gradio's own, which are English alone
     return {
         code: {
             **{name: texts(code)[f"error_{name}"] for name in CODES},
             **{name: texts(code)[name] for name in more},
+            **{EN[key]: texts(code)[key] for key in labels},
         }
         for code in LANGUAGES
     }

@@ -78,7 +78,7 @@ def project_links() -> dict[str, str]:
 
 
 def translations() -> gr.I18n:
-    """Every word of the page; the browser's language chooses."""
+    """Every word of the page, by language."""
     codes: dict[str, dict[str, str]] = {"en": dict(EN), "zh": dict(ZH)}
     for name, preset in presets().items():
         for code, words in codes.items():
@@ -89,4 +89,4 @@ def translations() -> gr.I18n:
     for size in sizes().values():
         for code, line in idphoto.size_words(size).items():
             codes[code][f"id_{size.name}"] = line
-    return gr.I18n(**{"en": codes["en"], "zh": codes["zh"], "zh-CN": codes["zh"], "zh-TW": codes["zh"]})
+    return gr.I18n(**{"en": codes["en"], "zh-CN": codes["zh"]})  # what static/language.js says that browsers speak

@@ -77,7 +77,8 @@ class Stage:
         private: dict[str, Any] = {"api_visibility": "private"}
         last: dict[str, Any] = {"trigger_mode": "always_last"}  # a photo or a choice that comes while one is in work
         failed: dict[str, Any] = {"js": f"() => matting.fail('{self.tab}')", **private}
-        gr.on(asked, None, photo, None, js=_state(self.tab, "working"), **private)
+        begun = _state(self.tab, "working", "photo ? matting.word('working') : line")  # before the server says so
+        gr.on(asked, None, [photo, status], status, js=begun, **private)
         cleared = gr.on(asked, self.reset, [key, photo], [status, key, started], **self.studio.light, **private, **last)
         outputs = [*parts, key, started]
         done = cleared.then(cutout, outputs=outputs, show_progress="hidden", **event, **self.studio.work, **last)
@@ -91,9 +92,10 @@ def waited_since(started: float | None) -> float:
     return time.monotonic() - started if started else 0.0
 
 
-def _state(tab: str, name: str) -> str:
+def _state(tab: str, name: str, line: str = "") -> str:
     """A script that shows a state, or that nothing is chosen where it gets no picture, or a pair of none."""
-    return f"(picture) => {{ matting.state('{tab}', [picture].flat().some(Boolean) ? '{name}' : 'empty'); }}"
+    state = f"[photo].flat().some(Boolean) ? '{name}' : 'empty'"
+    return f"(photo, line) => {{ matting.state('{tab}', {state}); return {line}; }}"
 
 
 def samples() -> Any:

@@ -95,6 +95,8 @@ def theme() -> Any:
         checkbox_label_border_color="#dcd8f3",
         checkbox_label_border_color_dark="#3a4266",
         checkbox_border_color="#8f88b8",
+        checkbox_border_color_dark="#8f88b8",
+        checkbox_border_color_hover="#8f88b8",
         checkbox_background_color_selected="#6a3de8",
         checkbox_border_color_selected="white",
         checkbox_label_shadow="none",

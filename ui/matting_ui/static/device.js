@@ -7,7 +7,8 @@ const panel = element.closest('[role="tabpanel"]');
 const KEPT = "matting-on-device"; // in the browser's storage
 const { fill, tabOf } = window.matting;
 const say = (line) => { at(".device-status").textContent = line; };
-const ask = window.mattingDevice(props.path, props.bytes, (share) => say(fill(words.device_loading, { share: Math.round(100 * share) })));
+const load = (share) => say(share < 1 ? fill(words.device_loading, { share: Math.floor(100 * share) }) : words.working);
+const ask = window.mattingDevice(props.path, props.bytes, load);
 let state = "empty";
 let newest = 0; // number of the photo that was chosen last
 let cutout = null; // what is known of its cutout

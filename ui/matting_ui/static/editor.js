@@ -124,8 +124,13 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
     this.showRing();
     this.showSubjects();
     const way = this.keep ? "alone" : "without";
-    const hints = { brush: "hint_brush", whole: `hint_${way}`, box: `hint_box_${way}` };
-    this.say(this.words[hints[this.tool]]);
+    const byHand = matchMedia("(pointer: coarse)").matches;
+    const hints = {
+      brush: ["hint_brush", byHand ? "by_hand" : "by_mouse"],
+      whole: [`hint_${way}`],
+      box: [`hint_box_${way}`, ...(byHand ? [] : ["box_by_keys"])],
+    };
+    this.say(hints[this.tool].map((key) => this.words[key]).join(" "));
   }
 
   get largest() {

@@ -1,9 +1,10 @@
 // Pointers and keys of the editor. One pointer paints, two move and zoom; so do the middle button, the space bar and the
-// wheel. What the tools do is the editor's own.
+// wheel. What the tools do is the editor's own. Beside a pen nothing else counts.
 globalThis.MattingEditorHands = class extends MattingEditorParts {
   static STEP = 1.25; // of zoom and of the brush's size
 
   pointers = new Map(); // of fingers, pen and mouse that are down
+  hasPen = false; // whether a pen came down last
 
   at(event) {
     const frame = this.canvas.getBoundingClientRect();
@@ -39,6 +40,10 @@ globalThis.MattingEditorHands = class extends MattingEditorParts {
 
   down(event) {
     event.preventDefault();
+    const isPen = event.pointerType === "pen";
+    if (this.hasPen && !isPen && this.pointers.size) return; // the palm of its hand
+    if (isPen && this.pointers.size) this.letGo(); // the palm was there first
+    this.hasPen = isPen;
     this.canvas.focus();
     this.canvas.setPointerCapture(event.pointerId);
     const place = this.at(event);
@@ -70,10 +75,11 @@ globalThis.MattingEditorHands = class extends MattingEditorParts {
   }
 
   move(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before && event.pointerType === "touch") return; // a palm
     const place = this.at(event);
     this.spot = place;
     this.showRing();
-    const before = this.pointers.get(event.pointerId);
     if (!before) return;
     if (this.drags) {
       this.drag(event.pointerId, before, place);
@@ -103,11 +109,17 @@ globalThis.MattingEditorHands = class extends MattingEditorParts {
   }
 
   up(event) {
-    this.pointers.delete(event.pointerId);
+    if (!this.pointers.delete(event.pointerId)) return; // a palm
     if (event.type === "pointercancel") this.cancel();
     else if (this.box.corner) this.box.finish();
     else this.end();
     if (!this.pointers.size) this.drags = false;
+  }
+
+  letGo() {
+    this.cancel();
+    this.pointers.clear();
+    this.drags = false;
   }
 
   wheel(event) {

@@ -12,7 +12,7 @@ window.mattingFiles = (() => {
 
   // Why a box cannot take a file, which Gradio would say in words of its own; nothing when it can.
   const objection = (box, file) => {
-    if (box?.matches(".takes-photo") && !isPicture(file)) return "invalid_image";
+    if (box?.matches(".takes-photo") && !isPicture(file)) return "no_photo";
     return box?.matches(".takes-clip") && !isClip(file) ? "no_clip" : "";
   };
 

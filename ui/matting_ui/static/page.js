@@ -61,6 +61,11 @@
     for (const line of document.querySelectorAll(".uploading")) set(line, "data-words", window.matting.word("uploading"));
     for (const list of document.querySelectorAll("ul[role=listbox]")) set(list, "tabindex", "-1"); // the arrow keys move in it
     for (const title of document.querySelectorAll(".toast-title-row > span")) set(title, "data-words", window.matting.word("note"));
+    for (const each of document.querySelectorAll("[aria-label]")) {
+      for (const kind of ["aria-label", "title"]) set(each, kind, window.matting.word(each.getAttribute(kind)));
+    }
+    for (const link of document.querySelectorAll(".download-link")) set(link, "aria-label", `${link.download} · ${link.textContent.trim()}`);
+    for (const still of document.querySelectorAll("button:has(> .image-frame)")) set(still, "tabindex", "-1"); // does nothing
     for (const empty of document.querySelectorAll(".empty[aria-label]")) set(empty, "role", "img");
     for (const group of document.querySelectorAll("fieldset")) {
       set(group, "role", "radiogroup");

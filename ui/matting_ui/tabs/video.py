@@ -70,7 +70,8 @@ class Handlers:
             if behind is None and order.options.background is None:
                 behind = chequerboard(*frame.shape[:2])
             picture = cutout.render(behind)
-        line = words["video_ready"].format(width=frame.shape[1], height=frame.shape[0], frames=look.clip.count or "?")
+        ready = words["video_ready_one" if look.clip.count == 1 else "video_ready"]
+        line = ready.format(width=frame.shape[1], height=frame.shape[0], frames=look.clip.count or "?")
         line = line if look.start == wanted else f"{line} · {words['video_last']}"
         return self.studio.save_preview(picture), line
 
@@ -220,6 +221,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             start, cancel = _buttons(i18n)
             status = gr.Markdown(i18n("video_waiting"), elem_id=ids.VIDEO_STATUS, elem_classes="status")
             line = gr.Markdown("", elem_id=ids.VIDEO_PROGRESS, elem_classes="status")
+            result = gr.File(label=i18n("download"), interactive=False, elem_id=ids.VIDEO_RESULT)
             frame = gr.Image(
                 label=i18n("video_frame"),
                 interactive=False,
@@ -228,7 +230,6 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 buttons=["fullscreen"],
                 elem_id=ids.VIDEO_FRAME,
             )
-            result = gr.File(label=i18n("download"), interactive=False, elem_id=ids.VIDEO_RESULT)
     values: dict[str, Any] = {"format": format, "background": background, "colour": colour}
     made = gr.State(None)  # what the result was made with
     clip.upload(None, None, status, js="() => matting.word('working')", api_visibility="private")
