@@ -16,3 +16,4 @@ Labels = NDArray[np.int32]  # (H, W), the number of the piece that a pixel belon
 Places = NDArray[np.intp]  # indices of rows or columns
 U8 = NDArray[np.uint8]  # samples in any shape
 F32 = NDArray[np.float32]  # the same, in any range
+Gains = NDArray[np.float64]  # (3,), what red, green and blue are multiplied by

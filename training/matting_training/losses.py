@@ -156,7 +156,7 @@ def deep_loss(sides: list[Tensor], pha: Tensor) -> dict[str, Tensor]:
 
 
 def matting_loss(pred: Tensor, sides: list[Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """All losses of a step by name, with the weighted `total`. `batch` as from `training.augment.finish`."""
+    """All losses of a step by name, with the weighted `total`. `batch` as from `training.augment.finish_batch`."""
     pha = batch["pha"]
     parts = {
         "alpha": alpha_loss(pred, pha),

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from matting_training.checkpoint import NotFiniteError, read_metadata, save_weights
 from matting_training.config import TrainConfig, parse, split_entry
 from matting_training.data.cache import cache_pairs, cache_pictures, check, check_uncached
-from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_rgb, refuse, say_passed_over
+from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, raise_problems, read_rgb, say_passed_over
 from matting_training.data.stream import MattingStream, Source
 from matting_training.model.unet import MattingUNet, model_cost
 from matting_training.plots import plot_losses
@@ -90,7 +90,7 @@ def load_validation(config: TrainConfig) -> dict[str, list[Pair]]:
     validation = {Path(where).name: find_pairs(config.data / where) for where in config.validate}
     learnt = {pair.image.resolve() for pair in find_learnt(config)}
     both = [pair.image for pairs in validation.values() for pair in pairs if pair.image.resolve() in learnt]
-    refuse([f"{path}: got a photo of --sets in --validate, expected others to measure on" for path in both])
+    raise_problems([f"{path}: got a photo of --sets in --validate, expected others to measure on" for path in both])
     for pairs in validation.values():
         check(pairs)
     return validation

@@ -25,7 +25,7 @@ from matting_client.processing.doubt import is_empty, uncertainty
 from matting_client.processing.edge import edge_band, erode, feather, fill_inside, threshold
 from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox, without_padding
-from matting_client.processing.light import Gains, in_white_light, to_white
+from matting_client.processing.light import in_white_light, to_white
 from matting_client.processing.refine import refine
 from matting_client.processing.shadow import SHADOWS, cast_shadow, touches_ground
 from matting_client.processing.solid import solidify
@@ -38,7 +38,6 @@ __all__ = [
     "PAD_RGB",
     "SHADOWS",
     "Box",
-    "Gains",
     "Letterbox",
     "Subject",
     "Window",

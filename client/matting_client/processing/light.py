@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from matting_client.processing.letterbox import Letterbox, without_padding
-from matting_client.types import Image
+from matting_client.types import Gains, Image
 
 DARKER = 0.9999  # share of a photo's pixels that are at most as bright as what is taken for white
 TOLERANCE = 1.4  # how far a channel may lie below the brightest: most photos are seen as they are, to the bit
 MOST_GAIN = 4.0  # beyond it a channel holds more noise than picture
-
-Gains = NDArray[np.float64]  # (3,), RGB
 
 
 def to_white(rgb: Image) -> Gains:

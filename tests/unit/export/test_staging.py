@@ -13,8 +13,8 @@ from tests.unit.export.test_int8 import make_set
 LEAVE = """
 import os, sys
 from pathlib import Path
-from matting_export.staging import staging
-with staging(Path(sys.argv[1]), ".made-") as folder:
+from matting_export.staging import staging_folder
+with staging_folder(Path(sys.argv[1]), ".made-") as folder:
     (folder / "half").write_text("x")
     print(folder.name, flush=True)
     os.kill(os.getpid(), 15) if sys.argv[2] == "die" else sys.stdin.read()

@@ -60,10 +60,9 @@ class Handlers:
             return None, words["video_waiting"]
         with page_errors(request, "video"):
             order = read_order(**values)
-            path = self.studio.uploaded(clip)
             name = Path(clip).name
             wanted = wanted_second(second)
-            look = look_at(path, name, wanted)
+            look = look_at(self.studio.uploaded(clip), name, wanted)
             frame = look.rgb
             cutout = self.studio.cut(encode(frame, "png"), order.options, name, None)
             behind = order.background.behind(cutout, Fraction(0))
