@@ -78,7 +78,7 @@ class Cutout:
         return sum(each.nbytes for each in (self.rgb, self.raw, self.cover) if each is not None)
 
     def with_options(self, options: Options) -> Cutout:
-        """The same photo and alpha, made differently.
+        """The same photo and alpha, made differently; `passes`, `orientation` and `refine` belong to the alpha.
 
         Raises
         ------
