@@ -21,6 +21,7 @@ from matting_client.errors import MattingError
 from matting_client.imaging.limits import BeyondLimits, Limits, Unusable
 from matting_client.imaging.orientation import stored_view, upright_size
 from matting_client.notes import Note
+from matting_client.system import widen_pipe
 
 MOST = 2  # processes; what most people send is decoded without them
 MODULE = "matting_client.imaging.worker"
@@ -90,7 +91,7 @@ class _Decoder:
         self._watchdog = threading.Timer(0, self._give_up)  # not started
         self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout
-        _widen(self._out.fileno())
+        widen_pipe(self._out.fileno(), PIPE_BYTES)
 
     def _watch(self, seconds: float) -> None:
         """End the process in so many seconds, unless it may rest before."""
@@ -187,20 +188,17 @@ class _Decoder:
         return _Died(code in [-number for number in LIMIT_SIGNALS], self._is_overdue)
 
 
-def _widen(pipe: int) -> None:
-    """Let a pipe hold more, for fewer switches between the processes; Linux only."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl
-
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-
-
 class DecoderPool:
     """Up to `most` decoders, started when they are needed; safe to use from several threads."""
 
     def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Have no decoders, for a process that was forked: they are the other's, and its threads may hold the lock."""
         self._idle: list[_Decoder] = []
-        self._free = threading.Semaphore(most)
+        self._free = threading.Semaphore(self._most)
         self._lock = threading.Lock()
         self._closed = False
 
@@ -298,3 +296,5 @@ class DecoderPool:
 
 DECODERS = DecoderPool()  # of this process
 atexit.register(DECODERS.close)
+if hasattr(os, "register_at_fork"):  # on Windows it is not
+    os.register_at_fork(after_in_child=DECODERS.begin_anew)

@@ -191,3 +191,22 @@ def test_a_decoder_loads_little(decoders: DecoderPool) -> None:
     for name in ("torch", "triton", "cv2", "openvino", "onnxruntime", "grpc"):
         assert name not in maps
     assert psutil.Process(idle._process.pid).memory_info().rss < 100e6
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_decoders_of_its_own() -> None:
+    """It gets no answer of the other's, and waits for no thread that it has not."""
+    data = file_of(astronaut(60, 80), "TIFF")
+    assert pool.DECODERS.decode(data, Limits()).pixels.shape == (60, 80, 3)
+    (before,) = pool.DECODERS._idle
+    with pool.DECODERS._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            try:
+                pixels = pool.DECODERS.decode(data, Limits()).pixels
+                os._exit(0 if pixels.shape == (60, 80, 3) and pool.DECODERS._idle[0] is not before else 1)
+            finally:
+                os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert not before.has_ended()
