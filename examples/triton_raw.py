@@ -16,7 +16,7 @@ given = parser.parse_args()
 image = ImageOps.pad(Image.open(given.photo).convert("RGB"), (512, 512), color=(127, 127, 127))  # the model's square
 tensor = np.asarray(image)[None]  # (1, 512, 512, 3) uint8
 with triton.InferenceServerClient(given.url) as client:
-    given = triton.InferInput("image", list(tensor.shape), "UINT8")
-    given.set_data_from_numpy(tensor)
-    alpha = client.infer("matting_512", [given]).as_numpy("alpha")  # (1, 512, 512, 1) uint8
+    sent = triton.InferInput("image", list(tensor.shape), "UINT8")
+    sent.set_data_from_numpy(tensor)
+    alpha = client.infer("matting_512", [sent]).as_numpy("alpha")  # (1, 512, 512, 1) uint8
 Image.fromarray(alpha[0, :, :, 0]).save(given.out)
