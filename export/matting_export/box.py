@@ -21,6 +21,7 @@ from matting_training.data.pairs import (
     DataError,
     Pair,
     check_range,
+    check_size,
     find_pairs,
     grey_of,
     raise_problems,
@@ -119,11 +120,7 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
     if alpha is None:
         alpha = _read_grey(sample.correction, correction.rgb)
     check_range(alpha, sample.correction)
-    if alpha.shape != rgb.shape[:2]:
-        (height, width) = alpha.shape
-        (high, wide) = rgb.shape[:2]
-        raise DataError(f"{sample.correction}: got {width}x{height}, expected the photo's {wide}x{high}; "
-                        "correct it at the photo's own size")  # fmt: skip
+    check_size(sample.correction, alpha, rgb, "correct it at the photo's own size")
     if alpha.min() == 255:
         raise DataError(f"{sample.correction}: got a correction without any background, expected the right alpha")
     scale = LONGEST / max(alpha.shape)

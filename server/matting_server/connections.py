@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from matting_server import proc
+
 _PIDFD_GETFD = 438  # of Linux 5.6 and later; Python has no name for it
 
 
@@ -37,7 +39,7 @@ def end_connections(pid: int, port: int, path: Path) -> int | None:
 
 
 def _sockets(pid: int) -> Iterator[int]:
-    for link in Path(f"/proc/{pid}/fd").iterdir():
+    for link in (proc.folder(pid) / "fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
             if str(link.readlink()).startswith("socket:"):
                 yield int(link.name)

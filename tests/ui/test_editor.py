@@ -276,7 +276,7 @@ def test_two_fingers_zoom_and_one_or_a_pen_paints(visit: Visit, photos: Path) ->
     before = of("picture.zoom")
     draw_with_a_pen(devtools, touch, x, y)
     editor.wait()
-    assert (of("hasPen"), of("picture.zoom"), of("changes")) == (True, before, made + 2)
+    assert (of("palms.hasPen"), of("picture.zoom"), of("changes")) == (True, before, made + 2)
     editor.done()
 
 

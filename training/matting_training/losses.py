@@ -108,8 +108,8 @@ def gradient_loss(pred: Tensor, pha: Tensor, exact: Tensor) -> Tensor:
     pred, pha : (B, 1, H, W) in 0..1, H and W multiples of 4.
     exact : (B, 1, 1, 1) bool, whose alpha is right to the strand. The others do not count.
     """
-    (px, py) = _slopes(pred)
-    (ax, ay) = _slopes(pha)
+    px, py = _slopes(pred)
+    ax, ay = _slopes(pha)
     dx, dy = px - ax, py - ay
     length = _length(px, py) - _length(ax, ay)
     error = dx.abs() + dy.abs() + GRADIENT_SQUARES * (dx.square() + dy.square()) + GRADIENT_LENGTHS * length.square()

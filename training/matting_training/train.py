@@ -167,7 +167,7 @@ def train_epoch(trainer: Trainer, loader: DataLoader[dict[str, Tensor]], bar: tq
                 sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value
             counts.update(losses.keys())
             now = time.perf_counter()
-            trainer.spent = trainer.spent + now - last
+            trainer.spent += now - last
             last = now
             advance(bar, trainer)
             if count == 1 or count % 10 == 0:

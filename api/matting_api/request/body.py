@@ -176,7 +176,7 @@ async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
                     "invalid_body", "Invalid body", f"got a body that is no {coding}; send it as it is"
                 ) from None
             chunk = decoder.unconsumed_tail
-            size = size + len(found)
+            size += len(found)
             if size > limit:
                 detail = f"got a larger body, expected at most {limit / 2**20:.0f} MB after {coding} is undone"
                 raise ApiError(413, "file_too_large", "Request too large", detail)

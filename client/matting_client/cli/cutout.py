@@ -71,7 +71,7 @@ def run_all(
                 except OutputError as error:  # the photos are worth more than their list
                     progress.say(f"matting cutout: {error}")
                     manifest = None
-                    failed = failed + 1
+                    failed += 1
     finally:
         progress.end()
     for line in review.lines():

@@ -61,8 +61,8 @@ def main(argv: list[str]) -> int:
     given = parser().parse_args(argv)
     if given.kinds:
         for size in sizes().values():
-            (wide, high) = size.mm
-            (width, height) = size.px
+            wide, high = size.mm
+            width, height = size.px
             print(
                 f"{size.name:18} {wide:g} x {high:g} mm  {width} x {height} px  {size.background}  {size.title['en']}"
             )

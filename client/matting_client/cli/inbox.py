@@ -215,5 +215,5 @@ def _free(path: Path) -> Path:
     number = 2
     while free.exists():
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number = number + 1
+        number += 1
     return free

@@ -72,8 +72,8 @@ def pack_weights(weights: F32) -> F32:
     out, channels = weights.shape[:2]
     result = np.zeros((2, 2, out, 2, 2, channels, 3, 3), np.float32)
     for y, x, dy, dx in np.ndindex(2, 2, 3, 3):  # the pixel in its square, and the step from it
-        (row, in_y) = divmod(y + dy - 1, 2)
-        (column, in_x) = divmod(x + dx - 1, 2)
+        row, in_y = divmod(y + dy - 1, 2)
+        column, in_x = divmod(x + dx - 1, 2)
         result[y, x, :, in_y, in_x, :, row + 1, column + 1] = weights[:, :, dy, dx]
     return result.reshape(4 * out, 4 * channels, 3, 3)
 

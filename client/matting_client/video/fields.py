@@ -24,13 +24,15 @@ def deinterlaced(frames: Iterable[av.VideoFrame], time_base: Fraction) -> Iterat
     frames : as decoded.
     time_base : seconds of a tick of their times.
     """
-    graph, shape = None, None
+    graph = None
+    shape = None
     for frame in frames:
         if graph and _shape(frame) != shape:
             yield from _filtered(graph, None, time_base)
             graph = None
         if not graph and frame.interlaced_frame:
-            graph, shape = _graph(frame, time_base), _shape(frame)
+            graph = _graph(frame, time_base)
+            shape = _shape(frame)
         if graph:
             yield from _filtered(graph, frame, time_base)
         else:

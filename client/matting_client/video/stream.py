@@ -16,7 +16,7 @@ import numpy as np
 from matting_client import processing
 from matting_client.cutout import Cutout
 from matting_client.engine import AsyncEngine, Engine
-from matting_client.errors import InputError, OptionError
+from matting_client.errors import InputError, OptionError, shown
 from matting_client.imaging.decode import Limits, check_pixels
 from matting_client.options import Options
 from matting_client.processing.letterbox import without_padding
@@ -84,7 +84,7 @@ def check_clip(frames: object, in_flight: object, *, awaited: bool = False) -> N
         remedy = "use AsyncMattingClient" if is_awaited else "decode the clip, or use `matting video`"
         raise InputError("frames", f"a {type(frames).__name__}", expected, remedy)
     if not isinstance(in_flight, Integral) or isinstance(in_flight, bool) or in_flight < 1:
-        raise OptionError("in_flight", f"{in_flight!r:.70}", "a whole number from 1 on")
+        raise OptionError("in_flight", shown(in_flight), "a whole number from 1 on")
 
 
 class Frames:

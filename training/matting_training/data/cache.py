@@ -16,7 +16,16 @@ from matting_client.processing.foreground import estimate_foreground
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from matting_training.data.pairs import DataError, Pair, check_whole, raise_problems, read_alpha, read_rgb, shrunk
+from matting_training.data.pairs import (
+    DataError,
+    Pair,
+    check_size,
+    check_whole,
+    raise_problems,
+    read_alpha,
+    read_rgb,
+    shrunk,
+)
 from matting_training.process import fork_server, work_on_one_core
 from matting_training.whole import written_whole
 
@@ -27,12 +36,9 @@ def _problem(pair: Pair) -> str | None:
         alpha = read_alpha(pair.alpha)
         for file in (pair.image, pair.alpha):
             check_whole(file)
+        check_size(pair.alpha, alpha, image, "make them the same size")
     except DataError as error:
         return str(error)
-    if image.shape[:2] != alpha.shape:
-        (height, width) = alpha.shape
-        (high, wide) = image.shape[:2]
-        return f"{pair.alpha}: got {width}x{height}, expected the photo's {wide}x{high}; make them the same size"
     return None
 
 

@@ -147,6 +147,14 @@ def check_whole(path: Path) -> None:
         raise DataError(f"{path}: got a damaged picture ({error}), expected a whole one; copy it again") from None
 
 
+def check_size(path: Path, alpha: NDArray[np.uint8], rgb: NDArray[np.uint8], remedy: str) -> None:
+    """Raise a DataError where the alpha at `path`, (H, W), has another size than its photo, (H, W, 3)."""
+    if alpha.shape != rgb.shape[:2]:
+        height, width = alpha.shape
+        high, wide = rgb.shape[:2]
+        raise DataError(f"{path}: got {width}x{height}, expected the photo's {wide}x{high}; {remedy}")
+
+
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     """Write (H, W) grey or (H, W, 3) RGB.
 

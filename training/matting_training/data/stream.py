@@ -93,16 +93,15 @@ class MattingStream(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng((self.seed, index))
         size = self.sizes[index // self.batch % len(self.sizes)]
         kind = self._kind(rng)
+        composite = True
         if kind == "negative":
             picture = self._background(rng, self.empty)
             bgr = texture(rng, picture, size) if rng.random() < TEXTURES else random_background(rng, picture, size)
             fgr = np.zeros((size, size, 4), np.uint8)
-            composite = True
         elif kind == "single":
             fgr, bgr, composite = self._single(rng, size)
         else:
-            (fgr, bgr) = MAKERS[kind](rng, self._cast(rng, size), size)
-            composite = True
+            fgr, bgr = MAKERS[kind](rng, self._cast(rng, size), size)
         if rng.random() < self.recipe.turns:
             fgr, bgr = turned(rng, fgr, bgr)
         return _sample(fgr, bgr, composite, index)

@@ -4,7 +4,7 @@ globalThis.MattingEditorHands = class extends MattingEditorParts {
   static STEP = 1.25; // of zoom and of the brush's size
 
   pointers = new Map(); // of fingers, pen and mouse that are down
-  hasPen = false; // whether a pen came down last
+  palms = new window.MattingPalms();
 
   at(event) {
     const frame = this.canvas.getBoundingClientRect();
@@ -40,10 +40,7 @@ globalThis.MattingEditorHands = class extends MattingEditorParts {
 
   down(event) {
     event.preventDefault();
-    const isPen = event.pointerType === "pen";
-    if (this.hasPen && !isPen && this.pointers.size) return; // the palm of its hand
-    if (isPen && this.pointers.size) this.letGo(); // the palm was there first
-    this.hasPen = isPen;
+    if (this.palms.include(event, this.pointers, () => this.letGo())) return;
     this.canvas.focus();
     this.canvas.setPointerCapture(event.pointerId);
     const place = this.at(event);

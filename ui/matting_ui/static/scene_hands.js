@@ -4,7 +4,7 @@ const EVERY = 150; // milliseconds
 const LIMITS = { x: [0, 100], y: [0, 150], scale: [5, 200] };
 const stage = element.closest('[role="tabpanel"]'); // the picture itself comes and goes
 const pointers = new Map();
-let hasPen = false; // whether a pen came down last
+const palms = new window.MattingPalms();
 let place = null; // of the subject while it is moved, in the sliders' units
 let size = null; // of the picture as the pointer met it: while another one is fetched, its element has none
 let told = 0; // when
@@ -54,10 +54,7 @@ const spread = () => {
 stage.addEventListener("pointerdown", (event) => {
   if (event.target !== picture() || event.button !== 0 || isFixed()) return;
   event.preventDefault();
-  const isPen = event.pointerType === "pen";
-  if (hasPen && !isPen && pointers.size) return; // the palm of its hand
-  if (isPen) pointers.clear(); // the palm was there first
-  hasPen = isPen;
+  if (palms.include(event, pointers, () => pointers.clear())) return;
   if (!pointers.size) size = shown();
   if (!size) return;
   pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
