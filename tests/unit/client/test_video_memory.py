@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matting_client.connection import open_engine
-from matting_client.imaging.pool import DECODERS
 from matting_client.runtime.cpu import CpuModel
 
 from tests.unit.client.conftest import SIDE
@@ -25,7 +24,6 @@ def test_frames_of_a_clip_need_one_form_of_the_model(repository: Path) -> None:
 
 def test_a_clip_starts_no_decoder_of_photos(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[bool] = []
-    monkeypatch.setattr(DECODERS, "warm_up", lambda: started.append(True), raising=False)
     monkeypatch.setattr("matting_client.imaging.decode.warm_up", lambda: started.append(True))
     open_engine("local", for_video=True).close()
     assert not started
