@@ -215,7 +215,7 @@ def check_int8(model: Path, folder: Path) -> Gated:
     file = model.with_name(INT8_FILE)
     kind = int8_kind(cpu_flags())
     promise = json.loads((model.parents[1] / CONTRACT_FILE).read_text(encoding="utf-8")).get("int8", {})
-    if not file.is_file() or promise.get("sha256") != int8_digest(file):
+    if not file.is_file() or promise.get("sha256") != int8_digest(model):
         raise DataError(f"{file}: got no int8 model that the contract knows; run matting export int8 without --check")
     found = measure(CpuModel(model, precision="f32"), CpuModel(file, precision="f32"), calibration_split(folder)[1])
     cpus = {cpu: row for cpu, row in promise.get("cpus", {}).items() if cpu != kind}
@@ -230,6 +230,5 @@ def check_int8(model: Path, folder: Path) -> Gated:
 def _promise(model: Path, cpus: dict[str, Any], calibrated: int) -> None:
     file = model.parents[1] / CONTRACT_FILE
     contract = json.loads(file.read_text(encoding="utf-8"))
-    digest = int8_digest(model.with_name(INT8_FILE))
-    contract["int8"] = {"sha256": digest, "calibrated": calibrated, "cpus": cpus}
+    contract["int8"] = {"sha256": int8_digest(model), "calibrated": calibrated, "cpus": cpus}
     write_contract(file, contract)

@@ -45,16 +45,20 @@ def int8_kind(flags: frozenset[str]) -> Literal["amx", "vnni", "avx2", "other"]:
     return "avx2" if "avx2" in flags else "other"
 
 
-def int8_digest(file: Path) -> str:
-    """Hexadecimal SHA-256 of an int8 model: `file` (.xml), then the weights beside it (.bin).
+def int8_digest(model: Path) -> str:
+    """Hexadecimal SHA-256 of an ONNX file, then its int8 form beside it (.xml) and the weights of that (.bin).
+
+    All three, so that int8 of other weights never stands in for an ONNX file that somebody has put there by hand.
 
     Raises
     ------
     OSError
         One of them cannot be read.
     """
-    digest = hashlib.sha256(file.read_bytes())
-    digest.update(file.with_suffix(".bin").read_bytes())
+    int8 = model.with_name(INT8_FILE)
+    digest = hashlib.sha256()
+    for part in (model, int8, int8.with_suffix(".bin")):
+        digest.update(part.read_bytes())
     return digest.hexdigest()
 
 
@@ -67,7 +71,7 @@ def gated_int8(path: Path) -> Path | None:
     try:
         contract = json.loads(contract_file(path.resolve().parent).read_text(encoding="utf-8"))
         promise = contract["int8"]
-        same = int8_kind(cpu_flags()) in promise["cpus"] and int8_digest(file) == promise["sha256"]
+        same = int8_kind(cpu_flags()) in promise["cpus"] and int8_digest(path) == promise["sha256"]
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return file if same else None

@@ -173,7 +173,7 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(
         with pytest.raises(ModelError, match=r"no model\.int8\.xml beside it that has passed"):
             CpuModel(model, precision="int8")
     kind = int8_kind(cpu_flags())
-    promise = {"sha256": int8_digest(int8), "cpus": {"amx" if kind == "other" else "other": {}}}
+    promise = {"sha256": int8_digest(model), "cpus": {"amx" if kind == "other" else "other": {}}}
     contract.write_text(json.dumps({"int8": promise}))
     assert gated_int8(model) is None  # vouched for on another kind of CPU
     contract.write_text(json.dumps({"int8": {**promise, "cpus": {**promise["cpus"], kind: {}}}}))
@@ -200,7 +200,7 @@ def test_int8_counts_only_when_the_contract_names_just_that_file(
         seen.with_name(part.name).symlink_to(part)
     assert gated_int8(seen) == seen.with_name("model.int8.xml")
     assert " int8, " in CpuModel(seen, precision="int8").description
-    for part in (int8, int8.with_suffix(".bin")):
+    for part in (model, int8, int8.with_suffix(".bin")):  # an ONNX file put there by hand has no int8 form
         whole = part.read_bytes()
         part.write_bytes(whole + b"\0")
         assert gated_int8(model) is None

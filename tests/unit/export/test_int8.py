@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 import openvino as ov
 import pytest
-from matting_client.repository import INT8_FILE
 from matting_client.runtime.cpu import CpuModel, openvino_core
 from matting_client.runtime.precision import cpu_flags, gated_int8, int8_digest, int8_kind
 from matting_export.int8 import (
@@ -188,7 +187,7 @@ def test_the_file_that_is_there_is_vouched_for_on_this_cpu_as_long_as_it_passes(
 def test_int8_of_the_repository_is_what_passed(name: str) -> None:
     folder = ROOT / "model_repository" / name
     promise = json.loads((folder / "contract.json").read_text())["int8"]
-    assert int8_digest(folder / "1" / INT8_FILE) == promise["sha256"]
+    assert int8_digest(folder / "1" / "model.onnx") == promise["sha256"]
     assert promise["cpus"]
     document = (ROOT / "docs" / "decisions" / "precision.md").read_text(encoding="utf-8")
     for cpu, told in promise["cpus"].items():
