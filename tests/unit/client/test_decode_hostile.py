@@ -189,3 +189,18 @@ def test_warnings_of_the_process_survive_many_threads() -> None:
 def test_a_file_object_is_not_a_photo() -> None:
     with pytest.raises(TypeError):
         decode(io.BytesIO(b"x"))  # type: ignore[arg-type]
+
+
+def test_a_pipe_is_read_to_its_end_and_no_further_than_the_limits() -> None:
+    """As of a shell's <(...): it has no length of its own."""
+    data = file_of(astronaut(30, 40), "PNG")
+    ends = os.pipe()
+    os.write(ends[1], data)
+    os.close(ends[1])
+    pipe = Path(f"/dev/fd/{ends[0]}")
+    assert read(pipe).shape == (30, 40, 3)
+    with pytest.raises(InputError, match="an empty file"):
+        read(pipe)
+    os.close(ends[0])
+    with pytest.raises(InputError, match="expected at most 64 MB"):
+        read(Path("/dev/zero"))
