@@ -197,6 +197,7 @@ class DecoderPool:
 
     def begin_anew(self) -> None:
         """Have no decoders, for a process that was forked: they are the other's, and its threads may hold the lock."""
+        self._others = getattr(self, "_idle", [])  # kept, or Python warns of processes that go on
         self._idle: list[_Decoder] = []
         self._free = threading.Semaphore(self._most)
         self._lock = threading.Lock()
