@@ -86,8 +86,7 @@ class _Decoder:
                 "", f"no process for a decoder ({error.strerror})", remedy="free memory or processes"
             ) from None
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._is_ready = False
-        self._is_overdue = False
+        self._is_ready = self._is_overdue = False
         self._watchdog = threading.Timer(0, self._give_up)  # not started
         self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout
