@@ -6,6 +6,7 @@
 #   ./run.sh --page-port 8080  other arguments go to `matting serve`; ./run.sh --help lists them once it is installed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+unset PYTHONHOME PYTHONPATH # somebody else's packages would come before what is installed here
 
 die() {
   echo "run.sh: $*" >&2

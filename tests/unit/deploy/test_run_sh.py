@@ -58,7 +58,7 @@ def test_the_environment_of_a_moved_folder_is_made_anew(tmp_path: Path) -> None:
     (packages,) = before.glob(".venv/lib/python*/site-packages")
     (packages / "pip.pth").write_text(sysconfig.get_path("purelib") + "\n")
     before.rename(after)
-    environment = {**os.environ, "PIP_NO_INDEX": "1"}
+    environment = {**os.environ, "PIP_NO_INDEX": "1", "PYTHONHOME": "/nowhere"}  # of another Python
     subprocess.run([after / "run.sh", "--setup-only"], env=environment, capture_output=True)
     command = ["bash", "-c", ". .venv/bin/activate && pip --version"]
     told = subprocess.run(command, cwd=after, capture_output=True, text=True, check=True)
