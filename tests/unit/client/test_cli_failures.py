@@ -174,18 +174,8 @@ def test_interruption(environment: dict[str, str], tmp_path: Path, number: signa
     (folder / "000.jpg").write_bytes(file_of(astronaut(1200, 1600), "JPEG"))
     for index in range(1, 300):  # more than are done before the signal, also where this test has to wait for its turn
         (folder / f"{index:03}.jpg").hardlink_to(folder / "000.jpg")
-    command = [
-        sys.executable,
-        "-m",
-        "matting_client.cli.main",
-        "cutout",
-        str(folder),
-        "-o",
-        str(out),
-        "--jobs",
-        "2",
-        *LOCAL,
-    ]
+    program = [sys.executable, "-m", "matting_client.cli.main"]
+    command = [*program, "cutout", folder, "-o", out, "--jobs", "2", *LOCAL]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while not (out.exists() and any(path.suffix == ".png" for path in out.iterdir())):

@@ -193,14 +193,10 @@ def test_a_file_object_is_not_a_photo() -> None:
 
 def test_a_pipe_is_read_to_its_end_and_no_further_than_the_limits() -> None:
     """As of a shell's <(...): it has no length of its own."""
-    data = file_of(astronaut(30, 40), "PNG")
-    ends = os.pipe()
-    os.write(ends[1], data)
-    os.close(ends[1])
-    pipe = Path(f"/dev/fd/{ends[0]}")
-    assert read(pipe).shape == (30, 40, 3)
-    with pytest.raises(InputError, match="an empty file"):
-        read(pipe)
-    os.close(ends[0])
+    end, start = os.pipe()
+    os.write(start, file_of(astronaut(30, 40), "PNG"))
+    os.close(start)
+    assert read(Path(f"/dev/fd/{end}")).shape == (30, 40, 3)
+    os.close(end)
     with pytest.raises(InputError, match="expected at most 64 MB"):
         read(Path("/dev/zero"))

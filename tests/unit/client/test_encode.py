@@ -138,7 +138,7 @@ def test_readers_see_one_version_or_the_other(tmp_path: Path) -> None:
 
 
 def test_pipes_devices_and_open_files_are_written_into(tmp_path: Path) -> None:
-    """In the place of /dev/null root would put a picture, and who reads a pipe would wait for ever."""
+    """Root could replace /dev/null, and who reads a pipe would wait for ever."""
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
     with ThreadPoolExecutor(1) as pool:

@@ -114,10 +114,8 @@ def test_a_tree_is_kept(shop: Path) -> None:
     assert targets(plan(["shop/**/[ad].png"], "out", "png")) == ["out/a.png", "out/deeper/a.png", "out/deeper/d.png"]
 
 
-def test_results_within_the_folder_are_no_photos(shop: Path) -> None:
-    assert plan(["shop"], "shop/deeper", "png", recursive=True)[-1].source == shop.parent.joinpath(
-        "shop/c.webp"
-    ).relative_to(shop.parent)
+def test_results_within_the_folder_are_no_photos() -> None:
+    assert plan(["shop"], "shop/deeper", "png", recursive=True)[-1].source == Path("shop/c.webp")
 
 
 def test_a_folder_is_judged_by_content_and_says_what_it_leaves_out(shop: Path) -> None:
