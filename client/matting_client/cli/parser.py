@@ -45,10 +45,10 @@ def run_alone(main: Callable[[], int]) -> NoReturn:
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that does not print its whole usage with every error, and takes no empty name of a file."""
+    """An ArgumentParser that does not print its whole usage with every error, and takes no empty file name."""
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        """Refuse what a shell makes of a variable that is not set, and `Path` of it: the folder where one stands."""
+        """Refuse what a shell makes of an unset variable: `Path` would take it for the current folder."""
         names_files = action.nargs != argparse.REMAINDER and {*action.option_strings} <= {"-o", "--output"}
         if names_files and "" in arg_strings:
             raise argparse.ArgumentError(action, "got an empty name, expected one of a file or folder")

@@ -153,7 +153,7 @@ def write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_dir() and (path.parent in DEVICES or not path.is_file()):
-            path.write_bytes(data)  # what took its place, as root may, would be no pipe or device any more
+            path.write_bytes(data)  # in its place, as root may, a file would be put
             return
         with part.open("xb") as file:
             file.write(data)
