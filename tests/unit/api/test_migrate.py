@@ -101,7 +101,6 @@ def test_texts_of_any_encoding_are_read(tmp_path: Path, capsys: pytest.CaptureFi
         ("cut.sh", "KEY=x removebg photos/*.jpg", "matting cutout FILES"),
         ("README", "See https://remove.bg", "own site"),
         ("cut.js", 'fetch("//api.remove.bg/v1.0/removebg")', "the host of https://own.example"),
-        ("cut.py", 'url = f"{scheme}://api.remove.bg/v1.0"', "the host of https://own.example"),
         ("nginx.conf", "connect-src https://*.remove.bg", "the host of https://own.example"),
         ("app.js", "const key = config.removeBgApiKey;", "--keys-file"),
         ("application.properties", "remove-bg.api-token=abc", "--keys-file"),
