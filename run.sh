@@ -4,8 +4,11 @@
 #   ./run.sh                   install if needed, then serve
 #   ./run.sh --setup-only      only install
 #   ./run.sh --page-port 8080  other arguments go to `matting serve`; ./run.sh --help lists them once it is installed
+[ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@" # for `sh run.sh`
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+unset PYTHONHOME PYTHONPATH # somebody else's packages would come first
+export LC_ALL=C.UTF-8 # with another, Python may not start from a folder called 照片
 
 die() {
   echo "run.sh: $*" >&2

@@ -5,6 +5,7 @@
 #   ./test.sh tests/unit -k decode     other arguments go to pytest, and only pytest runs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+unset PYTHONHOME PYTHONPATH # as in run.sh
 export PYTHONDONTWRITEBYTECODE= # where it is set, as in many an image, each of a thousand starts would compile all again
 
 wanted() {

@@ -77,7 +77,7 @@ _SHADOW = "a shadow is drawn, of our own kind; look at one result"
 _GO = "remove.bg's Go program has its address as APIEndpoint in client/client.go: {server}/v1.0/removebg there"
 RULES = (
     _rule(r"https?://api\.remove\.bg", "put {server} in its place; paths, fields and answers stay"),
-    _rule(r"(?<!//)api\.remove\.bg", "put the host of {server} in its place"),
+    _rule(r"((?<!http://)(?<!https://)api|\*)\.remove\.bg", "put the host of {server} in its place"),
     _rule(r"https?://(www\.)?remove\.bg(?![\w.-])", "a link to remove.bg's own site, which closes"),
     _rule(r"(\b(require|import|(jest|vi)\.\w+)\(\s*|import\s+|from\s+)['\"`]remove\.bg['\"`]", _NPM),
     _rule(r"['\"]remove\.bg['\"]\s*:", _NPM),

@@ -65,7 +65,7 @@ def open_engine(
     if kind == "local":
         return LocalEngine(model, together=for_video)
     if kind != "triton":
-        raise OptionError("engine", repr(kind), "triton or local")
+        raise OptionError("engine", repr(kind), "triton or local", "give an address as url")
     protocol, address = split_url(url)
     if protocol == "grpc":
         return GrpcEngine(address, model, lb_policy=lb_policy, shared_memory=shared_memory, retry=retry)

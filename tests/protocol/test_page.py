@@ -26,9 +26,14 @@ def page(one_model: list[str]) -> Iterator[tuple[Served, int]]:
     server = Served(["--page", "--page-port", str(port), *one_model]).wait_ready()
     family = psutil.Process(server.process.pid).children(recursive=True)
     yield server, port
-    if server.process.poll() is None:
-        family += psutil.Process(server.process.pid).children(recursive=True)
-    assert server.stop() == 0, server.log
+    with socket.socket() as heartbeat:  # as of a page that is open in a browser
+        if server.process.poll() is None:
+            family += psutil.Process(server.process.pid).children(recursive=True)
+            heartbeat.connect(("127.0.0.1", port))
+            heartbeat.sendall(b"GET /gradio_api/heartbeat/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert heartbeat.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert server.stop() == 0, server.log
+    assert "graceful shutdown exceeded" not in server.log
     assert still_running(family) == []
     assert left_since(before) == set()
 

@@ -39,13 +39,14 @@ _EXACT = {
 _GIVES_COOKIE = {"/", "/config"}  # what browsers and Gradio's Python client ask for first
 LOGIN = {"/login", "/logout"}
 MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
+_HEARTBEAT = "/gradio_api/heartbeat/"
 _BELOW = (
     ASSETS,
     "/static/",
     f"{SAMPLES_PATH}/",
     f"{DEVICE}/",
     "/gradio_api/call/",
-    "/gradio_api/heartbeat/",
+    _HEARTBEAT,
     EDITOR,
 )
 # Scripts, fonts and connections of this host only.
@@ -58,7 +59,6 @@ POLICY = (
 DEVICE_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
 FILE_POLICY = "default-src 'none'; sandbox"  # of visitors' files, should one be opened as a page
 log = logging.getLogger("page")
-_HEARTBEAT = "/gradio_api/heartbeat/"
 
 
 class Site:

@@ -20,6 +20,7 @@ from matting_api import errors
 from matting_api.middleware import outgoing
 from matting_api.middleware.guard import END_WAITING
 from matting_api.middleware.proxies import Proxies
+from matting_api.paths import HEARTBEAT
 
 GRACE_SECONDS = 5  # for requests still running when the server is asked to end
 HEADER_SECONDS = 15.0  # for all headers of a request, from the first byte of a connection
@@ -121,6 +122,12 @@ class BoundedProtocol(H11Protocol):
         super().on_response_complete()
         if self.conn.trailing_data[0]:
             self._watch_headers()
+
+    def shutdown(self) -> None:
+        """Let what is at work be finished, but not what never is."""
+        super().shutdown()
+        if self.cycle is not None and HEARTBEAT in self.scope["path"]:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""

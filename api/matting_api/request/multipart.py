@@ -81,7 +81,7 @@ async def read_parts(
     """
     boundary = _parameter(_header(content_type), "boundary")
     if not boundary:
-        raise _malformed("got no boundary in the Content-Type")
+        raise _malformed("got no boundary in the Content-Type; let your client set that header itself")
     reader = _Reader(boundary.encode("latin-1", "replace"), check)
     try:
         async for chunk in stream:

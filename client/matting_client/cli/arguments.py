@@ -169,7 +169,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
 def _add_work(parser: argparse.ArgumentParser) -> None:
     """How many photos are worked on, and which."""
     add = parser.add_argument
-    add("--jobs", type=int, default=0, metavar="N", help="photos at once (default: the cores and two more, at most 8)")
+    add("--jobs", type=int, default=None, metavar="N", help="photos at once (default: cores + 2, at most 8)")
     add(
         "--review-above",
         type=float,
@@ -186,7 +186,7 @@ def check_work(given: argparse.Namespace) -> None:
     ------
     OptionError
     """
-    if given.jobs < 0:
+    if given.jobs is not None and given.jobs < 1:
         raise OptionError("--jobs", given.jobs, "1 or more")
     if given.review_above is not None and math.isnan(given.review_above):
         raise OptionError("--review-above", given.review_above, "a number such as 0.08")

@@ -67,7 +67,7 @@ def find_photos(inputs: list[str], recursive: bool = False, out: str | None = No
     Raises
     ------
     OptionError
-        A folder or glob holds no picture.
+        A folder or glob holds no picture, or results would go to the photos' own folder.
     """
     photos: list[Photo] = []
     left_out: list[str] = []
@@ -76,7 +76,10 @@ def find_photos(inputs: list[str], recursive: bool = False, out: str | None = No
         if text == STANDARD:
             photos.append(Photo(None))
         elif path.is_dir():
-            listing = list_folder(path, recursive, Path(out) if out else DEFAULT_FOLDER)
+            folder = Path(out) if out else DEFAULT_FOLDER
+            if file_identity(folder) == file_identity(path):  # the next run would take the results for photos
+                raise OptionError(f"-o {folder}", "the photos' own folder", "one for the results", "name another")
+            listing = list_folder(path, recursive, folder)
             left_out += listing.lines(path)
             if not listing.photos:
                 raise OptionError(path, "a folder without pictures", "some", "; ".join(left_out))

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from errno import EDQUOT, ENOSPC
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from matting_client.errors import MattingError, OptionError
 
@@ -45,7 +45,14 @@ def run_alone(main: Callable[[], int]) -> NoReturn:
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that does not print its whole usage with every error."""
+    """An ArgumentParser that does not print its whole usage with every error, and takes no empty file name."""
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Refuse what a shell makes of an unset variable: `Path` would take it for the current folder."""
+        names_files = action.nargs != argparse.REMAINDER and {*action.option_strings} <= {"-o", "--output"}
+        if names_files and "" in arg_strings:
+            raise argparse.ArgumentError(action, "got an empty name, expected one of a file or folder")
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""

@@ -161,9 +161,15 @@ def read_bytes(path: Path, limits: Limits | None = None) -> bytes:
     InputError
         It cannot be read, or is beyond the limits.
     """
+    limits = limits or Limits()
     try:
-        (limits or Limits()).check_bytes(path.stat().st_size)
-        return path.read_bytes()
+        if path.is_file():
+            limits.check_bytes(path.stat().st_size)
+            return path.read_bytes()
+        with path.open("rb") as file:  # a pipe tells its length at its end
+            data = file.read(limits.max_bytes + 1)
+        limits.check_bytes(len(data))
+        return data
     except (OSError, ValueError) as error:  # the latter of a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
         remedy = "download it first" if _ADDRESS.match(str(path)) else "check the path"

@@ -34,6 +34,7 @@ WEBP_QUICK = 0
 WEBP_LARGE = 4 * 6_000_000  # bytes of pixels
 LEAST_QUALITY = 30  # below it faces fall into squares
 DEFLATE_LEVEL = 1  # of ISA-L: as fast as 0 and 15 % smaller; 2 is no smaller, 3 slower
+DEVICES = {Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")}  # names of devices, and of files that are open
 _unfinished: set[Path] = set()  # files that are being written
 
 
@@ -138,7 +139,7 @@ def _chunk(name: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file so that it appears under its name only when it is complete.
+    """Write a file so that it appears under its name only when it is complete; into a pipe or a device as it comes.
 
     Raises
     ------
@@ -151,6 +152,9 @@ def write(path: Path, data: bytes) -> None:
     _unfinished.add(part)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_dir() and (path.parent in DEVICES or not path.is_file()):
+            path.write_bytes(data)  # in its place, as root may, a file would be put
+            return
         with part.open("xb") as file:
             file.write(data)
         part.replace(path)

@@ -86,8 +86,7 @@ class _Decoder:
                 "", f"no process for a decoder ({error.strerror})", remedy="free memory or processes"
             ) from None
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._is_ready = False
-        self._is_overdue = False
+        self._is_ready = self._is_overdue = False
         self._watchdog = threading.Timer(0, self._give_up)  # not started
         self._in: IO[bytes] = self._process.stdin
         self._out: IO[bytes] = self._process.stdout
@@ -197,6 +196,7 @@ class DecoderPool:
 
     def begin_anew(self) -> None:
         """Have no decoders, for a process that was forked: they are the other's, and its threads may hold the lock."""
+        self._others = getattr(self, "_idle", [])  # kept, or Python warns of processes that go on
         self._idle: list[_Decoder] = []
         self._free = threading.Semaphore(self._most)
         self._lock = threading.Lock()

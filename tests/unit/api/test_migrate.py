@@ -100,6 +100,8 @@ def test_texts_of_any_encoding_are_read(tmp_path: Path, capsys: pytest.CaptureFi
         ("cut.py", 'run(["removebg", "--api-key", KEY])', "matting cutout FILES"),
         ("cut.sh", "KEY=x removebg photos/*.jpg", "matting cutout FILES"),
         ("README", "See https://remove.bg", "own site"),
+        ("cut.js", 'fetch("//api.remove.bg/v1.0/removebg")', "the host of https://own.example"),
+        ("nginx.conf", "connect-src https://*.remove.bg", "the host of https://own.example"),
         ("app.js", "const key = config.removeBgApiKey;", "--keys-file"),
         ("application.properties", "remove-bg.api-token=abc", "--keys-file"),
         ("go.mod", "require github.com/remove-bg/go v1.1.0", "client/client.go: https://own.example"),

@@ -58,9 +58,10 @@ def test_a_files_name_neither_ends_nor_colours_a_line(matting: RunCommand, tmp_p
         (["--alpha-only", "-o", "a.jpg"], "expected png for an alpha"),
         (["--crop-margin", "5%"], "--crop-margin 5%: got no --crop beside it"),
         (["--crop", "--crop-margin", "5%", "--canvas", "90x90"], "--crop-margin 5%: got a canvas beside it"),
+        (["-o", ""], "argument -o/--output: got an empty name"),
         (["-o", "a.bmp"], "-o a.bmp: got the suffix .bmp"),
         (["-o", "a.png", "--format", "webp"], "--format webp: got -o a.png"),
-        (["--jobs", "-1"], "--jobs: got -1, expected 1 or more"),
+        (["--jobs", "0"], "--jobs: got 0, expected 1 or more"),
         (["--review-above", "nan"], "--review-above: got nan, expected a number such as 0.08"),
         (["--wait", "-1"], "--wait: got -1.0, expected 0 or more seconds"),
         (["--wait", "nan"], "--wait: got nan, expected 0 or more seconds"),
@@ -83,7 +84,7 @@ def test_wrong_usage(matting: RunCommand, photo: Path, tmp_path: Path, arguments
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["paint"], ["--nothing"], ["cutout"], ["serve", "--no"], ["ui", "--no"]], ids=str
+    "arguments", [[], ["paint"], ["--nothing"], ["cutout"], ["migrate", ""], ["serve", "--no"], ["ui", "--no"]], ids=str
 )
 def test_wrong_commands(matting_process: RunCommand, arguments: list[str]) -> None:
     done = matting_process(*arguments)
@@ -173,18 +174,8 @@ def test_interruption(environment: dict[str, str], tmp_path: Path, number: signa
     (folder / "000.jpg").write_bytes(file_of(astronaut(1200, 1600), "JPEG"))
     for index in range(1, 300):  # more than are done before the signal, also where this test has to wait for its turn
         (folder / f"{index:03}.jpg").hardlink_to(folder / "000.jpg")
-    command = [
-        sys.executable,
-        "-m",
-        "matting_client.cli.main",
-        "cutout",
-        str(folder),
-        "-o",
-        str(out),
-        "--jobs",
-        "2",
-        *LOCAL,
-    ]
+    program = [sys.executable, "-m", "matting_client.cli.main"]
+    command = [*program, "cutout", folder, "-o", out, "--jobs", "2", *LOCAL]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while not (out.exists() and any(path.suffix == ".png" for path in out.iterdir())):

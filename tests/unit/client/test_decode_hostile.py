@@ -189,3 +189,14 @@ def test_warnings_of_the_process_survive_many_threads() -> None:
 def test_a_file_object_is_not_a_photo() -> None:
     with pytest.raises(TypeError):
         decode(io.BytesIO(b"x"))  # type: ignore[arg-type]
+
+
+def test_a_pipe_is_read_to_its_end_and_no_further_than_the_limits() -> None:
+    """As of a shell's <(...): it has no length of its own."""
+    end, start = os.pipe()
+    os.write(start, file_of(astronaut(30, 40), "PNG"))
+    os.close(start)
+    assert read(Path(f"/dev/fd/{end}")).shape == (30, 40, 3)
+    os.close(end)
+    with pytest.raises(InputError, match="expected at most 64 MB"):
+        read(Path("/dev/zero"))

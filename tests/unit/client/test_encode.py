@@ -137,6 +137,19 @@ def test_readers_see_one_version_or_the_other(tmp_path: Path) -> None:
         future.result()
 
 
+def test_pipes_devices_and_open_files_are_written_into(tmp_path: Path) -> None:
+    """Root could replace /dev/null, and who reads a pipe would wait for ever."""
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(subprocess.check_output, ["cat", pipe], timeout=20)
+        write(pipe, b"data")
+        assert pipe.is_fifo() and read.result() == b"data"
+    with (tmp_path / "out.png").open("wb") as file:
+        write(Path(f"/proc/self/fd/{file.fileno()}"), b"data")
+    assert (tmp_path / "out.png").read_bytes() == b"data"
+
+
 @pytest.mark.parametrize("kind", ["folder", "file in the way", "device"])
 def test_places_that_cannot_be_written(tmp_path: Path, kind: str) -> None:
     if kind == "folder":

@@ -116,7 +116,7 @@ def test_something_else_listens(engine: type[GrpcEngine | HttpEngine]) -> None:
 
 
 def test_engines_that_are_none() -> None:
-    with pytest.raises(OptionError, match="engine: got 'gpu', expected triton or local"):
+    with pytest.raises(OptionError, match="engine: got 'gpu', expected triton or local; give an address as url"):
         connect("gpu")
 
 

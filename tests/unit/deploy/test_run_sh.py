@@ -56,9 +56,11 @@ def test_the_environment_of_a_moved_folder_is_made_anew(tmp_path: Path) -> None:
         (before / part).touch()
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", before / ".venv"], check=True)
     (packages,) = before.glob(".venv/lib/python*/site-packages")
-    (packages / "pip.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (packages / "pip.pth").write_text(sysconfig.get_path("purelib") + "\n/照片\n", "utf-8")
+    environment = {**os.environ, "PIP_NO_INDEX": "1", "PYTHONHOME": "/nowhere", "LC_ALL": "C"}
+    subprocess.run([before / "run.sh", "--setup-only"], env=environment, capture_output=True)
+    assert (packages / "pip.pth").exists()
     before.rename(after)
-    environment = {**os.environ, "PIP_NO_INDEX": "1"}
     subprocess.run([after / "run.sh", "--setup-only"], env=environment, capture_output=True)
     command = ["bash", "-c", ". .venv/bin/activate && pip --version"]
     told = subprocess.run(command, cwd=after, capture_output=True, text=True, check=True)
@@ -67,6 +69,8 @@ def test_the_environment_of_a_moved_folder_is_made_anew(tmp_path: Path) -> None:
 
 def test_who_asks_for_help_installs_nothing(tmp_path: Path) -> None:
     shutil.copy(ROOT / "run.sh", tmp_path)
-    told = subprocess.run([tmp_path / "run.sh", "--help"], capture_output=True, text=True, check=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "start").symlink_to("../run.sh")
+    told = subprocess.run(["sh", tmp_path / "bin" / "start", "--help"], capture_output=True, text=True, check=True)
     assert "./run.sh --setup-only" in told.stdout and told.stderr == ""
-    assert [each.name for each in tmp_path.iterdir()] == ["run.sh"]
+    assert {each.name for each in tmp_path.iterdir()} == {"bin", "run.sh"}
