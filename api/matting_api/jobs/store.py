@@ -263,6 +263,7 @@ class JobStore:
             return
         except Exception as error:
             job.error, state = as_reason(error), FAILED
+            log.warning("job %s failed: %s", job.name, job.error["detail"])
         job.until = max(job.until, time.monotonic() + min(self.kept_seconds, LEAST_SECONDS))
         job.state = state
 
