@@ -100,6 +100,20 @@ def test_bfloat16_needs_openvino(file: Path, monkeypatch: pytest.MonkeyPatch) ->
         CpuModel(file)
 
 
+def test_a_model_that_memory_does_not_suffice_for_is_not_called_broken() -> None:
+    code = """
+import pathlib, resource, sys
+from matting_client.runtime.cpu import CpuModel
+open_it = lambda: CpuModel(pathlib.Path(sys.argv[1]), precision="f32", threads=1)
+open_it()  # the libraries are there
+most = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 2**23
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+open_it()"""
+    model = model_repository() / "matting_512" / "1" / "model.onnx"
+    done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True)
+    assert "ModelError: " in done.stderr and "cannot be loaded for want of memory" in done.stderr
+
+
 def test_files_that_are_no_such_model(tmp_path: Path, file: Path, engine: str) -> None:
     bad = {
         name: tmp_path / f"{name}.onnx" for name in ("missing", "empty", "garbage", "truncated", "renamed", "oblong")
