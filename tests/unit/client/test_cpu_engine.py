@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,21 @@ def test_bfloat16_needs_openvino(file: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ModelError, match="no engine is installed; pip install openvino or onnxruntime"):
         CpuModel(file)
+
+
+def test_openvino_tells_nobody(file: Path, tmp_path: Path) -> None:
+    """As from a home of its own, where its telemetry has not been refused."""
+    code = """
+import pathlib, sys
+sys.addaudithook(lambda event, _: event in ("os.fork", "urllib.Request", "socket.connect") and print(event))
+from matting_client.runtime.cpu import CpuModel
+CpuModel(pathlib.Path(sys.argv[1]))
+print(*(name for name in sys.modules if name.startswith("openvino_telemetry.")))"""
+    environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout == "\n"
 
 
 def test_a_model_that_memory_does_not_suffice_for_is_not_called_broken() -> None:
