@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import re
 import secrets
@@ -21,6 +22,7 @@ from matting_ui.filenames import portable
 from matting_api.jobs.disk import leaves_room
 
 SWEEP_SECONDS = 600.0  # between two looks for what is too old
+TOLD_SECONDS = 60.0  # between two lines of the log about results that cannot be kept, of which there may be hundreds
 ROOMY = 0.9  # of the bytes that may be there, after the oldest were removed
 # What is removed when its time is over: files named by `new_name`, and what a process that was killed was writing.
 _OURS = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}-.+", re.DOTALL)
@@ -54,6 +56,7 @@ class Outputs:
         self._count = count
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._lost, self._told = 0, -math.inf  # results since the last line about them, and when that was
         self._mode = _checked(folder)
         self._bytes = self._sweep()
         self._sweeper = threading.Thread(target=self._keep_sweeping, name="outputs", daemon=True)
@@ -89,7 +92,7 @@ class Outputs:
             size = part.stat().st_size
             part.rename(self._folder / new_name(stem, ending))  # when it is whole
         except OSError as error:
-            log.error("%s: a result cannot be kept (%s)", self._folder, error.strerror or error)
+            self._tell(error.strerror or str(error))
             self._count(False)
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -99,6 +102,17 @@ class Outputs:
             self._bytes += size
             if self._bytes > self._most_bytes:
                 self._try_to_sweep()
+
+    def _tell(self, reason: str) -> None:
+        """Log that a result cannot be kept, unless that was said just now."""
+        now = time.monotonic()
+        with self._lock:
+            self._lost += 1
+            if now < self._told + TOLD_SECONDS:
+                return
+            lost, self._lost, self._told = self._lost, 0, now
+        more = f", {lost} since the last such line" if lost > 1 else ""
+        log.error("%s: a result cannot be kept (%s)%s", self._folder, reason, more)
 
     def _keep_sweeping(self) -> None:
         while not self._stop.wait(SWEEP_SECONDS):

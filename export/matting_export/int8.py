@@ -6,12 +6,11 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
 import onnx
-import openvino as ov
 from matting_client.processing import edge_band, letterbox
 from matting_client.processing.letterbox import without_padding
 from matting_client.repository import CONTRACT_FILE, INT8_FILE
@@ -23,6 +22,9 @@ from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha,
 from matting_export.metadata import INPUT, write_contract
 from matting_export.staging import staging_folder
 from matting_export.tolerances import ParityError
+
+if TYPE_CHECKING:
+    import openvino as ov
 
 CALIBRATION, CHECKED = 64, 64  # photos
 LARGEST_MEAN = 4e-3  # absolute difference to fp32, in 0..1
@@ -179,6 +181,8 @@ def publish_int8(model: Path, *folders: Path) -> Gated:
     DataError
         The photos cannot be used.
     """
+    import openvino as ov  # after `matting_client.runtime`, which silences it
+
     learn, check = calibration_split(*folders)
     fp32 = CpuModel(model, precision="f32")
     quantised = quantise(model, [letterbox(read_rgb(pair.image), fp32.size)[0][None] for pair in learn])

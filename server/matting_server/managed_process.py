@@ -26,6 +26,7 @@ ASKING_SECONDS = 1.0  # between questions to one that runs
 HARMLESS = ("CudaDriverHelper has not been initialized.",)  # said on every machine without a GPU
 _TRITON_LINE = re.compile(r"[IWEF]\d{4} [\d:.]+ \d+ ")
 _OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL}  # exit codes of what gets no more memory
+_MODEL_ENDED = "is not healthy"  # Triton's word for a model's process that ended, and left no word itself
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,8 @@ class Service:
         while now - self._deaths[0] > DEATH_WINDOW_SECONDS:
             self._deaths.popleft()
         pause = min(FIRST_PAUSE_SECONDS * 2.0 ** (len(self._deaths) - 1), LONGEST_PAUSE_SECONDS)
-        self._tell.say(f"{what}; starting it again in {pause:g} s")
+        why = " (by somebody, or for want of memory)" if self._code == -signal.SIGKILL and not self._verdict else ""
+        self._tell.say(f"{what}{why}; starting it again in {pause:g} s")
         return pause
 
 
@@ -233,7 +235,7 @@ def _last_words(tail: list[str], code: int | None) -> str:
     errors = [line for line in lines if _TRITON_LINE.match(line) and line[0] in "EF"]
     others = [line for line in lines if not _TRITON_LINE.match(line)]
     last = (errors or others or lines or [""])[-1]
-    if code in _OF_MEMORY and not errors:
-        said = f" ({last})" if others else ""
+    if _MODEL_ENDED in last or (code in _OF_MEMORY and not errors):
+        said = f" ({last})" if errors or others else ""
         return f"perhaps of too little memory{said}; free some, or raise the limit (ulimit -v, the container's)"
     return last

@@ -13,7 +13,7 @@ from matting_client.serving import raise_file_limit, relay, too_few_files
 
 from matting_server import tritonserver
 from matting_server.connections import end_connections
-from matting_server.errors import SetupError
+from matting_server.errors import ServeError, SetupError
 from matting_server.health import Health
 from matting_server.managed_process import HARMLESS, Listeners, Program, Service
 from matting_server.orphans import sweep
@@ -96,7 +96,7 @@ class Supervisor:
         Raises
         ------
         ServeError
-            A service did not become ready at all.
+            A service did not become ready at all, or files that they need are gone.
         """
         for service in self._services:
             service.start()
@@ -106,6 +106,9 @@ class Supervisor:
                 for service in self._services:
                     if service.failure is not None:
                         raise service.failure
+                if not self._workspace.is_whole(self._models):  # no restart of a service could put that right
+                    problem = f"{self._workspace.root}: somebody, or what cleans temporary files, removed files in it"
+                    raise ServeError(f"{problem}; start it again, with TMPDIR set to a folder that nobody cleans")
                 if not announced and all(service.is_ready for service in self._services):
                     announced = True
                     self._all_ready()

@@ -141,6 +141,11 @@ class Workspace:
         with os.fdopen(descriptor, "w") as file:
             file.write(self.shm_token)
 
+    def is_whole(self, models: list[str]) -> bool:
+        """Whether what it was filled with is still there; some systems clean their folder of temporary files."""
+        fixed = [self.models / name / "config.pbtxt" for name in models]
+        return all(path.exists() for path in (self.backends / _BACKEND_SOURCE.name / "model.py", *fixed))
+
     def note_scratch(self) -> None:
         """Remember the scratch folders that appeared while the server was starting, which it is no longer."""
         note_scratch(self.root)

@@ -193,6 +193,10 @@ def test_a_full_temporary_folder(tmp_path: Path, repository: Path, portrait: byt
     with process(tmp_path, repository, "--engine", "local") as (running, url):
         with httpx.Client(base_url=url, timeout=START_SECONDS) as api:
             assert post(api, portrait).status_code == 200
+            with connection(api) as link:  # it breaks off
+                head = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+                link.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b".encode())
+            wait_until(lambda: 'status="499"} 1.0' in api.get("/metrics").text)
             resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (2**16, 2**16))
             for path, name in ((PATH, "image_file"), ("/v1/cutout", "image_file"), ("/gradio_api/upload", "files")):
                 answered = api.post(path, files={name: ("a.png", bytes(2 * MB))})
@@ -200,4 +204,5 @@ def test_a_full_temporary_folder(tmp_path: Path, repository: Path, portrait: byt
             assert post(api, portrait).status_code == 200  # small enough to need no file
         running.terminate()
         assert running.stderr is not None
-        assert "Traceback" not in running.stderr.read()
+        said = running.stderr.read()
+        assert "Traceback" not in said and "ClientDisconnect" not in said

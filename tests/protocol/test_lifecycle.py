@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,6 +143,18 @@ def test_a_broken_model_is_named(start: Callable[..., Served], tmp_path: Path) -
     assert last.startswith("matting serve: Triton ended with exit code 1 before it was ready: ")
     assert "matting_512" in server.log
     assert left_since(before) == set()
+
+
+def test_a_cleaned_folder_ends_it(one_model: list[str], tmp_path: Path) -> None:
+    """Whoever watches it starts it again, in a new one."""
+    server = Served(one_model, environment={"TMPDIR": str(tmp_path)}).wait_ready()
+    try:
+        (folder,) = tmp_path.glob("unet-matting-*")
+        shutil.rmtree(folder / "models")
+        assert server.process.wait(30) == 1
+        assert server.log.strip().splitlines()[-1].startswith(f"matting serve: {folder}: somebody, or what cleans")
+    finally:
+        server.stop()
 
 
 def test_a_read_only_repository_is_enough(start: Callable[..., Served], tmp_path: Path) -> None:

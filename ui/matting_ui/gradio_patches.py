@@ -210,7 +210,7 @@ async def receive_files(request: Request, folder: Path, max_bytes: int, upload_i
     Raises
     ------
     UploadError
-        The form is none, or a file is larger than `max_bytes`.
+        The form is none, ends within a file, or has files elsewhere; or a file is larger than `max_bytes`.
     OSError
         There is no room, or no folder.
     """
@@ -232,6 +232,8 @@ async def receive_files(request: Request, folder: Path, max_bytes: int, upload_i
             routes.file_upload_statuses.set_done(upload_id)
     if moved:
         raise OSError(f"{folder}: got files that could not be renamed")
+    if not paths or not all(path.is_dir() for path in folder.iterdir()):  # Gradio forgets these, and nobody counts them
+        raise UploadError("got a form that breaks off or has files in other fields, expected whole ones in files")
     return [str(path) for path in paths]
 
 

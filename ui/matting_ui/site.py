@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from matting_ui.assets import PATH as ASSETS
@@ -108,6 +108,8 @@ class Site:
 
         try:
             await self._app(scope, receive, send_on)
+        except ClientDisconnect:  # nobody waits for an answer, nor reads of it in the log
+            raise
         except Exception as error:
             if answer.has_started:
                 raise

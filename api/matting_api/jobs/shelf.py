@@ -17,6 +17,7 @@ from matting_api.jobs.job import NOTE, OVER, QUEUED, Job
 
 LOCK, QUEUE = "lock", "data.db"  # either says that a folder is ours; the second is persist-queue's
 ID_BYTES = 16
+LEAST_SECONDS = 3600.0  # that a result is kept from its end on, however long its job took
 # Of 22 letters in base64 the last has 2 bits only, so that hardly any name of a person's looks like an id.
 _ID = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 _OF_SYSTEM = frozenset(("lost+found",))  # an empty disk has it
@@ -110,7 +111,14 @@ def _read(path: Path) -> Job | None:
 
 def _set_age(job: Job, kept_seconds: float) -> None:
     """Count a job's time on the clock of this process, whatever the wall clock did in between."""
-    age = min(max(0.0, time.time() - job.created), kept_seconds)
-    job.until = time.monotonic() + kept_seconds - age
+    left = _left(kept_seconds, job.created)
     if job.state not in OVER:
         job.state = QUEUED
+    else:  # its note was written last at its end
+        left = max(left, _left(min(kept_seconds, LEAST_SECONDS), (job.folder / NOTE).stat().st_mtime))
+    job.until = time.monotonic() + left
+
+
+def _left(seconds: float, since: float) -> float:
+    """Of so many seconds since a moment of the wall clock, what is left."""
+    return min(max(0.0, seconds - (time.time() - since)), seconds)

@@ -23,13 +23,12 @@ from matting_api.errors import ApiError, as_reason, too_many_jobs
 from matting_api.jobs import disk
 from matting_api.jobs.job import DONE, FAILED, OVER, WORKING, Cancelled, Job
 from matting_api.jobs.rounds import keep_going
-from matting_api.jobs.shelf import load_jobs, lock_folder, new_id
+from matting_api.jobs.shelf import LEAST_SECONDS, load_jobs, lock_folder, new_id
 from matting_api.tempdir import private_folder
 
 POLL_SECONDS = 0.5  # between looks at whether it is time to end
 TIDY_SECONDS = 60.0  # between looks at what is past its time
 AGAIN_SECONDS = 10.0  # until an end that could not be written down is tried again
-LEAST_SECONDS = 3600.0  # that a result is kept, however long its job took
 MOST_STARTS = 5  # of a job that ends the process again and again and does not get on
 log = logging.getLogger("jobs")
 
@@ -264,6 +263,7 @@ class JobStore:
             return
         except Exception as error:
             job.error, state = as_reason(error), FAILED
+            log.warning("job %s failed: %s", job.name, job.error["detail"])
         job.until = max(job.until, time.monotonic() + min(self.kept_seconds, LEAST_SECONDS))
         job.state = state
 

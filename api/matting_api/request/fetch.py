@@ -26,6 +26,7 @@ MAX_URL = 2048
 TOTAL_SECONDS, STEP_SECONDS = 20.0, 5.0  # for the whole picture with its redirects, and for each wait within
 PORTS = frozenset((80, 443))
 LENGTH_DIGITS = 20  # of any size in bytes; Python refuses to read a number of thousands of digits
+_MEANT = {"webhook": "done"}  # fields whose addresses are of no picture, and an example of each
 Book = Callable[[int], None]
 
 
@@ -71,7 +72,7 @@ class Fetcher:
         except TimeoutError:
             raise _failed(field, f"it did not come within {TOTAL_SECONDS:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # hosts may answer anything
-            raise _failed(field, f"the transfer failed ({type(error).__name__})") from None
+            raise _failed(field, _why(error)) from None
 
     async def check(self, url: str, field: str) -> None:
         """Refuse an address that `post` would never call, now that its sender hears of it.
@@ -119,7 +120,7 @@ class Fetcher:
         except TimeoutError:
             raise _failed(field, f"it did not answer within {TOTAL_SECONDS:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise _failed(field, f"the transfer failed ({type(error).__name__})") from None
+            raise _failed(field, _why(error)) from None
 
     async def _follow(self, url: str, field: str, book: Book) -> UploadFile:
         place = _parse(url, field)
@@ -200,7 +201,7 @@ def _parse(text: str, field: str) -> httpx.URL:
         url = None
     if url is None or url.scheme not in ("http", "https") or not url.host or url.userinfo or not _is_port(url.port):
         # What came is not repeated: it may hold a password.
-        detail = f"{field}: got no usable address, expected one such as https://host/photo.jpg"
+        detail = f"{field}: got no usable address, expected one such as https://host/{_MEANT.get(field, 'photo.jpg')}"
         raise bad_request(f"invalid_{field}", f"Invalid {field}", detail)
     return url
 
@@ -216,8 +217,16 @@ def _target(place: httpx.URL, response: httpx.Response) -> str:
         return ""
 
 
+def _why(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "its certificate is not valid for its name, or of nobody whom this server trusts"
+    return f"the transfer failed ({type(error).__name__})"
+
+
 def _failed(field: str, reason: str) -> ApiError:
     detail = f"{field}: the picture cannot be fetched, {reason}; send it as a file instead"
+    if field in _MEANT:
+        detail = f"{field}: the address cannot be reached, {reason}"
     return bad_request(f"{field}_failed", f"{field} cannot be fetched", detail)
 
 

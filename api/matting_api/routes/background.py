@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from matting_api.errors import ApiError
-from matting_api.jobs.job import DONE, Job
+from matting_api.jobs.job import DONE, FAILED, Job
 from matting_api.jobs.kinds import Kind
 from matting_api.jobs.store import JobStore
 from matting_api.openapi_fields import TEXT, Json
@@ -39,7 +39,8 @@ def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
     async def result(request: Request) -> Response:
         job = await to_thread.run_sync(jobs.get, request.path_params["job_id"])
         if job.state != DONE:
-            detail = f"got a {kind.noun} that is {job.state}, expected done; ask again"
+            remedy = "its state says why" if job.state == FAILED else "ask again"
+            detail = f"got a {kind.noun} that is {job.state}, expected done; {remedy}"
             raise ApiError(409, "not_ready", "Not done", detail)
         path = kind.result_of(job)
         return FileResponse(path, media_type=kind.media[path.suffix], filename=path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # 1024 px would take the server beyond 1.2 GB for a tenth more photos a second.
 STREAMS = 4
 STREAMS_SIDE = 512
+# What OpenVINO, ONNX Runtime and the system say where memory is lacking.
+_NO_MEMORY = re.compile("memory|alloc|temporarily unavailable|failed to map", re.IGNORECASE)
 RunOne = Callable[[Batch, Batch], None]  # one photo (1, S, S, 3), and the alpha (1, S, S, 1) to fill
 
 
@@ -152,6 +155,9 @@ class CpuModel:
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    if _NO_MEMORY.search(str(error)):
+        remedy = "free some, or raise the limit (ulimit -v, the container's)"
+        return ModelError(path, problem=f"cannot be loaded for want of memory ({reason})", remedy=remedy)
     return ModelError(path, f"no usable ONNX model ({reason})", remedy="export it again")
 
 
@@ -178,7 +184,7 @@ def _openvino(path: Path, precision: str, threads: int) -> tuple[Callable[[int],
         shape = model.input(INPUT).partial_shape
         size = input_size(path, {INPUT: tuple(None if d.is_dynamic else d.get_length() for d in shape)})
         model.reshape({INPUT: [1, size, size, 3]})  # a fixed shape is planned better than a dynamic batch
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         raise _unreadable(path, error) from None
     if precision == "bf16":
         pack_last_layers(model)
@@ -191,7 +197,7 @@ def _openvino(path: Path, precision: str, threads: int) -> tuple[Callable[[int],
         }
         try:
             compiled = core.compile_model(model, "CPU", config)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             raise _unreadable(path, error) from None
         pool = [compiled.create_infer_request()]
 

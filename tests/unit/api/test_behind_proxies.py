@@ -19,7 +19,7 @@ from matting_ui import ids
 from starlette.datastructures import Headers
 
 from tests.support.programs import ROOT, caddy, example, nginx
-from tests.unit.api.conftest import error, pixels
+from tests.unit.api.conftest import Serve, error, pixels
 from tests.unit.api.test_main import START_SECONDS, process
 
 NAME = "photos.example.com"
@@ -96,6 +96,17 @@ def test_below_a_path_over_tls(client: httpx.Client, portrait: bytes) -> None:
     call = f"/matting/gradio_api/call/{ids.API_PRESET}"
     begun = client.post(call, json={"data": ["product"]}).raise_for_status().json()
     assert "event: complete" in client.get(f"{call}/{begun['event_id']}").text  # events, one by one
+
+
+def test_replicas_that_are_all_full_say_so(serve: Serve, portrait: bytes, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    changes = {"listen 80;": f"listen 127.0.0.1:{port};"}
+    for here in ("10.0.0.11:7860", "10.0.0.12:7860"):
+        changes[here] = serve(engine="triton", url="127.0.0.1:1", retry_seconds=0.0).base_url.netloc.decode()
+    with nginx(tmp_path, example("nginx-replicas.conf", changes), port):
+        for _ in range(3):
+            answer = httpx.post(f"http://127.0.0.1:{port}/v1/alpha", content=portrait, trust_env=False)
+            assert answer.status_code == 503 and "retry-after" in answer.headers and error(answer)
 
 
 @pytest.mark.parametrize(

@@ -335,12 +335,16 @@ def test_the_certificate_must_be_the_names(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
     with run(Host(HERE, context)) as host:
-        assert "transfer failed" in refused(f"https://photos.test:{host.port}/photo.png").detail  # not trusted
+        assert "certificate" in refused(f"https://photos.test:{host.port}/photo.png").detail  # not trusted
         trust = ssl.create_default_context()
         authority.configure_trust(trust)
         monkeypatch.setattr(fetch, "_trust", lambda: trust)
         assert get(f"https://photos.test:{host.port}/photo.png") == PHOTO
-        assert "transfer failed" in refused(f"https://other.test:{host.port}/photo.png").detail
+        other = f"https://other.test:{host.port}/photo.png"
+        assert "certificate" in refused(other).detail
+        with pytest.raises(ApiError) as told:
+            asyncio.run(Fetcher(LIMIT, only_here, ports=None).post(other, "webhook", b"", {}))
+        assert "certificate" in told.value.detail and "picture" not in told.value.detail
 
 
 def test_by_the_api(serve: Serve, host: Host) -> None:

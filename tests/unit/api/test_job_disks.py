@@ -22,6 +22,7 @@ from matting_client import OutputError
 from persistqueue import SQLiteAckQueue
 
 from tests.unit.api.conftest import Serve, error, wait_until
+from tests.unit.api.test_jobs import send, wait
 from tests.unit.api.test_photo_jobs import FACTS, new_job
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/srv/secret")
@@ -169,6 +170,18 @@ def test_a_small_disk_may_be_used_but_for_a_tenth(
     with pytest.raises(ApiError) as refused:
         disk.check_space(tmp_path, 101)
     assert refused.value.code == "insufficient_storage"
+
+
+def test_a_failed_job_is_told_to_caller_and_log(
+    serve: Serve, disc: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = iter((0,))  # it is taken, and finds no room later
+    set_free(monkeypatch, lambda: next(looks, -1))
+    client = serve()
+    job = wait(client, send(client, {"a.png": disc}).json(), "failed")
+    answer = client.get(f"/v1/jobs/{job['id']}/result")
+    assert (answer.status_code, error(answer)["detail"].partition("; ")[2]) == (409, "its state says why")
+    assert f"job {job['id']} failed: {job['error']['detail']}" in caplog.text
 
 
 def test_photos_are_not_cut_out_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

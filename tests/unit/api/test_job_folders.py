@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -126,12 +127,14 @@ def test_what_waits_or_is_worked_on_is_never_forgotten(tmp_path: Path) -> None:
 
 
 def test_ages_of_an_earlier_process(tmp_path: Path) -> None:
-    """A day at most, whatever the clock said then."""
+    """A day at most, whatever the clock said then, and an hour from a late end."""
     opened(tmp_path).close()
-    for name, created in zip(IDS, (time.time() + 400 * DAY, 0.0), strict=False):
+    for name, created in zip(IDS, (time.time() + 400 * DAY, 0.0, 0.0), strict=False):
         put_note(tmp_path / name, created=created)
+    os.utime(tmp_path / IDS[1] / "job.json", (0, 0))
     jobs = opened(tmp_path)
     assert jobs.get(IDS[0]).until <= time.monotonic() + DAY
+    assert jobs.get(IDS[2]).until == pytest.approx(time.monotonic() + store.LEAST_SECONDS, abs=60)
     with pytest.raises(ApiError):
         jobs.get(IDS[1])
     jobs.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,29 @@ def test_bfloat16_needs_openvino(file: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ModelError, match="no engine is installed; pip install openvino or onnxruntime"):
         CpuModel(file)
+
+
+def alone(code: str, model: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, which can open the model."""
+    begin = "import pathlib, resource, sys\nfrom matting_client.runtime.cpu import CpuModel\n"
+    begin += "def open_it(): CpuModel(pathlib.Path(sys.argv[1]), precision='f32', threads=1)\n"
+    command = [sys.executable, "-c", begin + code, str(model)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def test_openvino_tells_nobody(file: Path, tmp_path: Path) -> None:
+    code = """open_it()
+print(*(name for name in sys.modules if name.startswith("openvino_telemetry.")))"""
+    assert alone(code, file, HOME=str(tmp_path), CI="").stdout == "\n"
+
+
+def test_a_model_that_memory_does_not_suffice_for_is_not_called_broken() -> None:
+    code = """open_it()  # the libraries are there
+most = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 2**23
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+open_it()"""
+    done = alone(code, model_repository() / "matting_512" / "1" / "model.onnx")
+    assert "cannot be loaded for want of memory" in done.stderr
 
 
 def test_files_that_are_no_such_model(tmp_path: Path, file: Path, engine: str) -> None:

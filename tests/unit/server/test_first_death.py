@@ -56,6 +56,7 @@ def test_a_setting_that_cannot_be_is_the_users_to_put_right(usage_code: int | No
 _NOTE = "I1129 09:00:00.123456 77 server.cc:676] started"
 _CUDA = "E1129 09:00:00.123456 77 cuda_driver.cc:12] CudaDriverHelper has not been initialized."
 _ERROR = "E1129 09:00:00.123456 77 model.cc:12] no such file"
+_STUB = "E1129 09:00:00.123456 77 model.cc:12] Stub process 'matting_512_0_0' is not healthy."
 _MEMORY = "perhaps of too little memory; free some, or raise the limit (ulimit -v, the container's)"
 
 
@@ -68,6 +69,7 @@ _MEMORY = "perhaps of too little memory; free some, or raise the limit (ulimit -
         ([_CUDA], "os.kill(os.getpid(), 9)", _MEMORY),
         ([_NOTE, "  what():  bad", _CUDA], "os.abort()", _MEMORY.replace("memory;", "memory (what():  bad);")),
         ([_ERROR, "  what():  bad"], "os.abort()", _ERROR),
+        ([_STUB], "sys.exit(1)", _MEMORY.replace("memory;", f"memory ({_STUB});")),
     ],
 )
 def test_the_reason_is_none_of_the_notes(lines: list[str], ending: str, reason: str) -> None:
