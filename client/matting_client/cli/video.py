@@ -21,6 +21,7 @@ from matting_client.cli.progress import FrameProgress
 from matting_client.cli.video_result import Result, check_output
 from matting_client.client import MattingClient
 from matting_client.errors import MattingError, OptionError, OutputError
+from matting_client.imaging.encode import put_in_place
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
 from matting_client.system import tune_for_many_photos, usable_cores
 from matting_client.video import job
@@ -227,7 +228,7 @@ def _convert_at_once(client: MattingClient, plan: Plan, result: Result, jobs: in
             progress.step()
         writer.close()
         if part.exists():
-            part.replace(result.path)
+            put_in_place(part, result.path)
     finally:
         progress.end()
         part.unlink(missing_ok=True)

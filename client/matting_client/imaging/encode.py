@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,21 @@ def _chunk(name: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     return struct.pack(">I", len(data)), name, data, struct.pack(">I", check)
 
 
+def _takes_bytes(path: Path) -> bool:
+    """Whether it is a pipe or a device, in whose place no file may be put, as root could."""
+    return path.exists() and not path.is_dir() and (path.parent in DEVICES or not path.is_file())
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Give a complete file its name, or a pipe or device of that name its bytes. Raises OSError."""
+    if _takes_bytes(path):
+        with part.open("rb") as whole, path.open("wb") as taker:
+            shutil.copyfileobj(whole, taker)
+        part.unlink()
+    else:
+        part.replace(path)
+
+
 def write(path: Path, data: bytes) -> None:
     """Write a file so that it appears under its name only when it is complete; into a pipe or a device as it comes.
 
@@ -152,8 +168,8 @@ def write(path: Path, data: bytes) -> None:
     _unfinished.add(part)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_dir() and (path.parent in DEVICES or not path.is_file()):
-            path.write_bytes(data)  # in its place, as root may, a file would be put
+        if _takes_bytes(path):
+            path.write_bytes(data)
             return
         with part.open("xb") as file:
             file.write(data)

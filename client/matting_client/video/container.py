@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from matting_client.imaging.encode import put_in_place
 from matting_client.video.ffmpeg import failures, import_av, reason_of
 from matting_client.video.reader import Clip, VideoFile
 from matting_client.video.workplace import Segment
@@ -26,7 +27,7 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
     Parameters
     ----------
     segments : all of them.
-    target : the result, replaced when the new one is complete.
+    target : the result, replaced when the new one is complete; a pipe or a device gets it.
     clip : whose time base the ticks are in.
     sound : where the sound comes from.
     folder : for the unfinished file, on the same disk.
@@ -54,7 +55,7 @@ def assemble(segments: list[Segment], target: Path, clip: Clip, sound: VideoFile
                 if sound is not None:
                     sound.go_on()
                 out.mux_one(packet)
-        part.replace(target)
+        put_in_place(part, target)
     except failures() as error:
         raise unwritable(target, error) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -55,6 +56,17 @@ def test_a_transparent_clip_keeps_time_and_sound(clip: Path, name: str) -> None:
         assert frame[45:55, left + 6 : left + 34, 3].min() > 250
         assert frame[:20, :, 3].max() < 5
     assert sorted(each.name for each in Path().iterdir()) == [name]
+
+
+@pytest.mark.parametrize("name", ["out.webm", "out.gif"])
+def test_a_pipe_is_written_into(clip: Path, name: str) -> None:
+    os.mkfifo(name)
+    with subprocess.Popen(["cat", name], stdout=subprocess.PIPE) as reader:
+        assert run(clip, "-o", name, "--end", "0.1") == 0
+        came = reader.communicate(timeout=60)[0]
+    assert Path(name).is_fifo()
+    assert run(clip, "-o", f"file-{name}", "--end", "0.1") == 0
+    assert came == Path(f"file-{name}").read_bytes()
 
 
 @pytest.mark.parametrize("background", ["#00b140", "picture", "video", "blur"])
