@@ -145,7 +145,8 @@ def pair_with_results(found: Found, out: str | None, format: str, reads: Iterabl
         raise OptionError(f"-o {out}", f"one file for {len(photos)} photos", "a folder", "name one")
     folder = Path(out) if out is not None else DEFAULT_FOLDER
     if folder.exists() and not folder.is_dir():
-        raise OptionError(f"-o {folder}", "a file", f"a folder for {len(photos)} photos")
+        expected = "a folder, or a name that ends with .png, .jpg or .webp" if single else "a folder"
+        raise OptionError(f"-o {folder}", "a file", expected)
     return _checked(_targets(photos, folder, SUFFIX_OF_FORMAT[format]), reads)
 
 

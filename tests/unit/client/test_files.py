@@ -223,6 +223,7 @@ def test_a_link_to_the_photo_is_the_photo(shop: Path, tmp_path: Path) -> None:
         (["shop/*.*"], "out.jpg", "-o out.jpg: got one file for 4 photos"),
         (["shop/a.png"], "out.bmp", r"-o out.bmp: got the suffix .bmp, expected .png, .jpg or .webp"),
         (["shop"], "shop/notes.txt", "-o shop/notes.txt: got a file, expected a folder"),
+        (["shop/a.png"], "/dev/null", "-o /dev/null: got a file, expected a folder, or a name that ends with .png"),
     ],
 )
 def test_command_lines_that_make_no_sense(inputs: list[str], out: str, message: str) -> None:
