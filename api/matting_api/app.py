@@ -11,6 +11,7 @@ from anyio import to_thread
 from fastapi import FastAPI, Security
 from fastapi.security import APIKeyHeader
 from matting_client.imaging.decode import warm_up
+from matting_ui import ids
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp
 
@@ -105,7 +106,7 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     file_bytes = settings.max_upload_mb * 2**20 + OVERHEAD_BYTES
     if path == "/gradio_api/upload":
         return file_bytes
-    if path.startswith(paths.MCP):  # a photo in Base64 within JSON
+    if path.startswith(ids.MCP):  # a photo in Base64 within JSON
         return 2 * file_bytes
     is_form = content_type(headers) == "multipart/form-data"
     if path == paths.REMOVEBG:

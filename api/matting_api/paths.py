@@ -14,8 +14,6 @@ STATE = LIVE, READY, HEALTH, METRICS = "/livez", "/readyz", "/v2/health", "/metr
 PROBES = (LIVE, READY, HEALTH)  # what balancers ask for
 OPENAPI = "/openapi.json"
 DOCS = "/docs"
-HEARTBEAT = "/gradio_api/heartbeat/"  # of an open page: an answer without an end
-MCP = "/gradio_api/mcp"  # the page's, where it is offered
 ALL = (*PHOTOS, VIDEO, JOBS, ACCOUNT, IMPROVE, *STATE, OPENAPI, DOCS)
 BACKGROUND = VIDEO, JOBS  # each has a path below it for every job
 PUBLIC = (*PHOTOS, *BACKGROUND, ACCOUNT, IMPROVE, *PROBES, OPENAPI)  # what `--origins` opens to websites

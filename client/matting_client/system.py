@@ -13,6 +13,7 @@ from pathlib import Path
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 _UNLIMITED = 1 << 60  # version 1 writes a number near 2**63 where nothing is limited
+FREE_MEMORY = "free some, or raise the limit (ulimit -v, the container's)"  # what to do where it is lacking
 # Of the C library's `mallopt`: freed blocks up to the first size are kept for the next photo, up to the second in all.
 M_MMAP_THRESHOLD = -3
 KEPT_BLOCK = 16 << 20

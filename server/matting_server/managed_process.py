@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
+from matting_client.system import FREE_MEMORY
+
 from matting_server import command_line
 from matting_server.errors import ServeError, SetupError
 from matting_server.process import Child
@@ -237,5 +239,5 @@ def _last_words(tail: list[str], code: int | None) -> str:
     last = (errors or others or lines or [""])[-1]
     if _MODEL_ENDED in last or (code in _OF_MEMORY and not errors):
         said = f" ({last})" if errors or others else ""
-        return f"perhaps of too little memory{said}; free some, or raise the limit (ulimit -v, the container's)"
+        return f"perhaps of too little memory{said}; {FREE_MEMORY}"
     return last

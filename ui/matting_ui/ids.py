@@ -1,4 +1,4 @@
-"""Names that the page shares with its tests and with programs that call it: element ids and `api_name`s."""
+"""Names that the page shares with the API, its tests and programs that call it: element ids, `api_name`s, paths."""
 
 from __future__ import annotations
 
@@ -92,6 +92,9 @@ CORRECT = "correct"
 REPORT = "report"
 DEVICE = "device"
 
+# Paths of Gradio that are treated apart from its others.
+HEARTBEAT = "/gradio_api/heartbeat/"  # of an open page: an answer without an end
+MCP = "/gradio_api/mcp"  # where it is offered
 # Names of the functions, for gradio_client.
 API_CUTOUT = "cutout"
 API_RECOMPOSE = "recompose"

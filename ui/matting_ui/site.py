@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from matting_ui import ids
 from matting_ui.assets import PATH as ASSETS
 from matting_ui.device import PATH as DEVICE
 from matting_ui.editor import PATH as EDITOR
@@ -38,15 +39,14 @@ _EXACT = {
 }
 _GIVES_COOKIE = {"/", "/config"}  # what browsers and Gradio's Python client ask for first
 LOGIN = {"/login", "/logout"}
-MCP = {"/gradio_api/mcp", "/gradio_api/mcp/"}
-_HEARTBEAT = "/gradio_api/heartbeat/"
+MCP = {ids.MCP, f"{ids.MCP}/"}
 _BELOW = (
     ASSETS,
     "/static/",
     f"{SAMPLES_PATH}/",
     f"{DEVICE}/",
     "/gradio_api/call/",
-    _HEARTBEAT,
+    ids.HEARTBEAT,
     EDITOR,
 )
 # Scripts, fonts and connections of this host only.
@@ -155,6 +155,6 @@ class _Answer:
 def _session(scope: Scope) -> str:
     """The session that a request listens to; empty for none."""
     path: str = scope["path"]
-    if path.startswith(_HEARTBEAT):
-        return path.removeprefix(_HEARTBEAT)
+    if path.startswith(ids.HEARTBEAT):
+        return path.removeprefix(ids.HEARTBEAT)
     return "".join(parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])[:1])

@@ -13,6 +13,7 @@ import h11
 import uvicorn
 from matting_client.serving import Connections, affordable_connections
 from matting_client.system import household
+from matting_ui.ids import HEARTBEAT
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -20,7 +21,6 @@ from matting_api import errors
 from matting_api.middleware import outgoing
 from matting_api.middleware.guard import END_WAITING
 from matting_api.middleware.proxies import Proxies
-from matting_api.paths import HEARTBEAT
 
 GRACE_SECONDS = 5  # for requests still running when the server is asked to end
 HEADER_SECONDS = 15.0  # for all headers of a request, from the first byte of a connection

@@ -70,7 +70,6 @@ class _Decoder:
     """One process; used by one thread at a time."""
 
     def __init__(self) -> None:
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         try:
             self._process = subprocess.Popen(
                 # -P: a file of the working directory is no module. An own group: Ctrl-C is for the parent.
@@ -78,7 +77,7 @@ class _Decoder:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # decoders in C write what they think of a file
-                env=environment,
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 process_group=0,
             )
         except OSError as error:
@@ -192,12 +191,13 @@ class DecoderPool:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
+        self._idle: list[_Decoder] = []
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Have no decoders, for a process that was forked: they are the other's, and its threads may hold the lock."""
-        self._others = getattr(self, "_idle", [])  # kept, or Python warns of processes that go on
-        self._idle: list[_Decoder] = []
+        self._others = self._idle  # kept, or Python warns of processes that go on
+        self._idle = []
         self._free = threading.Semaphore(self._most)
         self._lock = threading.Lock()
         self._closed = False

@@ -17,7 +17,7 @@ from matting_client.errors import ModelError
 from matting_client.repository import INT8_FILE
 from matting_client.runtime.precision import Precision, best_precision, cpu_flags, gated_int8
 from matting_client.runtime.space_to_depth import pack_last_layers
-from matting_client.system import usable_cores
+from matting_client.system import FREE_MEMORY, usable_cores
 from matting_client.types import Batch
 
 if TYPE_CHECKING:
@@ -156,8 +156,7 @@ class CpuModel:
 def _unreadable(path: Path, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     if _NO_MEMORY.search(str(error)):
-        remedy = "free some, or raise the limit (ulimit -v, the container's)"
-        return ModelError(path, problem=f"cannot be loaded for want of memory ({reason})", remedy=remedy)
+        return ModelError(path, problem=f"cannot be loaded for want of memory ({reason})", remedy=FREE_MEMORY)
     return ModelError(path, f"no usable ONNX model ({reason})", remedy="export it again")
 
 
