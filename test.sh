@@ -69,12 +69,12 @@ wait
 
 [ $# = 0 ] || exec .venv/bin/python -m pytest "$@"
 
-.venv/bin/python -c "import pymatting" & # compiles itself for a minute, once
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-.venv/bin/mypy
-wait
+.venv/bin/mypy & # beside the first tests
+types=$!
 # Three at once, since some wait: for servers that start, pages that draw, clocks. One thread each, or they would wait
 # for each other's. In this order, long files first, so that all three end together. A dead one ends the run.
-OMP_NUM_THREADS=1 exec .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
+OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
   tests/protocol tests/ui tests/attack tests/unit
+wait "$types" || { echo "test.sh: mypy found what it says above, at the beginning" >&2 && exit 1; }

@@ -94,8 +94,8 @@ class CpuModel:
         self.description = f"{engine} {wanted}, {threads} threads"
 
     def warm_up(self) -> None:
-        """The first run in company compiles the streams."""
-        self.run(np.zeros((2, self.size, self.size, 3), np.uint8))
+        """The first run in company compiles the streams; where there is one alone, a photo alone does."""
+        self.run(np.zeros((min(2, self._streams), self.size, self.size, 3), np.uint8))
 
     def run(self, image: Batch) -> Batch:
         """(N, S, S, 3) uint8 -> (N, S, S, 1) uint8. Safe from several threads.

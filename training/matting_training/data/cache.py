@@ -6,10 +6,13 @@ estimated once (Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 20
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from matting_client.processing.foreground import estimate_foreground
@@ -78,10 +81,21 @@ def _save(array: NDArray[np.uint8], path: Path) -> None:
         np.save(file, array)
 
 
-def _multilevel(src: NDArray[np.uint8], pha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    from pymatting import estimate_foreground_ml
+@functools.cache
+def _pymatting_multilevel() -> ModuleType:
+    """The one module of pymatting that is needed: the first import of the whole package compiles for a minute."""
+    package = find_spec("pymatting")
+    assert package is not None and package.submodule_search_locations
+    file = Path(package.submodule_search_locations[0], "foreground", "estimate_foreground_ml.py")
+    spec = spec_from_file_location("pymatting_multilevel", file)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    fgr: NDArray[np.float64] = estimate_foreground_ml(src / 255.0, pha / 255.0)
+
+def _multilevel(src: NDArray[np.uint8], pha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    fgr: NDArray[np.float64] = _pymatting_multilevel().estimate_foreground_ml(src / 255.0, pha / 255.0)
     rounded: NDArray[np.uint8] = np.round(np.clip(fgr, 0, 1) * 255).astype(np.uint8)
     return rounded
 
