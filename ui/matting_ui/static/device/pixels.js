@@ -7,8 +7,9 @@ const RADIUS = 2; // of the guided filter's windows
 const EPSILON = 5e-4 * 255 ** 2; // its regulariser
 const BAND = 2; // how far from a change of alpha the photo's own edges count
 const [FULL, SOLID, STEEP, REACH] = [252, 210, 3, 256]; // of the inside, as in processing/solid.py
-const LEVELS = [[128, [11, 6]], [256, [6, 3]]]; // long sides of the fields of colour, and the radii there
-const POWER = 3; // of the weights of a field
+const SIDE = 256; // long side of the fields of colour
+const RADII = [12, 5, 2]; // of the passes over them
+const POWER = 4; // of the weights of a field
 const TINY = 1e-5; // weight of the colour that a pixel had before
 
 /** An RGBA photo in the model's square of `size` pixels: the RGB bytes of that, and where the photo lies in it. */
@@ -143,45 +144,24 @@ function smooth(colours, weight, width, height, radius) {
   });
 }
 
-// Smooth colours of subject and background, from coarse to fine: Forte, "Approximate Fast Foreground Colour Estimation".
+// Smooth colours of subject and background: Forte, "Approximate Fast Foreground Colour Estimation".
 function fieldsOf(photo, alpha) {
-  const sizeAt = (side) => {
-    const scale = Math.min(1, side / Math.max(photo.width, photo.height));
-    return [Math.max(1, rint(photo.width * scale)), Math.max(1, rint(photo.height * scale))];
-  };
-  const finest = sizeAt(LEVELS.at(-1)[0]);
-  const [finePhoto, fineAlpha] = [photo, alpha].map((picture) => shrink(picture, ...finest));
-  let fields = null;
-  for (const [side, radii] of LEVELS) {
-    const [width, height] = sizeAt(side);
-    const picture = shrink(finePhoto, width, height);
-    const image = [0, 1, 2].map((channel) => planeOf(picture, channel, 1 / 255));
-    const share = planeOf(shrink(fineAlpha, width, height), 0, 1 / 255);
-    const enlarged = fields && enlarge([...fields.near, ...fields.far], fields, width, height);
-    let near = enlarged?.slice(0, 3) ?? image;
-    let far = enlarged?.slice(3) ?? image;
-    for (const radius of radii) {
-      near = smooth(near, share.map((value) => value ** POWER), width, height, radius);
-      far = smooth(far, share.map((value) => (1 - value) ** POWER), width, height, radius);
-      near = near.map((plane, channel) => plane.map((value, i) => solve(image[channel][i], value, far[channel][i], share[i])));
-    }
-    fields = { near, far, width, height };
+  const scale = Math.min(1, SIDE / Math.max(photo.width, photo.height));
+  const [width, height] = [photo.width, photo.height].map((length) => Math.max(1, rint(length * scale)));
+  const picture = shrink(photo, width, height);
+  const image = [0, 1, 2].map((channel) => planeOf(picture, channel, 1 / 255));
+  const share = planeOf(shrink(alpha, width, height), 0, 1 / 255);
+  let [near, far] = [image, image];
+  for (const radius of RADII) {
+    near = smooth(near, share.map((value) => value ** POWER), width, height, radius);
+    far = smooth(far, share.map((value) => (1 - value) ** POWER), width, height, radius);
+    near = near.map((plane, channel) => plane.map((value, i) => solve(image[channel][i], value, far[channel][i], share[i])));
   }
-  return fields;
+  return { near, far, width, height };
 }
 
 // The subject's colour of a pixel: the smooth one, corrected by what the photo shows (equation 7), 0..1.
 const solve = (seen, near, far, share) => clamp(near + share * (seen - far - share * (near - far)), 0, 1);
-
-function enlarge(planes, from, width, height) {
-  const at = sampler(planes, from.width, from.height, width, height);
-  const out = planes.map(() => new Float32Array(width * height));
-  for (let place = 0; place < width * height; place++) {
-    const values = at(place % width, Math.floor(place / width));
-    for (let index = 0; index < out.length; index++) out[index][place] = values[index];
-  }
-  return out;
-}
 
 /** The photo with its alpha, and in the subject's own colours at the edge, as processing/foreground.py finds them. */
 export function cutout(photo, alpha) {
