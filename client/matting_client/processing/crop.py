@@ -43,13 +43,21 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle on the plane of a photo, in its pixels, and the (width, height) it is drawn with."""
+    """A rectangle on the plane of a photo, in its pixels, and the (width, height) it is drawn with.
+
+    One that is drawn as large as it is lies on whole pixels: nothing is resampled.
+    """
 
     left: float
     top: float
     width: float
     height: float
     size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if (self.width, self.height) == self.size:
+            object.__setattr__(self, "left", round(self.left))
+            object.__setattr__(self, "top", round(self.top))
 
     def is_whole(self, shape: tuple[int, ...]) -> bool:
         """Whether it shows a photo of (H, W, ...) as it is."""
@@ -116,8 +124,6 @@ def place_window(
     elif zoom != 1.0:
         left = _keep_middle(box.left, box.right, left, width, across)
         top = _keep_middle(box.top, box.bottom, top, height, down)
-    if zoom == 1.0:  # whole pixels: nothing is resampled
-        left, top = round(left), round(top)
     return Window(left, top, across, down, (width, height))
 
 

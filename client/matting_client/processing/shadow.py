@@ -65,7 +65,7 @@ def _contact(pha: Float, box: Box) -> Float:
     side = max(box.width, box.height)
     band = max(1, round(TOUCH_BAND * box.height))
     rise = max(1, round(TOUCH_RISE * side))
-    low = pha[max(0, box.bottom - band) : box.bottom].max(0)
+    low = pha[max(0, box.bottom - band) : max(1, box.bottom)].max(0)  # a result of few rows is reduced to one
     out = np.zeros_like(pha)
     out[max(0, box.bottom - rise) : box.bottom + rise // 2] = low
     return _soft(out, TOUCH_BLUR * side)

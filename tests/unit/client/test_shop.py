@@ -34,6 +34,7 @@ def jar(**options: object) -> Cutout:
         ("800x800", "original", (800, 800), CANVAS_SCALE),
         ("500", "50%", (500, 500), 0.5),
         ("900x300", "90%", (900, 300), 0.9),
+        ("251x250", "80%", (251, 250), 0.8),  # in its own size, with room that has no middle
     ],
 )
 def test_a_canvas_has_its_size_and_the_subject_its_share(
@@ -74,6 +75,7 @@ def test_a_contact_shadow_lies_where_the_subject_stands() -> None:
     assert shadow[352, 100] > 0.3 and shadow[200, 100] < 0.01 and shadow[352, 400] == 0
     pha[150:, 50:150] = 255  # cut off by the lower edge
     assert shadow_of(pha, "contact") is None and shadow_of(pha, "none") is None
+    assert shadow_of(np.pad(np.full((1, 9000), 255, np.uint8), ((3, 7), (0, 0))), "contact") is not None
 
 
 def test_a_shadow_in_the_layers_looks_the_same_on_any_background() -> None:
