@@ -157,12 +157,16 @@ def main(argv: list[str]) -> int:
         check_standard_output("add > cutout.png")
     elif len(jobs) > 1:
         check_writable("-o", jobs[0].target)
-    manifest = Manifest(given.manifest, goes_on=given.skip_existing) if given.manifest else None
     client = open_client(given, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
     if len(jobs) > 1:
         tune_for_many_photos()
     workers = given.jobs or default_workers()
-    with Interruption("matting cutout") as interruption, client, manifest or nullcontext():
+    with (
+        Interruption("matting cutout") as interruption,
+        client,
+        # After all that may end the command: it takes the place of the list of before.
+        Manifest(given.manifest, goes_on=given.skip_existing) if given.manifest else nullcontext() as manifest,
+    ):
         failed = run_all(
             client,
             jobs,
