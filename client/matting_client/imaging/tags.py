@@ -21,6 +21,7 @@ _KEPT_EXIF = (
 _EXIF_FOLDER = 0x8769
 _ACROSS, _DOWN, _UNIT = 0x011A, 0x011B, 0x0128  # density, and of which length
 _INCH = 2
+MOST_DPI = 65_535  # that a JPEG can say
 _AN_INCH = {_INCH: 1.0, 3: 2.54}  # of the units of density: inch and cm
 _DATE = slice(24, 36)  # of a profile's header: when it was made, which would make every file another one
 
@@ -63,7 +64,7 @@ def density(picture: Image.Image) -> tuple[float, float] | None:
 
 def _plausible(dpi: Iterable[float]) -> tuple[float, float]:
     across, down = (float(each) for each in dpi)
-    if not (1 < across <= 100_000 and 1 < down <= 100_000):  # Pillow says 1 of a TIFF that says nothing
+    if not (1 < across <= MOST_DPI and 1 < down <= MOST_DPI):  # Pillow says 1 of a TIFF that says nothing
         raise ValueError
     return across, down
 
