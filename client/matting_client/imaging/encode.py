@@ -83,7 +83,7 @@ def encode_within(picture: NDArray[np.uint8], format: str, quality: int, most: i
     Raises
     ------
     OutputError
-        Even the lowest quality, 30, needs more; other errors as of `encode`.
+        Even the lowest quality, 30 or the given one, needs more; other errors as of `encode`.
     """
     data = encode(picture, format, quality, tags)
     if len(data) <= most:
@@ -101,7 +101,7 @@ def encode_within(picture: NDArray[np.uint8], format: str, quality: int, most: i
             high = middle - 1
             data = tried
     if best is None:
-        size = f"{len(data) / 1000:.0f} kB at quality {LEAST_QUALITY}"
+        size = f"{len(data) / 1000:.0f} kB at quality {min(quality, LEAST_QUALITY)}"
         raise OutputError("", size, f"at most {most / 1000:.0f} kB", "make it smaller, as with size or canvas")
     return best
 

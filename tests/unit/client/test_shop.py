@@ -129,6 +129,8 @@ def test_the_file_is_made_to_fit(format: str) -> None:
     assert 0.8 * 1000 * limit < len(fitted) <= 1000 * limit < full
     with pytest.raises(OutputError, match=r"got \d+ kB at quality 30, expected at most 1 kB; make it smaller"):
         cutout.with_options(cutout.options.with_changes(max_kb=1)).to_bytes()
+    with pytest.raises(OutputError, match="kB at quality 9, "):
+        cutout.with_options(cutout.options.with_changes(max_kb=1, quality=9)).to_bytes()
     with pytest.raises(OptionError, match="max_kb"):
         Options(max_kb=10)
 
