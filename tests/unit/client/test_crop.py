@@ -190,8 +190,9 @@ def test_nothing_found_is_not_cropped() -> None:
 def test_defaults_hand_the_photo_over_as_it_is() -> None:
     plain = cutout(Options(foreground=False)).render()
     assert np.array_equal(plain[BOX.top : BOX.bottom, BOX.left : BOX.right, :3], astronaut(*SHAPE)[60:260, 100:180])
-    fgr, pha = cutout(Options()).layers()
-    assert fgr.shape == (*SHAPE, 3) and np.array_equal(pha, alpha())
+    for foreground in (True, False):
+        fgr, pha = cutout(Options(foreground=foreground)).layers()
+        assert fgr.shape == (*SHAPE, 3) and np.array_equal(pha, alpha()) and not fgr[pha == 0].any()
 
 
 def test_alpha_and_layers_agree_with_the_result() -> None:
