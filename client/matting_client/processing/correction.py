@@ -102,7 +102,7 @@ def paint_mask(rgb: Picture, pha: Alpha, mask: Alpha) -> Alpha:
 
 def _work_scale(area: int, band: float) -> float:
     """How much smaller than the photo a part of `area` pixels is solved, whose band has `band` pixels."""
-    return min(1.0, BAND_PIXELS / band, math.sqrt(MOST_PIXELS / area))
+    return min(1.0, BAND_PIXELS / max(band, 1.0), math.sqrt(MOST_PIXELS / area))
 
 
 def _scaled(box: Box, scale: float) -> tuple[int, int]:

@@ -100,12 +100,13 @@ def test_work_is_bounded_by_the_stroke() -> None:
     "stroke",
     [
         Stroke(True, ((0, 0),), 0.5),
+        Stroke(True, ((0, 0),), 5e-324),
         Stroke(False, ((439.9, 299.9), (500, 400)), 3),
         Stroke(True, ((220, 150),), 5000),
         Stroke(False, tuple((float(x), 150.0) for x in range(400)), 40),
         Stroke(True, [[10, 10], [10, 10]], np.float32(8)),  # type: ignore[arg-type, list-item]
     ],
-    ids=["tiny", "over the border", "all of it", "long", "lists"],
+    ids=["tiny", "the least number", "over the border", "all of it", "long", "lists"],
 )
 def test_strokes_of_every_kind(holed: Cutout, stroke: Stroke) -> None:
     raw = holed.corrected(strokes=[stroke]).raw
