@@ -185,5 +185,9 @@ def test_the_command_line_makes_it_and_warns(matting: RunCommand, tmp_path: Path
     assert b"lamp.png: warning: the subject was enlarged" in done.stderr
     with Image.open(tmp_path / "lamp.jpg") as made:
         assert (made.size, made.info["dpi"]) == ((800, 800), (96, 96))
+    picture[200:, 120:180] = 250
+    Image.fromarray(picture).save(tmp_path / "cut.png")
+    done = matting("cutout", "cut.png", "-o", "out.png", "--engine", "local", "--shadow", "contact")
+    assert done.returncode == 0 and b"cut.png: warning: no shadow was drawn" in done.stderr
     both = matting("cutout", "lamp.png", "--engine", "local", "--template", "taobao", "--preset", "product")
     assert both.returncode == 2 and b"expected one of them; leave one out" in both.stderr
