@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import zipfile
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +15,10 @@ from matting_client.budget import room_for
 from matting_client.correction import Correction
 from matting_client.cutout import Cutout
 from matting_client.files import Encoded
+from matting_client.framing import more_pixels
 from matting_client.idphoto import IdAsked
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
-from matting_client.lengths import parse_canvas, parse_margins, parse_size
 from matting_client.processing import cast_shadow, compose_translucent, shadow_notes
 from matting_client.processing.scene import Scene, compose_scene, limited, scene_notes
 from matting_client.shop import broken_rules
@@ -90,21 +89,9 @@ class Beside:
 
 def _more_pixels(asked: Asked, photo: int) -> int:
     """How many pixels a result may have beside the `photo` ones of its photo, which are held anyway."""
-    options = asked.options
     if asked.id_photo is not None:
         return SHEET_PIXELS if asked.id_photo.paper else 0
-    if options.canvas:
-        result = math.prod(parse_canvas(options.canvas))
-        held = 0
-    elif options.crop:
-        side = math.isqrt(photo)
-        top, right, bottom, left = (each.of(side) for each in parse_margins(options.crop_margin))
-        result = (left + side + right) * (top + side + bottom)
-        held = photo
-    else:
-        return 0
-    longest, area = parse_size(options.size)
-    return max(0, int(min(result, area, longest**2)) - held)
+    return more_pixels(asked.options, photo)
 
 
 def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: Asked) -> tuple[Cutout, Result]:
