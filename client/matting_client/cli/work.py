@@ -18,7 +18,7 @@ from matting_client.cli.review import Outcome
 from matting_client.client import MattingClient
 from matting_client.correction import Correction
 from matting_client.cutout import Cutout
-from matting_client.errors import OutputError, ServerBusy, ServerUnavailable
+from matting_client.errors import OutputError, ServerBusy, ServerUnavailable, Unstorable
 from matting_client.framing import more_pixels
 from matting_client.imaging.encode import write
 from matting_client.options import Options
@@ -79,7 +79,7 @@ class Work:
         MattingError
         """
         if job.clash:
-            raise OutputError(job.name, problem=job.clash)
+            raise Unstorable(job.name, problem=job.clash)
         if self.outage.is_given_up():
             raise ServerUnavailable(
                 job.name, problem="not done, the server is gone", remedy="start it and run again with --skip-existing"
