@@ -17,7 +17,7 @@ from matting_client.cli.outage import Outage
 from matting_client.cli.overwriting import file_identity
 from matting_client.cli.parser import say
 from matting_client.cli.review import Outcome, Review, review_line
-from matting_client.cli.work import Work
+from matting_client.cli.work import Work, told
 from matting_client.client import MattingClient
 from matting_client.errors import (
     InputError,
@@ -145,11 +145,11 @@ def work_once(
             outcome = done.result()
         except (ServerBusy, ServerUnavailable):
             continue  # the photo stays for later
-        except MattingError as error:
+        except Exception as error:  # one photo stops nothing
             if isinstance(error, OutputError) and not isinstance(error, Unstorable):
                 troubles.hold(job, error)  # not the photo's fault
             else:
-                _fail(inbox, job, error.about(job.name))
+                _fail(inbox, job, told(error, job.name))
         else:
             if outcome is not None:  # not interrupted
                 inbox.done(job)

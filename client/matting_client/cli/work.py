@@ -18,7 +18,7 @@ from matting_client.cli.review import Outcome
 from matting_client.client import MattingClient
 from matting_client.correction import Correction
 from matting_client.cutout import Cutout
-from matting_client.errors import OutputError, ServerBusy, ServerUnavailable, Unstorable
+from matting_client.errors import MattingError, OutputError, ServerBusy, ServerUnavailable, Unstorable
 from matting_client.framing import more_pixels
 from matting_client.imaging.encode import write
 from matting_client.options import Options
@@ -117,6 +117,12 @@ class Work:
             else:
                 self.outage.end()
                 return cutout
+
+
+def told(error: BaseException, photo: str) -> MattingError:
+    """The error of a photo; of one that nobody expected, what kind it is."""
+    known = error if isinstance(error, MattingError) else MattingError(type(error).__name__, problem=error)
+    return known.about(photo)
 
 
 def _to_standard_output(data: bytes) -> None:
