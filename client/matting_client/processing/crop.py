@@ -170,7 +170,8 @@ def render_window(picture: Picture, window: Window) -> Picture:
     if zoom_x == zoom_y == 1.0:
         out[round(top) : round(top) + y1 - y0, round(left) : round(left) + x1 - x0] = part
         return out
-    columns, rows = _drawn(left, (x1 - x0) * zoom_x, width), _drawn(top, (y1 - y0) * zoom_y, height)
+    (a, b), (c, d) = _drawn(left, (x1 - x0) * zoom_x, width), _drawn(top, (y1 - y0) * zoom_y, height)
+    columns, rows = slice(max(0, a), min(width, b)), slice(max(0, c), min(height, d))
     mixed = _premultiplied(part) if picture.ndim == 3 else part
     size = columns.stop - columns.start, rows.stop - rows.start
     if max(zoom_x, zoom_y) > 1 and max(*part.shape[:2], *size) <= MAX_WARPED:
@@ -180,7 +181,9 @@ def render_window(picture: Picture, window: Window) -> Picture:
         # What is cut by the photo's edge ends there with all its opacity.
         drawn = cv2.warpAffine(mixed, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     else:
-        drawn = cv2.resize(mixed, size, interpolation=cv2.INTER_AREA)
+        # What of the outermost pixels lies beyond the window is drawn, too, and cut off.
+        whole = cv2.resize(mixed, (b - a, d - c), interpolation=cv2.INTER_AREA)
+        drawn = whole[rows.start - c : rows.stop - c, columns.start - a : columns.stop - a]
     out[rows, columns] = _straight(drawn) if picture.ndim == 3 else drawn
     return out
 
@@ -189,10 +192,10 @@ def _covered(start: float, length: float, whole: int) -> tuple[int, int]:
     return max(0, math.floor(start + 1e-9)), min(whole, math.ceil(start + length - 1e-9))
 
 
-def _drawn(start: float, length: float, whole: int) -> slice:
-    """Whole pixels of the result, at least one, for a range of it."""
-    first = min(max(0, round(start)), whole - 1)
-    return slice(first, max(first + 1, min(whole, round(start + length))))
+def _drawn(start: float, length: float, whole: int) -> tuple[int, int]:
+    """First whole pixel for a range, at least one of which lies in the result, and the one after the last."""
+    first = min(round(start), whole - 1)
+    return first, max(first + 1, 1, round(start + length))
 
 
 def _premultiplied(rgba: Picture) -> NDArray[np.uint16]:
