@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from matting_client.imaging.decode import decode, read
 from PIL import Image, ImageCms, PngImagePlugin
 
-from tests.unit.client.pictures import U8, astronaut, chunk, file_of
+from tests.unit.client.pictures import U8, astronaut, chunk, file_of, png_of
 
 ORIENTATION = 0x0112
 # What a viewer does to the stored pixels, by EXIF orientation.
@@ -191,13 +190,16 @@ def test_a_transparent_colour() -> None:
 
 @pytest.mark.parametrize(
     ("depth", "kind", "row", "clear"),
-    [(2, 0, "10", "0001"), (4, 0, "12", "0002"), (16, 0, "01020304", "0304"), (16, 2, "01" * 6 + "23" * 6, "23" * 6)],
+    [
+        (2, 0, "10", "0001"),
+        (4, 0, "12", "0002"),
+        (16, 0, "01020304", "0304"),
+        (16, 2, "01" * 6 + "2345" * 3, "2345" * 3),
+    ],
 )
 def test_a_transparent_colour_of_any_depth(depth: int, kind: int, row: str, clear: str) -> None:
-    header = struct.pack(">IIBBBBB", 2, 1, depth, kind, 0, 0, 0)
-    pixels = zlib.compress(b"\0" + bytes.fromhex(row))
-    parts = ((b"IHDR", header), (b"tRNS", bytes.fromhex(clear)), (b"IDAT", pixels), (b"IEND", b""))
-    made = decode(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    pixels = zlib.compress(bytes.fromhex("00" + row))
+    made = decode(png_of(2, 1, depth, kind, pixels, chunk(b"tRNS", bytes.fromhex(clear))))
     assert (made[0] == 255).all(1).tolist() == [False, True]
 
 
