@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageCms
 
+from matting_client.imaging.orientation import TRANSPOSED
+
 ORIENTATION = 0x0112  # how the stored pixels lie
 
 # "Exif Version 2.32", CIPA DC-008-2019: what is told of the taking of a photo. What may tell of places, people or
@@ -54,19 +56,19 @@ def srgb_profile() -> bytes:
 def density(picture: Image.Image) -> tuple[float, float] | None:
     """Pixels an inch across and down, by a picture's own header or else its EXIF block; None where neither says so."""
     with contextlib.suppress(Exception):  # of a stranger's file: whatever is wrong with it, it says nothing
-        return _plausible(picture.info["dpi"])
+        return _plausible(picture, picture.info["dpi"])
     with contextlib.suppress(Exception):
         told = picture.getexif()
         units = _AN_INCH[told.get(_UNIT, _INCH)]
-        return _plausible(float(told[tag]) * units for tag in (_ACROSS, _DOWN))
+        return _plausible(picture, (float(told[tag]) * units for tag in (_ACROSS, _DOWN)))
     return None
 
 
-def _plausible(dpi: Iterable[float]) -> tuple[float, float]:
+def _plausible(picture: Image.Image, dpi: Iterable[float]) -> tuple[float, float]:
     across, down = (float(each) for each in dpi)
     if not (1 < across <= MOST_DPI and 1 < down <= MOST_DPI):  # Pillow says 1 of a TIFF that says nothing
         raise ValueError
-    return across, down
+    return (down, across) if orientation(picture) in TRANSPOSED else (across, down)  # once it is upright
 
 
 def exif_block(picture: Image.Image) -> bytes:

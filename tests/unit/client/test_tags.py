@@ -111,6 +111,15 @@ def test_what_is_written_is_read_again(format: str) -> None:
     assert decode_photo(encode(np.zeros((8, 9, 3), np.uint8), "png", tags=Tags((70_000, 70_000)))).dpi is None
 
 
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_density_turns_with_its_photo(format: str) -> None:
+    lies = Image.Exif()
+    lies[ORIENTATION] = 6
+    data = file_of(astronaut(16, 24), format, exif=lies, dpi=(300, 200))
+    for read in (decode_photo(data), from_pillow(Image.open(io.BytesIO(data)))):
+        assert read.rgb.shape == (24, 16, 3) and read.dpi == pytest.approx((200, 300), abs=0.02)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 def test_a_pillow_picture_tells_what_its_file_would(mode: str) -> None:
     picture = Image.fromarray(astronaut(16, 24)).convert(mode)
