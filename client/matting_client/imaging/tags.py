@@ -23,6 +23,7 @@ _KEPT_EXIF = (
 _EXIF_FOLDER = 0x8769
 _ACROSS, _DOWN, _UNIT = 0x011A, 0x011B, 0x0128  # density, and of which length
 _INCH = 2
+LONGEST = 1000  # characters of a value that is kept: a JPEG has room for 64 kB in all
 MOST_DPI = 65_535  # that a JPEG can say
 _AN_INCH = {_INCH: 1.0, 3: 2.54}  # of the units of density: inch and cm
 _DATE = slice(24, 36)  # of a profile's header: when it was made, which would make every file another one
@@ -102,12 +103,17 @@ def kept_exif(block: bytes) -> bytes:
         return b""
     kept = Image.Exif()
     for tag in _KEPT:
-        if tag in given:
+        if _is_short(given.get(tag)):
             kept[tag] = given[tag]
-    inner = {tag: details[tag] for tag in _KEPT_EXIF if tag in details}
+    inner = {tag: details[tag] for tag in _KEPT_EXIF if _is_short(details.get(tag))}
     if inner:
         kept[_EXIF_FOLDER] = inner
     return kept.tobytes() if len(kept) else b""
+
+
+def _is_short(value: object) -> bool:
+    """Whether there is a value, and none that other programs have put in the place of a camera's few words."""
+    return value is not None and not (isinstance(value, str | bytes | tuple) and len(value) > LONGEST)
 
 
 def exif_with_dpi(block: bytes, dpi: tuple[float, float]) -> bytes:

@@ -111,6 +111,14 @@ def test_what_is_written_is_read_again(format: str) -> None:
     assert decode_photo(encode(np.zeros((8, 9, 3), np.uint8), "png", tags=Tags((70_000, 70_000)))).dpi is None
 
 
+def test_what_no_camera_says_keeps_no_jpeg_from_being_written() -> None:
+    told = Image.Exif()
+    told[0x010E], told[0x0110] = 70_000 * "{", "a camera"
+    kept = kept_exif(told.tobytes())
+    read = decode_photo(encode(np.zeros((8, 9, 3), np.uint8), "jpeg", tags=Tags(exif=kept)))
+    assert kept_exif(read.exif) == kept and b"a camera" in kept
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
 def test_a_density_turns_with_its_photo(format: str) -> None:
     lies = Image.Exif()
