@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from matting_client import (
     InputError,
@@ -170,12 +169,6 @@ def install(app: FastAPI, busy_seconds: Callable[[], int]) -> None:
     async def _storage(request: Request, error: OSError) -> JSONResponse:
         log.error("temporary folder: %s", error)
         return response(request, of_storage(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return response(request, ApiError(422, "invalid_request", "Invalid request", f"{where}: {first['msg']}"))
 
     @app.exception_handler(Exception)
     async def _unknown(request: Request, error: Exception) -> JSONResponse:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import zipfile
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +15,11 @@ from matting_client.budget import room_for
 from matting_client.correction import Correction
 from matting_client.cutout import Cutout
 from matting_client.files import Encoded
+from matting_client.framing import more_pixels
 from matting_client.idphoto import IdAsked
 from matting_client.imaging.decode import GREY, decode, decode_photo
 from matting_client.imaging.encode import MEDIA_TYPES, SUFFIX_OF_FORMAT, encode
-from matting_client.lengths import parse_canvas, parse_margins, parse_size
-from matting_client.processing import cast_shadow, compose_translucent, subject_box, touches_ground
+from matting_client.processing import cast_shadow, compose_translucent, shadow_notes
 from matting_client.processing.scene import Scene, compose_scene, limited, scene_notes
 from matting_client.shop import broken_rules
 from matting_client.timing import Stopwatch, Timings
@@ -32,10 +31,6 @@ from matting_api.request.fields import invalid
 from matting_api.request.parameters import Asked
 
 SHEET_PIXELS = 9_000_000  # of the largest sheet of ID photos, A4 at 300 dpi
-NO_GROUND = (
-    "no shadow was drawn: the subject reaches the lower edge, so that it stands on nothing; "
-    "leave room below it, with crop_margin where it is cropped, or ask for drop"
-)
 SUFFIXES = {
     **{MEDIA_TYPES[format]: suffix for format, suffix in SUFFIX_OF_FORMAT.items()},
     "application/zip": ".zip",
@@ -94,21 +89,9 @@ class Beside:
 
 def _more_pixels(asked: Asked, photo: int) -> int:
     """How many pixels a result may have beside the `photo` ones of its photo, which are held anyway."""
-    options = asked.options
     if asked.id_photo is not None:
         return SHEET_PIXELS if asked.id_photo.paper else 0
-    if options.canvas:
-        result = math.prod(parse_canvas(options.canvas))
-        held = 0
-    elif options.crop:
-        side = math.isqrt(photo)
-        top, right, bottom, left = (each.of(side) for each in parse_margins(options.crop_margin))
-        result = (left + side + right) * (top + side + bottom)
-        held = photo
-    else:
-        return 0
-    longest, area = parse_size(options.size)
-    return max(0, int(min(result, area, longest**2)) - held)
+    return more_pixels(asked.options, photo)
 
 
 def produce(service: Service, photo: tuple[bytes, str], beside: Beside, asked: Asked) -> tuple[Cutout, Result]:
@@ -232,11 +215,8 @@ def _with_shadow(cutout: Cutout, fgr: Image, pha: Alpha) -> tuple[Image, Alpha]:
 
 
 def _no_shadow(cutout: Cutout, pha: Alpha) -> tuple[str, ...]:
-    """What to be warned of where a shadow on the ground was asked for, and the subject (h, w) touches none."""
-    if cutout.options.shadow != "contact" or cutout.options.alpha_only:
-        return ()
-    box = subject_box(pha)
-    return () if box is None or touches_ground(box, pha.shape[0]) else (NO_GROUND,)
+    """What to be warned of a shadow that was asked for with a subject (h, w)."""
+    return () if cutout.options.alpha_only else tuple(map(str, shadow_notes(pha, cutout.options.shadow)))
 
 
 def _zip(cutout: Cutout) -> Result:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import PIL.Image
 
@@ -171,7 +172,10 @@ class Cutout:
         """As `layers`, without a shadow. Raises OptionError where the region lies outside the photo."""
         cleared, pha = self._alphas()
         # The photo was mixed by its own alpha: colours found with a moved edge would be wrong there.
-        fgr = processing.estimate_foreground(self.rgb, cleared, pha) if self.options.foreground else self.rgb
+        if self.options.foreground:
+            fgr = processing.estimate_foreground(self.rgb, cleared, pha)
+        else:
+            fgr = cv2.copyTo(self.rgb, pha)  # nothing of the old background where nothing is
         window = window_of(self.options, pha)
         if not window.is_whole(pha.shape):
             rgba = processing.render_window(processing.cutout_rgba(fgr, pha), window)

@@ -7,6 +7,7 @@
     │   └── SeveralFaces        for an ID photo: more than one person does
     ├── OptionError         an option has a value it cannot have
     ├── OutputError         a result cannot be written
+    │   └── Unstorable          nor ever can: its format, its options or its name do not allow it
     └── EngineError         the model did not answer
         ├── ModelError          it refused the request: unknown model, wrong shape
         ├── ServerBusy          its queue is full; try again later
@@ -149,6 +150,10 @@ class OutputError(MattingError):
     """A result cannot be written."""
 
     code = "invalid_parameter"
+
+
+class Unstorable(OutputError):
+    """A result cannot be stored however often it is tried: its format, its options or its name do not allow it."""
 
 
 class EngineError(MattingError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from matting_client import processing
 from matting_client.lengths import parse_canvas, parse_margins, parse_position, parse_scale, parse_size
 from matting_client.options import Options
@@ -38,6 +40,22 @@ def window_of(options: Options, pha: Alpha) -> processing.Window:
             margins = _margins(options, box)
             window = processing.place_window((height, width), box, margins, scale, position)
     return window.limited(*parse_size(options.size))
+
+
+def more_pixels(options: Options, photo: int) -> int:
+    """How many pixels a result may have beside the `photo` ones of its photo, which are held anyway."""
+    if options.canvas:
+        result = math.prod(parse_canvas(options.canvas))
+        held = 0
+    elif options.crop:
+        side = math.isqrt(photo)
+        top, right, bottom, left = (each.of(side) for each in parse_margins(options.crop_margin))
+        result = (left + side + right) * (top + side + bottom)
+        held = photo
+    else:
+        return 0
+    longest, area = parse_size(options.size)
+    return max(0, int(min(result, area, longest**2)) - held)
 
 
 def _margins(options: Options, box: processing.Box) -> tuple[int, int, int, int] | None:

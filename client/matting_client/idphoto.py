@@ -153,14 +153,20 @@ def _window(picture: Picture, frame: Frame, size: tuple[int, int], colour: tuple
     """What a frame on the plane of a picture shows, drawn with `size`; `colour` beyond the picture."""
     left, top, right, bottom = (round(each) for each in frame)
     height, width = picture.shape[:2]
-    out = np.empty((max(1, bottom - top), max(1, right - left), 3), np.uint8)
+    out = np.empty((size[1], size[0], 3), np.uint8)
     out[:] = colour
     y0, y1, x0, x1 = max(0, top), min(height, bottom), max(0, left), min(width, right)
-    if y0 < y1 and x0 < x1:
-        out[y0 - top : y1 - top, x0 - left : x1 - left] = picture[y0:y1, x0:x1]
-    shrinks = out.shape[1] > size[0]
-    drawn: Picture = cv2.resize(out, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return drawn
+    # What there is of the picture is drawn alone: around a near face the frame is many times as large.
+    zoom_x, zoom_y = size[0] / max(1, right - left), size[1] / max(1, bottom - top)
+    columns, rows = (
+        (round((x0 - left) * zoom_x), round((x1 - left) * zoom_x)),
+        (round((y0 - top) * zoom_y), round((y1 - top) * zoom_y)),
+    )
+    if columns[0] < columns[1] and rows[0] < rows[1]:
+        how = cv2.INTER_AREA if zoom_x < 1 else cv2.INTER_CUBIC
+        drawn = cv2.resize(picture[y0:y1, x0:x1], (columns[1] - columns[0], rows[1] - rows[0]), interpolation=how)
+        out[slice(*rows), slice(*columns)] = drawn
+    return out
 
 
 def print_sheet(photo: IdPhoto, paper: str = "4x6") -> tuple[Picture, int]:

@@ -17,6 +17,7 @@ COLUMNS = ("photo", "state", "file", "width", "height", "model_ms", "found", "un
 DONE = "done"
 FAILED = "failed"
 BYTE_ORDER_MARK = "\ufeff"  # so that spreadsheets read Chinese names
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # begins what spreadsheets calculate, in wide letters, too
 
 
 @dataclass(frozen=True)
@@ -125,4 +126,4 @@ def _ends_with_a_line(path: Path) -> bool:
 
 def _plain(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -12,6 +12,8 @@ SENTENCES = {
     "rows": "the file is incomplete: about {lost} of {rows} rows missing",
     "end": "the file is incomplete: the end missing",
     "scene_outside": "the subject lies outside the scene; change x, y or scale",
+    "no_ground": "no shadow was drawn: the subject reaches the lower edge, so that it stands on nothing; "
+    "leave room below it, with crop_margin where it is cropped, or ask for drop",
     "id_head_cut": "part of the head is missing; make it smaller or move it, or take a photo that shows all of it",
     "id_aside": "the head is turned aside; take a photo that looks straight into the camera",
     "id_incomplete": "the photo does not reach the lower edge or a side of the ID photo; take one that shows more",

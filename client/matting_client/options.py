@@ -237,6 +237,8 @@ def parse_colour(text: str, expected: str = "#rrggbb or a colour name") -> tuple
         red, green, blue, *alpha = ImageColor.getrgb("#" + hexadecimal[1] if hexadecimal else text)
     except ValueError:
         raise OptionError("background", shown(text), expected) from None
+    if not all(0 <= each <= 255 for each in (red, green, blue)):  # as of "rgb(300, 0, 0)"
+        raise OptionError("background", shown(text), expected)
     if alpha:
         raise OptionError("background", shown(text), "a colour without transparency, such as #ffffff")
     return red, green, blue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -141,7 +142,7 @@ def broken_rules(template: Template, cutout: Cutout, result: Encoded, language: 
     pha = _shown_alpha(cutout)
     found = [
         _outside(words, "side", max(width, height), rules.least_side, rules.most_side, "px"),
-        _outside(words, "file", len(result.data) / 1000, None, rules.most_kb, "kB"),
+        _outside(words, "file", math.ceil(len(result.data) / 1000), None, rules.most_kb, "kB"),
         _fill(words, pha, rules),
         _enlarged(words, cutout),
     ]

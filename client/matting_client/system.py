@@ -49,6 +49,11 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     return mapped or address
 
 
+def cut(text: str, most: int = 200) -> str:
+    """The beginning of a text that takes at most `most` bytes as UTF-8; of a file's name there are up to 255."""
+    return text.encode(errors="ignore")[:most].decode(errors="ignore")
+
+
 def is_disk_full(error: OSError) -> bool:
     """Whether something cannot be written because the disk, or the writer's share of it, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

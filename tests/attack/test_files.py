@@ -19,7 +19,6 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.visitor import HANG_SECONDS, META, Visitor, portrait, values
-from tests.unit.api.conftest import write_model
 from tests.unit.api.test_main import START_SECONDS, process
 
 TAKES_FILES = {"image", "file", "imageslider", "video"}
@@ -36,13 +35,6 @@ class Site:
 
     def files(self) -> set[Path]:
         return {path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()}
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("repository")
-    write_model(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

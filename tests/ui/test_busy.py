@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from playwright.sync_api import expect
 
 from tests.support.visitor import META, Visitor, values
 from tests.ui.browser import MODEL, Site, Visit, choose, notice
+from tests.unit.api.conftest import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_one_visitor_holds_nobody_up(visit: Visit, site: Site, photos: Path, lar
     client = Client(site.url, verbose=False, download_files=False, max_workers=80, httpx_kwargs=more)
     assert client.predict(photo=handle_file(str(large)), api_name="/cutout")
     others = [client.submit(photo=handle_file(str(large)), api_name="/cutout") for _ in range(4 * OF_ONE)]
-    _wait_until(lambda: any(job.done() and job.exception() is not None for job in others))
+    wait_until(lambda: any(job.done() and job.exception() is not None for job in others), 30)
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     status = page.locator(f"#{ids.STATUS}")
     expect(status).to_contain_text(re.compile(r"Busy: place [12] in the queue, about \d+ s|" + MODEL))
@@ -71,16 +71,9 @@ def test_those_too_many_are_refused(visit: Visit, photos: Path, crowd: list[Visi
 
     refused = notice(page, ids.TAB_SINGLE)
     for _ in range(4):  # places may fall free while the page sends its photo: fill the queue again
-        _wait_until(is_full)
+        wait_until(is_full, 30)
         choose(page, ids.PHOTO, photos / "astronaut.jpg")
         expect(page.locator("#tab-single")).to_have_attribute("data-state", re.compile("done|failed"))
         if refused.is_visible():
             break
     expect(refused).to_contain_text(re.compile(rf"Busy: you would be at place \d+, and the queue holds {SIZE}"))
-
-
-def _wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)

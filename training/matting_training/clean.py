@@ -86,7 +86,7 @@ def clean(client: MattingClient, pairs: list[Pair], out: Path, repair: bool, dro
     images.mkdir()
     alphas.mkdir()
     repaired = dropped = 0
-    with (out / "cleaned.csv").open("w", newline="", encoding="utf-8") as file:
+    with (out / "cleaned.csv").open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.writer(file)
         table.writerow(["stem", "difference", "repaired_pixels", "kept"])
         for pair in tqdm(pairs, unit="photo", mininterval=5):

@@ -113,7 +113,7 @@ def by_group(scores: dict[str, dict[str, float]], path: Path) -> dict[str, dict[
         The file is no such JSON.
     """
     try:
-        groups = {name: set(stems) for name, stems in json.loads(path.read_text(encoding="utf-8")).items()}
+        groups = {name: set(stems) for name, stems in json.loads(path.read_text(encoding="utf-8-sig")).items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise DataError(f'{path}: {error}; expected JSON like {{"group": ["stem of a photo"]}}') from error
     found = {name: {stem: one for stem, one in scores.items() if stem in stems} for name, stems in groups.items()}

@@ -61,7 +61,7 @@ def read(path: Path = MANIFEST) -> dict[tuple[str, str], Origin]:
         The file is missing or no such table.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [Origin(**row) for row in csv.DictReader(file)]
     except (OSError, TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}; expected a table with the columns {', '.join(FIELDS)}") from error

@@ -214,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
             raise DataError(f"{given.photos}: got no pictures, expected {', '.join(sorted(PICTURES))}; check the path")
         with filled_whole(given.out) as part:
             rows = list(tqdm(build(photos, given.photos, part, given.max_side), total=len(photos), unit="photo"))
-            with (part / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+            with (part / "manifest.csv").open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
                 csv.writer(file).writerows([("photo", "how"), *((p.relative_to(given.photos), how) for p, how in rows)])
     except (DataError, OSError) as error:
         print(error_line(error), file=sys.stderr)

@@ -15,12 +15,13 @@ from matting_client import Cutout, InputError, MattingError, Options
 from matting_client.budget import PHOTOS
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 from matting_client.manifest import DONE
+from matting_client.system import cut
 
 from matting_ui import batch_reasons, controls, correct
 from matting_ui.batch_state import MOST, RUNNING, Batch, Item, Sent, count_states
 from matting_ui.context import Studio, code_of, page_errors, words_of
 from matting_ui.editor import pack_alpha, unpack_alpha
-from matting_ui.filenames import LONGEST, cut
+from matting_ui.filenames import LONGEST
 from matting_ui.gradio_patches import values_of
 from matting_ui.preview import Preview
 

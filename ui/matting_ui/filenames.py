@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from matting_client.system import cut
+
 MOST_BYTES = 120  # of a name in UTF-8; Windows takes 260 characters for a whole path
 LONGEST = 255  # bytes of a name that file systems take
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]')
@@ -28,11 +30,6 @@ def portable(stem: str, ending: str) -> str:
     if _RESERVED.fullmatch(text.partition(".")[0].strip()):
         text = f"_{text}"
     return cut(text, MOST_BYTES - len(ending.encode())).rstrip(" .") + ending
-
-
-def cut(text: str, most: int) -> str:
-    """The beginning of a text that takes at most `most` bytes as UTF-8."""
-    return text.encode(errors="ignore")[:most].decode(errors="ignore")
 
 
 def unique_names(names: Iterable[str]) -> list[str]:

@@ -37,7 +37,7 @@ def load_secret(path: Path) -> bytes:
         The file cannot be read, or the secret is too short.
     """
     try:
-        secret = path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(path, problem=f"cannot be read as text ({error})", remedy="check the path") from None
     if len(secret) < FEWEST:

@@ -54,7 +54,7 @@ def load_keys(path: Path) -> frozenset[str]:
         It cannot be read, or as of `read_keys`.
     """
     try:
-        return read_keys(path.read_text(encoding="utf-8"), str(path))
+        return read_keys(path.read_text(encoding="utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(path, problem=f"cannot be read as text ({error})", remedy="check the path") from None
 

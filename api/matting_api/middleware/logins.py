@@ -26,7 +26,7 @@ def load_logins(path: Path) -> dict[str, str]:
         The file cannot be read or holds no login; a password is too short. It names the line, never the password.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(path, problem=f"cannot be read as text ({error})", remedy="check the path") from None
     logins: dict[str, str] = {}

@@ -16,10 +16,10 @@ from matting_client.cli.overwriting import check_standard_output, check_target, 
 from matting_client.cli.parser import say
 from matting_client.cli.progress import PhotoProgress
 from matting_client.cli.review import Review
-from matting_client.cli.work import Done, Work
+from matting_client.cli.work import Done, Work, told
 from matting_client.client import MattingClient
 from matting_client.correction import Correction
-from matting_client.errors import MattingError, OptionError, OutputError
+from matting_client.errors import OptionError, OutputError
 from matting_client.imaging import formats
 from matting_client.manifest import DONE, FAILED, Entry, Manifest
 from matting_client.options import Options
@@ -87,17 +87,16 @@ def _report(future: Done, job: Job, progress: PhotoProgress, review: Review) -> 
         for note in review.add(job.name, outcome) if outcome else []:
             progress.say(f"matting cutout: {note}")
         return 0
-    if not isinstance(error, MattingError):
-        error = MattingError(type(error).__name__, problem=error)
-    progress.say(f"matting cutout: {error.about(job.name)}")
+    progress.say(f"matting cutout: {told(error, job.name)}")
     return 1
 
 
 def _entry(future: Done, job: Job) -> Entry:
     """The manifest's row of a photo that was not given up before it was begun."""
-    outcome = None if future.exception() else future.result()
-    if outcome is None:
-        return Entry(job.name, FAILED, reason=str(future.exception()))
+    if error := future.exception():
+        return Entry(job.name, FAILED, reason=str(told(error, job.name)))
+    outcome = future.result()
+    assert outcome is not None
     file = str(job.target or "standard output")
     width, height = outcome.size
     return Entry(
@@ -157,12 +156,16 @@ def main(argv: list[str]) -> int:
         check_standard_output("add > cutout.png")
     elif len(jobs) > 1:
         check_writable("-o", jobs[0].target)
-    manifest = Manifest(given.manifest, goes_on=given.skip_existing) if given.manifest else None
     client = open_client(given, shared_memory=given.shared_memory, lb_policy=given.lb_policy)
     if len(jobs) > 1:
         tune_for_many_photos()
     workers = given.jobs or default_workers()
-    with Interruption("matting cutout") as interruption, client, manifest or nullcontext():
+    with (
+        Interruption("matting cutout") as interruption,
+        client,
+        # After all that may end the command: it takes the place of the list of before.
+        Manifest(given.manifest, goes_on=given.skip_existing) if given.manifest else nullcontext() as manifest,
+    ):
         failed = run_all(
             client,
             jobs,

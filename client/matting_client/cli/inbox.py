@@ -13,6 +13,7 @@ from pathlib import Path
 
 from matting_client.cli.folders import Listing, list_folder
 from matting_client.cli.inputs import Found, Job, Photo, pair_with_results
+from matting_client.system import cut
 
 FAILED = "failed"  # folder within that of the results
 DOUBT = 10  # times `settle` that a photo which fails must not have changed: a copy may have stalled
@@ -117,7 +118,7 @@ class Inbox:
         self._stuck[job.source] = self._seen[job.source][0]
         place = _free(self.out / FAILED / job.source.relative_to(self.folder))
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name[:200]}.part")  # another disk may be full, or end in the middle
+        part = place.with_name(f".{cut(place.name)}.part")  # another disk may be full, or end in the middle
         try:
             shutil.move(job.source, part)
             part.rename(place)
@@ -214,6 +215,6 @@ def _free(path: Path) -> Path:
     free = path
     number = 2
     while free.exists():
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        free = path.with_name(f"{cut(path.stem)}-{number}{path.suffix}")
         number += 1
     return free

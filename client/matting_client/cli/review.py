@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 from matting_client.cutout import Cutout
 from matting_client.files import Encoded
+from matting_client.processing import shadow_notes
 
 
 class Outcome(NamedTuple):
@@ -21,7 +22,9 @@ class Outcome(NamedTuple):
     @classmethod
     def of(cls, cutout: Cutout, result: Encoded, broken: tuple[str, ...] = ()) -> Self:
         """Of a cutout, its result, and the rules of a template that this one breaks."""
-        notes = (*map(str, cutout.origin.notes), *broken)
+        alpha = cutout.with_options(cutout.options.for_alpha())
+        told = shadow_notes(alpha.render(), cutout.options.shadow) if cutout.options.shadow == "contact" else ()
+        notes = (*map(str, (*cutout.origin.notes, *told)), *broken)
         seconds = cutout.seconds["infer"] + cutout.seconds.get("second", 0.0)
         return cls(cutout.is_empty, cutout.uncertainty, notes, result.size, seconds)
 

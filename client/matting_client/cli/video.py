@@ -23,7 +23,7 @@ from matting_client.client import MattingClient
 from matting_client.errors import MattingError, OptionError, OutputError
 from matting_client.imaging.encode import put_in_place
 from matting_client.options import MAX_ERODE, MAX_THRESHOLD, Options
-from matting_client.system import tune_for_many_photos, usable_cores
+from matting_client.system import cut, tune_for_many_photos, usable_cores
 from matting_client.video import job
 from matting_client.video.animation import ANIMATED, AnimatedPicture
 from matting_client.video.background import open_background
@@ -208,7 +208,7 @@ def convert(
 def _convert_at_once(client: MattingClient, plan: Plan, result: Result, jobs: int, interruption: Interruption) -> None:
     """Without a way to go on: a pipe has no beginning to go back to, and an animated picture is short."""
     clip = plan.source.clip
-    part = result.path.with_name(f".{result.path.name[:200]}.part")
+    part = result.path.with_name(f".{cut(result.path.name)}.part")
     if result.kind in (*CODECS, *ANIMATED):
         _see_writable(result.path, part)
     writer: Writer

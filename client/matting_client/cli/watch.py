@@ -17,9 +17,17 @@ from matting_client.cli.outage import Outage
 from matting_client.cli.overwriting import file_identity
 from matting_client.cli.parser import say
 from matting_client.cli.review import Outcome, Review, review_line
-from matting_client.cli.work import Work
+from matting_client.cli.work import Work, told
 from matting_client.client import MattingClient
-from matting_client.errors import InputError, MattingError, OptionError, OutputError, ServerBusy, ServerUnavailable
+from matting_client.errors import (
+    InputError,
+    MattingError,
+    OptionError,
+    OutputError,
+    ServerBusy,
+    ServerUnavailable,
+    Unstorable,
+)
 from matting_client.imaging.encode import FORMAT_OF_SUFFIX
 from matting_client.options import Options
 from matting_client.shop import Template, template
@@ -137,13 +145,11 @@ def work_once(
             outcome = done.result()
         except (ServerBusy, ServerUnavailable):
             continue  # the photo stays for later
-        except OutputError as error:
-            if job.clash:
-                _fail(inbox, job, error)
-            else:
+        except Exception as error:  # one photo stops nothing
+            if isinstance(error, OutputError) and not isinstance(error, Unstorable):
                 troubles.hold(job, error)  # not the photo's fault
-        except MattingError as error:
-            _fail(inbox, job, error)
+            else:
+                _fail(inbox, job, told(error, job.name))
         else:
             if outcome is not None:  # not interrupted
                 inbox.done(job)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 
 from matting_client.budget import room_for
 from matting_client.cli.inputs import Job, read_named
@@ -17,7 +18,8 @@ from matting_client.cli.review import Outcome
 from matting_client.client import MattingClient
 from matting_client.correction import Correction
 from matting_client.cutout import Cutout
-from matting_client.errors import OutputError, ServerBusy, ServerUnavailable
+from matting_client.errors import MattingError, OutputError, ServerBusy, ServerUnavailable, Unstorable
+from matting_client.framing import more_pixels
 from matting_client.imaging.encode import write
 from matting_client.options import Options
 from matting_client.shop import Template, broken_rules
@@ -77,13 +79,13 @@ class Work:
         MattingError
         """
         if job.clash:
-            raise OutputError(job.name, problem=job.clash)
+            raise Unstorable(job.name, problem=job.clash)
         if self.outage.is_given_up():
             raise ServerUnavailable(
                 job.name, problem="not done, the server is gone", remedy="start it and run again with --skip-existing"
             )
         data = read_named(job.source)
-        with room_for(data, job.name):
+        with room_for(data, job.name, made=partial(more_pixels, self.options)):
             if self.interruption.is_set():
                 return None
             cutout = self._cut_out(data, job.name)
@@ -115,6 +117,12 @@ class Work:
             else:
                 self.outage.end()
                 return cutout
+
+
+def told(error: BaseException, photo: str) -> MattingError:
+    """The error of a photo; of one that nobody expected, what kind it is."""
+    known = error if isinstance(error, MattingError) else MattingError(type(error).__name__, problem=error)
+    return known.about(photo)
 
 
 def _to_standard_output(data: bytes) -> None:

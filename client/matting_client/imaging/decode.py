@@ -214,13 +214,18 @@ def from_pillow(picture: Image.Image, name: str = "photo", limits: Limits | None
         turned = Image.Exif()
         turned[ORIENTATION] = lies
         buffer = io.BytesIO()
-        picture.convert(mode).save(buffer, "TIFF", exif=turned, icc_profile=picture.info.get("icc_profile"))
+        held = picture.convert(mode)
+        held.save(buffer, "TIFF", exif=turned, icc_profile=picture.info.get("icc_profile"))
+        # Of a TIFF an alpha of 0 everywhere means nothing; of other pictures it means that they are clear.
+        unused = picture.format in (formats.BMP, formats.TIFF)
+        clear = not unused and held.mode in ("LA", "RGBA") and held.getchannel("A").getextrema() == (0, 0)
     except (OSError, ValueError, KeyError, SyntaxError) as error:
         raise InputError(
             name, f"a picture that Pillow does not give ({error})", "a whole one", "copy it again"
         ) from None
     photo = decode_photo(buffer.getvalue(), name, replace(limits, max_bytes=sys.maxsize))
-    return replace(photo, dpi=dpi, exif=exif)
+    alpha = np.zeros(photo.rgb.shape[:2], np.uint8) if clear else photo.alpha
+    return replace(photo, alpha=alpha, dpi=dpi, exif=exif)
 
 
 def _named(error: Unusable, name: object) -> InputError:

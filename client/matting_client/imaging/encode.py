@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import secrets
 import shutil
 import struct
@@ -15,7 +16,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 from PIL import Image
 
-from matting_client.errors import OutputError
+from matting_client.errors import OutputError, Unstorable
 from matting_client.imaging.tags import NO_TAGS, Tags, exif_with_dpi, srgb_profile
 
 FORMAT_OF_SUFFIX = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
@@ -51,7 +52,7 @@ def encode(picture: NDArray[np.uint8], format: str, quality: int = 92, tags: Tag
 
     Raises
     ------
-    OutputError
+    Unstorable
         The picture cannot be stored in that format.
     """
     if format == "png":
@@ -71,7 +72,7 @@ def encode(picture: NDArray[np.uint8], format: str, quality: int = 92, tags: Tag
                 said["exif"] = exif_with_dpi(tags.exif, tags.dpi)
             Image.fromarray(picture).save(buffer, "WEBP", quality=quality, lossless=lossless, method=effort, **said)
     except (OSError, ValueError) as error:
-        raise OutputError(
+        raise Unstorable(
             "", f"a {picture.shape} picture that cannot be stored as {format} ({error})", remedy="use png"
         ) from None
     return buffer.getvalue()
@@ -82,8 +83,8 @@ def encode_within(picture: NDArray[np.uint8], format: str, quality: int, most: i
 
     Raises
     ------
-    OutputError
-        Even the lowest quality, 30, needs more; other errors as of `encode`.
+    Unstorable
+        Even the lowest quality, 30 or the given one, needs more; other errors as of `encode`.
     """
     data = encode(picture, format, quality, tags)
     if len(data) <= most:
@@ -101,8 +102,8 @@ def encode_within(picture: NDArray[np.uint8], format: str, quality: int, most: i
             high = middle - 1
             data = tried
     if best is None:
-        size = f"{len(data) / 1000:.0f} kB at quality {LEAST_QUALITY}"
-        raise OutputError("", size, f"at most {most / 1000:.0f} kB", "make it smaller, as with size or canvas")
+        size = f"{math.ceil(len(data) / 1000)} kB at quality {min(quality, LEAST_QUALITY)}"
+        raise Unstorable("", size, f"at most {most / 1000:.0f} kB", "make it smaller, as with size or canvas")
     return best
 
 
@@ -114,7 +115,7 @@ def _png(picture: NDArray[np.uint8], tags: Tags) -> bytes:
     height, width = picture.shape[:2]
     channels = picture.size // (height * width)
     if max(height, width) > PNG_SIDE:
-        raise OutputError("", f"a {picture.shape} picture that cannot be stored as PNG", remedy="make it smaller")
+        raise Unstorable("", f"a {picture.shape} picture that cannot be stored as PNG", remedy="make it smaller")
     rows = picture.reshape(height, width * channels)
     filtered = np.empty((height, 1 + width * channels), np.uint8)
     filtered[:, 0] = PNG_UP

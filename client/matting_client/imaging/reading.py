@@ -96,6 +96,7 @@ def load(data: bytes, limits: Limits) -> Opened:
     try:
         picture.load()
         limits.check_size(*picture.size)  # some decoders find another one
+        _scale_transparency(picture, data)
         return Opened(picture, data, notes)
     except MemoryError:
         raise Unusable(
@@ -105,6 +106,16 @@ def load(data: bytes, limits: Limits) -> Opened:
         ) from None
     except DAMAGED as error:
         return _repaired(picture, data, limits, notes, error)
+
+
+def _scale_transparency(picture: Image.Image, data: bytes) -> None:
+    """Have the colour that is transparent in a PNG in the 8 bits in which its samples are compared with it."""
+    clear = picture.info.get("transparency")
+    depth = data[24] if picture.format == formats.PNG and picture.mode in ("L", "RGB", "I;16") else 8
+    if isinstance(clear, int):
+        picture.info["transparency"] = round(clear * 255 / (2**depth - 1))
+    elif isinstance(clear, tuple):
+        picture.info["transparency"] = tuple(value >> (depth - 8) for value in clear)
 
 
 def _header(data: bytes, limits: Limits, notes: list[Note]) -> Image.Image:
@@ -210,7 +221,9 @@ def strips(opened: Opened) -> tuple[int, Iterator[U8]]:
 
     def rows() -> Iterator[U8]:
         for strip in row_strips(picture):
-            strip = deep.to_grey(strip) if deep else strip
+            if deep:
+                told, strip = strip.info, deep.to_grey(strip)
+                strip.info = told
             if not has_alpha:
                 yield to_srgb(strip if strip.mode == mode else strip.convert(mode))
                 continue

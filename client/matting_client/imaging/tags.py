@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageCms
 
+from matting_client.imaging.orientation import TRANSPOSED
+
 ORIENTATION = 0x0112  # how the stored pixels lie
 
 # "Exif Version 2.32", CIPA DC-008-2019: what is told of the taking of a photo. What may tell of places, people or
@@ -21,6 +23,8 @@ _KEPT_EXIF = (
 _EXIF_FOLDER = 0x8769
 _ACROSS, _DOWN, _UNIT = 0x011A, 0x011B, 0x0128  # density, and of which length
 _INCH = 2
+LONGEST = 1000  # characters of a value that is kept: a JPEG has room for 64 kB in all
+MOST_DPI = 65_535  # that a JPEG can say
 _AN_INCH = {_INCH: 1.0, 3: 2.54}  # of the units of density: inch and cm
 _DATE = slice(24, 36)  # of a profile's header: when it was made, which would make every file another one
 
@@ -53,19 +57,19 @@ def srgb_profile() -> bytes:
 def density(picture: Image.Image) -> tuple[float, float] | None:
     """Pixels an inch across and down, by a picture's own header or else its EXIF block; None where neither says so."""
     with contextlib.suppress(Exception):  # of a stranger's file: whatever is wrong with it, it says nothing
-        return _plausible(picture.info["dpi"])
+        return _plausible(picture, picture.info["dpi"])
     with contextlib.suppress(Exception):
         told = picture.getexif()
         units = _AN_INCH[told.get(_UNIT, _INCH)]
-        return _plausible(float(told[tag]) * units for tag in (_ACROSS, _DOWN))
+        return _plausible(picture, (float(told[tag]) * units for tag in (_ACROSS, _DOWN)))
     return None
 
 
-def _plausible(dpi: Iterable[float]) -> tuple[float, float]:
+def _plausible(picture: Image.Image, dpi: Iterable[float]) -> tuple[float, float]:
     across, down = (float(each) for each in dpi)
-    if not (1 < across <= 100_000 and 1 < down <= 100_000):  # Pillow says 1 of a TIFF that says nothing
+    if not (1 < across <= MOST_DPI and 1 < down <= MOST_DPI):  # Pillow says 1 of a TIFF that says nothing
         raise ValueError
-    return across, down
+    return (down, across) if orientation(picture) in TRANSPOSED else (across, down)  # once it is upright
 
 
 def exif_block(picture: Image.Image) -> bytes:
@@ -99,12 +103,17 @@ def kept_exif(block: bytes) -> bytes:
         return b""
     kept = Image.Exif()
     for tag in _KEPT:
-        if tag in given:
+        if _is_short(given.get(tag)):
             kept[tag] = given[tag]
-    inner = {tag: details[tag] for tag in _KEPT_EXIF if tag in details}
+    inner = {tag: details[tag] for tag in _KEPT_EXIF if _is_short(details.get(tag))}
     if inner:
         kept[_EXIF_FOLDER] = inner
     return kept.tobytes() if len(kept) else b""
+
+
+def _is_short(value: object) -> bool:
+    """Whether there is a value, and none that other programs have put in the place of a camera's few words."""
+    return value is not None and not (isinstance(value, str | bytes | tuple) and len(value) > LONGEST)
 
 
 def exif_with_dpi(block: bytes, dpi: tuple[float, float]) -> bytes:

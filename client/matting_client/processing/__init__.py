@@ -27,7 +27,7 @@ from matting_client.processing.foreground import estimate_foreground
 from matting_client.processing.letterbox import PAD_RGB, Letterbox, letterbox, unletterbox, without_padding
 from matting_client.processing.light import in_white_light, to_white
 from matting_client.processing.refine import refine
-from matting_client.processing.shadow import SHADOWS, cast_shadow, touches_ground
+from matting_client.processing.shadow import SHADOWS, cast_shadow, shadow_notes
 from matting_client.processing.solid import solidify
 from matting_client.processing.subjects import Subject, keep_subjects, list_subjects, remove_subject
 from matting_client.processing.upright import quarters_turned, rotated
@@ -71,12 +71,12 @@ __all__ = [
     "remove_subject",
     "render_window",
     "rotated",
+    "shadow_notes",
     "share_of",
     "solidify",
     "subject_box",
     "threshold",
     "to_white",
-    "touches_ground",
     "uncertainty",
     "unletterbox",
     "widened",

@@ -102,7 +102,7 @@ def paint_mask(rgb: Picture, pha: Alpha, mask: Alpha) -> Alpha:
 
 def _work_scale(area: int, band: float) -> float:
     """How much smaller than the photo a part of `area` pixels is solved, whose band has `band` pixels."""
-    return min(1.0, BAND_PIXELS / band, math.sqrt(MOST_PIXELS / area))
+    return min(1.0, BAND_PIXELS / max(band, 1.0), math.sqrt(MOST_PIXELS / area))
 
 
 def _scaled(box: Box, scale: float) -> tuple[int, int]:
@@ -136,8 +136,8 @@ def _lay(rgb: Picture, pha: Alpha, keeps: Mask, removes: Mask, band: float) -> A
     small = cv2.resize(pha, size, interpolation=cv2.INTER_AREA)
     disc = _disc(band)
     reach = cv2.dilate(keeps, disc), cv2.dilate(removes, disc)
-    core = cv2.erode(keeps, disc) | cv2.erode(removes, disc)
-    solved = _snap(guide, small, (keeps, removes), reach, core)
+    kept, removed = cv2.erode(keeps, disc), cv2.erode(removes, disc)
+    solved = _snap(guide, small, (keeps, removes), reach, kept | removed)
     enlarged = refine(rgb, guide, solved, Letterbox(height, width, 0, 0, small_height, small_width))
     changed = cv2.dilate((cv2.absdiff(solved, small) > 1).view(np.uint8), np.ones((3, 3), np.uint8))
 
@@ -149,7 +149,10 @@ def _lay(rgb: Picture, pha: Alpha, keeps: Mask, removes: Mask, band: float) -> A
     near_kept, near_removed = (wide(each & changed) for each in reach)
     least = np.where(near_removed, np.uint8(0), pha)
     most = np.where(near_kept, np.uint8(255), pha)
-    return np.clip(enlarged, least, most)
+    out: Alpha = np.clip(enlarged, least, most)
+    out[wide(kept)] = 255  # also what is too little to be seen at the size where it is solved
+    out[wide(removed)] = 0
+    return out
 
 
 def _snap(guide: Picture, small: Alpha, painted: tuple[Mask, Mask], reach: tuple[Mask, Mask], core: Mask) -> Alpha:

@@ -43,13 +43,21 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle on the plane of a photo, in its pixels, and the (width, height) it is drawn with."""
+    """A rectangle on the plane of a photo, in its pixels, and the (width, height) it is drawn with.
+
+    One that is drawn as large as it is lies on whole pixels: nothing is resampled.
+    """
 
     left: float
     top: float
     width: float
     height: float
     size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if (self.width, self.height) == self.size:
+            object.__setattr__(self, "left", round(self.left))
+            object.__setattr__(self, "top", round(self.top))
 
     def is_whole(self, shape: tuple[int, ...]) -> bool:
         """Whether it shows a photo of (H, W, ...) as it is."""
@@ -116,8 +124,6 @@ def place_window(
     elif zoom != 1.0:
         left = _keep_middle(box.left, box.right, left, width, across)
         top = _keep_middle(box.top, box.bottom, top, height, down)
-    if zoom == 1.0:  # whole pixels: nothing is resampled
-        left, top = round(left), round(top)
     return Window(left, top, across, down, (width, height))
 
 
@@ -164,7 +170,8 @@ def render_window(picture: Picture, window: Window) -> Picture:
     if zoom_x == zoom_y == 1.0:
         out[round(top) : round(top) + y1 - y0, round(left) : round(left) + x1 - x0] = part
         return out
-    columns, rows = _drawn(left, (x1 - x0) * zoom_x, width), _drawn(top, (y1 - y0) * zoom_y, height)
+    (a, b), (c, d) = _drawn(left, (x1 - x0) * zoom_x, width), _drawn(top, (y1 - y0) * zoom_y, height)
+    columns, rows = slice(max(0, a), min(width, b)), slice(max(0, c), min(height, d))
     mixed = _premultiplied(part) if picture.ndim == 3 else part
     size = columns.stop - columns.start, rows.stop - rows.start
     if max(zoom_x, zoom_y) > 1 and max(*part.shape[:2], *size) <= MAX_WARPED:
@@ -174,7 +181,9 @@ def render_window(picture: Picture, window: Window) -> Picture:
         # What is cut by the photo's edge ends there with all its opacity.
         drawn = cv2.warpAffine(mixed, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     else:
-        drawn = cv2.resize(mixed, size, interpolation=cv2.INTER_AREA)
+        # What of the outermost pixels lies beyond the window is drawn, too, and cut off.
+        whole = cv2.resize(mixed, (b - a, d - c), interpolation=cv2.INTER_AREA)
+        drawn = whole[rows.start - c : rows.stop - c, columns.start - a : columns.stop - a]
     out[rows, columns] = _straight(drawn) if picture.ndim == 3 else drawn
     return out
 
@@ -183,10 +192,10 @@ def _covered(start: float, length: float, whole: int) -> tuple[int, int]:
     return max(0, math.floor(start + 1e-9)), min(whole, math.ceil(start + length - 1e-9))
 
 
-def _drawn(start: float, length: float, whole: int) -> slice:
-    """Whole pixels of the result, at least one, for a range of it."""
-    first = min(max(0, round(start)), whole - 1)
-    return slice(first, max(first + 1, min(whole, round(start + length))))
+def _drawn(start: float, length: float, whole: int) -> tuple[int, int]:
+    """First whole pixel for a range, at least one of which lies in the result, and the one after the last."""
+    first = min(round(start), whole - 1)
+    return first, max(first + 1, 1, round(start + length))
 
 
 def _premultiplied(rgba: Picture) -> NDArray[np.uint16]:

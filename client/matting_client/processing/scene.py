@@ -229,9 +229,8 @@ def _place(fgr: Picture, pha: Picture, box: Box, canvas: tuple[int, ...], scene:
 
 def _drawn_size(box: Box, canvas: tuple[int, ...], scene: Scene) -> tuple[int, int]:
     """Height and width of the subject in a scene of the shape `canvas`."""
-    fitting = min(canvas[0], canvas[1] * box.height / box.width)  # a wide subject fills the width
-    height = max(1, round(scene.scale * fitting))
-    return height, max(1, round(box.width * height / box.height))
+    zoom = scene.scale * min(canvas[0] / box.height, canvas[1] / box.width)  # a wide subject fills the width
+    return max(1, round(box.height * zoom)), max(1, round(box.width * zoom))
 
 
 def _corner(height: int, width: int, canvas: tuple[int, ...], scene: Scene) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from matting_client.notes import Note
 from matting_client.processing.crop import ROWS, Box, subject_box
 from matting_client.types import Float, Picture
 
@@ -26,9 +27,15 @@ def cast_shadow(fgr: Picture, pha: Picture, kind: str, opacity: float) -> tuple[
     return (fgr, pha) if shadow is None else lay_under(fgr, pha, shadow * (opacity / 100))
 
 
-def touches_ground(box: Box, height: int) -> bool:
+def _touches_ground(box: Box, height: int) -> bool:
     """Whether a subject in a picture `height` px high ends within it; one that its lower edge cuts touches nothing."""
     return box.bottom < height
+
+
+def shadow_notes(pha: Picture, kind: str) -> tuple[Note, ...]:
+    """What to know of a shadow of a `kind` that the subject (h, w) of a result was to cast."""
+    box = subject_box(pha) if kind == "contact" else None
+    return () if box is None or _touches_ground(box, pha.shape[0]) else (Note("no_ground"),)
 
 
 def shadow_of(pha: Picture, kind: str) -> Float | None:
@@ -41,7 +48,7 @@ def shadow_of(pha: Picture, kind: str) -> Float | None:
         subject that the picture's lower edge cuts off touches nothing. "none": no shadow.
     """
     box = subject_box(pha) if kind != "none" else None
-    if box is None or (kind == "contact" and not touches_ground(box, pha.shape[0])):
+    if box is None or (kind == "contact" and not _touches_ground(box, pha.shape[0])):
         return None
     height, width = pha.shape
     factor = max(1.0, max(height, width) / WORK_SIDE)
@@ -65,7 +72,7 @@ def _contact(pha: Float, box: Box) -> Float:
     side = max(box.width, box.height)
     band = max(1, round(TOUCH_BAND * box.height))
     rise = max(1, round(TOUCH_RISE * side))
-    low = pha[max(0, box.bottom - band) : box.bottom].max(0)
+    low = pha[max(0, box.bottom - band) : max(1, box.bottom)].max(0)  # a result of few rows is reduced to one
     out = np.zeros_like(pha)
     out[max(0, box.bottom - rise) : box.bottom + rise // 2] = low
     return _soft(out, TOUCH_BLUR * side)

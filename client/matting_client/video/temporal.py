@@ -12,7 +12,7 @@ Optical flow: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", EC
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -201,23 +201,3 @@ class Window:
                 back = self._flows[other, number]
                 neighbours.append(Neighbour(looks[other], flow, confidence(here, looks[other], flow, back)))
         return average(here, neighbours)
-
-
-def smooth(looks: Iterable[Look]) -> Iterator[Picture]:
-    """Averaged alphas of a clip's frames, in order; `REACH` frames are read ahead.
-
-    Parameters
-    ----------
-    looks : frames of one size.
-    """
-    window = Window()
-    came = done = 0
-    for look in looks:
-        window.add(look)
-        came += 1
-        if came > REACH:
-            yield window.averaged(done)
-            done += 1
-    while done < came:
-        yield window.averaged(done)
-        done += 1

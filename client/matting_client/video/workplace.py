@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from matting_client.errors import OutputError
+from matting_client.system import cut
 
 log = logging.getLogger("video")
 
@@ -47,7 +48,7 @@ class Workplace:
     """
 
     def __init__(self, target: Path, key: dict[str, Any]) -> None:
-        self.folder = target.with_name(f".{target.name[:200]}.matting")
+        self.folder = target.with_name(f".{cut(target.name)}.matting")
         self._suffix = target.suffix.lower()
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
         sign = self.folder / "job"

@@ -214,7 +214,7 @@ def test_addresses_and_a_webhook(serve: Serve, elsewhere: Elsewhere, tmp_path: P
 
 
 def test_a_secret_has_to_be_long(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("short\n")
+    (tmp_path / "secret").write_text("short\n", encoding="utf-8-sig")
     with pytest.raises(OptionError, match="5 characters"):
         load_secret(tmp_path / "secret")
 

@@ -29,7 +29,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "keys"
-    path.write_text(f"{KEY}\n")
+    path.write_text(f"{KEY}\n", encoding="utf-8-sig")
     return path
 
 

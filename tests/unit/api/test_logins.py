@@ -22,7 +22,7 @@ PASSWORD = "correct horse: battery"
 @pytest.fixture
 def logins_file(tmp_path: Path) -> Path:
     file = tmp_path / "logins"
-    file.write_text(f"# who may\n\nann:{PASSWORD}\n李:another long one\n", encoding="utf-8")
+    file.write_text(f"# who may\n\nann:{PASSWORD}\n李:another long one\n", encoding="utf-8-sig")  # as Windows saves it
     return file
 
 

@@ -74,6 +74,13 @@ def chunk(name: bytes, data: bytes, check: int | None = None) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc)
 
 
+def png_of(width: int, height: int, depth: int, colour_type: int, pixels: bytes, *chunks: bytes) -> bytes:
+    """A PNG that says anything, with chunks before its pixels."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), *chunks, chunk(b"IDAT", pixels), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
 def after_header(png: bytes, *chunks: bytes) -> bytes:
     """A PNG with more chunks behind its IHDR."""
     return png[:33] + b"".join(chunks) + png[33:]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from matting_client import InputError, budget, system
 from matting_client.budget import MemoryBudget, room_for, usual_budget
+from matting_client.cli import cutout
 from matting_client.system import memory_limit, usable_cores
 
 from tests.unit.client.pictures import astronaut, file_of
@@ -96,6 +98,16 @@ def test_photos_wait_for_room_in_their_order() -> None:
     assert order == ["first", "large", "small"]
     with budget_.hold(100):  # all room is there again
         pass
+
+
+def test_the_command_line_holds_room_for_a_canvas(local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    monkeypatch.setattr(budget.PHOTOS, "hold", lambda pixels: held.append(pixels) or nullcontext())
+    (tmp_path / "a.jpg").write_bytes(file_of(astronaut(30, 40), "JPEG"))
+    command = [str(tmp_path / "a.jpg"), "-o", str(tmp_path / "a.png"), "--engine", "local"]
+    for more in ([], ["--canvas", "600x500"], ["--canvas", "600x500", "--size", "0.1MP"]):
+        assert cutout.main([*command, *more]) == 0
+    assert held == [1200, 1200 + 300_000, 1200 + 100_000]
 
 
 def test_room_is_given_back_whatever_happens() -> None:

@@ -100,12 +100,13 @@ def test_work_is_bounded_by_the_stroke() -> None:
     "stroke",
     [
         Stroke(True, ((0, 0),), 0.5),
+        Stroke(True, ((0, 0),), 5e-324),
         Stroke(False, ((439.9, 299.9), (500, 400)), 3),
         Stroke(True, ((220, 150),), 5000),
         Stroke(False, tuple((float(x), 150.0) for x in range(400)), 40),
         Stroke(True, [[10, 10], [10, 10]], np.float32(8)),  # type: ignore[arg-type, list-item]
     ],
-    ids=["tiny", "over the border", "all of it", "long", "lists"],
+    ids=["tiny", "the least number", "over the border", "all of it", "long", "lists"],
 )
 def test_strokes_of_every_kind(holed: Cutout, stroke: Stroke) -> None:
     raw = holed.corrected(strokes=[stroke]).raw
@@ -165,6 +166,8 @@ def test_a_mask(oval: tuple[U8, U8], holed: Cutout) -> None:
     black_and_white = np.where(alpha > 127, 255, 0).astype(np.uint8)
     assert sad(holed.corrected(black_and_white).raw, alpha) < sad(holed.raw, alpha) / 10
     assert (Cutout(rgb, alpha).corrected(np.zeros_like(alpha)).raw == 0).all()
+    dust = np.tile(np.array([[3, 0], [0, 0]], np.uint8), (450, 450))  # too little to be seen
+    assert not Cutout(np.zeros((900, 900, 3), np.uint8), dust).corrected(np.zeros_like(dust)).raw.any()
     with pytest.raises(InputError, match=r"mask: got 300x440 pixels, expected the photo's shape, 440x300"):
         holed.corrected(np.zeros((440, 300), np.uint8))
     for wrong in (np.zeros((300, 440, 3), np.uint8), np.zeros((300, 440)), np.zeros((0, 0), np.uint8)):

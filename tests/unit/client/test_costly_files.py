@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import struct
 import threading
 import time
 import zlib
@@ -24,15 +23,13 @@ from matting_client.imaging.limits import Unusable
 from matting_client.imaging.pool import DecoderPool
 from PIL import Image
 
-from tests.unit.client.pictures import astronaut, chunk, file_of
+from tests.unit.client.pictures import astronaut, file_of, png_of
 
 
 def png(width: int, height: int, depth: int, colour_type: int, row_bytes: int) -> bytes:
     packer = zlib.compressobj(9)
     rows = [packer.compress((b"\0" + bytes(row_bytes)) * 100) for _ in range(-(-height // 100))]
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    pixels = b"".join(rows) + packer.flush()
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return png_of(width, height, depth, colour_type, b"".join(rows) + packer.flush())
 
 
 def with_scans(count: int) -> bytes:

@@ -89,6 +89,14 @@ def test_scaled_in_its_original_place_it_stays_inside() -> None:
     )
 
 
+@pytest.mark.parametrize("scale", ["99%", "99.9%", "97.3%"])
+def test_a_little_smaller_is_not_squeezed(scale: str) -> None:
+    seen = cutout(Options(crop=True, scale=scale)).render()[..., 3] / 255.0
+    share = float(scale[:-1]) / 100
+    assert seen.max(0).sum() == pytest.approx(80 * share, abs=0.9)
+    assert seen.max(1).sum() == pytest.approx(200 * share, abs=0.9)
+
+
 def test_enlarging_begins_between_two_pixels() -> None:
     """A ramp shows where each value comes from: half a pixel off would be 5 steps here."""
     ramp = np.repeat(np.arange(0, 200, 2, dtype=np.uint8)[None], 10, 0)
@@ -190,8 +198,9 @@ def test_nothing_found_is_not_cropped() -> None:
 def test_defaults_hand_the_photo_over_as_it_is() -> None:
     plain = cutout(Options(foreground=False)).render()
     assert np.array_equal(plain[BOX.top : BOX.bottom, BOX.left : BOX.right, :3], astronaut(*SHAPE)[60:260, 100:180])
-    fgr, pha = cutout(Options()).layers()
-    assert fgr.shape == (*SHAPE, 3) and np.array_equal(pha, alpha())
+    for foreground in (True, False):
+        fgr, pha = cutout(Options(foreground=foreground)).layers()
+        assert fgr.shape == (*SHAPE, 3) and np.array_equal(pha, alpha()) and not fgr[pha == 0].any()
 
 
 def test_alpha_and_layers_agree_with_the_result() -> None:

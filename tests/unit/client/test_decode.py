@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from matting_client.imaging.decode import decode, read
 from PIL import Image, ImageCms, PngImagePlugin
 
-from tests.unit.client.pictures import U8, astronaut, file_of
+from tests.unit.client.pictures import U8, astronaut, chunk, file_of, png_of
 
 ORIENTATION = 0x0112
 # What a viewer does to the stored pixels, by EXIF orientation.
@@ -185,6 +186,21 @@ def test_a_transparent_colour() -> None:
     picture = Image.new("RGB", (2, 1), (1, 2, 3))
     picture.putpixel((1, 0), (9, 9, 9))
     assert decode(file_of(picture, "PNG", transparency=(9, 9, 9))).tolist() == [[[1, 2, 3], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize(
+    ("depth", "kind", "row", "clear"),
+    [
+        (2, 0, "10", "0001"),
+        (4, 0, "12", "0002"),
+        (16, 0, "01020304", "0304"),
+        (16, 2, "01" * 6 + "2345" * 3, "2345" * 3),
+    ],
+)
+def test_a_transparent_colour_of_any_depth(depth: int, kind: int, row: str, clear: str) -> None:
+    pixels = zlib.compress(bytes.fromhex("00" + row))
+    made = decode(png_of(2, 1, depth, kind, pixels, chunk(b"tRNS", bytes.fromhex(clear))))
+    assert (made[0] == 255).all(1).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import sys
 import time
 import zlib
@@ -19,7 +18,7 @@ from matting_client.imaging.decode import Limits, decode, decode_photo, read
 from matting_client.notes import Note
 from PIL import Image
 
-from tests.unit.client.pictures import astronaut, file_of
+from tests.unit.client.pictures import astronaut, file_of, png_of
 
 
 def refused(data: bytes, limits: Limits | None = None) -> str:
@@ -33,12 +32,7 @@ def refused(data: bytes, limits: Limits | None = None) -> str:
 
 def png(width: int, height: int, pixels: bytes = b"") -> bytes:
     """A one-bit PNG of any claimed size."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return png_of(width, height, 1, 0, pixels)
 
 
 @pytest.mark.parametrize("data", [b"hello", b"\0" * 1000, b"\xff\xd8\xff", b"%PDF-1.7\n", b"PK\x03\x04" + b"\0" * 50])

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 from matting_client import Cutout, NoFace, OptionError, Options, SeveralFaces
-from matting_client.idphoto import ENLARGED, id_photo
-from matting_client.idsizes import Size, frame_for, sizes
+from matting_client.idphoto import ENLARGED, _window, id_photo
+from matting_client.idsizes import Frame, Size, frame_for, sizes
 from matting_client.imaging.tags import srgb_profile
 from matting_client.notes import Note
 from matting_client.processing.faces import find_faces
@@ -233,6 +233,11 @@ def test_zoom_shift_and_background() -> None:
     widths = [int((each[250].max(1) > 100).sum()) for each in (plain, large)]
     assert widths[1] > 1.1 * widths[0]
     assert plain[0, 0].tolist() == [0, 0, 0]
+
+
+def test_a_frame_far_larger_than_the_photo_takes_no_memory() -> None:
+    drawn = _window(np.zeros((4000, 4000, 3), np.uint8), Frame(-2e5, -2e5, 2e5, 2e5), (300, 400), (9, 9, 9))
+    assert drawn.shape == (400, 300, 3) and not drawn[200:204, 150:153].any() and (drawn == 9).mean() > 0.9
 
 
 def test_it_says_when_the_photo_is_too_small_a_part() -> None:

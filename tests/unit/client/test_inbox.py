@@ -12,7 +12,7 @@ from types import FrameType
 
 import numpy as np
 import pytest
-from matting_client import MattingClient, Options
+from matting_client import Cutout, MattingClient, Options
 from matting_client.cli import inbox as inbox_module
 from matting_client.cli import watch
 from matting_client.cli.inbox import Inbox
@@ -212,6 +212,27 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(
     (inbox.out / "a.png").rmdir()
     look()
     assert (inbox.out / "a.png").is_file()
+
+
+def test_what_nobody_expected_stops_nothing(
+    inbox: Inbox, look: Look, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Cutout, "encode", lambda _: bytearray(1 << 60))  # there is not so much memory
+    (inbox.folder / "a.jpg").write_bytes(PHOTO)
+    assert look() and look()
+    assert (inbox.out / "failed" / "a.jpg").is_file() and "a.jpg: MemoryError" in capsys.readouterr().err
+
+
+def test_what_the_options_never_allow_is_put_aside(
+    inbox: Inbox, local: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inbox.format = "jpeg"
+    (inbox.folder / "a.jpg").write_bytes(PHOTO)
+    with MattingClient(LocalEngine()) as client:
+        for _ in range(2):
+            work_once(client, inbox, Options(format="jpeg", max_kb=1), 2, Interruption())
+    assert (inbox.out / "failed" / "a.jpg").is_file()
+    assert "a.jpg: got 2 kB at quality 30, expected at most 1 kB" in capsys.readouterr().err
 
 
 def test_what_cannot_be_written_is_tried_seldom_and_one_at_a_time(

@@ -37,6 +37,9 @@ def test_each_photo_has_a_row(matting: RunCommand, tmp_path: Path, local: Path) 
     assert matting(*command[:-3], "made/m.csv", *LOCAL).returncode == 1
     assert len(rows(tmp_path / "made" / "m.csv")) == 2
     assert matting(*command[:-3], "m.csv/no.csv", *LOCAL).returncode == 2
+    before = (tmp_path / "m.csv").read_bytes()
+    assert matting(*command, "--engine", "triton", "--url", "127.0.0.1:1").returncode == 2
+    assert (tmp_path / "m.csv").read_bytes() == before  # of what was done, though no server answers now
 
 
 def test_a_row_is_of_the_result(matting: RunCommand, tmp_path: Path, local: Path) -> None:
@@ -84,4 +87,5 @@ def test_a_row_after_one_that_was_cut_off_is_whole(tmp_path: Path) -> None:
 
 
 def test_no_cell_is_a_formula() -> None:
-    assert Entry("=1+1.jpg", "failed", reason="@x").row()[0] == "'=1+1.jpg"
+    for name in ("=1+1.jpg", "＝1＋1.jpg", "\n=1.jpg"):
+        assert Entry(name, "failed", reason="@x").row()[0] == f"'{name}"

@@ -122,7 +122,13 @@ def test_colours(text: str, colour: tuple[int, int, int]) -> None:
     assert parse_colour(text) == colour
 
 
-@pytest.mark.parametrize("text", ["", "#", "#ggg", "#1234", "#12345", "#1234567", "no colour", "x" * 500])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "#", "#ggg", "#1234", "#12345", "#1234567", "no colour", "x" * 500),
+        *("rgb(256, 0, 0)", "rgb(120%, 0%, 0%)", "hsl(120, 100%, 150%)", "hsv(10, 300%, 100%)"),
+    ],
+)
 def test_no_colours(text: str) -> None:
     with pytest.raises(OptionError, match=r"^background: got "):
         parse_colour(text)

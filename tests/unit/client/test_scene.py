@@ -90,8 +90,10 @@ def test_a_wide_subject_fills_the_width(subject: tuple[U8, U8], scale: float) ->
 
 def test_a_wide_subject_needs_no_more_memory(grey: U8) -> None:
     pha = np.full((4, 4000), 255, np.uint8)
-    picture = compose_scene(np.full((4, 4000, 3), 200, np.uint8), pha, grey, Scene(scale=2.0))
-    assert picture.shape == grey.shape
+    rgb = np.full((4, 4000, 3), 200, np.uint8)
+    assert compose_scene(rgb, pha, grey, Scene(scale=2.0)).shape == grey.shape
+    left, _, right, _ = seen(compose_scene(rgb, pha, grey, Scene(scale=0.5, **PLAIN)), grey)
+    assert right - left == pytest.approx(0.5 * grey.shape[1], abs=2)  # though it is less than a pixel high
 
 
 @pytest.mark.parametrize("amount", [1.0, 12.0, 40.0])

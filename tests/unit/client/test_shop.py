@@ -34,6 +34,7 @@ def jar(**options: object) -> Cutout:
         ("800x800", "original", (800, 800), CANVAS_SCALE),
         ("500", "50%", (500, 500), 0.5),
         ("900x300", "90%", (900, 300), 0.9),
+        ("251x250", "80%", (251, 250), 0.8),  # in its own size, with room that has no middle
     ],
 )
 def test_a_canvas_has_its_size_and_the_subject_its_share(
@@ -74,6 +75,7 @@ def test_a_contact_shadow_lies_where_the_subject_stands() -> None:
     assert shadow[352, 100] > 0.3 and shadow[200, 100] < 0.01 and shadow[352, 400] == 0
     pha[150:, 50:150] = 255  # cut off by the lower edge
     assert shadow_of(pha, "contact") is None and shadow_of(pha, "none") is None
+    assert shadow_of(np.pad(np.full((1, 9000), 255, np.uint8), ((3, 7), (0, 0))), "contact") is not None
 
 
 def test_a_shadow_in_the_layers_looks_the_same_on_any_background() -> None:
@@ -127,6 +129,8 @@ def test_the_file_is_made_to_fit(format: str) -> None:
     assert 0.8 * 1000 * limit < len(fitted) <= 1000 * limit < full
     with pytest.raises(OutputError, match=r"got \d+ kB at quality 30, expected at most 1 kB; make it smaller"):
         cutout.with_options(cutout.options.with_changes(max_kb=1)).to_bytes()
+    with pytest.raises(OutputError, match="kB at quality 9, "):
+        cutout.with_options(cutout.options.with_changes(max_kb=1, quality=9)).to_bytes()
     with pytest.raises(OptionError, match="max_kb"):
         Options(max_kb=10)
 
@@ -181,5 +185,9 @@ def test_the_command_line_makes_it_and_warns(matting: RunCommand, tmp_path: Path
     assert b"lamp.png: warning: the subject was enlarged" in done.stderr
     with Image.open(tmp_path / "lamp.jpg") as made:
         assert (made.size, made.info["dpi"]) == ((800, 800), (96, 96))
+    picture[200:, 120:180] = 250
+    Image.fromarray(picture).save(tmp_path / "cut.png")
+    done = matting("cutout", "cut.png", "-o", "out.png", "--engine", "local", "--shadow", "contact")
+    assert done.returncode == 0 and b"cut.png: warning: no shadow was drawn" in done.stderr
     both = matting("cutout", "lamp.png", "--engine", "local", "--template", "taobao", "--preset", "product")
     assert both.returncode == 2 and b"expected one of them; leave one out" in both.stderr

@@ -108,6 +108,24 @@ def test_the_density_of_the_exif_block_counts_where_the_file_has_no_other(format
 def test_what_is_written_is_read_again(format: str) -> None:
     data = encode(np.zeros((8, 9, 3), np.uint8), format, tags=Tags((300, 200)))
     assert decode_photo(data).dpi == pytest.approx((300, 200), abs=0.02)
+    assert decode_photo(encode(np.zeros((8, 9, 3), np.uint8), "png", tags=Tags((70_000, 70_000)))).dpi is None
+
+
+def test_what_no_camera_says_keeps_no_jpeg_from_being_written() -> None:
+    told = Image.Exif()
+    told[0x010E], told[0x0110] = 70_000 * "{", "a camera"
+    kept = kept_exif(told.tobytes())
+    read = decode_photo(encode(np.zeros((8, 9, 3), np.uint8), "jpeg", tags=Tags(exif=kept)))
+    assert kept_exif(read.exif) == kept and b"a camera" in kept
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_density_turns_with_its_photo(format: str) -> None:
+    lies = Image.Exif()
+    lies[ORIENTATION] = 6
+    data = file_of(astronaut(16, 24), format, exif=lies, dpi=(300, 200))
+    for read in (decode_photo(data), from_pillow(Image.open(io.BytesIO(data)))):
+        assert read.rgb.shape == (24, 16, 3) and read.dpi == pytest.approx((200, 300), abs=0.02)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
@@ -131,6 +149,12 @@ def test_every_mode_of_pillow_is_taken(mode: str) -> None:
         assert read.alpha is not None and (read.alpha == 51).all()
     if mode not in ("La", "I;16B", "PA"):
         assert np.abs(read.rgb.astype(int) - (200, 100, 50)).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "RGBa"])
+def test_a_clear_pillow_picture_is_not_taken_for_an_opaque_one(mode: str) -> None:
+    read = from_pillow(Image.new("LA" if mode == "LA" else "RGBA", (24, 16)).convert(mode))
+    assert read.alpha is not None and read.alpha.shape == (16, 24) and not read.alpha.any()
 
 
 def test_a_picture_that_pillow_turns_when_it_is_loaded_is_turned_once(tmp_path: Path) -> None:

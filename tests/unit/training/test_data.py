@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -151,6 +152,15 @@ def test_cache_is_reused_until_the_picture_changes(dataset: Path, tmp_path: Path
     cv2.imwrite(str(sources[0]), np.zeros((40, 40, 3), np.uint8))
     assert cache_pictures(sources, tmp_path / "c", 64)[0] != first[0]
     assert not list((tmp_path / "c").glob("*.part"))
+
+
+@pytest.mark.parametrize("name", [b"a\xff.png", b"a" * 240 + b".png"], ids=["no UTF-8", "long"])
+def test_any_name_can_be_read_and_cached(dataset: Path, tmp_path: Path, name: bytes) -> None:
+    for folder in ("images", "alpha"):
+        (dataset / "people" / folder / "one.png").rename(dataset / "people" / folder / os.fsdecode(name))
+    pairs = find_pairs(dataset / "people")
+    check(pairs)
+    assert all(path.is_file() for path in cache_pairs(pairs, tmp_path / "c", 64, 1, quick=True))
 
 
 def test_hidden_files_are_no_pictures_and_other_files_are_named(

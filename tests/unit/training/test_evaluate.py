@@ -75,7 +75,7 @@ def test_groups_are_scored_apart(dataset: Path, tmp_path: Path, capsys: pytest.C
     for truth in (root / "alpha").iterdir():
         cv2.imwrite(str(tmp_path / f"{truth.stem}.png"), np.zeros((96, 96), np.uint8))
     groups = tmp_path / "groups.json"
-    groups.write_text('{"first": ["one"], "nobody here": ["somebody"]}')
+    groups.write_text('{"first": ["one"], "nobody here": ["somebody"]}', encoding="utf-8-sig")
     argv = [str(root), "--alphas", str(tmp_path), "--groups", str(groups)]
     assert main(argv) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -9,7 +9,7 @@ from matting_training.manifest import FIELDS, LEFT_OUT, check, main, read
 
 def table(folder: Path, *rows: str) -> Path:
     path = folder / "manifest.csv"
-    path.write_text("\n".join([",".join(FIELDS), *rows]) + "\n")
+    path.write_text("\n".join([",".join(FIELDS), *rows]) + "\n", encoding="utf-8-sig")
     return path
 
 

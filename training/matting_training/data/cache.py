@@ -73,7 +73,8 @@ def cached_path(files: tuple[Path, ...], cache: Path, max_side: int) -> Path:
     """Where the array of a picture, or of a photo and its alpha, lies; changes with each file's path, size and time."""
     states = [(file.resolve(), file.stat()) for file in files]
     key = "|".join([*(f"{path}|{stat.st_size}|{stat.st_mtime_ns}" for path, stat in states), str(max_side)])
-    return cache / f"{files[0].stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+    # Names need not be UTF-8, and may be as long as a name can be.
+    return cache / f"{files[0].stem[:50]}-{hashlib.sha256(os.fsencode(key)).hexdigest()[:16]}.npy"
 
 
 def _save(array: NDArray[np.uint8], path: Path) -> None:

@@ -122,7 +122,11 @@ def read_pixels(path: Path, *, colour: bool) -> NDArray[np.uint8] | None:
     colour : (H, W, 3) BGR; otherwise channels and depth as they are stored.
     """
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if colour else cv2.IMREAD_UNCHANGED
-    picture = cv2.imread(str(path), flags)
+    try:
+        with path.open("rb") as file:  # by its number: at a name that is no UTF-8 `imread` ends the process
+            picture = cv2.imread(f"/proc/self/fd/{file.fileno()}", flags)
+    except OSError:
+        return None
     if picture is None:
         return None
     turn: object = 1
