@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -65,6 +66,22 @@ def test_the_environment_of_a_moved_folder_is_made_anew(tmp_path: Path) -> None:
     command = ["bash", "-c", ". .venv/bin/activate && pip --version"]
     told = subprocess.run(command, cwd=after, capture_output=True, text=True, check=True)
     assert f"from {after}/" in told.stdout
+
+
+def test_two_installations_wait_for_each_other(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "run.sh", tmp_path)
+    (tmp_path / "client").mkdir()
+    for part in ("pyproject.toml", "client/pyproject.toml"):
+        (tmp_path / part).touch()
+    place = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(place, fcntl.LOCK_EX)
+    command = [tmp_path / "run.sh", "--setup-only"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as second:
+        assert second.stderr
+        assert second.stderr.readline() == "Another ./run.sh installs here; waiting for it ...\n"
+        assert not (tmp_path / ".venv").exists()
+        os.close(place)
+        assert "Installing" in second.stderr.read()
 
 
 def test_who_asks_for_help_installs_nothing(tmp_path: Path) -> None:
