@@ -189,6 +189,20 @@ def test_gpus_are_asked_for_where_they_are_used() -> None:
     }
 
 
+def test_nothing_but_models_is_copied_for_triton(tmp_path: Path) -> None:
+    """It ends at a folder that is no model, such as the one that pip writes bytecode into."""
+    (job,) = of_kind(render(FOLDER / "tensorrt"), "Job")
+    (copy,) = job["spec"]["template"]["spec"]["initContainers"]
+    models = tmp_path / "models"
+    models.mkdir()
+    for each in ("matting_512", "matting_1024", "__pycache__"):
+        (tmp_path / "installed" / each).mkdir(parents=True)
+    place = "/opt/venv/lib/python3.11/site-packages/matting_models"
+    words = [word.replace(place, f"{tmp_path}/installed").replace("/models", str(models)) for word in copy["args"]]
+    subprocess.run(words, check=True)
+    assert {each.name for each in models.iterdir()} == {"matting_512", "matting_1024"}
+
+
 def test_both_tensorrt_containers_load_as_compose_does() -> None:
     (deployment,) = of_kind(render(FOLDER / "tensorrt"), "Deployment")
     triton = deployment["spec"]["template"]["spec"]["containers"][1]
