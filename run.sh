@@ -87,11 +87,8 @@ extras="${MATTING_EXTRAS:+,$MATTING_EXTRAS}" # more of them, as ./test.sh asks f
 constraints=()
 [ ! -f constraints.txt ] || constraints=(-c constraints.txt)
 if ! is_installed; then
-  exec {lock}<. # two at once would undo each other's work; some file systems (NFS) lock no folder
-  flock -n "$lock" 2>/dev/null || [ $? != 1 ] || {
-    echo "Another ./run.sh installs here; waiting for it ..." >&2
-    flock "$lock"
-  }
+  exec {lock}<. # one at a time; NFS locks no folder
+  flock -n "$lock" 2>/dev/null || [ $? != 1 ] || { echo "Waiting for another ./run.sh ..." >&2 && flock "$lock"; }
   is_installed || install
   exec {lock}<&-
 fi

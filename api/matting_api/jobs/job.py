@@ -121,7 +121,7 @@ class Job:
         return asyncio.run(cancelled_or_done())
 
     def patiently(self, step: Callable[[], Got]) -> Got:
-        """Do a step, and wait for a model or a bucket that does not answer, unless that leads to nothing.
+        """Do a step, and wait for a model or a bucket that does not answer.
 
         Raises
         ------

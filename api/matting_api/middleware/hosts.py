@@ -62,16 +62,16 @@ class Hosts(Names):
         return None
 
     def drop_other_addresses(self, scope: Scope) -> None:
-        """Take out what would let Gradio write another address than ours into the page: it believes anybody."""
-        scope["headers"] = [each for each in scope["headers"] if not self._gives_another_address(*each)]
+        """Take out what would make Gradio write another address than ours into the page."""
+        scope["headers"] = [each for each in scope["headers"] if not self._misleads(*each)]
 
     def invites(self, origin: str) -> bool:
         """Whether the pages of an origin may use the API."""
         return bool(origin) and (origin in self.origins or "*" in self.origins)
 
-    def _gives_another_address(self, name: bytes, value: bytes) -> bool:
-        host = value.partition(b",")[0].strip().decode("latin-1").lower()
-        return name == b"x-gradio-server" or (name == b"x-forwarded-host" and not self.is_ours(host))
+    def _misleads(self, name: bytes, value: bytes) -> bool:
+        host = value.partition(b",")[0].strip().decode("latin-1")
+        return name == b"x-gradio-server" or (name == b"x-forwarded-host" and not self.is_ours(host.lower()))
 
     def _why_foreign(self, path: str, headers: Headers) -> str:
         got = "got a request that another website sent"

@@ -20,7 +20,6 @@ import pytest
 from matting_api.errors import ApiError
 from matting_api.extras import check_extra
 from matting_api.jobs import buckets, photos
-from matting_api.jobs import job as job_module
 from matting_api.jobs.buckets import Buckets, BucketUnavailable, Place, read_grants
 from matting_api.settings import Settings
 from matting_bench.server_process import free_ports
@@ -244,7 +243,7 @@ def test_a_store_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch)
 def test_a_store_that_comes_back_fails_no_photo(
     serve: Serve, disc: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(job_module, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("matting_api.jobs.job.PAUSE_SECONDS", 0.05)
     (port,) = free_ports(1)
     point_at(monkeypatch, port)
     (tmp_path / "objects" / "results").mkdir(parents=True)
