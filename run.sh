@@ -52,7 +52,11 @@ wanted() { # changes when something else is to be installed, or the folder has m
 }
 
 moved() { # an environment cannot be: `activate` and pip go on with the folder in which it was made
-  ! grep -qF "$(pwd -P)/.venv" .venv/bin/activate
+  ! grep -qsF "$(pwd -P)/.venv" .venv/bin/activate
+}
+
+is_installed() {
+  [ "$(cat .venv/installed 2>/dev/null)" = "$(wanted)" ] && suitable .venv/bin/python
 }
 
 install() {
@@ -82,8 +86,11 @@ fi
 extras="${MATTING_EXTRAS:+,$MATTING_EXTRAS}" # more of them, as ./test.sh asks for
 constraints=()
 [ ! -f constraints.txt ] || constraints=(-c constraints.txt)
-if [ "$(cat .venv/installed 2>/dev/null)" != "$(wanted)" ] || ! suitable .venv/bin/python; then
-  install
+if ! is_installed; then
+  exec {lock}<. # one at a time; NFS locks no folder
+  flock -n "$lock" 2>/dev/null || [ $? != 1 ] || { echo "Waiting for another ./run.sh ..." >&2 && flock "$lock"; }
+  is_installed || install
+  exec {lock}<&-
 fi
 if [ "${1-}" = --setup-only ]; then
   echo "Everything is installed. Start it with ./run.sh" >&2

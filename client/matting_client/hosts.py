@@ -67,7 +67,7 @@ class Names:
         is_probe : the path only tells how the server does. Balancers ask for it in HTTP/1.0, which knows no Host.
         """
         host = headers.get("host", "").lower()
-        if self._is_ours(host) or (is_probe and not host):
+        if self.is_ours(host) or (is_probe and not host):
             return ""
         got = f"the Host {host[:SHOWN]!r}" if host else "no Host"
         return (
@@ -82,7 +82,8 @@ class Names:
             return True
         return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
-    def _is_ours(self, host: str) -> bool:
+    def is_ours(self, host: str) -> bool:
+        """Whether the server goes by a host, with or without a port, in small letters."""
         found = _HOST.fullmatch(host)
         if found is None:
             return False

@@ -27,7 +27,7 @@ STARTING_SECONDS = 0.1  # between questions to one that starts, or that has not 
 ASKING_SECONDS = 1.0  # between questions to one that runs
 HARMLESS = ("CudaDriverHelper has not been initialized.",)  # said on every machine without a GPU
 _TRITON_LINE = re.compile(r"[IWEF]\d{4} [\d:.]+ \d+ ")
-_OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL}  # exit codes of what gets no more memory
+_OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV}  # exit codes of what gets no more memory
 _MODEL_ENDED = "is not healthy"  # Triton's word for a model's process that ended, and left no word itself
 
 

@@ -100,9 +100,13 @@ def work(job: Job, convert: Convert) -> None:
 
     source = VideoFile(job.folder / SOURCE, name=name)
     source.go_on = go_on
-    try:
+
+    def go_through() -> None:
         job.resume(frames_done(target, {}))  # the key of `Service.make_clip`
         convert(Plan(source, order.options, order.background), target, step)
+
+    try:
+        job.patiently(go_through)
     except OutputError as error:  # its text holds the server's path
         if isinstance(error.__context__, OSError):
             raise disk.disk_failure(error) from None

@@ -7,11 +7,14 @@ import json
 import math
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from matting_client import ServerBusy, ServerUnavailable
+
+from matting_api.jobs.buckets import BucketUnavailable
 from matting_api.jobs.disk import write_file
 
 QUEUED = "queued"
@@ -20,6 +23,7 @@ DONE = "done"
 FAILED = "failed"
 OVER = (DONE, FAILED)
 NOTE = "job.json"
+TRIES, PAUSE_SECONDS = 30, 5.0  # for a model or a bucket that does not answer, beyond the clients' own patience
 LOOK_SECONDS = 0.1  # between looks whether somebody still waits for others
 Got = TypeVar("Got")
 _KINDS: dict[str, tuple[type, ...]] = {  # what outlives the process
@@ -53,8 +57,8 @@ class Job:
     starts : how often it was begun since it last got on.
     created : Unix time, for later processes.
     until : `time.monotonic()` at which it is forgotten, unless it waits or is worked on.
-    resumed : how many earlier processes had finished.
-    started : `time.monotonic()` at which this process began it.
+    resumed : how many earlier attempts had finished.
+    started : `time.monotonic()` at which this attempt began.
     told : whoever is told of its end knows.
     """
 
@@ -116,11 +120,33 @@ class Job:
 
         return asyncio.run(cancelled_or_done())
 
+    def patiently(self, step: Callable[[], Got]) -> Got:
+        """Do a step, and wait for a model or a bucket that does not answer.
+
+        Raises
+        ------
+        Cancelled
+        MattingError, ApiError
+            As of `step`.
+        """
+        left = TRIES
+        while True:
+            before = self.done
+            try:
+                return step()
+            except (ServerBusy, ServerUnavailable, BucketUnavailable):
+                left = TRIES if self.done > before else left - 1
+                if left < 0:
+                    raise
+            if self.stop.wait(PAUSE_SECONDS):
+                raise Cancelled
+
     def resume(self, done: int) -> None:
-        """Go on where an earlier process was killed; what gets on is not given up, however often that happens."""
+        """Go on where an earlier attempt ended; what gets on is not given up, however often that happens."""
         if done > self.done:
             self.starts = 1
         self.done = self.resumed = done
+        self.started = time.monotonic()
         self.save()
 
     @property

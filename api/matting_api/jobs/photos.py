@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from matting_client import ServerBusy, ServerUnavailable
 from matting_client.imaging.encode import SUFFIX_OF_FORMAT
 from matting_ui.filenames import portable, unique_names
 
 from matting_api.errors import ApiError, as_reason, bad_request
 from matting_api.jobs import disk
-from matting_api.jobs.buckets import BucketUnavailable, TargetFailed
-from matting_api.jobs.job import Cancelled, Got, Job
+from matting_api.jobs.buckets import TargetFailed
+from matting_api.jobs.job import Cancelled, Job
 from matting_api.jobs.results import (
     EMPTY,
     FACTS,
@@ -41,7 +39,6 @@ MOST_ARCHIVE_BYTES = 2**30
 KEPT_SECONDS = 24 * 3600.0
 BEGUN = "begun"
 MOST_BEGINS = 3  # of a photo that ends the process again and again; fewer than a job's
-TRIES, PAUSE_SECONDS = 30, 5.0  # for a model or a bucket that does not answer, beyond the clients' own patience
 
 
 class Make(Protocol):
@@ -88,7 +85,7 @@ def work(job: Job, make: Make, elsewhere: Elsewhere, most_bytes: int, workers: i
     if job.stop.is_set():
         raise Cancelled
     told = told_of(job, files)
-    _patiently(job, lambda: target.finish(told))
+    job.patiently(lambda: target.finish(told))
 
 
 def clear(job: Job) -> None:
@@ -140,10 +137,10 @@ class _Bench:
 
     def _cut_out(self, number: int) -> None:
         name = self.job.order["names"][number]
-        photo = _patiently(self.job, lambda: self.read(number))
-        result, facts = _patiently(self.job, lambda: self.make(photo, name, asked=self.asked))
+        photo = self.job.patiently(lambda: self.read(number))
+        result, facts = self.job.patiently(lambda: self.make(photo, name, asked=self.asked))
         keep_facts(self.job, number, facts)
-        _patiently(self.job, lambda: self.target.keep(number, self.files[number], result))
+        self.job.patiently(lambda: self.target.keep(number, self.files[number], result))
 
 
 def _do_missing(bench: _Bench, workers: int) -> None:
@@ -173,23 +170,3 @@ def _note_begin(begun: Path, name: str) -> None:
             detail = f"{name[:100]}: the server ended {MOST_BEGINS} times while it worked on this photo; leave it out"
             raise ApiError(500, "internal_error", "Internal error", detail)
         file.write(b".")
-
-
-def _patiently(job: Job, step: Callable[[], Got]) -> Got:
-    """Do a step, and wait for a model or a bucket that does not answer.
-
-    Raises
-    ------
-    Cancelled
-    MattingError, ApiError
-        As of `step`.
-    """
-    for left in range(TRIES, -1, -1):
-        try:
-            return step()
-        except (ServerBusy, ServerUnavailable, BucketUnavailable):
-            if left == 0:
-                raise
-        if job.stop.wait(PAUSE_SECONDS):
-            raise Cancelled
-    raise AssertionError

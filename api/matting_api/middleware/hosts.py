@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matting_client import OptionError
 from matting_client.hosts import SHOWN, Names, netloc
 from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from matting_api import paths
 from matting_api.errors import ApiError
@@ -60,9 +61,17 @@ class Hosts(Names):
             return ApiError(403, "foreign_origin", "Request of another website", self._why_foreign(path, headers))
         return None
 
+    def drop_other_addresses(self, scope: Scope) -> None:
+        """Take out what would make Gradio write another address than ours into the page."""
+        scope["headers"] = [each for each in scope["headers"] if not self._misleads(*each)]
+
     def invites(self, origin: str) -> bool:
         """Whether the pages of an origin may use the API."""
         return bool(origin) and (origin in self.origins or "*" in self.origins)
+
+    def _misleads(self, name: bytes, value: bytes) -> bool:
+        host = value.partition(b",")[0].strip().decode("latin-1")
+        return name == b"x-gradio-server" or (name == b"x-forwarded-host" and not self.is_ours(host.lower()))
 
     def _why_foreign(self, path: str, headers: Headers) -> str:
         got = "got a request that another website sent"

@@ -87,7 +87,9 @@ def test_below_a_path_over_tls(client: httpx.Client, portrait: bytes) -> None:
     home = f"https://{NAME}:{client.base_url.port}"
     page = client.get("/matting/")
     assert page.status_code == 200 and "default-src 'self'" in page.headers["content-security-policy"]
-    assert client.get("/matting/config").json()["root"] == f"{home}/matting"
+    for claimed in ({}, {"X-Forwarded-Host": "evil.example"}, {"X-Gradio-Server": "http://evil.example/"}):
+        assert client.get("/matting/config", headers=claimed).json()["root"] == f"{home}/matting"
+    assert client.get("/matting").headers["location"].removeprefix(home) == "/matting/"
     answer = client.post("/matting/v1/cutout", content=portrait, headers={"Origin": home})
     assert pixels(answer.content).shape == (400, 512, 4)
     foreign = client.post("/matting/v1/cutout", content=portrait, headers={"Origin": "https://evil.example"})

@@ -243,7 +243,7 @@ def test_a_store_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch)
 def test_a_store_that_comes_back_fails_no_photo(
     serve: Serve, disc: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(photos, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("matting_api.jobs.job.PAUSE_SECONDS", 0.05)
     (port,) = free_ports(1)
     point_at(monkeypatch, port)
     (tmp_path / "objects" / "results").mkdir(parents=True)

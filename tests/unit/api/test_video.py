@@ -13,6 +13,7 @@ import pytest
 from matting_api.jobs import clips, store
 from matting_api.jobs.job import Cancelled, Job
 from matting_api.settings import Settings
+from matting_client import ServerUnavailable
 from matting_client.video import order
 from matting_client.video.job import SEGMENT
 from matting_client.video.pipeline import Plan
@@ -164,3 +165,18 @@ def test_a_job_is_left_while_sound_is_put_to_it(clip: Path, tmp_path: Path) -> N
 
     with pytest.raises(Cancelled):
         clips.work(job, convert)
+
+
+def test_a_model_that_comes_back_fails_no_clip(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matting_api.jobs.job.PAUSE_SECONDS", 0.0)
+    shutil.copy(clip, tmp_path / clips.SOURCE)
+    job = Job("name", tmp_path, {}, FRAMES)
+    problems = ["no answer"]
+
+    def convert(plan: Plan, target: Path, step: Callable[[], None]) -> None:
+        step()
+        if problems:
+            raise ServerUnavailable("127.0.0.1:1", problem=problems.pop())
+
+    clips.work(job, convert)
+    assert job.done == 1  # a frame that is made again counts once

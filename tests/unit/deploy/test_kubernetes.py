@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -187,6 +188,16 @@ def test_gpus_are_asked_for_where_they_are_used() -> None:
         ("tensorrt", "triton"),
         ("tensorrt", "plans"),
     }
+
+
+def test_only_models_are_copied_for_triton(tmp_path: Path) -> None:
+    (job,) = of_kind(render(FOLDER / "tensorrt"), "Job")
+    words = job["spec"]["template"]["spec"]["initContainers"][0]["args"]
+    for each in ("matting_512", "__pycache__", "models"):
+        (tmp_path / each).mkdir()
+    words[-1] = re.sub(r" /(\S+/)?", " ", words[-1])
+    subprocess.run(words, check=True, cwd=tmp_path)
+    assert [*(tmp_path / "models").iterdir()] == [tmp_path / "models/matting_512"]
 
 
 def test_both_tensorrt_containers_load_as_compose_does() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -17,6 +18,13 @@ from tests.support.image import ROOT
 STRANGER = 65534  # nobody
 
 
+def lay_out(folder: Path) -> None:
+    (folder / "client").mkdir(parents=True)
+    shutil.copy(ROOT / "run.sh", folder)
+    for part in ("pyproject.toml", "client/pyproject.toml"):
+        (folder / part).touch()
+
+
 @pytest.mark.parametrize("installed", [False, True])
 def test_a_folder_that_cannot_be_written_is_named(installed: bool) -> None:
     """A clone of root's, or an installation of somebody else's."""
@@ -24,15 +32,12 @@ def test_a_folder_that_cannot_be_written_is_named(installed: bool) -> None:
         pytest.skip("only root may become another user")
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)
-        shutil.copy(ROOT / "run.sh", folder)
+        lay_out(folder)
         for each in (folder, folder / "run.sh"):
             each.chmod(0o755)
         if installed:
             (folder / ".venv").mkdir(mode=0o755)
             os.chown(folder, STRANGER, STRANGER)
-        (folder / "client").mkdir()
-        for part in ("pyproject.toml", "client/pyproject.toml"):
-            (folder / part).touch()
         done = subprocess.run(
             [folder / "run.sh", "--setup-only"],
             user=STRANGER,
@@ -50,10 +55,7 @@ def test_a_folder_that_cannot_be_written_is_named(installed: bool) -> None:
 def test_the_environment_of_a_moved_folder_is_made_anew(tmp_path: Path) -> None:
     """Otherwise `activate` would lead to where the folder was, and pip would not start."""
     before, after = tmp_path / "before", tmp_path / "after"
-    (before / "client").mkdir(parents=True)
-    shutil.copy(ROOT / "run.sh", before)
-    for part in ("pyproject.toml", "client/pyproject.toml"):
-        (before / part).touch()
+    lay_out(before)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", before / ".venv"], check=True)
     (packages,) = before.glob(".venv/lib/python*/site-packages")
     (packages / "pip.pth").write_text(sysconfig.get_path("purelib") + "\n/照片\n", "utf-8")
@@ -65,6 +67,16 @@ def test_the_environment_of_a_moved_folder_is_made_anew(tmp_path: Path) -> None:
     command = ["bash", "-c", ". .venv/bin/activate && pip --version"]
     told = subprocess.run(command, cwd=after, capture_output=True, text=True, check=True)
     assert f"from {after}/" in told.stdout
+
+
+def test_one_installs_at_a_time(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    place = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(place, fcntl.LOCK_EX)
+    with subprocess.Popen([tmp_path / "run.sh", "--setup-only"], stderr=subprocess.PIPE, text=True) as second:
+        assert second.stderr and "Waiting" in second.stderr.readline()
+        os.close(place)
+        assert "Installing" in second.stderr.read()
 
 
 def test_who_asks_for_help_installs_nothing(tmp_path: Path) -> None:

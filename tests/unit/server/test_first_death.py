@@ -67,6 +67,7 @@ _MEMORY = "perhaps of too little memory; free some, or raise the limit (ulimit -
         ([_CUDA, _NOTE, "error: creating server"], "sys.exit(1)", "error: creating server"),
         ([_CUDA, _NOTE], "os.abort()", _MEMORY),
         ([_CUDA], "os.kill(os.getpid(), 9)", _MEMORY),
+        ([_NOTE], "os.kill(os.getpid(), 11)", _MEMORY),
         ([_NOTE, "  what():  bad", _CUDA], "os.abort()", _MEMORY.replace("memory;", "memory (what():  bad);")),
         ([_ERROR, "  what():  bad"], "os.abort()", _ERROR),
         ([_STUB], "sys.exit(1)", _MEMORY.replace("memory;", f"memory ({_STUB});")),
