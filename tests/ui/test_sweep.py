@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from matting_ui import sweep
-from matting_ui.sweep import Broom
+from matting_ui.sweep import Broom, freshen
 
 from tests.support.clock import set_clock
 from tests.support.folders import coming_and_going
@@ -41,6 +41,22 @@ def test_old_files_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         clock[0] += 3600
     broom.sweep()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_worked_with_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, part = tmp_path / "clip.mp4", tmp_path / "result" / ".clip.webm.matting" / "000000.webm"
+    part.parent.mkdir(parents=True)
+    for path in (clip, part):
+        path.write_bytes(b"x")
+    clock = [time.monotonic()]
+    set_clock(monkeypatch, lambda: clock[0], sweep)
+    broom = Broom(tmp_path, 3600)
+    for _ in range(3):
+        broom.sweep()
+        clock[0] += 3000
+        freshen(clip, part.parents[1])
+    broom.sweep()
+    assert clip.exists() and part.exists()
 
 
 def test_folders_that_others_remove_hold_no_sweep_up(tmp_path: Path) -> None:
