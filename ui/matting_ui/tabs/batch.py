@@ -36,6 +36,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             board = _board()
     parts = [board, drop, status]
     _wire(do, batch, values, parts, start, clear)
+    archive.click(do.watch, batch, parts, **{**studio.light, "api_visibility": "private"})  # some may be gone by now
     download.on_click(archive, do.zip, {"api_visibility": "private"}, inputs=batch, **studio.light)
     _for_programs(do, values)
 
