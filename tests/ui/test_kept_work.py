@@ -128,7 +128,7 @@ def test_a_correction_stays_and_goes_along(page: Page, photos: Path, tmp_path: P
 
 
 def test_another_model_does_not_discard_a_correction(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
-    """It can be chosen again once the correction is taken back, or for the next photo, while that is still there."""
+    """It can be chosen again once the correction is taken back, or for the next photo, while it is there."""
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
     unfold(page, ids.ADVANCED)

@@ -51,7 +51,7 @@ def test_a_broken_background_then_a_good_one(page: Page, photos: Path) -> None:
 
 
 def test_the_next_photo_takes_a_notice_away(visit: Visit, photos: Path) -> None:
-    """As soon as it is chosen; that it is being sent is said in the visitor's language, and the newest one counts."""
+    """As soon as it is chosen; that it is being sent is said in the visitor's language."""
     page = visit(locale="zh-CN")
     choose(page, ids.PHOTO, photos / "notes.png")
     told = notice(page, ids.TAB_SINGLE)

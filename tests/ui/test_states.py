@@ -141,7 +141,6 @@ def test_radio_buttons_follow_the_arrows(page: Page) -> None:
 
 
 def test_a_batch_is_looked_at_and_taken_one_by_one(page: Page, visit: Visit, photos: Path, tmp_path: Path) -> None:
-    """What is gone after its hour is said when it is asked for."""
     open_tab(page, ids.TAB_BATCH)
     expect(page.locator(f"#{ids.BATCH_START}")).to_be_hidden()
     many = photos / "many"

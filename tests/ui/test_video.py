@@ -72,7 +72,7 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
     tab.locator(f"#{ids.VIDEO_START}").click()
     line = progress_line(tab)
     expect(line).to_contain_text("of 600 frames")
-    assert upload.stat().st_mtime > 0  # its hour begins anew: its sound is read at the end
+    assert upload.stat().st_mtime > 0  # its hour begins anew
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
     cancel.click()
     expect(line).to_contain_text("Cancelled")
