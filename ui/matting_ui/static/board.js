@@ -154,10 +154,8 @@ const show = (number) => {
   const close = button("close", number, "×");
   close.setAttribute("aria-label", words.close);
   acts.append(close);
-  const slot = part("div", "editor-slot"); // where this result is corrected by hand
-  Object.assign(slot.dataset, { number, result: photo.result });
   const held = parts().indexOf(document.activeElement);
-  dialog.replaceChildren(title, image, slot, acts);
+  dialog.replaceChildren(title, image, acts);
   if (held >= 0) (parts()[held] ?? dialog).focus();
   if (!dialog.open) dialog.showModal();
 };
@@ -169,7 +167,7 @@ const resend = (pressed, number) => {
   element.closest('[role="tabpanel"]').dispatchEvent(new CustomEvent("resend", { detail: { number, token } }));
 };
 
-// What a card shows may be gone by now, after its hour: the server tells what is left.
+// What a card shows may be gone after its hour: the server tells.
 const AGAIN = 1000; // milliseconds
 let again = null;
 const lookAgain = () => {
