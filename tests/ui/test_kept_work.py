@@ -128,7 +128,7 @@ def test_a_correction_stays_and_goes_along(page: Page, photos: Path, tmp_path: P
 
 
 def test_another_model_does_not_discard_a_correction(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
-    """It can be chosen again once the correction is taken back, or for the next photo, while it is there."""
+    """It can be chosen again once the correction is taken back, or for the next photo."""
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
     unfold(page, ids.ADVANCED)
@@ -152,7 +152,7 @@ def test_another_model_does_not_discard_a_correction(page: Page, site: Site, pho
     expect(fine).to_contain_text(EN["fine_info"])
     expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "done")
     for path in site.folder().rglob("rocket.jpg"):
-        path.unlink()  # as the sweep does
+        path.unlink()
     fine.locator("input").check()
     expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "failed")
 
