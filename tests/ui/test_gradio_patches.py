@@ -160,6 +160,8 @@ def test_the_page_is_made_before_the_first_visitor_comes(tmp_path: Path, monkeyp
 
     async def run() -> httpx.Response:
         site = mounted(tmp_path, monkeypatch)
+        begin = [fn.concurrency_limit for fn in site._page.fns.values() if fn.name in ("add", "come_back")]
+        assert begin == [1, 1]  # two at once would each begin a batch
         wishes: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         wishes.put_nowait({"type": "lifespan.startup"})
 

@@ -12,7 +12,7 @@ from matting_ui.i18n import EN, ZH
 from PIL import Image
 from playwright.sync_api import Dialog, Page, expect
 
-from tests.ui.browser import MODEL, Visit, choose, download, drop, open_tab, pick, picture, shown, unfold
+from tests.ui.browser import MODEL, Site, Visit, choose, download, drop, open_tab, pick, picture, shown, unfold
 from tests.ui.test_editor import SUIT, Editor, alpha_of
 
 
@@ -127,7 +127,7 @@ def test_a_correction_stays_and_goes_along(page: Page, photos: Path, tmp_path: P
     assert alpha_of(page, tmp_path)[SUIT[1], SUIT[0]] == 255
 
 
-def test_another_model_does_not_discard_a_correction(page: Page, photos: Path, tmp_path: Path) -> None:
+def test_another_model_does_not_discard_a_correction(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
     """It can be chosen again once the correction is taken back, or for the next photo."""
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     expect(page.locator(f"#{ids.STATUS}")).to_contain_text(MODEL)
@@ -150,6 +150,11 @@ def test_another_model_does_not_discard_a_correction(page: Page, photos: Path, t
     choose(page, ids.PHOTO, photos / "rocket.jpg")
     expect(fine.locator("input")).to_be_enabled()
     expect(fine).to_contain_text(EN["fine_info"])
+    expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "done")
+    for path in site.folder().rglob("rocket.jpg"):
+        path.unlink()
+    fine.locator("input").check()
+    expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "failed")
 
 
 def _is_empty(address: str) -> bool:

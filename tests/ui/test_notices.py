@@ -9,7 +9,7 @@ from matting_ui import ids
 from matting_ui.i18n import EN, ZH
 from playwright.sync_api import Page, Route, expect
 
-from tests.ui.browser import Visit, choose, notice, open_tab, pick
+from tests.ui.browser import Visit, choose, drop, notice, open_tab, pick
 from tests.ui.test_states import state
 
 
@@ -57,7 +57,8 @@ def test_the_next_photo_takes_a_notice_away(visit: Visit, photos: Path) -> None:
     told = notice(page, ids.TAB_SINGLE)
     expect(told).to_contain_text(ZH["error_invalid_image"])
     held: list[Route] = []
-    page.route("**/gradio_api/upload**", lambda route: held.append(route))
+    page.route("**/upload_progress**", lambda _: None)
+    page.route("**/gradio_api/upload?**", lambda route: held.append(route) if len(held) < 2 else route.continue_())
     choose(page, ids.PHOTO, photos / "astronaut.jpg")
     line = page.locator(f"#{ids.PHOTO} .uploading")
     expect(line).to_have_attribute("data-words", ZH["uploading"])
@@ -65,6 +66,14 @@ def test_the_next_photo_takes_a_notice_away(visit: Visit, photos: Path) -> None:
     expect(told).to_be_hidden()
     held[0].continue_()
     state(page, ids.TAB_SINGLE, "done")
+    choose(page, ids.PHOTO, photos / "notes.png")
+    expect(line).to_be_visible()
+    expect(page.locator(f"#{ids.RESULT}")).to_be_hidden()
+    for name in ("astronaut.jpg", "rocket.jpg"):
+        drop(page, "#hero", (photos / name, "image/jpeg"))
+    page.wait_for_timeout(5500)
+    held[1].continue_()
+    expect(page.locator(f"#{ids.STATUS}")).to_contain_text("1280 × 854")
 
 
 def test_a_button_is_busy_no_longer_than_its_file_is_made(page: Page, photos: Path) -> None:

@@ -140,7 +140,7 @@ def test_radio_buttons_follow_the_arrows(page: Page) -> None:
     assert page.evaluate("document.activeElement.closest('fieldset')") is None
 
 
-def test_a_batch_is_looked_at_and_taken_one_by_one(page: Page, photos: Path, tmp_path: Path) -> None:
+def test_a_batch_is_looked_at_and_taken_one_by_one(page: Page, visit: Visit, photos: Path, tmp_path: Path) -> None:
     open_tab(page, ids.TAB_BATCH)
     expect(page.locator(f"#{ids.BATCH_START}")).to_be_hidden()
     many = photos / "many"
@@ -164,6 +164,12 @@ def test_a_batch_is_looked_at_and_taken_one_by_one(page: Page, photos: Path, tmp
         assert (alpha.mode, alpha.size) == ("L", (400, 480))
     page.keyboard.press("Escape")
     expect(viewer).to_be_hidden()
+    visit.expected = "403"
+    for name, asked in (("photo-00", f"#{ids.BATCH_ZIP}"), ("rocket", ".card[data-name='rocket.jpg'] a")):
+        for path in visit.site.folder().rglob(f"{name}-cutout.png"):
+            path.unlink()  # as the sweep does
+        page.locator(asked).click()
+        expect(page.locator(f".card[data-name='{name}.jpg'] .reason")).to_have_text(EN["batch_gone"])
 
 
 def smallest(page: Page) -> list[Any]:

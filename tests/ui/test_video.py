@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import threading
 from pathlib import Path
@@ -66,9 +67,12 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
     choose(tab, ids.VIDEO_CLIP, tmp_path / "long.mp4")
     status = tab.locator(f"#{ids.VIDEO_STATUS}")
     expect(status).to_contain_text("600 frames")
+    (upload,) = site.folder().rglob("long.mp4")
+    os.utime(upload, (0, 0))
     tab.locator(f"#{ids.VIDEO_START}").click()
     line = progress_line(tab)
     expect(line).to_contain_text("of 600 frames")
+    assert upload.stat().st_mtime > 0  # its hour begins anew
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
     cancel.click()
     expect(line).to_contain_text("Cancelled")

@@ -13,7 +13,7 @@ from pathlib import Path
 from matting_client import Options
 from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, DONE, FAILED, Entry
 
-from matting_ui.batch_reasons import Reason
+from matting_ui.batch_reasons import Reason, page_text
 from matting_ui.filenames import unique_names
 
 MOST = 50  # photos in a batch
@@ -75,7 +75,7 @@ class Item:
         """It did not work."""
         self.state = FAILED
         self.reason = reason
-        self.result = ""
+        self.thumbnail = self.result = self.alpha = ""
         self.is_hopeless = is_hopeless
 
     @property
@@ -188,8 +188,11 @@ class Batch:
         self.changed.set()
 
     def listed(self) -> list[Item]:
-        """The photos as they are now."""
+        """The photos as they are now; one whose result was removed, after its hour, says so."""
         with self._lock:
+            for item in self.items.values():
+                if item.state == DONE and not Path(item.result).is_file():
+                    item.fail(page_text("batch_gone"), is_hopeless=True)
             return [replace(item) for item in self.items.values()]
 
     def watch(self) -> bool:
@@ -215,7 +218,7 @@ class Batch:
     def zipped(self, code: str) -> bytes | None:
         """The results with a manifest in a language; None while nothing is done."""
         items = self.listed()
-        done = [item for item in items if item.state == DONE and Path(item.result).is_file()]
+        done = [item for item in items if item.state == DONE]
         if not done:
             return None
         names = unique_names([Path(item.result).name for item in done])

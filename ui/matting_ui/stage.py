@@ -83,7 +83,8 @@ class Stage:
         outputs = [*parts, key, started]
         done = cleared.then(cutout, outputs=outputs, show_progress="hidden", **event, **self.studio.work, **last)
         done.success(None, parts[0], None, js=_state(self.tab, "done"), **private)
-        done.failure(None, None, status, **failed)
+        for each in (cleared, done):
+            each.failure(None, None, status, **failed)
         return done
 
 

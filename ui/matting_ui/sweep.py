@@ -56,6 +56,14 @@ class Broom:
         self._seen = seen
 
 
+def freshen(*places: Path) -> None:
+    """Let the time of files and folders, and of all below them, begin anew: they are still worked with."""
+    for place in places:
+        for path in (place, *_below(place)):
+            with suppress(OSError):
+                os.utime(path)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         path.rmdir()

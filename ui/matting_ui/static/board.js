@@ -154,10 +154,8 @@ const show = (number) => {
   const close = button("close", number, "×");
   close.setAttribute("aria-label", words.close);
   acts.append(close);
-  const slot = part("div", "editor-slot"); // where this result is corrected by hand
-  Object.assign(slot.dataset, { number, result: photo.result });
   const held = parts().indexOf(document.activeElement);
-  dialog.replaceChildren(title, image, slot, acts);
+  dialog.replaceChildren(title, image, acts);
   if (held >= 0) (parts()[held] ?? dialog).focus();
   if (!dialog.open) dialog.showModal();
 };
@@ -169,7 +167,17 @@ const resend = (pressed, number) => {
   element.closest('[role="tabpanel"]').dispatchEvent(new CustomEvent("resend", { detail: { number, token } }));
 };
 
+// What a card shows may be gone after its hour: the server tells.
+const AGAIN = 1000; // milliseconds
+let again = null;
+const lookAgain = () => {
+  clearTimeout(again);
+  again = setTimeout(() => trigger("resume", {}), AGAIN);
+};
+
 const press = (event) => {
+  const taken = event.target.closest("a[download]");
+  if (taken) fetch(taken.href, { method: "HEAD" }).then(({ ok }) => ok || lookAgain(), () => {});
   const pressed = event.target.closest("button[data-number]");
   if (!pressed) return;
   const number = Number(pressed.dataset.number);
@@ -185,12 +193,7 @@ watch("value", draw);
 draw();
 
 // The photos go on at the server when the connection breaks: they are shown again as soon as it is back.
-const AGAIN = 1000; // milliseconds
-let again = null;
-element.closest('[role="tabpanel"]')?.addEventListener("lost", () => {
-  clearTimeout(again);
-  again = setTimeout(() => trigger("resume", {}), AGAIN);
-});
+element.closest('[role="tabpanel"]')?.addEventListener("lost", lookAgain);
 
 // The batch stays at the server when the page is loaded again, as in another language: it is asked for by its name.
 const LEFT = "matting-batch"; // in the browser's storage
@@ -207,6 +210,7 @@ dialog.addEventListener("close", () => {
   element.querySelector(`.card[data-number="${dialog.dataset.number}"] [data-action="view"]`)?.focus();
 });
 dialog.addEventListener("click", press);
+dialog.addEventListener("error", lookAgain, true);
 dialog.addEventListener("keydown", (event) => {
   const way = { ArrowLeft: 0, ArrowRight: 1 }[event.key];
   if (way !== undefined) dialog.querySelectorAll("button[data-action=view]")[way]?.click();

@@ -13,6 +13,7 @@ window.matting = (() => {
   const BOXES = ".takes-photo, .takes-files, .takes-clip";
   const HAS_RESULT = '[role="tabpanel"][data-state]';
   const HAS_CLIP = '[role="tabpanel"]:has(#video-start:enabled)';
+  const newest = new WeakMap(); // what each box was handed last
   const REOPEN = "matting-tab"; // in the browser's storage, over one loading of the page
   const failures = new Map(); // what was told last in each tab
   const outlived = new Set(); // tabs that show what a server had which was started anew since
@@ -92,10 +93,10 @@ window.matting = (() => {
   // What a tab shows of a server that was started anew is not asked for any more: the tab hears of it.
   const replaced = (tab) => outlived.delete(tab) && panelOf(tab).dispatchEvent(new Event("anew"));
 
-  // Gradio takes the input of a clip away as long as there is one.
+  // Gradio takes the input away while a file is on its way, and that of a clip as long as there is one.
   const room = (box) => {
     if (box.matches(".takes-clip:not(:has(input[type=file]))")) box.querySelector(".icon-button-wrapper button")?.click();
-    return waitFor(() => box.querySelector("input[type=file]"));
+    return waitFor(() => box.querySelector("input[type=file]"), box.querySelector(".uploading") ? Infinity : 100);
   };
 
   const toBatch = async (files) => {
@@ -111,8 +112,9 @@ window.matting = (() => {
     else if (isMany) say("one_only", "invalid_request");
     else if (why) say(why, "invalid_image", files[0].name);
     else {
+      newest.set(box, files);
       const input = await room(box);
-      if (input) put(input, files);
+      if (input && newest.get(box) === files) put(input, files);
     }
   };
 
@@ -144,8 +146,7 @@ window.matting = (() => {
       list.items.add(new File([file], file.name, { type: "image/*" })); // or Gradio would not send it
       input.files = list.files;
     }
-    const home = tabOf(input);
-    if (inputOf(home) === input) replaced(home);
+    if (inputOf(tabOf(input)) === input) replaced(tabOf(input));
     const tab = ofMachine(input);
     if (!tab) return;
     hide(panelOf(tab)); // what it tells is of the photo before
@@ -165,8 +166,7 @@ window.matting = (() => {
 
   document.addEventListener("click", async (event) => {
     const pressed = event.target.closest?.("button, [role=tab], a");
-    const again = event.target.closest?.('[data-state="failed"] .picture > .takes-photo');
-    if (again) inputOf(openTab()).click();
+    if (event.target.closest?.('[data-state="failed"] .picture > .takes-photo')) inputOf(openTab())?.click();
     if (!pressed) return;
     const tab = tabOf(pressed);
     if (pressed.matches('[role="tab"], .overflow-dropdown button')) {
@@ -179,7 +179,7 @@ window.matting = (() => {
     } else if (pressed.matches(".notice-close")) {
       hide(panelOf(tab));
     } else if (pressed.matches(".another")) {
-      inputOf(tab).click();
+      inputOf(tab)?.click();
     } else if (pressed.dataset.sample) {
       const answer = await fetch(pressed.dataset.sample);
       if (answer.ok) offer([new File([await answer.blob()], pressed.dataset.name, { type: "image/webp" })]);

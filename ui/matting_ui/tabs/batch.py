@@ -36,6 +36,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
             board = _board()
     parts = [board, drop, status]
     _wire(do, batch, values, parts, start, clear)
+    archive.click(do.watch, batch, parts, **{**studio.light, "api_visibility": "private"})  # some may be gone by now
     download.on_click(archive, do.zip, {"api_visibility": "private"}, inputs=batch, **studio.light)
     _for_programs(do, values)
 
@@ -106,11 +107,13 @@ def _wire(do: Handlers, batch: Any, values: dict[str, Any], parts: list[Any], st
     quick: dict[str, Any] = {**light, "trigger_mode": "multiple"}
     look: dict[str, Any] = {"fn": do.watch, "inputs": batch, "outputs": parts}
     work: dict[str, Any] = {**quick, "concurrency_limit": RUNS, "concurrency_id": "batch"}
-    drop.upload(do.add, batch, batch, **quick).then(**look, **quick)
+    # Two at once would each begin a batch.
+    alone: dict[str, Any] = {**quick, "concurrency_limit": 1, "concurrency_id": "batch-begin"}
+    drop.upload(do.add, batch, batch, **alone).then(**look, **quick)
     start.click(do.run, batch, parts, inputs_kwargs=values, **work)
     board.select(do.act, batch, None, inputs_kwargs=values, **quick).then(**look, **work)
     board.resume(do.resume, batch, parts, **work)
-    found = board.back(do.come_back, batch, batch, **quick)
+    found = board.back(do.come_back, batch, batch, **alone)
     found.then(do.choose, batch, None, inputs_kwargs=values, **quick).then(do.resume, batch, parts, **work)
     closed = correct.wire_editor(board.edit, do.edit, batch, do.studio.work)
     closed.then(do.take_over, batch, None, **quick).then(**look, **work)

@@ -27,6 +27,7 @@ from matting_ui.filenames import portable
 from matting_ui.gradio_patches import sender
 from matting_ui.jobs import Job, Jobs
 from matting_ui.preview import chequerboard
+from matting_ui.sweep import freshen
 
 LINE = "video"  # the queue of whole clips, of which one is worked on at a time
 # Of looks into clips: one that takes its time keeps no photo waiting.
@@ -172,16 +173,15 @@ class Handlers:
             check_frames(name, inspected(path, name).count)
             source = VideoFile(path, name=name)
             source.go_on = go_on
-            file = portable(Path(clip).stem, f"-cutout{order.suffix}")
-            target = self.studio.folder / secrets.token_hex(16) / file
+            target = self.studio.folder / secrets.token_hex(16) / portable(Path(clip).stem, f"-cutout{order.suffix}")
             target.parent.mkdir()
             for line in self._work(Plan(source, order.options, order.background), target, words, stopped):
+                freshen(path, target.parent)
                 yield line, None
         yield words["video_done"], str(target)
 
     def _work(self, plan: Plan, target: Path, words: dict[str, str], stopped: threading.Event) -> Iterator[str]:
-        done = 0
-        begun = time.monotonic()
+        done, begun = 0, time.monotonic()
 
         def step() -> None:
             nonlocal done
