@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -84,13 +85,16 @@ def _save(array: NDArray[np.uint8], path: Path) -> None:
 
 @functools.cache
 def _pymatting_multilevel() -> ModuleType:
-    """The one module of pymatting that is needed: the first import of the whole package compiles for a minute."""
+    """The one module of pymatting that is needed: the first import of the whole package compiles for a minute.
+
+    Under its own name, by which numba's cache finds it again, whoever filled that.
+    """
     package = find_spec("pymatting")
     assert package is not None and package.submodule_search_locations
     file = Path(package.submodule_search_locations[0], "foreground", "estimate_foreground_ml.py")
-    spec = spec_from_file_location("pymatting_multilevel", file)
+    spec = spec_from_file_location("pymatting.foreground.estimate_foreground_ml", file)
     assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
+    module = sys.modules[spec.name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
