@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from matting_client import OptionError
 from matting_client.options import parse_colour
@@ -39,7 +39,7 @@ def read_flag(name: str, text: str) -> bool:
     return FLAGS[text.lower()]
 
 
-def read_number(name: str, text: str, kind: Callable[[str], float]) -> float:
+def read_number(name: str, text: str, kind: type[int] | type[float]) -> float:
     """A number from its text; an ApiError where it is none. A whole one may come as 50.0, as programs write it."""
     value = float(text) if _NUMBER.fullmatch(text.strip()) else math.nan
     if math.isfinite(value) and (kind is float or value.is_integer()):
