@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -155,6 +156,14 @@ def test_the_log_is_as_the_environment_says(
     for given in ([], ["--log-format", "json"]):
         assert main([*given, "--ready-file", str(tmp_path)]) == 2
     assert asked == [None, "json"]  # without a choice $MATTING_LOG_FORMAT has it
+
+
+def test_half_an_answer_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(is_answering, f"http://127.0.0.1:{server.getsockname()[1]}/")
+        with server.accept()[0] as connection:
+            connection.sendall(b"HTT")
+        assert not asked.result()
 
 
 def test_the_page_is_asked_directly_whatever_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
