@@ -31,6 +31,8 @@ def test_one_port_twice() -> None:
 def test_foreign_address() -> None:
     with pytest.raises(SetupError, match=r"cannot listen on 192\.0\.2\.1:9000"):  # reserved for documentation
         check_ports({"--http-port": ("192.0.2.1", 9000)})
+    with pytest.raises(SetupError, match=r"a\.\.b: not an address"):
+        check_ports({"--http-port": ("a..b", 9000)})
 
 
 def test_page_port_only_with_the_page() -> None:
