@@ -14,7 +14,7 @@ from matting_server.connections import end_connections
 def test_descriptors_that_change_meanwhile_are_passed_over() -> None:
     def change() -> None:
         while not stop.is_set():
-            for kind in (socket.socket, lambda: Path("/dev/null").open()):
+            for kind in (socket.socket, lambda: os.fdopen(os.open("/dev/null", 0))):
                 for each in [kind() for _ in range(40)]:
                     each.close()
 

@@ -224,13 +224,14 @@ def test_connections_are_bounded_and_given_back() -> None:
 
 
 def test_bodies_that_break_off_are_no_errors_of_ours(caplog: pytest.LogCaptureFixture) -> None:
-    async def run(head: str, status: bytes) -> None:
+    async def run(head: str, status: bytes | None) -> None:
         async with _opened() as address, _connected(address) as (reader, writer):
             writer.write(f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-{head}\r\n\r\n{{".encode())
-            writer.write_eof()
-            assert (await reader.readline())[9:12] == status
+            if status is None:
+                writer.write_eof()
+            assert (await reader.readline())[9:12] == (status or b"")
 
-    for head, status in (("Encoding: gzip\r\nContent-Length: 1", b"400"), ("Length: 9", b"")):
+    for head, status in (("Encoding: gzip\r\nContent-Length: 1", b"400"), ("Length: 9", None)):
         asyncio.run(asyncio.wait_for(run(head, status), 60))
     assert not caplog.records
 
