@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -11,11 +12,15 @@ from pathlib import Path
 
 import pytest
 from matting_client.repository import REPOSITORY_VARIABLE
+from matting_server.errors import ServeError
 from matting_server.main import main, parser
 from matting_server.programs import gateway_addresses, is_answering, page_program
 from matting_server.ready_file import remove_stale
 from matting_server.settings import Settings
-from matting_server.workspace import Workspace
+from matting_server.signals import StopSignals
+from matting_server.supervisor import Supervisor
+from matting_server.tritonserver import Runtime
+from matting_server.workspace import Workspace, create_workspace
 
 
 def test_defaults_stay_on_this_machine() -> None:
@@ -146,6 +151,13 @@ def test_the_ready_file_of_a_killed_server_is_removed(tmp_path: Path) -> None:
     ready.write_text("ready\n")
     remove_stale(ready)
     assert not ready.exists()
+    os.mkfifo(ready)
+    runtime = Runtime(tmp_path, tmp_path, tmp_path)
+    workspace = create_workspace(tmp_path)
+    with StopSignals() as signals, pytest.raises(ServeError):
+        Supervisor(Settings(ready_file=ready), runtime, workspace, [], {}).run(signals)
+    workspace.close()
+    assert ready.is_fifo()  # nor is a device removed, such as /dev/null
 
 
 def test_the_log_is_as_the_environment_says(
