@@ -134,15 +134,22 @@ def test_models_are_a_view(tmp_path: Path) -> None:
     assert (repository / "matting_512" / "1" / "model.onnx").read_bytes() == b"onnx"
 
 
-@pytest.mark.parametrize(
-    ("model", "what"), [(None, "model.onnx is missing or empty"), (b"", "model.onnx is missing or empty")]
-)
-def test_missing_model_is_named(tmp_path: Path, model: bytes | None, what: str) -> None:
+@pytest.mark.parametrize("model", [None, b""])
+def test_missing_model_is_named(tmp_path: Path, model: bytes | None) -> None:
     repository = _repository(tmp_path / "repository", model)
     workspace = create_workspace(tmp_path)
-    with pytest.raises(SetupError, match=what) as raised:
+    with pytest.raises(SetupError, match=r"model\.onnx is missing or empty") as raised:
         fill_models(workspace, repository)
     assert str(repository / "matting_512" / "1") in str(raised.value)
+    workspace.close()
+
+
+def test_a_config_that_is_no_text_is_named(tmp_path: Path) -> None:
+    config = _repository(tmp_path / "repository", b"onnx") / "matting_512" / "config.pbtxt"
+    config.write_bytes(b"\xff")
+    workspace = create_workspace(tmp_path)
+    with pytest.raises(SetupError, match=r"config\.pbtxt: cannot be read as UTF-8"):
+        fill_models(workspace, tmp_path / "repository")
     workspace.close()
 
 
