@@ -111,15 +111,6 @@ def test_a_folder_without_programs_is_named(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-def test_two_workspaces_never_share_a_name(tmp_path: Path) -> None:
-    one, two = create_workspace(tmp_path), create_workspace(tmp_path)
-    assert one.root != two.root
-    assert one.shm_prefix != two.shm_prefix
-    assert one.shm_token != two.shm_token
-    one.close()
-    two.close()
-
-
 def test_models_are_a_view(tmp_path: Path) -> None:
     repository = _repository(tmp_path / "repository")
     workspace = create_workspace(tmp_path)
@@ -141,15 +132,12 @@ def test_missing_model_is_named(tmp_path: Path, model: bytes | None) -> None:
     with pytest.raises(SetupError, match=r"model\.onnx is missing or empty") as raised:
         fill_models(workspace, repository)
     assert str(repository / "matting_512" / "1") in str(raised.value)
-    workspace.close()
-
-
-def test_a_config_that_is_no_text_is_named(tmp_path: Path) -> None:
-    config = _repository(tmp_path / "repository", b"onnx") / "matting_512" / "config.pbtxt"
-    config.write_bytes(b"\xff")
-    workspace = create_workspace(tmp_path)
+    shutil.rmtree(repository / "matting_512" / "1")
+    with pytest.raises(SetupError, match=r"matting_512/1/model\.onnx is missing"):
+        fill_models(workspace, repository)
+    (_repository(tmp_path / "other") / "matting_512" / "config.pbtxt").write_bytes(b"\xff")
     with pytest.raises(SetupError, match=r"config\.pbtxt: cannot be read as UTF-8"):
-        fill_models(workspace, tmp_path / "repository")
+        fill_models(workspace, tmp_path / "other")
     workspace.close()
 
 
@@ -219,15 +207,6 @@ def test_a_process_that_stands_still(now: tuple[int, int, int], stands_still: bo
 @pytest.mark.parametrize("text", ["", 'name: "x"\n', "dynamic_batching { }\n"])
 def test_a_config_without_a_limit_stays(text: str) -> None:
     assert without_queue_policy(text) == text
-
-
-def test_missing_version_folder_is_named(tmp_path: Path) -> None:
-    repository = _repository(tmp_path / "repository")
-    shutil.rmtree(repository / "matting_512" / "1")
-    workspace = create_workspace(tmp_path)
-    with pytest.raises(SetupError, match=r"matting_512/1/model\.onnx is missing"):
-        fill_models(workspace, repository)
-    workspace.close()
 
 
 @pytest.mark.parametrize(("make", "what"), [(False, "no such folder"), (True, "no model in it")])
