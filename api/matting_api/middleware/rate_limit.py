@@ -96,36 +96,31 @@ class Bill:
     def __init__(self, quota: Allowance, caller: str) -> None:
         self._quota = quota
         self._caller = caller
-        self._photos = 0
-        self._taken = Counter[int]()  # by span: midnight may come in between
+        self._taken = Counter[int]()  # photos by span: midnight may come in between
 
     def take(self, photos: int) -> None:
         """Count so many photos in all. Raises ApiError, 402, where fewer are left of the day."""
         if not self._quota.most:
             return
-        taken = self._quota.take(self._caller, photos - self._photos)
+        before = self._taken.total()
+        taken = self._quota.take(self._caller, photos - before)
         if not taken.allowed:
-            left = f"the {taken.remaining + self._photos} that are left of {self._quota.most} a day"
+            left = f"the {taken.remaining + before} that are left of {self._quota.most} a day"
             detail = f"photos: got {photos}, expected at most {left}; try again in {taken.seconds} s"
             later = {"Retry-After": str(taken.seconds)}
             raise errors.ApiError(402, "insufficient_credits", "Daily quota used up", detail, later)
-        self._taken[taken.span] += photos - self._photos
-        self._photos = photos
+        self._taken[taken.span] += photos - before
 
     def give_back(self) -> None:
         """The request made nothing new."""
         for span, photos in self._taken.items():
             self._quota.give_back(self._caller, photos, span)
-        self._forget()
+        self._taken.clear()
 
     def settle(self, status: int) -> None:
         """The request is answered: what a success has taken stays taken."""
         if status >= 300:
             self.give_back()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._photos = 0
         self._taken.clear()
 
 
