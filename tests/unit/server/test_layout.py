@@ -151,6 +151,7 @@ def test_the_limit_of_the_queue_moves_to_our_backend(name: str) -> None:
     assert new.HasField("dynamic_batching")
     assert not new.dynamic_batching.HasField("default_queue_policy")
     assert new.parameters["max_queue_size"].string_value == str(limit)
+    assert without_queue_policy("dynamic_batching { }\n") == "dynamic_batching { }\n"
     # Nothing else changes.
     del new.parameters["max_queue_size"]
     old.dynamic_batching.ClearField("default_queue_policy")
@@ -202,11 +203,6 @@ def test_each_device_gets_an_instance_group(name: str) -> None:
 def test_a_process_that_stands_still(now: tuple[int, int, int], stands_still: bool) -> None:
     """Beats, requests taken and answered, after a look at which they were 1, 3 and 3."""
     assert Life(0, 7, *now).stands_still(Life(0, 7, 1, 3, 3)) is stands_still
-
-
-@pytest.mark.parametrize("text", ["", 'name: "x"\n', "dynamic_batching { }\n"])
-def test_a_config_without_a_limit_stays(text: str) -> None:
-    assert without_queue_policy(text) == text
 
 
 @pytest.mark.parametrize(("make", "what"), [(False, "no such folder"), (True, "no model in it")])

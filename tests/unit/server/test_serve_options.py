@@ -39,8 +39,6 @@ def test_defaults_stay_on_this_machine() -> None:
         (["--http-port", "65536"], "got 65536, expected a port"),
         (["--threads", "-1"], "expected"),
         (["--threads", "two"], "got 'two', expected a whole number"),
-        (["--precision", "int4"], "invalid choice: 'int4'"),
-        (["--verbose"], "unrecognized arguments"),
         (["--allowed-hosts", "https://photos.example.com/x"], "got 'https://photos.example.com/x', expected a host"),
     ],
 )
@@ -108,16 +106,7 @@ def test_the_page_asks_the_model_that_was_chosen(tmp_path: Path) -> None:
     sockets["--page-port"].close()
 
 
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [
-        ("127.0.0.1", "127.0.0.1"),
-        ("0.0.0.0", "127.0.0.1"),
-        ("::", "127.0.0.1"),
-        ("::1", "[::1]"),
-        ("10.0.0.5", "10.0.0.5"),
-    ],
-)
+@pytest.mark.parametrize(("host", "local"), [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "[::1]")])
 def test_the_page_is_asked_where_it_listens(host: str, local: str) -> None:
     assert Settings(page_host=host).local_page_host == Settings(host=host).local_host == local
 
