@@ -50,7 +50,7 @@ def _sockets(pid: int) -> Iterator[int]:
 
 
 def _copy(process: int, descriptor: int) -> socket.socket | None:
-    """The same socket here; None where the process has closed it, or put something else in its place, meanwhile."""
+    """The same socket here; None where it is closed, or no socket any more."""
     copied = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, descriptor, 0)
     if copied < 0 and ctypes.get_errno() == errno.EBADF:
         return None

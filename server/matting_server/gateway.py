@@ -150,7 +150,7 @@ class Gateway:
                         raise Refused(503, "too many requests at once; try again")
         except TimeoutError:
             raise Refused(408, f"the body did not come within {BODY_SECONDS:.0f} s") from None
-        except web.RequestPayloadError:  # broken chunks, or not compressed as its header says
+        except web.RequestPayloadError:  # broken chunks, or no gzip
             raise Refused(400, "the body cannot be read as its headers say") from None
         except ConnectionError:
             raise Refused(400, "the caller left before the body was whole") from None

@@ -76,7 +76,7 @@ def is_answering(url: str) -> bool:
     try:
         with _DIRECT.open(url, timeout=ANSWER_SECONDS) as response:
             return bool(response.status == 200)
-    except (OSError, http.client.HTTPException):  # the second of a process that ends in the middle of its answer
+    except (OSError, http.client.HTTPException):  # the second of one that ends in its answer
         return False
 
 
