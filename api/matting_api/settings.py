@@ -138,6 +138,6 @@ def read_ports(text: str) -> frozenset[int]:
     OptionError
     """
     words = text.replace(",", " ").split()
-    if not words or not all(word.isdecimal() and 0 < int(word) < 65536 for word in words):
+    if not words or not all(re.fullmatch("[0-9]{1,5}", word) and 0 < int(word) < 65536 for word in words):
         raise OptionError("--url-ports", f"{text[:100]!r}", "ports such as 80,443")
     return frozenset(map(int, words))

@@ -157,7 +157,10 @@ def listening(host: str, port: int, backlog: int) -> socket.socket:
     OSError
         The address cannot be had.
     """
-    family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+    try:
+        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+    except UnicodeError:  # a name that no DNS can have
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
     both = host == "::" and socket.has_dualstack_ipv6()
     listener = socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=both)
     # Connections inherit it. asyncio sets it on those alone whose protocol is named, and an answer in two parts would

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -26,7 +27,10 @@ def end_connections(pid: int, port: int, path: Path) -> int | None:
         process = os.pidfd_open(pid)
         try:
             for descriptor in _sockets(pid):
-                with _copy(process, descriptor) as connection:
+                copied = _copy(process, descriptor)
+                if copied is None:
+                    continue
+                with copied as connection:
                     if _leads_to(connection, port, path):
                         with suppress(OSError):
                             connection.shutdown(socket.SHUT_RDWR)
@@ -45,11 +49,18 @@ def _sockets(pid: int) -> Iterator[int]:
                 yield int(link.name)
 
 
-def _copy(process: int, descriptor: int) -> socket.socket:
+def _copy(process: int, descriptor: int) -> socket.socket | None:
+    """The same socket here; None where it is closed, or no socket any more."""
     copied = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, descriptor, 0)
+    if copied < 0 and ctypes.get_errno() == errno.EBADF:
+        return None
     if copied < 0:
         raise OSError(ctypes.get_errno(), "pidfd_getfd")
-    return socket.socket(fileno=copied)
+    try:
+        return socket.socket(fileno=copied)
+    except OSError:
+        os.close(copied)
+        return None
 
 
 def _leads_to(connection: socket.socket, port: int, path: Path) -> bool:

@@ -64,6 +64,8 @@ class _Malformed(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, web.RequestPayloadError):  # answered, and met again behind the answer
+            return False
         if not isinstance(error, HttpProcessingError):
             return True
         caller = record.getMessage().rpartition(" ")[2]

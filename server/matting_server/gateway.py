@@ -150,6 +150,10 @@ class Gateway:
                         raise Refused(503, "too many requests at once; try again")
         except TimeoutError:
             raise Refused(408, f"the body did not come within {BODY_SECONDS:.0f} s") from None
+        except web.RequestPayloadError:  # broken chunks, or no gzip
+            raise Refused(400, "the body cannot be read as its headers say") from None
+        except ConnectionError:
+            raise Refused(400, "the caller left before the body was whole") from None
 
     async def _pass_on(self, request: web.Request, body: bytearray | None, headers: dict[str, str]) -> web.Response:
         # The path has matched the list: no dots, no percent signs that Triton might read in another way.

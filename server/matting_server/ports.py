@@ -44,8 +44,9 @@ def listen(option: str, host: str, port: int) -> socket.socket:
 def _check_port(option: str, host: str, port: int) -> None:
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as error:
-        raise SetupError(f"{host}: not an address of this machine ({error.strerror}); try 127.0.0.1") from None
+    except (socket.gaierror, UnicodeError) as error:  # the second of names that no DNS can have
+        why = getattr(error, "strerror", None) or "no name of a host"
+        raise SetupError(f"{host}: not an address of this machine ({why}); try 127.0.0.1") from None
     with socket.socket(family, kind, proto) as probe:
         # As the servers do: a port that only waits for its last connections to fade counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import sys
-import urllib.error
 import urllib.request
 
 from matting_client.repository import REPOSITORY_VARIABLE
@@ -76,7 +76,7 @@ def is_answering(url: str) -> bool:
     try:
         with _DIRECT.open(url, timeout=ANSWER_SECONDS) as response:
             return bool(response.status == 200)
-    except (OSError, urllib.error.URLError):
+    except (OSError, http.client.HTTPException):  # the second of one that ends in its answer
         return False
 
 

@@ -26,7 +26,7 @@ def check_ready_file(path: Path) -> None:
 
 
 def remove_stale(path: Path) -> None:
-    """Remove the file of a server that was killed: whoever waits for it must not find it before all is ready.
+    """Remove the file of a server that ends, or was killed: nobody who waits for it must find it when none is ready.
 
     Raises
     ------

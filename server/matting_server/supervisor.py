@@ -123,7 +123,10 @@ class Supervisor:
     def _stop(self) -> None:
         """End all within 10 s, what faces callers first, so that what it has accepted is still answered."""
         if self._settings.ready_file is not None:
-            self._settings.ready_file.unlink(missing_ok=True)
+            try:
+                remove_stale(self._settings.ready_file)
+            except SetupError as error:  # what runs has to end nevertheless
+                log.error("%s", error)
         self._triton_died.set()
         for each in self._sockets.values():  # from now on callers are refused at once
             each.close()

@@ -249,7 +249,10 @@ def _mirror(source: Path, target: Path, instances: int) -> None:
         (target / version.name).mkdir(parents=True)
         for file in version.iterdir():
             (target / version.name / file.name).symlink_to(file.resolve())
-    config = without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8"))
+    try:
+        config = without_queue_policy((source / "config.pbtxt").read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{source / 'config.pbtxt'}: cannot be read as UTF-8 ({error.reason}); save it so") from None
     (target / "config.pbtxt").write_text(with_instances(config, instances) + told_contracts(source, versions))
     if (source / "configs").is_dir():
         shutil.copytree(source / "configs", target / "configs")

@@ -33,6 +33,7 @@ class Taken:
     allowed: bool
     remaining: int
     seconds: int  # until the next span
+    span: int
 
 
 class Allowance:
@@ -68,18 +69,19 @@ class Allowance:
         now = self._begin_span()
         left = max(1, math.ceil((self._span + 1) * self._seconds - now))
         if self._counts[caller] + count > self.most:
-            return Taken(allowed=False, remaining=self.most - self._counts[caller], seconds=left)
+            return Taken(False, self.most - self._counts[caller], left, self._span)
         self._counts[caller] += count
         if len(self._counts) > MOST_CALLERS:  # those who asked least are forgotten
             self._counts = Counter(dict(self._counts.most_common(MOST_CALLERS // 2)))
-        return Taken(allowed=True, remaining=self.most - self._counts[caller], seconds=left)
+        return Taken(True, self.most - self._counts[caller], left, self._span)
 
-    def give_back(self, caller: str, count: int) -> None:
-        """Count what was taken in this span as not taken."""
+    def give_back(self, caller: str, count: int, span: int) -> None:
+        """Count what was taken in a span as not taken; one that is over needs nothing."""
         self._begin_span()
-        self._counts[caller] -= count
-        if self._counts[caller] <= 0:  # of another span, or nothing is left to count
-            del self._counts[caller]
+        if span == self._span:
+            self._counts[caller] -= count
+            if self._counts[caller] <= 0:  # nothing is left to count, or it was forgotten
+                del self._counts[caller]
 
 
 def steady_clock() -> Callable[[], float]:
@@ -94,31 +96,32 @@ class Bill:
     def __init__(self, quota: Allowance, caller: str) -> None:
         self._quota = quota
         self._caller = caller
-        self._photos = 0
+        self._taken = Counter[int]()  # photos by span: midnight may come in between
 
     def take(self, photos: int) -> None:
         """Count so many photos in all. Raises ApiError, 402, where fewer are left of the day."""
         if not self._quota.most:
             return
-        taken = self._quota.take(self._caller, photos - self._photos)
+        before = self._taken.total()
+        taken = self._quota.take(self._caller, photos - before)
         if not taken.allowed:
-            left = f"the {taken.remaining + self._photos} that are left of {self._quota.most} a day"
+            left = f"the {taken.remaining + before} that are left of {self._quota.most} a day"
             detail = f"photos: got {photos}, expected at most {left}; try again in {taken.seconds} s"
             later = {"Retry-After": str(taken.seconds)}
             raise errors.ApiError(402, "insufficient_credits", "Daily quota used up", detail, later)
-        self._photos = photos
+        self._taken[taken.span] += photos - before
 
     def give_back(self) -> None:
         """The request made nothing new."""
-        if self._photos:
-            self._quota.give_back(self._caller, self._photos)
-            self._photos = 0
+        for span, photos in self._taken.items():
+            self._quota.give_back(self._caller, photos, span)
+        self._taken.clear()
 
     def settle(self, status: int) -> None:
         """The request is answered: what a success has taken stays taken."""
         if status >= 300:
             self.give_back()
-        self._photos = 0
+        self._taken.clear()
 
 
 class Gate:

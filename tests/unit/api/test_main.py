@@ -153,6 +153,8 @@ def _run_with_address(client: httpx.Client) -> str:
         (["--max-upload-mb", "-1"], "--max-upload-mb"),
         (["--port", "70000"], "--port"),
         (["--host", "203.0.113.1"], "203.0.113.1"),
+        (["--host", "a..b"], "no name of a host"),
+        (["--url-ports", "1" * 5000], "ports such as 80,443"),
     ],
 )
 def test_wrong_usage(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-from matting_api.middleware.rate_limit import Allowance
+from matting_api.middleware.rate_limit import Allowance, Bill
 
 from tests.unit.api.conftest import Serve, error
 from tests.unit.api.test_contract import ACCOUNT, BLACK
@@ -71,10 +71,14 @@ def test_an_allowance_takes_back() -> None:
     now = [0.0]
     allowance = Allowance(5, 60, lambda: now[0])
     assert allowance.take("a", 4).remaining == 1
+    bill = Bill(allowance, "a")
+    bill.take(1)
     refused = allowance.take("a", 2)
-    assert (refused.allowed, refused.remaining) == (False, 1)
-    allowance.give_back("a", 3)
-    assert allowance.left("a") == 4
+    assert (refused.allowed, refused.remaining) == (False, 0)
+    allowance.give_back("a", 3, 0)
+    assert allowance.left("a") == 3
     now[0] = 60.0
-    allowance.give_back("a", 1)  # which the last minute took
-    assert allowance.left("a") == 5
+    assert allowance.take("a", 2).remaining == 3
+    bill.take(3)
+    bill.give_back()  # of which the last minute took one
+    assert allowance.left("a") == 3

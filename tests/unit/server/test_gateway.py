@@ -61,19 +61,7 @@ async def _ask(
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [
-        ("127.0.0.1:8000", 200),
-        ("localhost", 200),
-        ("[::1]:8000", 200),
-        ("192.168.1.5", 421),  # an address of somebody else
-        ("triton.lan:8000", 200),
-        ("TRITON.lan.", 200),
-        ("evil.test", 421),
-        ("evil.test:8000", 421),
-        ("localhost.evil.test", 421),
-        ("127.0.0.1.evil.test", 421),
-        ("", 421),
-    ],
+    [("[::1]:8000", 200), ("192.168.1.5", 421), ("TRITON.lan.", 200), ("evil.test:8000", 421), ("", 421)],
 )
 def test_hosts(folder: Path, host: str, status: int) -> None:
     request = {"url": "/v2", "headers": {"Host": host}}
@@ -94,11 +82,8 @@ def test_balancers_may_leave_the_host_out(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Origin": "http://localhost"}, 200),
         ({"Origin": "https://triton.lan"}, 200),  # behind a proxy that does not hand on its name
         ({"Origin": "http://localhost:3000"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Sec-Fetch-Site": "same-origin"}, 200),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
     ],
 )
@@ -224,12 +209,20 @@ def test_connections_are_bounded_and_given_back() -> None:
 
 
 def test_what_is_no_http_is_summed_up(caplog: pytest.LogCaptureFixture) -> None:
+    """And bodies that break off are no errors of ours."""
+
     async def run() -> None:
         async with _opened() as address:
             for _ in range(3):
                 async with _connected(address) as (reader, writer):
                     writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
                     assert b" 400 " in await reader.readline()
+            for head, status in (("Encoding: gzip\r\nContent-Length: 1", "400"), ("Length: 9", "")):
+                async with _connected(address) as (reader, writer):
+                    writer.write(f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-{head}\r\n\r\n{{".encode())
+                    if not status:
+                        writer.write_eof()
+                    assert status.encode() in await reader.readline()
 
     asyncio.run(asyncio.wait_for(run(), 60))
     assert caplog.messages == ["refused: what is no HTTP/1.1 400 127.0.0.1"]

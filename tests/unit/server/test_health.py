@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 from matting_server import health as health_module
 from matting_server import pulse
+from matting_server.connections import end_connections
 from matting_server.health import Health, ServerBroken
 from matting_server.triton_control import Control, TritonRefused
 from matting_server.workspace import Workspace, create_workspace
@@ -280,3 +282,19 @@ def test_a_server_that_dies_before_the_first_look_is_no_surprise(said: list[str]
     finally:
         workspace.close()
     assert said == []
+
+
+def test_descriptors_that_change_meanwhile_are_passed_over() -> None:
+    def change() -> None:
+        while not stop.is_set():
+            for kind in (socket.socket, lambda: os.fdopen(os.open("/dev/null", 0))):
+                for each in [kind() for _ in range(40)]:
+                    each.close()
+
+    before, stop = psutil.Process().num_fds(), threading.Event()
+    thread = threading.Thread(target=change)
+    thread.start()
+    ended = {end_connections(os.getpid(), 1, Path("/nowhere")) for _ in range(300)}
+    stop.set()
+    thread.join()
+    assert ended == {0} and psutil.Process().num_fds() == before

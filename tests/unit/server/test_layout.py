@@ -111,15 +111,6 @@ def test_a_folder_without_programs_is_named(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-def test_two_workspaces_never_share_a_name(tmp_path: Path) -> None:
-    one, two = create_workspace(tmp_path), create_workspace(tmp_path)
-    assert one.root != two.root
-    assert one.shm_prefix != two.shm_prefix
-    assert one.shm_token != two.shm_token
-    one.close()
-    two.close()
-
-
 def test_models_are_a_view(tmp_path: Path) -> None:
     repository = _repository(tmp_path / "repository")
     workspace = create_workspace(tmp_path)
@@ -134,15 +125,19 @@ def test_models_are_a_view(tmp_path: Path) -> None:
     assert (repository / "matting_512" / "1" / "model.onnx").read_bytes() == b"onnx"
 
 
-@pytest.mark.parametrize(
-    ("model", "what"), [(None, "model.onnx is missing or empty"), (b"", "model.onnx is missing or empty")]
-)
-def test_missing_model_is_named(tmp_path: Path, model: bytes | None, what: str) -> None:
+@pytest.mark.parametrize("model", [None, b""])
+def test_missing_model_is_named(tmp_path: Path, model: bytes | None) -> None:
     repository = _repository(tmp_path / "repository", model)
     workspace = create_workspace(tmp_path)
-    with pytest.raises(SetupError, match=what) as raised:
+    with pytest.raises(SetupError, match=r"model\.onnx is missing or empty") as raised:
         fill_models(workspace, repository)
     assert str(repository / "matting_512" / "1") in str(raised.value)
+    shutil.rmtree(repository / "matting_512" / "1")
+    with pytest.raises(SetupError, match=r"matting_512/1/model\.onnx is missing"):
+        fill_models(workspace, repository)
+    (_repository(tmp_path / "other") / "matting_512" / "config.pbtxt").write_bytes(b"\xff")
+    with pytest.raises(SetupError, match=r"config\.pbtxt: cannot be read as UTF-8"):
+        fill_models(workspace, tmp_path / "other")
     workspace.close()
 
 
@@ -156,6 +151,7 @@ def test_the_limit_of_the_queue_moves_to_our_backend(name: str) -> None:
     assert new.HasField("dynamic_batching")
     assert not new.dynamic_batching.HasField("default_queue_policy")
     assert new.parameters["max_queue_size"].string_value == str(limit)
+    assert without_queue_policy("dynamic_batching { }\n") == "dynamic_batching { }\n"
     # Nothing else changes.
     del new.parameters["max_queue_size"]
     old.dynamic_batching.ClearField("default_queue_policy")
@@ -207,20 +203,6 @@ def test_each_device_gets_an_instance_group(name: str) -> None:
 def test_a_process_that_stands_still(now: tuple[int, int, int], stands_still: bool) -> None:
     """Beats, requests taken and answered, after a look at which they were 1, 3 and 3."""
     assert Life(0, 7, *now).stands_still(Life(0, 7, 1, 3, 3)) is stands_still
-
-
-@pytest.mark.parametrize("text", ["", 'name: "x"\n', "dynamic_batching { }\n"])
-def test_a_config_without_a_limit_stays(text: str) -> None:
-    assert without_queue_policy(text) == text
-
-
-def test_missing_version_folder_is_named(tmp_path: Path) -> None:
-    repository = _repository(tmp_path / "repository")
-    shutil.rmtree(repository / "matting_512" / "1")
-    workspace = create_workspace(tmp_path)
-    with pytest.raises(SetupError, match=r"matting_512/1/model\.onnx is missing"):
-        fill_models(workspace, repository)
-    workspace.close()
 
 
 @pytest.mark.parametrize(("make", "what"), [(False, "no such folder"), (True, "no model in it")])
