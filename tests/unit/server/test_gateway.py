@@ -61,7 +61,19 @@ async def _ask(
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [("[::1]:8000", 200), ("192.168.1.5", 421), ("TRITON.lan.", 200), ("evil.test:8000", 421), ("", 421)],
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("[::1]:8000", 200),
+        ("192.168.1.5", 421),  # an address of somebody else
+        ("triton.lan:8000", 200),
+        ("TRITON.lan.", 200),
+        ("evil.test", 421),
+        ("evil.test:8000", 421),
+        ("localhost.evil.test", 421),
+        ("127.0.0.1.evil.test", 421),
+        ("", 421),
+    ],
 )
 def test_hosts(folder: Path, host: str, status: int) -> None:
     request = {"url": "/v2", "headers": {"Host": host}}
@@ -84,6 +96,8 @@ def test_balancers_may_leave_the_host_out(folder: Path) -> None:
     [
         ({"Origin": "https://triton.lan"}, 200),  # behind a proxy that does not hand on its name
         ({"Origin": "http://localhost:3000"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
     ],
 )

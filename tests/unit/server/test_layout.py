@@ -53,6 +53,15 @@ def test_workspace_is_private_and_goes_away(tmp_path: Path) -> None:
     assert not region.exists()
 
 
+def test_two_workspaces_never_share_a_name(tmp_path: Path) -> None:
+    one, two = create_workspace(tmp_path), create_workspace(tmp_path)
+    assert one.root != two.root
+    assert one.shm_prefix != two.shm_prefix
+    assert one.shm_token != two.shm_token
+    one.close()
+    two.close()
+
+
 @pytest.mark.parametrize(
     ("folder", "what"),
     [
