@@ -12,6 +12,8 @@ from matting_client import InputError
 from matting_client.system import household
 from starlette.requests import HTTPConnection
 
+from matting_ui.errors import UploadGone
+
 COOKIE = "matting_visitor"
 _SECRET = re.compile(r"[0-9a-f]{32}", re.ASCII)
 UPLOADS = "uploads"  # below the private folder
@@ -107,10 +109,10 @@ def regular_file(place: Any, folder: Path) -> Path:
 
     Raises
     ------
-    InputError
+    UploadGone
         It is no such file. The error is the same whether there is another file of that name or none.
     """
-    error = InputError(_shown(place), "no uploaded file", remedy="it may have been removed, choose it again")
+    error = UploadGone(_shown(place), "no uploaded file")
     if not isinstance(place, str) or "\0" in place:
         raise error
     try:
