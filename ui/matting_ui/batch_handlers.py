@@ -216,6 +216,7 @@ class Handlers:
                     cutout = replace(cutout, raw=unpack_alpha(item.corrected, cutout.raw.shape))
                 self._finish(item, cutout)
             item.seconds = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0)
+            item.earlier = None
             item.state = DONE
         except (OSError, UploadGone):
             item.fail(batch_reasons.page_text("batch_gone"), is_hopeless=True)
