@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.data_classes import PredictBodyInternal
+from gradio.queueing import Event
+from matting_ui.gradio_patches import FairQueue
 from matting_ui.jobs import Jobs
+from matting_ui.page import translations
+from matting_ui.tabs import video
 from matting_ui.tabs.video import Handlers
+from matting_ui.visitors import Visitors
+from starlette.requests import Request
+
+from tests.ui.test_parts import cutout, studio_of
 
 
 def test_a_session_has_one_job() -> None:
@@ -61,3 +72,29 @@ def test_who_starts_a_clip_at_once_keeps_what_is_made_of_it() -> None:
     assert job is not None
     job.is_over = True
     assert do.forget("two.mp4", mine) == (gr.skip(), gr.skip(), gr.skip())
+
+
+def test_the_clip_of_a_call_that_waits_is_known(tmp_path: Path) -> None:
+    """So that it stays while another visitor's is worked on, longer than an hour; of its own visitor alone."""
+    visitors = Visitors(tmp_path)
+    request = Request({"type": "http", "headers": [], "client": ("127.0.0.1", 1)})
+    own, other = (tmp_path / "uploads" / name / "clip.mp4" for name in (visitors.name(request), "other"))
+    for path in (own, other):
+        path.parent.mkdir(parents=True)
+        path.touch()
+
+    async def known() -> list[Path]:
+        with gr.Blocks(analytics_enabled=False) as page:
+            video.build(studio_of(lambda *_: cutout(), tmp_path), page, translations())
+        page.queue()
+        line = FairQueue(page, visitors)
+        for fn in [each for each in page.fns.values() if each.concurrency_id == video.LINE]:
+            page._queue.create_event_queue_for_fn(fn)
+            for path in (own, other):
+                call = Event(None, fn, request, None)
+                named = [{"path": str(path)} if isinstance(each, gr.File) else None for each in fn.inputs]
+                call.data = PredictBodyInternal(data=named)
+                page._queue.event_queue_per_concurrency_id[video.LINE].queue.append(call)
+        return line.uploads()
+
+    assert asyncio.run(known()) == [own, own]  # of the page, and of a program
