@@ -74,27 +74,24 @@ def test_who_starts_a_clip_at_once_keeps_what_is_made_of_it() -> None:
     assert do.forget("two.mp4", mine) == (gr.skip(), gr.skip(), gr.skip())
 
 
-def test_the_clip_of_a_call_that_waits_is_known(tmp_path: Path) -> None:
-    """So that it stays while another visitor's is worked on, longer than an hour; of its own visitor alone."""
+def test_what_waits_keeps_its_clip(tmp_path: Path) -> None:
+    """Longer than an hour; of its own visitor alone."""
     visitors = Visitors(tmp_path)
     request = Request({"type": "http", "headers": [], "client": ("127.0.0.1", 1)})
-    own, other = (tmp_path / "uploads" / name / "clip.mp4" for name in (visitors.name(request), "other"))
-    for path in (own, other):
-        path.parent.mkdir(parents=True)
-        path.touch()
+    clips = [visitors.folder(name) / "clip.mp4" for name in (visitors.name(request), "other")]
+    for clip in clips:
+        clip.parent.mkdir(parents=True)
+        clip.touch()
 
-    async def known() -> list[Path]:
-        with gr.Blocks(analytics_enabled=False) as page:
+    async def kept() -> list[Path]:
+        with gr.Blocks() as page:
             video.build(studio_of(lambda *_: cutout(), tmp_path), page, translations())
-        page.queue()
-        line = FairQueue(page, visitors)
-        for fn in [each for each in page.fns.values() if each.concurrency_id == video.LINE]:
-            page._queue.create_event_queue_for_fn(fn)
-            for path in (own, other):
-                call = Event(None, fn, request, None)
-                named = [{"path": str(path)} if isinstance(each, gr.File) else None for each in fn.inputs]
-                call.data = PredictBodyInternal(data=named)
-                page._queue.event_queue_per_concurrency_id[video.LINE].queue.append(call)
-        return line.uploads()
+        calls = [Event(None, fn, request, None) for fn in page.fns.values() if fn.concurrency_id == video.LINE]
+        for call in calls:
+            page._queue.create_event_queue_for_fn(call.fn)
+            named = [[{"path": str(clip)} for clip in clips] for each in call.fn.inputs if isinstance(each, gr.File)]
+            call.data = PredictBodyInternal(data=named)
+        page._queue.event_queue_per_concurrency_id[video.LINE].queue = calls
+        return FairQueue(page, visitors).uploads()
 
-    assert asyncio.run(known()) == [own, own]  # of the page, and of a program
+    assert asyncio.run(kept()) == [clips[0]] * 2  # of the page, and of a program

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -171,23 +170,6 @@ def test_a_batch_is_looked_at_and_taken_one_by_one(page: Page, visit: Visit, pho
             path.unlink()  # as the sweep does
         page.locator(asked).click()
         expect(page.locator(f".card[data-name='{name}.jpg'] .reason")).to_have_text(EN["batch_gone"])
-
-
-def test_a_result_outlives_its_upload(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
-    """What cannot be made anew with other settings stays, and says why."""
-    open_tab(page, ids.TAB_BATCH)
-    choose(page, ids.BATCH_DROP, photos / "rocket.jpg")
-    start = page.locator(f"#{ids.BATCH_START}")
-    start.click()
-    state(page, ids.TAB_BATCH, "done")
-    for path in site.folder().rglob("rocket.jpg"):
-        path.unlink()  # as the sweep does
-    pick(page, ids.BATCH_FORMAT, "webp")
-    start.click()
-    told = EN["batch_earlier"].format(reason=EN["batch_gone"])
-    expect(page.locator(".card.done .reason")).to_have_text(told)
-    with zipfile.ZipFile(download(page, ids.BATCH_ZIP, tmp_path)) as kept:
-        assert kept.namelist() == ["rocket-cutout.png", "manifest.csv"]
 
 
 def smallest(page: Page) -> list[Any]:
