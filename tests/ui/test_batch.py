@@ -101,8 +101,8 @@ def test_one_photo_is_retried_or_discarded_without_starting_the_others(
     assert site.photos() == counted + 1
 
 
-def test_results_of_other_settings_are_told(page: Page, photos: Path, tmp_path: Path) -> None:
-    """Start is the next step exactly when it has something to do, whatever control was moved."""
+def test_results_of_other_settings_are_told(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
+    """Start is the next step exactly when it has something to do; a result that cannot be made anew stays."""
     start, archive = page.locator(f"#{ids.BATCH_START}"), page.locator(f"#{ids.BATCH_ZIP}")
     status, tab = page.locator(f"#{ids.BATCH_STATUS}"), page.locator(f"#tab-{ids.TAB_BATCH}")
     open_tab(page, ids.TAB_BATCH)
@@ -129,6 +129,13 @@ def test_results_of_other_settings_are_told(page: Page, photos: Path, tmp_path: 
     expect(tab).to_have_attribute("data-state", "done")
     expect(start).to_be_disabled()
     expect(status).not_to_contain_text(EN["batch_other"])
+    with zipfile.ZipFile(download(page, ids.BATCH_ZIP, tmp_path)) as made:
+        assert "rocket-cutout.webp" in made.namelist()
+    for path in site.folder().rglob("rocket.jpg"):
+        path.unlink()  # as the sweep does
+    pick(page, ids.BATCH_FORMAT, "jpeg")
+    start.click()
+    expect(card(page, "rocket.jpg")).to_contain_text(EN["batch_earlier"].format(reason=EN["batch_gone"]))
     with zipfile.ZipFile(download(page, ids.BATCH_ZIP, tmp_path)) as made:
         assert "rocket-cutout.webp" in made.namelist()
     expect(archive).to_be_enabled()

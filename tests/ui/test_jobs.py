@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.data_classes import PredictBodyInternal
+from gradio.queueing import Event
+from matting_ui.gradio_patches import FairQueue
 from matting_ui.jobs import Jobs
+from matting_ui.page import translations
+from matting_ui.tabs import video
 from matting_ui.tabs.video import Handlers
+from matting_ui.visitors import Visitors
+from starlette.requests import Request
+
+from tests.ui.test_parts import cutout, studio_of
 
 
 def test_a_session_has_one_job() -> None:
@@ -61,3 +72,26 @@ def test_who_starts_a_clip_at_once_keeps_what_is_made_of_it() -> None:
     assert job is not None
     job.is_over = True
     assert do.forget("two.mp4", mine) == (gr.skip(), gr.skip(), gr.skip())
+
+
+def test_what_waits_keeps_its_clip(tmp_path: Path) -> None:
+    """Longer than an hour; of its own visitor alone."""
+    visitors = Visitors(tmp_path)
+    request = Request({"type": "http", "headers": [], "client": ("127.0.0.1", 1)})
+    clips = [visitors.folder(name) / "clip.mp4" for name in (visitors.name(request), "other")]
+    for clip in clips:
+        clip.parent.mkdir(parents=True)
+        clip.touch()
+
+    async def kept() -> list[Path]:
+        with gr.Blocks() as page:
+            video.build(studio_of(lambda *_: cutout(), tmp_path), page, translations())
+        calls = [Event(None, fn, request, None) for fn in page.fns.values() if fn.concurrency_id == video.LINE]
+        for call in calls:
+            page._queue.create_event_queue_for_fn(call.fn)
+            named = [[{"path": str(clip)} for clip in clips] for each in call.fn.inputs if isinstance(each, gr.File)]
+            call.data = PredictBodyInternal(data=named)
+        page._queue.event_queue_per_concurrency_id[video.LINE].queue = calls
+        return FairQueue(page, visitors).uploads()
+
+    assert asyncio.run(kept()) == [clips[0]] * 2  # of the page, and of a program

@@ -155,6 +155,7 @@ def test_another_model_does_not_discard_a_correction(page: Page, site: Site, pho
         path.unlink()
     fine.locator("input").check()
     expect(page.locator(f"#tab-{ids.TAB_SINGLE}")).to_have_attribute("data-state", "failed")
+    expect(page.locator(f"#{ids.STATUS} p")).to_have_text(EN["error_upload_gone"])
 
 
 def _is_empty(address: str) -> bool:

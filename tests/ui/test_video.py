@@ -251,12 +251,16 @@ def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypat
         list(Handlers(studio, studio)._work(plan, tmp_path / "out.webm", EN, threading.Event()))
 
 
-def test_a_broken_clip_is_no_video(tab: Page, tmp_path: Path) -> None:
-    """It says so in those words, and cannot be started, also after one that could."""
+def test_a_broken_clip_is_no_video(tab: Page, site: Site, tmp_path: Path) -> None:
+    """It says so in those words, and cannot be started, also after one that could; one that was swept is not broken."""
     write_clip(tmp_path / "clip.mp4", sound=None)
     choose(tab, ids.VIDEO_CLIP, tmp_path / "clip.mp4")
     start, box = tab.locator(f"#{ids.VIDEO_START}"), notice(tab, ids.TAB_VIDEO)
     expect(start).to_be_enabled()
+    for path in site.folder().rglob("clip.mp4"):
+        path.unlink()  # as the sweep does
+    pick(tab, ids.VIDEO_BACKGROUND, "blue")
+    expect(box).to_contain_text(EN["error_upload_gone"])
     (tmp_path / "bad.mp4").write_text("not a video")
     drop(tab, "#hero", (tmp_path / "bad.mp4", "video/mp4"))
     expect(box).to_contain_text(EN["error_invalid_image_video"])

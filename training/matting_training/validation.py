@@ -18,7 +18,7 @@ from matting_training.process import autocast
 from matting_training.types import Array
 
 METRICS = ("SAD", "MAD", "MSE", "Grad")
-SHEET_HEIGHT = 256
+SHEET_HEIGHT, SHEET_WIDTH = 256, 4096  # of a row, at most
 Predict = Callable[[Array], Array]
 
 
@@ -74,8 +74,10 @@ def sheet(found: list[tuple[Pair, Array]], path: Path) -> None:
         weight = pred[..., None] / 255.0
         green = (rgb * weight + np.array([40, 200, 90]) * (1 - weight)).astype(np.uint8)
         row = np.hstack([rgb, *grey, green])
-        width = round(row.shape[1] * SHEET_HEIGHT / row.shape[0])
-        rows.append(cv2.resize(row, (width, SHEET_HEIGHT), interpolation=cv2.INTER_AREA))
+        height, width = row.shape[:2]
+        scale = min(SHEET_HEIGHT / height, SHEET_WIDTH / width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        rows.append(cv2.resize(row, size, interpolation=cv2.INTER_AREA))
     width = max(row.shape[1] for row in rows)
     rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
     write_png(path, np.vstack(rows))

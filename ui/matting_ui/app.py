@@ -83,7 +83,7 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
     studio = Studio(**vars(host), store=store, folder=folder, editor=editor, in_browser=device_model(host.model))
     page = build_page(studio, visitors)
 
-    parent = FastAPI(openapi_url=None, lifespan=_life(studio, close, door))
+    parent = FastAPI(openapi_url=None, lifespan=_life(studio, page, close, door))
     # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
     parent.add_middleware(CORSMiddleware, allow_origins=[])
     shelf = Shelf(visitors, Bounds())
@@ -106,7 +106,7 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
 
 
 def _life(
-    studio: Studio, close: Callable[[], None], door: Door
+    studio: Studio, page: gr.Blocks, close: Callable[[], None], door: Door
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """From the start to the end: the page is made ready, and old files and cutouts are swept away."""
 
@@ -114,7 +114,7 @@ def _life(
     async def run(parent: FastAPI) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(make_first_page(parent, door.url)),
-            asyncio.create_task(keep_sweeping(studio.folder, studio.store)),
+            asyncio.create_task(keep_sweeping(studio.folder, studio.store, page.line.uploads)),
         ]
         yield
         for task in tasks:

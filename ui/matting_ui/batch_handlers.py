@@ -21,6 +21,7 @@ from matting_ui import batch_reasons, controls, correct
 from matting_ui.batch_state import MOST, RUNNING, Batch, Item, Sent, count_states
 from matting_ui.context import Studio, code_of, page_errors, words_of
 from matting_ui.editor import pack_alpha, unpack_alpha
+from matting_ui.errors import UploadGone
 from matting_ui.filenames import LONGEST
 from matting_ui.gradio_patches import values_of
 from matting_ui.preview import Preview
@@ -215,13 +216,14 @@ class Handlers:
                     cutout = replace(cutout, raw=unpack_alpha(item.corrected, cutout.raw.shape))
                 self._finish(item, cutout)
             item.seconds = cutout.seconds.get("infer", 0.0) + cutout.seconds.get("second", 0.0)
+            item.earlier = None
             item.state = DONE
+        except (OSError, UploadGone):
+            item.fail(batch_reasons.page_text("batch_gone"), is_hopeless=True)
         except MattingError as error:
             is_of_photo = error.subject == item.name  # which stands beside it
             reason = batch_reasons.failure_reason(error.replace(subject="") if is_of_photo else error)
             item.fail(reason, is_hopeless=is_of_photo and isinstance(error, InputError))
-        except OSError:
-            item.fail(batch_reasons.page_text("batch_gone"), is_hopeless=True)
         except Exception:
             item.fail(batch_reasons.page_text("failed"))
             raise

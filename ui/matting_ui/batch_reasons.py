@@ -22,6 +22,11 @@ def failure_reason(error: MattingError) -> Reason:
     return {code: failure(error, code) for code in LANGUAGES}
 
 
+def earlier_stays(reason: Reason) -> Reason:
+    """Why a photo still has its earlier result."""
+    return {code: texts(code)["batch_earlier"].format(reason=reason.get(code, "")) for code in LANGUAGES}
+
+
 def of_result(cutout: Cutout, made: Encoded, shop: str) -> Reason:
     """That a result is empty, or what a shop objects to; and what there is to know of the photo's file."""
     return {code: "; ".join(_told(cutout, made, shop, code)) for code in LANGUAGES}

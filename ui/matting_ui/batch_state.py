@@ -13,7 +13,7 @@ from pathlib import Path
 from matting_client import Options
 from matting_client.manifest import BYTE_ORDER_MARK, COLUMNS, DONE, FAILED, Entry
 
-from matting_ui.batch_reasons import Reason, page_text
+from matting_ui.batch_reasons import Reason, earlier_stays, page_text
 from matting_ui.filenames import unique_names
 
 MOST = 50  # photos in a batch
@@ -39,6 +39,7 @@ class Item:
     options, wants_alpha : what the result was made with.
     shop : whose rules it is held against.
     is_hopeless : it failed, and would fail again: its file cannot be read.
+    earlier : itself with its last result, while it is made anew: stays if that fails.
     """
 
     number: int
@@ -61,9 +62,11 @@ class Item:
     shop: str = ""
     is_hopeless: bool = False
     token: str = ""
+    earlier: Item | None = None
 
     def claimed(self, options: Options, wants_alpha: bool) -> Item:
         """Itself, to be made with these options."""
+        self.earlier = replace(self, earlier=None) if self.state == DONE else None
         self.state = WAITING
         self.options = options
         self.wants_alpha = wants_alpha
@@ -72,7 +75,11 @@ class Item:
         return self
 
     def fail(self, reason: Reason, *, is_hopeless: bool = False) -> None:
-        """It did not work."""
+        """It did not work; a result that there was before stays."""
+        if self.earlier is not None and Path(self.earlier.result).is_file():
+            earlier = replace(self.earlier, key=self.key, corrected=self.corrected, reason=earlier_stays(reason))
+            vars(self).update(vars(earlier))
+            return
         self.state = FAILED
         self.reason = reason
         self.thumbnail = self.result = self.alpha = ""

@@ -169,7 +169,7 @@ class Studio(Host):
 
         Raises
         ------
-        InputError
+        UploadGone
             It lies elsewhere, or was removed after its hour.
         """
         return regular_file(place, self.folder)

@@ -1,14 +1,20 @@
-"""What goes wrong on the page beside the client's own errors: a result or an upload that cannot be kept."""
+"""What goes wrong on the page beside the client's own errors: a result or an upload that cannot be kept, or is gone."""
 
 from __future__ import annotations
 
-from matting_client import MattingError, TooLarge
+from matting_client import InputError, MattingError, TooLarge
 
 
 class NoRoom(MattingError):
     """A result cannot be kept, for the disk is full or the private folder is gone; the log says which."""
 
     code = "insufficient_storage"
+
+
+class UploadGone(InputError):
+    """An upload is not here: it was removed after its hour, or never came."""
+
+    code = "upload_gone"
 
 
 class UploadError(Exception):

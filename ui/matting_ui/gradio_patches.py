@@ -195,9 +195,17 @@ class FairQueue:
         mean = sum(each.process_time for each in times) / count if count else 0.0
         return place, mean * math.ceil(place / line.concurrency_limit)
 
+    def uploads(self) -> list[Path]:
+        """What calls that wait were sent to work on."""
+        who = self._visitors
+        return [path for call in self._events() for path in who.owned(who.name(call.request), call.data.data)]
+
     def _waiting(self) -> list[tuple[str, str]]:
-        lines = self._queue.event_queue_per_concurrency_id.values()
-        return [self._visitors.caller(event.request) for line in lines for event in line.queue]
+        return [self._visitors.caller(event.request) for event in self._events()]
+
+    def _events(self) -> list[Any]:
+        lines = list(self._queue.event_queue_per_concurrency_id.values())  # other threads ask, too
+        return [event for line in lines for event in list(line.queue)]
 
 
 def _has_room(line: Any) -> bool:

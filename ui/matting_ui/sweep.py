@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,10 +18,14 @@ from matting_ui.store import Store
 EVERY_SECONDS = 60.0
 
 
-async def keep_sweeping(folder: Path, store: Store) -> None:
-    """Remove files and kept cutouts past their time, and give free memory back, now and then, until cancelled."""
+async def keep_sweeping(folder: Path, store: Store, waiting: Callable[[], list[Path]]) -> None:
+    """Remove files and kept cutouts past their time, and give free memory back, now and then, until cancelled.
+
+    What calls that are `waiting` will work on stays.
+    """
     broom = Broom(folder, store.seconds)
     while True:
+        freshen(*await to_thread.run_sync(waiting))
         await to_thread.run_sync(broom.sweep)
         await to_thread.run_sync(store.sweep)
         await to_thread.run_sync(give_memory_back)

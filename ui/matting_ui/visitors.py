@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 from matting_client import InputError
 from matting_client.system import household
 from starlette.requests import HTTPConnection
+
+from matting_ui.errors import UploadGone
 
 COOKIE = "matting_visitor"
 _SECRET = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -81,14 +85,26 @@ class Visitors:
             A path that is not of a regular file among the visitor's own uploads, or an address without one.
         """
         folder = self.folder(visitor)
-        left = [data]
-        while left:  # a loop, since a stranger chooses the depth
-            each = left.pop()
-            if isinstance(each, list | tuple):
-                left += each
-            elif isinstance(each, dict):
-                left += each.values()
-                _check_file(each, folder)
+        for each in _objects(data):
+            _check_file(each, folder)
+
+    def owned(self, visitor: str, data: Any) -> Iterator[Path]:
+        """The visitor's own uploads that a call's data names; for a call that was not checked yet."""
+        for each in _objects(data):
+            with suppress(UploadGone):
+                yield regular_file(each.get("path"), self.folder(visitor))
+
+
+def _objects(data: Any) -> Iterator[dict[Any, Any]]:
+    """All objects in a call's data, wherever in it."""
+    left = [data]
+    while left:  # a loop, since a stranger chooses the depth
+        each = left.pop()
+        if isinstance(each, list | tuple):
+            left += each
+        elif isinstance(each, dict):
+            left += each.values()
+            yield each
 
 
 def _check_file(data: dict[Any, Any], folder: Path) -> None:
@@ -107,10 +123,10 @@ def regular_file(place: Any, folder: Path) -> Path:
 
     Raises
     ------
-    InputError
+    UploadGone
         It is no such file. The error is the same whether there is another file of that name or none.
     """
-    error = InputError(_shown(place), "no uploaded file", remedy="it may have been removed, choose it again")
+    error = UploadGone(_shown(place), "no uploaded file")
     if not isinstance(place, str) or "\0" in place:
         raise error
     try:

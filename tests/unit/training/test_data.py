@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from matting_training import preview
 from matting_training.data.cache import cache_pairs, cache_pictures, check
-from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb, say_passed_over
+from matting_training.data.pairs import (
+    DataError,
+    Pair,
+    find_pairs,
+    pictures,
+    read_alpha,
+    read_rgb,
+    say_passed_over,
+    write_png,
+)
+from matting_training.data.placing import View, random_background
 from matting_training.validation import sheet
 from PIL import Image, ImageOps
 
@@ -190,3 +200,9 @@ def test_a_sheet_that_cannot_be_written_is_said(dataset: Path, tmp_path: Path) -
     pairs = find_pairs(dataset / "people")
     with pytest.raises(OSError, match="nowhere"):
         sheet([(pairs[0], read_alpha(pairs[0].alpha))], tmp_path / "nowhere" / "sheet.png")
+    for height, width in ((4000, 1), (1, 4000)):
+        thin = np.full((height, width), 255, np.uint8)
+        write_png(tmp_path / "thin.png", thin)
+        sheet([(Pair(tmp_path / "thin.png", tmp_path / "thin.png"), thin)], tmp_path / "sheet.png")
+        View(np.eye(2, 3, dtype=np.float32), 64).warp(thin, (0,), 0.1)
+        random_background(np.random.default_rng(0), thin, 64)

@@ -25,9 +25,9 @@ class View:
         """Sample a picture; when it shrinks by more than 2, it is first averaged down so that nothing aliases."""
         matrix = self.matrix
         if shrink < 0.5:
-            picture = cv2.resize(picture, None, fx=2 * shrink, fy=2 * shrink, interpolation=cv2.INTER_AREA)
-            matrix = matrix.copy()
-            matrix[:, :2] /= 2 * shrink
+            fy, fx = (max(2 * shrink, 1 / side) for side in picture.shape[:2])  # a pixel stays of a thin one
+            picture = cv2.resize(picture, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA)
+            matrix = matrix / np.array([fx, fy, 1], np.float32)
         out: Array = cv2.warpAffine(
             picture,
             matrix,
@@ -113,7 +113,7 @@ def _keep_inside(
 def random_background(rng: Generator, picture: Array, size: int) -> Array:
     """Random crop, scale and flip of a background, filling (size, size, 3)."""
     height, width = picture.shape[:2]
-    side = int(min(height, width) * rng.uniform(0.45, 1.0))
+    side = max(1, int(min(height, width) * rng.uniform(0.45, 1.0)))
     y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
     crop = picture[y : y + side, x : x + side]
     crop = crop[:, ::-1] if rng.random() < 0.5 else crop

@@ -82,8 +82,8 @@ class Handlers:
         is_waiting = self.page.line.place(LINE, sender(request))[0] > 0
         return words_of(request)["video_queued" if is_waiting else "working"], _enable(can=True)
 
-    def run(self, request: gr.Request, **values: str) -> Iterator[tuple[Any, Any, Any]]:
-        """Make what `begin` noted; what it says last is of its end."""
+    def run(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[Any, Any, Any]]:
+        """Make what `begin` noted; what it says last is of its end. The clip is named to be kept while this waits."""
         job = self.jobs.take(request)
         if job is None:
             yield _NOTHING
@@ -261,7 +261,7 @@ def _wire_run(do: Handlers, clip: Any, values: dict[str, Any], buttons: list[Any
     line, result, made = parts
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "multiple"}
     begun = start.click(do.begin, clip, [line, cancel], js=_CALM, **light)
-    running = begun.then(do.run, None, parts, **quiet, **work)
+    running = begun.then(do.run, clip, parts, **quiet, **work)
     for over in (running.success, running.failure):
         over(do.settled, None, cancel, **light)
     running.success(do.compare, made, result, inputs_kwargs=values, **light)  # they may have changed meanwhile
