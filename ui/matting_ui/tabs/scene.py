@@ -142,7 +142,7 @@ class Handlers:
         if values["ground"] == BLUR:
             return line
         grounded = scene.shadow == 0 or has_ground(pha, box)
-        line = line if grounded else f"{line} · {words['no_ground']}"
+        line = line if grounded else f"{line} · {words['note_no_ground']}"
         told = notes.note_lines(scene_notes(pha, size, scene), words)
         return "\n\n".join([line, *told, words["scene_drag"]])
 
