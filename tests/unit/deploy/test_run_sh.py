@@ -9,9 +9,11 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tests.support.image import ROOT
 
@@ -86,3 +88,9 @@ def test_who_asks_for_help_installs_nothing(tmp_path: Path) -> None:
     told = subprocess.run(["sh", tmp_path / "bin" / "start", "--help"], capture_output=True, text=True, check=True)
     assert "./run.sh --setup-only" in told.stdout and told.stderr == ""
     assert {each.name for each in tmp_path.iterdir()} == {"bin", "run.sh"}
+
+
+def test_every_package_takes_debians_python() -> None:
+    """pip only says "conflicting dependencies" where one asks for more than 3.11.2, which Debian 12 has."""
+    asked = {each.metadata["Name"]: each.metadata["Requires-Python"] or "" for each in distributions()}
+    assert [name for name, versions in asked.items() if not SpecifierSet(versions).contains("3.11.2")] == []
