@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from matting_bench.server_process import free_ports
 from matting_client.repository import REPOSITORY_VARIABLE
 from matting_server.errors import ServeError
 from matting_server.main import main, parser
@@ -73,7 +74,8 @@ def test_a_model_that_is_not_there_ends_before_anything_starts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert main(["--page", "--model", "matting_2048"]) == 2
+    grpc, page = map(str, free_ports(2))
+    assert main(["--page", "--page-port", page, "--grpc-port", grpc, "--model", "matting_2048"]) == 2
     error = capsys.readouterr().err
     assert "--model: got 'matting_2048', expected one of those in" in error
     assert error.rstrip().endswith(": matting_1024, matting_512")
