@@ -82,12 +82,17 @@ VIDEO: Json = {
 }
 VIDEO_STATE: Json = {"responses": {"200": _told("How far it is.", "Clip"), "404": _NO_CLIP, **_LIMITS}}
 _CLIPS = ("video/webm", "video/quicktime", "video/mp4")
+_PARTS = {
+    "206": {"description": "What `Range` asks for of it."},
+    "416": error_answer("It has no such part.", "range_not_satisfiable", "got what is no part of it"),
+}
 VIDEO_RESULT: Json = {
     "responses": {
         "200": {
             "description": "The result.",
             "content": dict.fromkeys(_CLIPS, PICTURE),
         },
+        **_PARTS,
         "404": _NO_CLIP,
         "409": error_answer("It is not done.", "not_ready", "got a clip that is working, expected done; ask again"),
         **_LIMITS,
@@ -167,6 +172,7 @@ JOBS_RESULT: Json = {
             "went to a bucket, results.json alone.",
             "content": {"application/zip": PICTURE, "application/json": {"schema": _LIST}},
         },
+        **_PARTS,
         "404": _NO_JOB,
         "409": error_answer("It is not done.", "not_ready", "got a job that is working, expected done; ask again"),
         **_LIMITS,

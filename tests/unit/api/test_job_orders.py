@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +38,23 @@ def test_photos_of_one_name_in_a_zip(serve: Serve, portrait: bytes, disc: bytes)
     shapes = [pixels(files[each["file"]]).shape[:2] for each in told]
     assert shapes == [(400, 512), (100, 200), (400, 512)]
     assert shapes == [(each["height"], each["width"]) for each in told]
+
+
+def test_parts_of_a_result_and_one_that_is_swept(serve: Serve, disc: bytes, tmp_path: Path) -> None:
+    client = serve(jobs_folder=tmp_path)
+    job = wait(client, send(client, {"a.png": disc}).json(), "done", "failed")
+    whole = client.get(job["result"])
+    taken = {"bytes=0-9": whole.content[:10], "bytes=-5": whole.content[-5:], "items=0-5": whole.content}
+    for asked, content in taken.items():
+        answer = client.get(job["result"], headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (200 if asked[0] == "i" else 206, content)
+    for asked in ("bytes=99999999-", "bytes=5-2", "bytes=a"):
+        refused = client.get(job["result"], headers={"Range": asked})
+        assert (refused.status_code, error(refused)["code"]) == (416, "range_not_satisfiable")
+        assert refused.headers["Content-Range"] == f"bytes */{len(whole.content)}"
+    (tmp_path / "photos" / job["id"] / "results.zip").unlink()  # its time is over in between
+    for gone in (client.get(job["result"]), client.head(job["result"])):
+        assert gone.status_code == 404
 
 
 def test_each_result_is_told_of_as_of_one_photo(serve: Serve, portrait: bytes, disc: bytes) -> None:
