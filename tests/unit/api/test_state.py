@@ -71,10 +71,10 @@ def test_jobs_are_shown(api: httpx.Client, portrait: bytes) -> None:
 
 def test_what_alerts_look_for_is_there_before_it_happens() -> None:
     text = Metrics().text().decode()
-    for born in ('matting_failures_total{code="insufficient_storage"}', 'matting_outputs_total{kept="false"}'):
-        assert f"{born} 0.0" in text
-        assert born.replace("}", "}[10m]") in (ROOT / "deploy/prometheus/rules.yml").read_text()
-    assert 'matting_failures_total{code="server_busy"} 0.0' in text
+    rules = (ROOT / "deploy/prometheus/rules.yml").read_text()
+    for code in ("insufficient_storage", "storage_unavailable", "server_busy"):
+        assert f'matting_failures_total{{code="{code}"}} 0.0' in text and code in rules
+    assert 'matting_outputs_total{kept="false"} 0.0' in text and 'matting_outputs_total{kept="false"}[10m]' in rules
     for kind, outcome in product(("key", "password"), ("failed", "locked")):
         assert f'matting_refused_attempts_total{{kind="{kind}",outcome="{outcome}"}} 0.0' in text
 
