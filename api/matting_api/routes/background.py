@@ -6,7 +6,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from matting_api.errors import ApiError
+from matting_api.errors import ApiError, no_such_job
 from matting_api.jobs.job import DONE, FAILED, Job
 from matting_api.jobs.kinds import Kind
 from matting_api.jobs.store import JobStore
@@ -28,7 +28,10 @@ def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
     )
     async def state(request: Request) -> Response:
         job = await to_thread.run_sync(jobs.get, request.path_params["job_id"])
-        return JSONResponse(await to_thread.run_sync(kind.described, job))
+        try:
+            return JSONResponse(await to_thread.run_sync(kind.described, job))
+        except FileNotFoundError:  # it is being swept
+            raise no_such_job() from None
 
     @routes.head(f"{place}/result", include_in_schema=False)
     @routes.get(

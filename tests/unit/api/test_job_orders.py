@@ -40,7 +40,9 @@ def test_photos_of_one_name_in_a_zip(serve: Serve, portrait: bytes, disc: bytes)
     assert shapes == [(each["height"], each["width"]) for each in told]
 
 
-def test_parts_of_a_result_and_one_that_is_swept(serve: Serve, disc: bytes, tmp_path: Path) -> None:
+def test_parts_of_a_result_and_one_that_is_swept(
+    serve: Serve, disc: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = serve(jobs_folder=tmp_path)
     job = wait(client, send(client, {"a.png": disc}).json(), "done", "failed")
     whole = client.get(job["result"])
@@ -53,8 +55,9 @@ def test_parts_of_a_result_and_one_that_is_swept(serve: Serve, disc: bytes, tmp_
         assert (refused.status_code, error(refused)["code"]) == (416, "range_not_satisfiable")
         assert refused.headers["Content-Range"] == f"bytes */{len(whole.content)}"
     (tmp_path / "photos" / job["id"] / "results.zip").unlink()  # its time is over in between
-    for gone in (client.get(job["result"]), client.head(job["result"])):
-        assert gone.status_code == 404
+    monkeypatch.setattr(Path, "glob", lambda path, _: (path / "gone").stat())  # its folder goes meanwhile
+    for path in (job["result"], f"/v1/jobs/{job['id']}"):
+        assert (client.get(path).status_code, client.head(path).status_code) == (404, 404)
 
 
 def test_each_result_is_told_of_as_of_one_photo(serve: Serve, portrait: bytes, disc: bytes) -> None:
