@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matting_api.jobs.job import DONE, FAILED, QUEUED, WORKING
-from matting_api.openapi import ERRORS, PICTURE, error_answer, named_schema, object_schema
+from matting_api.openapi import BY_HEADER, ERRORS, PICTURE, error_answer, named_schema, object_schema
 from matting_api.openapi_fields import FLAG, OF_OURS, TEXT, Json, choice_field, text_field
 from matting_api.paths import JOBS as JOBS_PATH
 from matting_api.paths import VIDEO as VIDEO_PATH
@@ -125,7 +125,8 @@ JOBS: Json = {
             "in": "header",
             "schema": {**TEXT, "maxLength": 128},
             "description": "A name of your own for the order: sent again with it, it is the same job.",
-        }
+        },
+        BY_HEADER,
     ],
     "requestBody": {
         "required": True,
