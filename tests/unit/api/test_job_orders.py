@@ -45,16 +45,15 @@ def test_parts_of_a_result_and_one_that_is_swept(
 ) -> None:
     client = serve(jobs_folder=tmp_path)
     job = wait(client, send(client, {"a.png": disc}).json(), "done", "failed")
-    whole = client.get(job["result"])
-    taken = {"bytes=0-9": whole.content[:10], "bytes=-5": whole.content[-5:], "items=0-5": whole.content}
-    for asked, content in taken.items():
-        answer = client.get(job["result"], headers={"Range": asked})
-        assert (answer.status_code, answer.content) == (200 if asked[0] == "i" else 206, content)
-    for asked in ("bytes=99999999-", "bytes=5-2", "bytes=a"):
-        refused = client.get(job["result"], headers={"Range": asked})
+    whole = client.get(job["result"]).content
+    for part, status, content in (("bytes=-5", 206, whole[-5:]), ("bytes=0-9", 206, whole[:10]), ("a=0-9", 200, whole)):
+        answer = client.get(job["result"], headers={"Range": part})
+        assert (answer.status_code, answer.content) == (status, content)
+    for part in ("bytes=99999999-", "bytes=5-2", "bytes=a"):
+        refused = client.get(job["result"], headers={"Range": part})
         assert (refused.status_code, error(refused)["code"]) == (416, "range_not_satisfiable")
-        assert refused.headers["Content-Range"] == f"bytes */{len(whole.content)}"
-    (tmp_path / "photos" / job["id"] / "results.zip").unlink()  # its time is over in between
+        assert refused.headers["Content-Range"] == f"bytes */{len(whole)}"
+    (tmp_path / "photos" / job["id"] / "results.zip").unlink()
     monkeypatch.setattr(Path, "glob", lambda path, _: (path / "gone").stat())  # its folder goes meanwhile
     for path in (job["result"], f"/v1/jobs/{job['id']}"):
         assert (client.get(path).status_code, client.head(path).status_code) == (404, 404)

@@ -23,15 +23,6 @@ def post(api: httpx.Client, photo: bytes, headers: dict[str, str] | None = None,
     return api.post(PATH, files={"image_file": ("photo.png", photo)}, data=fields, headers=headers)
 
 
-def test_default_is_a_transparent_png_of_the_photos_size(api: httpx.Client, portrait: bytes) -> None:
-    response = post(api, portrait)
-    assert response.status_code == 200, response.text
-    assert response.headers["content-type"] == "image/png"
-    picture = pixels(response.content)
-    assert picture.shape == (400, 512, 4)
-    assert picture[..., 3].min() < 30 and picture[..., 3].max() > 220
-
-
 def test_headers(api: httpx.Client, portrait: bytes) -> None:
     headers = post(api, portrait, {"X-Request-Id": "photo-17"}).headers
     assert (headers["x-width"], headers["x-height"]) == ("512", "400")
@@ -71,12 +62,6 @@ def test_the_address_may_hold_fields(api: httpx.Client, disc: bytes) -> None:
     ):
         told = error(api.post(f"{PATH}?{query}", files=sent))
         assert told["code"] == code and named in told["detail"]
-
-
-def test_nothing_found_is_a_header(api: httpx.Client) -> None:
-    black = encode(np.zeros((60, 80, 3), np.uint8))
-    headers = api.post("/v1/cutout", content=black).headers
-    assert (headers["x-matting-found"], headers["x-matting-uncertainty"]) == ("false", "0.0000")
 
 
 def test_strange_request_ids_are_replaced(api: httpx.Client) -> None:
@@ -119,14 +104,10 @@ def test_format_and_channels(
     assert (1 if picture.ndim == 2 else picture.shape[2]) == channels
 
 
-@pytest.mark.parametrize("colour", ["#0080ff", "0080ff", "0080FF", "rgb(0, 128, 255)"])
+@pytest.mark.parametrize("colour", ["#1e90ff", "1e90ff", "1E90FF", "rgb(30, 144, 255)", "dodgerblue"])
 def test_background_colour(api: httpx.Client, disc: bytes, colour: str) -> None:
     picture = pixels(post(api, disc, bg_color=colour, format="png").content)
-    assert (picture[:, 130:] == (0, 128, 255)).all()  # right of the disc
-
-
-def test_background_colour_by_name(api: httpx.Client, disc: bytes) -> None:
-    assert (pixels(post(api, disc, bg_color="teal", format="png").content)[:, 130:] == (0, 128, 128)).all()
+    assert (picture[:, 130:] == (30, 144, 255)).all()  # right of the disc
 
 
 @pytest.mark.parametrize("size", ["auto", "full", "preview", "regular", "4k"])
@@ -199,10 +180,6 @@ def test_a_picture_behind(api: httpx.Client, disc: bytes) -> None:
     for broken, status in ((b"no picture", 400), (huge_header(1500), 413)):
         response = api.post(PATH, files={**files, "bg_image_file": ("wall.png", broken)})
         assert response.status_code == status and "wall.png" in error(response)["detail"]
-
-
-def test_type_is_given_back(api: httpx.Client, portrait: bytes) -> None:
-    assert post(api, portrait, type="person").headers["x-type"] == "person"
 
 
 def test_values_of_remove_bg_that_change_nothing(api: httpx.Client, portrait: bytes) -> None:
@@ -288,13 +265,6 @@ def test_base64_in_json_and_forms(api: httpx.Client, portrait: bytes) -> None:
     assert api.post(PATH, files=parts).content == expected
 
 
-def test_accept_json(api: httpx.Client, portrait: bytes) -> None:
-    response = post(api, portrait, {"Accept": "application/json"})
-    assert response.headers["content-type"] == "application/json"
-    assert base64.b64decode(response.json()["data"]["result_b64"]) == post(api, portrait).content
-    assert response.headers["x-width"] == "512"
-
-
 @pytest.mark.parametrize(
     ("body", "kind", "status", "code"),
     [
@@ -310,10 +280,7 @@ def test_accept_json(api: httpx.Client, portrait: bytes) -> None:
         (b"format=png", "application/x-www-form-urlencoded", 400, "missing_source"),
         (b"image_file=x", "application/x-www-form-urlencoded", 400, "invalid_image_file"),
         (b"format=png&format=jpg&image_file_b64=aGk=", "application/x-www-form-urlencoded", 400, "invalid_parameter"),
-        (b"nonsense", "multipart/form-data; boundary=b", 400, "invalid_form"),
-        (b"--b\r\nbroken", "multipart/form-data; boundary=b", 400, "invalid_form"),
         (b"nonsense", "multipart/form-data", 400, "invalid_form"),
-        (b"", "multipart/form-data; boundary=b", 400, "invalid_form"),
         (b"x", "text/plain", 415, "unsupported_media_type"),
     ],
 )

@@ -83,7 +83,7 @@ def test_a_job_that_finds_the_disk_full_is_counted(
     serve: Serve, portrait: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = serve()
-    room = iter([True])  # when it comes, and never again
+    room = iter([True, True])  # when it comes, and never again
     monkeypatch.setattr(disk, "leaves_room", lambda folder, needed: next(room, False))
     answer = api.post("/v1/jobs", files={"archive": ("a.zip", packed({"a.jpg": portrait}))})
     assert answer.status_code == 202
