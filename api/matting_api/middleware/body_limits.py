@@ -36,9 +36,8 @@ class Refused(Exception):
 class Body:
     """Counts one request's body."""
 
-    def __init__(self, receive: Receive, limit: int, incoming: Incoming, kind: Kind, *, waits: bool = False) -> None:
+    def __init__(self, receive: Receive, limit: int, incoming: Incoming, kind: Kind) -> None:
         self._receive = receive
-        self._waits = waits  # its sender sends nothing before it is told to, which the first `receive` does
         self._limit = limit
         self._incoming = incoming
         self._count = incoming.begin(self._give_way, kind.in_memory)
@@ -81,7 +80,6 @@ class Body:
     async def __call__(self) -> Message:
         if self.done:
             return await self._receive()
-        self._waits = False
         message = await self._next()
         if message["type"] != "http.request":
             self.done = self.is_broken_off = True
@@ -145,8 +143,6 @@ class Body:
 
     async def drain(self) -> None:
         """Drop what still comes, up to the limit again and for a short time."""
-        if self._waits:
-            return
         end = time.monotonic() + DRAIN_SECONDS
         dropped = 0
         while not self.done and dropped <= max(self._limit, 2**20) and (left := end - time.monotonic()) > 0:

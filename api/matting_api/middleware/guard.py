@@ -81,8 +81,7 @@ class Guard:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"]
-        waits = headers.get("expect", "").lower() == "100-continue"
-        body = Body(receive, self._limit(path, headers), self._incoming, kind_of(path, headers), waits=waits)
+        body = Body(receive, self._limit(path, headers), self._incoming, kind_of(path, headers))
         told = OF_ONE_CALLER if path.startswith("/v1") else HEADERS
         answer = Answer(send, body, request_id, told, is_https=scope.get("scheme") == "https")
         state = scope.setdefault("state", {})  # where the code of an error is noted
