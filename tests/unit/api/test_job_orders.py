@@ -9,6 +9,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from matting_api.jobs import photos
@@ -18,6 +19,7 @@ from PIL import Image
 from tests.unit.api.conftest import Serve, encode, error, pixels
 from tests.unit.api.test_contract import DOCUMENT
 from tests.unit.api.test_jobs import packed, results, send, wait
+from tests.unit.api.test_limits import answer, connection
 
 
 def twins(photos: list[tuple[str, bytes]]) -> bytes:
@@ -59,6 +61,21 @@ def test_parts_of_a_result_and_one_that_is_swept(
         assert (client.get(path).status_code, client.head(path).status_code) == (404, 404)
 
 
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/cutout/"])  # an order that is known, and another address
+def test_a_body_that_nobody_wants_is_asked_for(api: httpx.Client, disc: bytes, path: str) -> None:
+    """Or what comes next would be taken for it, where the sender has waited for leave."""
+    key = {"Idempotency-Key": "unwanted"}
+    assert api.post("/v1/jobs", files={"archive": packed({"a.png": disc})}, headers=key).status_code == 202
+    with connection(api) as link:
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nIdempotency-Key: unwanted\r\n"
+        link.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert link.recv(100).startswith(b"HTTP/1.1 100 ")
+        link.sendall(b"abc")
+        assert answer(link)[0] in (202, 307)
+        link.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer(link)[0] == 200
+
+
 def test_each_result_is_told_of_as_of_one_photo(serve: Serve, portrait: bytes, disc: bytes) -> None:
     """As the headers of `/v1/cutout` do it, what a shop would object to among it; and empty ones are counted."""
     client = serve()
@@ -93,9 +110,9 @@ def test_fields_of_one_photo_are_refused_by_name(serve: Serve, disc: bytes) -> N
     answers = {name: client.post("/v1/jobs", files=[archive, (name, ("x.png", disc))]) for name in files}
     answers |= {name: client.post("/v1/jobs", files=[archive], data={name: "[]"}) for name in texts}
     answers |= {f"{name} ": client.post("/v1/jobs", json={"urls": ["x"], name: [{"x": 1}]}) for name in texts}
-    for name, answer in answers.items():
-        told = error(answer)
-        assert (answer.status_code, told["code"]) == (400, "unsupported_parameter"), told
+    for name, found in answers.items():
+        told = error(found)
+        assert (found.status_code, told["code"]) == (400, "unsupported_parameter"), told
         assert told["detail"].startswith(f"{name.strip()}: got") and "; " in told["detail"]
     empty = client.post("/v1/jobs", files=[archive], data={"points": "", "bg_image_url": "", "format": ""})
     assert wait(client, empty.json(), "done", "failed")["failed"] == 0
