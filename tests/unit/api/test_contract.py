@@ -219,6 +219,7 @@ def test_packed_bodies_that_cannot_be(api: httpx.Client) -> None:
 
 def test_every_base64(api: httpx.Client, disc: bytes) -> None:
     usual = base64.b64encode(disc).decode()
+    expected = post(api, disc).content
     for text in (
         usual,
         usual.rstrip("="),
@@ -227,9 +228,10 @@ def test_every_base64(api: httpx.Client, disc: bytes) -> None:
     ):
         wrapped = "\r\n".join(text[start : start + 76] for start in range(0, len(text), 76))
         for each in (text, wrapped):
-            assert api.post(PATH, json={"image_file_b64": each}).status_code == 200
-            assert api.post(PATH, data={"image_file_b64": each}).status_code == 200
-            assert api.post(PATH, files={"image_file_b64": (None, each)}).status_code == 200
+            sent = {"image_file_b64": each}
+            parts = {"image_file_b64": (None, each)}
+            assert api.post(PATH, json={**sent, "crop": False, "roi": None}).content == expected
+            assert api.post(PATH, data=sent).content == api.post(PATH, files=parts).content == expected
 
 
 def test_other_websites_may_be_invited(serve: Serve, disc: bytes) -> None:

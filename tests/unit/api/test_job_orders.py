@@ -9,7 +9,6 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from matting_api.jobs import photos
@@ -19,7 +18,6 @@ from PIL import Image
 from tests.unit.api.conftest import Serve, encode, error, pixels
 from tests.unit.api.test_contract import DOCUMENT
 from tests.unit.api.test_jobs import packed, results, send, wait
-from tests.unit.api.test_limits import answer, connection
 
 
 def twins(photos: list[tuple[str, bytes]]) -> bytes:
@@ -59,21 +57,6 @@ def test_parts_of_a_result_and_one_that_is_swept(
     monkeypatch.setattr(Path, "glob", lambda path, _: (path / "gone").stat())  # its folder goes meanwhile
     for path in (job["result"], f"/v1/jobs/{job['id']}"):
         assert (client.get(path).status_code, client.head(path).status_code) == (404, 404)
-
-
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/cutout/"])  # an order that is known, and another address
-def test_a_body_that_nobody_wants_is_asked_for(api: httpx.Client, disc: bytes, path: str) -> None:
-    """Or what comes next would be taken for it, where the sender has waited for leave."""
-    key = {"Idempotency-Key": "unwanted"}
-    assert api.post("/v1/jobs", files={"archive": packed({"a.png": disc})}, headers=key).status_code == 202
-    with connection(api) as link:
-        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nIdempotency-Key: unwanted\r\n"
-        link.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
-        assert link.recv(100).startswith(b"HTTP/1.1 100 ")
-        link.sendall(b"abc")
-        assert answer(link)[0] in (202, 307)
-        link.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert answer(link)[0] == 200
 
 
 def test_each_result_is_told_of_as_of_one_photo(serve: Serve, portrait: bytes, disc: bytes) -> None:

@@ -75,6 +75,18 @@ def test_too_large_without_a_length(api: httpx.Client, path: str) -> None:
     assert api.get("/livez").status_code == 200
 
 
+def test_a_body_that_nobody_wants_is_asked_for(api: httpx.Client) -> None:
+    """Such as that of a redirect, or of an order that is known: what comes next would be taken for it."""
+    with connection(api) as link:
+        head = "POST /v1/jobs/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        link.sendall(head.encode())
+        assert link.recv(100).startswith(b"HTTP/1.1 100 ")
+        link.sendall(b"abc")
+        assert answer(link)[0] == 307
+        link.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer(link)[0] == 200
+
+
 def test_other_paths_take_little(api: httpx.Client) -> None:
     assert api.post("/livez", content=bytes(2 * MB)).status_code == 413
 

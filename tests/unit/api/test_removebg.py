@@ -80,7 +80,6 @@ def test_same_bytes_as_the_client(api: httpx.Client, portrait: bytes, monkeypatc
 @pytest.mark.parametrize(
     ("fields", "media", "channels"),
     [
-        ({"format": "png"}, "image/png", 4),
         ({"format": "auto"}, "image/png", 4),
         ({"format": ""}, "image/png", 4),
         ({"format": "jpg"}, "image/jpeg", 3),
@@ -88,7 +87,6 @@ def test_same_bytes_as_the_client(api: httpx.Client, portrait: bytes, monkeypatc
         ({"format": "webp"}, "image/webp", 4),
         ({"bg_color": "fff"}, "image/jpeg", 3),
         ({"bg_color": "#fff", "format": "png"}, "image/png", 3),
-        ({"channels": "rgba"}, "image/png", 4),
         ({"channels": "alpha"}, "image/png", 1),
         ({"channels": "alpha", "bg_color": "red"}, "image/png", 1),
         ({"channels": "alpha", "format": "png"}, "image/png", 1),
@@ -254,17 +252,6 @@ def test_bad_values(api: httpx.Client, portrait: bytes, fields: dict[str, str], 
     assert named in found["detail"] and "\n" not in found["detail"]
 
 
-def test_base64_in_json_and_forms(api: httpx.Client, portrait: bytes) -> None:
-    text = base64.b64encode(portrait).decode()
-    expected = post(api, portrait, format="webp").content
-    fields = {"image_file_b64": text, "format": "webp"}
-    assert api.post(PATH, json={**fields, "crop": False, "image_url": None}).content == expected
-    assert api.post(PATH, json={**fields, "image_file_b64": f"data:image/png;base64,{text}"}).content == expected
-    assert api.post(PATH, data=fields).content == expected
-    parts = {name: (None, value) for name, value in fields.items()}
-    assert api.post(PATH, files=parts).content == expected
-
-
 @pytest.mark.parametrize(
     ("body", "kind", "status", "code"),
     [
@@ -273,7 +260,6 @@ def test_base64_in_json_and_forms(api: httpx.Client, portrait: bytes) -> None:
         (b"[" * 100_000, "application/json", 400, "invalid_json"),
         (b"[1]", "application/json", 400, "invalid_json"),
         (b"{}", "application/json", 400, "missing_source"),
-        (b'{"image_file_b64": "aGk=", "\\ud800": 1}', "application/json", 400, "unknown_parameter"),
         (b'{"image_file_b64": []}', "application/json", 400, "invalid_parameter"),
         (b'{"image_file_b64": "?!"}', "application/json", 400, "invalid_image_file_b64"),
         (b'{"image_file_b64": "aGk="}', "application/json", 400, "invalid_image"),
