@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from matting_client import OptionError
+from matting_client.cli.parser import number
 
 PREFIX = "MATTING_API"
 KEYS = f"{PREFIX}_KEYS"
@@ -24,7 +25,7 @@ def number_or_text(name: str, default: object, prefix: str = PREFIX) -> Any:
     if not isinstance(default, int):
         return value
     try:
-        return int(str(value))
+        return number(int, str(value))
     except ValueError:
         raise OptionError(f"${prefix}_{name}", f"{value!r:.100}", "a whole number") from None
 

@@ -78,6 +78,11 @@ def too_many_jobs(most: int, seconds_left: list[float]) -> ApiError:
     return ApiError(503, "server_busy", "Server busy", detail, {"Retry-After": str(wait)})
 
 
+def no_such_job() -> ApiError:
+    """404: there is no job of this name, or its time is over."""
+    return ApiError(404, "not_found", "No such job", "got an id of no job here; results are kept for a time only")
+
+
 def bad_request(code: str, title: str, detail: str) -> ApiError:
     """An error of the request's own making: 400."""
     return ApiError(400, code, title, detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -87,9 +88,12 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return listening(host, port, BACKLOG)
     except OSError as error:
-        raise OptionError(
-            f"--port {port}", problem=f"cannot listen on {host} ({error.strerror})", remedy="choose another"
-        ) from None
+        reason = str(error.strerror).partition(" (while")[0]
+        if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+            problem = f"no address of this machine ({reason})"
+            raise OptionError(f"--host {host}", problem=problem, remedy="try 127.0.0.1") from None
+        problem = f"cannot listen on {host} ({reason})"
+        raise OptionError(f"--port {port}", problem=problem, remedy="choose another") from None
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:

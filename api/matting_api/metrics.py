@@ -16,7 +16,8 @@ from matting_api.jobs.job import DONE, FAILED, QUEUED, WORKING
 from matting_api.middleware.incoming import Incoming
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
-STORAGE_FULL, BUSY = "insufficient_storage", "server_busy"  # codes that alerts of deploy/prometheus/rules.yml look for
+# Codes that alerts of deploy/prometheus/rules.yml look for.
+WATCHED = ("insufficient_storage", "storage_unavailable", "server_busy")
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 
@@ -57,7 +58,7 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Show what alerts look for before it happens: what begins with its first event does not increase there."""
-        for code in (STORAGE_FULL, BUSY):
+        for code in WATCHED:
             self._failures.labels(code)
         for kind, outcome in product(("key", "password"), ("failed", "locked")):
             self._attempts.labels(kind, outcome)

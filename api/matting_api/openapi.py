@@ -11,6 +11,7 @@ from matting_api.openapi_fields import (
     FILE,
     FLAG,
     MASK,
+    MODEL,
     OF_A_SCENE,
     OF_OURS,
     OF_REMOVEBG,
@@ -23,6 +24,7 @@ from matting_api.openapi_fields import (
 from matting_api.request.parameters import (
     ALPHA_FIELDS,
     CUTOUT_FIELDS,
+    MODEL_HEADER,
 )
 
 ABOUT = 'Cuts people and products out of photos. Every error is `{"errors": [{"title", "code", "detail"}]}`.'
@@ -75,13 +77,16 @@ _HEADERS = {
     "X-RateLimit-Remaining": "What is left of them.",
     "X-RateLimit-Reset": "Unix time at which the count begins anew.",
 }
+_LATER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth another try."}}
 _PLACES = ("foreground_top", "foreground_left", "foreground_width", "foreground_height")
 
 
 def error_answer(about: str, code: str, detail: str) -> Json:
     """An answer that is an error of this code, described."""
-    shown = {"errors": [{"title": about.partition(";")[0], "code": code, "detail": detail}]}
-    return {"description": about, "content": {"application/json": {"schema": named_schema("Errors"), "example": shown}}}
+    title, _, later = about.partition("; ")
+    shown = {"errors": [{"title": title, "code": code, "detail": detail}]}
+    content = {"application/json": {"schema": named_schema("Errors"), "example": shown}}
+    return {"description": about, "content": content, **({"headers": _LATER} if later == "Retry-After." else {})}
 
 
 def error_answers(*statuses: str) -> Json:
@@ -123,25 +128,25 @@ def shape_of(value: object) -> Json:
             return TEXT
 
 
+def _parameter(name: str, place: str, field: Json) -> Json:
+    """A field outside of the body."""
+    told: Json = {key: field[key] for key in ("description", "example") if key in field}
+    return {"name": name, "in": place, **told, "schema": {key: field[key] for key in field if key not in told}}
+
+
+BY_HEADER = _parameter(MODEL_HEADER, "header", MODEL)
+
+
 def _own(fields: Json, files: Json, *kinds: str) -> Json:
     """An endpoint that takes a photo as its body, with its fields in the query, or a form."""
-    query = [
-        {
-            "name": name,
-            "in": "query",
-            "description": field["description"],
-            "schema": {key: value for key, value in field.items() if key not in ("description", "example")},
-            **({"example": field["example"]} if "example" in field else {}),
-        }
-        for name, field in fields.items()
-    ]
+    query = [_parameter(name, "query", field) for name, field in fields.items()]
     content = {
         "image/jpeg": PICTURE,
         "image/png": PICTURE,
         "multipart/form-data": {"schema": object_schema({**files, **fields}, "image_file")},
     }
     return {
-        "parameters": query,
+        "parameters": [*query, BY_HEADER],
         "requestBody": {"required": True, "content": content},
         "responses": _answers(*kinds),
     }
@@ -164,6 +169,7 @@ _WITH_FILE = {**object_schema({**_FILES, **_WITHOUT_FILE["properties"]}), **_ONE
 _SAMPLE = {"image_file_b64": TINY, "size": "auto", "crop": True, "crop_margin": "10%", "bg_color": "81d4fa"}
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 REMOVEBG: Json = {
+    "parameters": [BY_HEADER],
     "requestBody": {
         "required": True,
         "content": {
@@ -174,8 +180,9 @@ REMOVEBG: Json = {
     },
     "responses": _answers(*_PICTURES, "application/zip"),
 }
+_BY_ADDRESS = {"bg_image_url": OF_REMOVEBG["bg_image_url"]}
 CUTOUT = _own(
-    {name: OF_OURS[name] for name in CUTOUT_FIELDS},
+    {**{name: OF_OURS[name] for name in CUTOUT_FIELDS}, **_BY_ADDRESS},
     {"image_file": FILE, "bg_image_file": BEHIND, "mask_file": MASK},
     *_PICTURES,
 )
@@ -195,7 +202,13 @@ IDPHOTO = _own(
 )
 # Not `required`, as its address will do where the server fetches; `/docs` shows it in its command.
 _SCENE_FILE = {**BEHIND, "description": "The scene.", "x-shown": True}
-SCENE = _own(OF_A_SCENE, {"image_file": FILE, "bg_image_file": _SCENE_FILE}, "image/jpeg", "image/png", "image/webp")
+SCENE = _own(
+    {**OF_A_SCENE, **_BY_ADDRESS},
+    {"image_file": FILE, "bg_image_file": _SCENE_FILE},
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+)
 _CREDITS: Json = {
     "data": {
         "attributes": {

@@ -86,10 +86,16 @@ OF_REMOVEBG: Json = {
     "semitransparency": {**FLAG, "default": True, "description": "false: what lies inside the subject is opaque."},
     **{name: choice_field("Accepted for compatibility.", values) for name, values in FIXED.items()},
 }
+MODEL = text_field(
+    "matting_512, or matting_1024, which sees finer hair at four times the cost; also with a version, as in "
+    "matting_512:2. Left out: the server's own.",
+    MODELS[0],
+    rf"^({'|'.join(MODELS)})(:[1-9]\d{{0,8}})?$",
+)
 OF_OURS: Json = {
     "preset": choice_field("A set of options; others win over it.", presets()),
     "template": choice_field("A shop's picture; what it would object to comes back in X-Warning.", templates()),
-    "model": choice_field("matting_1024 sees finer hair, at four times the cost; left out: the server's own.", MODELS),
+    "model": MODEL,
     "points": text_field(
         "Corrections as JSON, at most 200, in pixels of the photo. Without a radius the subject at the point is "
         "removed, or kept alone; with one, what a brush covers there, snapped to the photo's edges.",

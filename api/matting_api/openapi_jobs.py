@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matting_api.jobs.job import DONE, FAILED, QUEUED, WORKING
-from matting_api.openapi import ERRORS, PICTURE, error_answer, named_schema, object_schema
+from matting_api.openapi import BY_HEADER, ERRORS, PICTURE, error_answer, named_schema, object_schema
 from matting_api.openapi_fields import FLAG, OF_OURS, TEXT, Json, choice_field, text_field
 from matting_api.paths import JOBS as JOBS_PATH
 from matting_api.paths import VIDEO as VIDEO_PATH
@@ -82,12 +82,17 @@ VIDEO: Json = {
 }
 VIDEO_STATE: Json = {"responses": {"200": _told("How far it is.", "Clip"), "404": _NO_CLIP, **_LIMITS}}
 _CLIPS = ("video/webm", "video/quicktime", "video/mp4")
+_PARTS = {
+    "206": {"description": "What `Range` asks for of it."},
+    "416": error_answer("It has no such part.", "range_not_satisfiable", "got what is no part of it"),
+}
 VIDEO_RESULT: Json = {
     "responses": {
         "200": {
             "description": "The result.",
             "content": dict.fromkeys(_CLIPS, PICTURE),
         },
+        **_PARTS,
         "404": _NO_CLIP,
         "409": error_answer("It is not done.", "not_ready", "got a clip that is working, expected done; ask again"),
         **_LIMITS,
@@ -120,7 +125,8 @@ JOBS: Json = {
             "in": "header",
             "schema": {**TEXT, "maxLength": 128},
             "description": "A name of your own for the order: sent again with it, it is the same job.",
-        }
+        },
+        BY_HEADER,
     ],
     "requestBody": {
         "required": True,
@@ -167,6 +173,7 @@ JOBS_RESULT: Json = {
             "went to a bucket, results.json alone.",
             "content": {"application/zip": PICTURE, "application/json": {"schema": _LIST}},
         },
+        **_PARTS,
         "404": _NO_JOB,
         "409": error_answer("It is not done.", "not_ready", "got a job that is working, expected done; ask again"),
         **_LIMITS,

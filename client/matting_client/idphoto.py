@@ -98,6 +98,9 @@ class IdAsked:
     paper: str | None = None
     format: str = "jpeg"
 
+    def __post_init__(self) -> None:
+        _check_place(self.zoom, self.shift)
+
     def make(self, cutout: Cutout) -> tuple[bytes, IdPhoto, tuple[int, int]]:
         """The file, the photo that is on it, and width and height of the file's picture, the photo's or the sheet's.
 
@@ -108,6 +111,13 @@ class IdAsked:
             return photo.to_jpeg(), photo, self.size.px
         sheet = print_sheet(photo, self.paper)[0]
         return sheet_file(sheet, self.format), photo, (sheet.shape[1], sheet.shape[0])
+
+
+def _check_place(zoom: float, shift: float) -> None:
+    if not 1 / MAX_ZOOM - 1e-6 <= zoom <= MAX_ZOOM:
+        raise OptionError("zoom", zoom, f"{1 / MAX_ZOOM:.2f} to {MAX_ZOOM}")
+    if not -0.2 <= shift <= 0.2:
+        raise OptionError("shift", shift, "-0.2 to 0.2")
 
 
 def id_photo(
@@ -132,10 +142,7 @@ def id_photo(
     OptionError
         A value is out of range.
     """
-    if not 1 / MAX_ZOOM - 1e-6 <= zoom <= MAX_ZOOM:
-        raise OptionError("zoom", zoom, f"{1 / MAX_ZOOM:.2f} to {MAX_ZOOM}")
-    if not -0.2 <= shift <= 0.2:
-        raise OptionError("shift", shift, "-0.2 to 0.2")
+    _check_place(zoom, shift)
     colour = background or size.background
     options = cutout.options.in_place().with_changes(background=colour, format="png", max_kb=None, alpha_only=False)
     plain = cutout.with_options(options)

@@ -173,7 +173,7 @@ def _port(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, 0 or more")
     return int(text)
 

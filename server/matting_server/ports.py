@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 
 from matting_client.serving import listening
@@ -46,7 +47,7 @@ def _check_port(option: str, host: str, port: int) -> None:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:  # the second of names that no DNS can have
         why = getattr(error, "strerror", None) or "no name of a host"
-        raise SetupError(f"{host}: not an address of this machine ({why}); try 127.0.0.1") from None
+        raise SetupError(_no_address(host, why)) from None
     with socket.socket(family, kind, proto) as probe:
         # As the servers do: a port that only waits for its last connections to fade counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,9 +58,15 @@ def _check_port(option: str, host: str, port: int) -> None:
             raise SetupError(_why(error, option, host, port)) from None
 
 
+def _no_address(host: str, why: str) -> str:
+    return f"{host}: not an address of this machine ({why}); try 127.0.0.1"
+
+
 def _why(error: OSError, option: str, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is taken: stop the program that uses it, or choose another with {option}"
     if error.errno == errno.EACCES:
         return f"port {port} on {host} needs more rights than you have: choose one above 1023 with {option}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return _no_address(host, os.strerror(error.errno))
     return f"cannot listen on {host}:{port} ({error.strerror}): choose another with {option}"

@@ -18,7 +18,7 @@ from matting_client.video.reader import VideoFile
 from matting_api.errors import ApiError, bad_request
 from matting_api.jobs import disk
 from matting_api.jobs.job import DONE, NOTE, Cancelled, Job
-from matting_api.request.fields import read_colour, read_flag
+from matting_api.request.fields import read_colour, read_flag, refuse_unknown
 
 MOST_JOBS = 8
 KEPT_SECONDS = 3600.0
@@ -37,11 +37,7 @@ def read_order(fields: dict[str, str]) -> Order:
     ------
     ApiError, OptionError
     """
-    for name in fields:
-        if name not in FIELDS:
-            raise bad_request(
-                "unsupported_parameter", "Unsupported parameter", f"{name[:50]}: expected {', '.join(FIELDS)}"
-            )
+    refuse_unknown(fields, FIELDS)
     behind = fields.get("background", "")
     background = behind if behind in BACKDROPS else read_colour("background", behind)
     alpha_only = read_flag("alpha_only", fields.get("alpha_only", ""))

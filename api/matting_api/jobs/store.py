@@ -19,7 +19,7 @@ from matting_client import OptionError
 from persistqueue import Empty, SQLiteAckQueue
 from persistqueue.serializers import json as json_serializer
 
-from matting_api.errors import ApiError, as_reason, too_many_jobs
+from matting_api.errors import ApiError, as_reason, no_such_job, too_many_jobs
 from matting_api.jobs import disk
 from matting_api.jobs.job import DONE, FAILED, OVER, WORKING, Cancelled, Job
 from matting_api.jobs.rounds import keep_going
@@ -150,7 +150,7 @@ class JobStore:
         with self._lock:
             if name in self._jobs:
                 return self._jobs[name]
-        raise ApiError(404, "not_found", "No such job", "got an id of no job here; results are kept for a time only")
+        raise no_such_job()
 
     def remove(self, name: str) -> None:
         """Cancel a job, or forget its result. Raises ApiError as of `get`."""

@@ -33,7 +33,9 @@ class Answer:
         if message["type"] == "http.response.start":
             self._started = True
             self.status = message["status"]
-            if message["status"] >= 400:
+            # Also where nobody wanted it: a sender that waits for leave (Expect) may go on without its body, and what
+            # comes next would be taken for that.
+            if message["status"] >= 400 or self._body.is_announced:
                 await self._body.drain()
             headers = MutableHeaders(scope=message)
             for name, value in self._headers.items():

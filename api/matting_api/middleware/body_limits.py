@@ -48,6 +48,7 @@ class Body:
         self._waiting: asyncio.Timeout | None = None
         self._gives_way = False
         self.done = False
+        self.is_announced = False
         self.is_broken_off = False  # its sender has gone
         self.refused: Refused | None = None
 
@@ -57,6 +58,7 @@ class Body:
 
     def check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "")
+        self.is_announced = length not in ("", "0") or "transfer-encoding" in headers
         if length and "transfer-encoding" in headers:  # a proxy may go by the other one: RFC 9112, 6.1
             detail = "got Content-Length and Transfer-Encoding, expected one of them"
             raise self.refuse(ApiError(400, "invalid_body", "Invalid body", detail, {"Connection": "close"}))

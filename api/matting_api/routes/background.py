@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
-from matting_api.errors import ApiError
+from matting_api.errors import ApiError, no_such_job
 from matting_api.jobs.job import DONE, FAILED, Job
 from matting_api.jobs.kinds import Kind
 from matting_api.jobs.store import JobStore
 from matting_api.openapi_fields import TEXT, Json
+from matting_api.routes.result import ResultFile
 
 # Declared here: FastAPI would add a 422 to a parameter of its own, and any text may be asked for.
 _BY_ID: Json = {"parameters": [{"name": "job_id", "in": "path", "required": True, "schema": TEXT}]}
@@ -27,7 +28,10 @@ def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
     )
     async def state(request: Request) -> Response:
         job = await to_thread.run_sync(jobs.get, request.path_params["job_id"])
-        return JSONResponse(await to_thread.run_sync(kind.described, job))
+        try:
+            return JSONResponse(await to_thread.run_sync(kind.described, job))
+        except FileNotFoundError:  # it is being swept
+            raise no_such_job() from None
 
     @routes.head(f"{place}/result", include_in_schema=False)
     @routes.get(
@@ -43,7 +47,7 @@ def job_router(jobs: JobStore, kind: Kind) -> APIRouter:
             detail = f"got a {kind.noun} that is {job.state}, expected done; {remedy}"
             raise ApiError(409, "not_ready", "Not done", detail)
         path = kind.result_of(job)
-        return FileResponse(path, media_type=kind.media[path.suffix], filename=path.name)
+        return ResultFile(path, media_type=kind.media[path.suffix], filename=path.name)
 
     @routes.delete(
         place,

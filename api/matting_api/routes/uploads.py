@@ -8,9 +8,9 @@ from pathlib import Path
 
 from anyio import to_thread
 from fastapi import Request
-from starlette.datastructures import UploadFile
 
 from matting_api.errors import bad_request
+from matting_api.jobs import disk
 from matting_api.request.body import FORMS, content_type, read_text
 from matting_api.request.fields import given_twice
 from matting_api.request.multipart import Part, read_parts
@@ -23,7 +23,7 @@ A_FILE = "a file"  # in place of a text
 @asynccontextmanager
 async def read_upload(
     request: Request, field: str, title: str, what: str
-) -> AsyncIterator[tuple[UploadFile, str, dict[str, str]]]:
+) -> AsyncIterator[tuple[Part, str, dict[str, str]]]:
     """The file `field` of a form, gone afterwards, what errors call it, and the texts beside it or in the address.
 
     Any other file is among the texts, with one that is no field's: whoever knows them says what is wrong with it.
@@ -41,14 +41,14 @@ async def read_upload(
     if content_type(request.headers) != FORMS[0]:
         raise missing
     async with read_parts(request.stream(), request.headers["content-type"]) as parts:
-        found: UploadFile | None = None
+        found: Part | None = None
         name = field
         texts = fields_of_address(request)
         for part in parts:
             if part.name in texts or (found is not None and part.name == field):
                 raise given_twice(part.name)
             if part.name == field and part.filename is not None:
-                found = part.file
+                found = part
                 name = (part.filename or field)[:SHOWN]
             else:
                 texts[part.name] = await _text(part)
@@ -74,8 +74,9 @@ async def _text(part: Part) -> str:
     return A_FILE if part.size or part.filename else ""
 
 
-async def store_upload(file: UploadFile, target: Path) -> None:
-    """Copy an upload into a file."""
-    with target.open("xb") as stored:
-        while part := await file.read(CHUNK_BYTES):
+async def store_upload(upload: Part, target: Path) -> None:
+    """Copy an upload into a file of a job. Raises StorageFailed, before it fills the disk."""
+    await to_thread.run_sync(disk.check_space, target.parent, upload.size)
+    with disk.storage_errors(), target.open("xb") as stored:
+        while part := await upload.file.read(CHUNK_BYTES):
             await to_thread.run_sync(stored.write, part)

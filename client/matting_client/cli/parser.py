@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Callable
 from errno import EDQUOT, ENOSPC
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 from matting_client.errors import MattingError, OptionError
 
@@ -44,8 +45,23 @@ def run_alone(main: Callable[[], int]) -> NoReturn:
     sys.exit(code)
 
 
+Number = TypeVar("Number", int, float)
+
+
+def number(kind: type[Number], text: str) -> Number:
+    """A number as people write it. Raises ValueError, also of 9_0 and of digits beyond ASCII, which Python takes."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return kind(text)
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that does not print its whole usage with every error, and takes no empty file name."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        for kind in (int, float):
+            self.register("type", kind, partial(number, kind))
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         """Refuse what a shell makes of an unset variable: `Path` would take it for the current folder."""

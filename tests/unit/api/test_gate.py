@@ -200,7 +200,7 @@ def test_bad_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("MATTING_API_RATE", "abc", "$MATTING_API_RATE: got 'abc', expected a whole number"),
+        ("MATTING_API_RATE", "9_0", "$MATTING_API_RATE: got '9_0', expected a whole number"),
         ("MATTING_OUTPUTS_DAYS", "1.5", "$MATTING_OUTPUTS_DAYS: got '1.5', expected a whole number"),
         ("MATTING_API_QUOTA", "-1", "$MATTING_API_QUOTA: got -1, expected 0 to"),
         ("MATTING_OUTPUTS_MB", "0", "$MATTING_OUTPUTS_MB: got 0, expected 1 to"),

@@ -175,7 +175,7 @@ def test_a_small_disk_may_be_used_but_for_a_tenth(
 def test_a_failed_job_is_told_to_caller_and_log(
     serve: Serve, disc: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    looks = iter((0,))  # it is taken, and finds no room later
+    looks = iter((0, 10**6))  # it is taken, and finds no room later
     set_free(monkeypatch, lambda: next(looks, -1))
     client = serve()
     job = wait(client, send(client, {"a.png": disc}).json(), "failed")

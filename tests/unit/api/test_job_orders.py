@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +38,25 @@ def test_photos_of_one_name_in_a_zip(serve: Serve, portrait: bytes, disc: bytes)
     shapes = [pixels(files[each["file"]]).shape[:2] for each in told]
     assert shapes == [(400, 512), (100, 200), (400, 512)]
     assert shapes == [(each["height"], each["width"]) for each in told]
+
+
+def test_parts_of_a_result_and_one_that_is_swept(
+    serve: Serve, disc: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve(jobs_folder=tmp_path)
+    job = wait(client, send(client, {"a.png": disc}).json(), "done", "failed")
+    whole = client.get(job["result"]).content
+    for part, status, content in (("bytes=-5", 206, whole[-5:]), ("bytes=0-9", 206, whole[:10]), ("a=0-9", 200, whole)):
+        answer = client.get(job["result"], headers={"Range": part})
+        assert (answer.status_code, answer.content) == (status, content)
+    for part in ("bytes=99999999-", "bytes=5-2", "bytes=a"):
+        refused = client.get(job["result"], headers={"Range": part})
+        assert (refused.status_code, error(refused)["code"]) == (416, "range_not_satisfiable")
+        assert refused.headers["Content-Range"] == f"bytes */{len(whole)}"
+    (tmp_path / "photos" / job["id"] / "results.zip").unlink()
+    monkeypatch.setattr(Path, "glob", lambda path, _: (path / "gone").stat())  # its folder goes meanwhile
+    for path in (job["result"], f"/v1/jobs/{job['id']}"):
+        assert (client.get(path).status_code, client.head(path).status_code) == (404, 404)
 
 
 def test_each_result_is_told_of_as_of_one_photo(serve: Serve, portrait: bytes, disc: bytes) -> None:
@@ -73,9 +93,9 @@ def test_fields_of_one_photo_are_refused_by_name(serve: Serve, disc: bytes) -> N
     answers = {name: client.post("/v1/jobs", files=[archive, (name, ("x.png", disc))]) for name in files}
     answers |= {name: client.post("/v1/jobs", files=[archive], data={name: "[]"}) for name in texts}
     answers |= {f"{name} ": client.post("/v1/jobs", json={"urls": ["x"], name: [{"x": 1}]}) for name in texts}
-    for name, answer in answers.items():
-        told = error(answer)
-        assert (answer.status_code, told["code"]) == (400, "unsupported_parameter"), told
+    for name, found in answers.items():
+        told = error(found)
+        assert (found.status_code, told["code"]) == (400, "unsupported_parameter"), told
         assert told["detail"].startswith(f"{name.strip()}: got") and "; " in told["detail"]
     empty = client.post("/v1/jobs", files=[archive], data={"points": "", "bg_image_url": "", "format": ""})
     assert wait(client, empty.json(), "done", "failed")["failed"] == 0

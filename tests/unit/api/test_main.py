@@ -152,8 +152,11 @@ def _run_with_address(client: httpx.Client) -> str:
         (["--max-pixels", "0"], "--max-pixels"),
         (["--max-upload-mb", "-1"], "--max-upload-mb"),
         (["--port", "70000"], "--port"),
-        (["--host", "203.0.113.1"], "203.0.113.1"),
-        (["--host", "a..b"], "no name of a host"),
+        (
+            ["--host", "203.0.113.1"],
+            "--host 203.0.113.1: no address of this machine (Cannot assign requested address);",
+        ),
+        (["--host", "a..b"], "--host a..b: no address of this machine (no name of a host)"),
         (["--url-ports", "1" * 5000], "ports such as 80,443"),
     ],
 )

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from matting_api.openapi_fields import OF_OURS, OF_REMOVEBG
-from matting_api.paths import ACCOUNT, CUTOUT, IMPROVE, JOBS, VIDEO
+from matting_api.paths import ACCOUNT, CUTOUT, IMPROVE, JOBS, SCENE, VIDEO
 from matting_api.request.parameters import read_cutout, read_removebg
 
 from tests.unit.api.conftest import Serve
@@ -25,7 +25,7 @@ TAKEN = [
     ("scale", "55.5%"),
     ("position", "12.5% 50%"),
 ]
-OURS = [("size", "0.25MP"), ("size", "1080"), ("size", "12000PX"), ("canvas", "10000x500"), ("canvas", "20×20")]
+OURS = [("model", "matting_1024:2"), ("size", "0.25MP"), ("size", "1080"), ("canvas", "10000x500"), ("canvas", "20×20")]
 
 
 @pytest.mark.parametrize(("name", "text"), [*TAKEN, *OURS])
@@ -63,6 +63,12 @@ def test_answers_are_told_of(api: httpx.Client) -> None:
             (parameter,) = told[name]["parameters"]
             assert (parameter["name"], parameter["in"], parameter["required"]) == ("job_id", "path", True)
             assert "404" in told[name]["responses"]
+    for path in (PATH, CUTOUT, SCENE, JOBS):
+        call = told[f"post {path}"]
+        assert call["parameters"][-1]["name"] == "X-Matting-Model"
+        assert "Retry-After" in call["responses"]["503"]["headers"]
+        form = call["requestBody"]["content"]["multipart/form-data"]["schema"]
+        assert path == JOBS or "bg_image_url" in form["properties"]
     misdirected = api.get("/livez", headers={"Host": "evil.example"})
     assert misdirected.status_code == 421
 

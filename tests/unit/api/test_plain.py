@@ -25,7 +25,7 @@ def expected(portrait: bytes, monkeypatch: pytest.MonkeyPatch, repository: Any) 
         yield lambda **options: cutout.with_options(Options(**options)).to_bytes()
 
 
-@pytest.mark.parametrize("kind", ["image/png", "application/octet-stream", "application/x-www-form-urlencoded", None])
+@pytest.mark.parametrize("kind", ["image/png", "application/json", "application/x-www-form-urlencoded", None])
 def test_the_body_is_the_photo_whatever_it_is_called(
     api: httpx.Client, portrait: bytes, expected: Any, kind: str | None
 ) -> None:
@@ -35,6 +35,7 @@ def test_the_body_is_the_photo_whatever_it_is_called(
     assert (response.status_code, response.headers["content-type"]) == (200, "image/png")
     assert response.content == expected()
     assert response.headers["x-width"] == "512" and "infer;dur=" in response.headers["server-timing"]
+    assert "got a PDF" in error(api.post(CUTOUT, content=b"%PDF-1.7", headers=headers))["detail"]
 
 
 def test_every_option_of_the_client(api: httpx.Client, portrait: bytes, expected: Any) -> None:

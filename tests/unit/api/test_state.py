@@ -71,10 +71,10 @@ def test_jobs_are_shown(api: httpx.Client, portrait: bytes) -> None:
 
 def test_what_alerts_look_for_is_there_before_it_happens() -> None:
     text = Metrics().text().decode()
-    for born in ('matting_failures_total{code="insufficient_storage"}', 'matting_outputs_total{kept="false"}'):
-        assert f"{born} 0.0" in text
-        assert born.replace("}", "}[10m]") in (ROOT / "deploy/prometheus/rules.yml").read_text()
-    assert 'matting_failures_total{code="server_busy"} 0.0' in text
+    rules = (ROOT / "deploy/prometheus/rules.yml").read_text()
+    for code in ("insufficient_storage", "storage_unavailable", "server_busy"):
+        assert f'matting_failures_total{{code="{code}"}} 0.0' in text and code in rules
+    assert 'matting_outputs_total{kept="false"} 0.0' in text and 'matting_outputs_total{kept="false"}[10m]' in rules
     for kind, outcome in product(("key", "password"), ("failed", "locked")):
         assert f'matting_refused_attempts_total{{kind="{kind}",outcome="{outcome}"}} 0.0' in text
 
@@ -83,7 +83,7 @@ def test_a_job_that_finds_the_disk_full_is_counted(
     serve: Serve, portrait: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = serve()
-    room = iter([True])  # when it comes, and never again
+    room = iter([True, True])  # when it comes, and never again
     monkeypatch.setattr(disk, "leaves_room", lambda folder, needed: next(room, False))
     answer = api.post("/v1/jobs", files={"archive": ("a.zip", packed({"a.jpg": portrait}))})
     assert answer.status_code == 202

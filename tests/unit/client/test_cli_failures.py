@@ -48,7 +48,7 @@ def test_a_files_name_neither_ends_nor_colours_a_line(matting: RunCommand, tmp_p
     [
         (["--format", "bmp"], "format: got 'bmp', expected png, jpeg or webp"),
         (["--quality", "0"], "--quality: got 0, expected 1 to 100"),
-        (["--quality", "best"], "argument --quality: invalid int value: 'best'"),
+        (["--quality", "9_0"], "argument --quality: invalid int value: '9_0'"),
         (["--alpha-threshold", "51"], "--alpha-threshold: got 51, expected 0 to 50"),
         (["--erode", "6"], "erode: got 6.0, expected -5 to 5"),
         (["--erode", "nan"], "erode: got nan"),

@@ -24,7 +24,7 @@ def test_port_taken_on_every_address_counts() -> None:
 
 
 def test_foreign_address() -> None:
-    with pytest.raises(SetupError, match=r"cannot listen on 192\.0\.2\.1:9000"):  # reserved for documentation
+    with pytest.raises(SetupError, match=r"^192\.0\.2\.1: not an address"):  # reserved for documentation
         check_ports({"--http-port": ("192.0.2.1", 9000)})
     with pytest.raises(SetupError, match=r"a\.\.b: not an address"):
         check_ports({"--http-port": ("a..b", 9000)})
