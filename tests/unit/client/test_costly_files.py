@@ -88,6 +88,16 @@ def decoders() -> Any:
     made.close()
 
 
+def test_no_picture_shows_what_another_one_left_in_memory(decoders: DecoderPool) -> None:
+    black, white = (file_of(np.full((480, 640), each), "TIFF", compression="group4") for each in (False, True))
+    damaged = black[:8] + b"U" * 50 + black[58:]  # libtiff takes its rows for written
+    found = set()
+    for other in (black, white):
+        decoders.decode(other, Limits())
+        found.add(decoders.decode(damaged, Limits()).pixels.tobytes())
+    assert len(found) == 1
+
+
 def peak_of(process: psutil.Process, done: threading.Event) -> int:
     peak = 0
     while not done.wait(0.01):
