@@ -44,11 +44,6 @@ def multipart(photo: bytes) -> bytes:
     return head + photo + b"\r\n--b--\r\n"
 
 
-def test_too_large_by_its_length(api: httpx.Client) -> None:
-    response = post(api, bytes(5 * MB))
-    assert (response.status_code, error(response)["code"]) == (413, "file_too_large")
-
-
 def test_length_alone_is_enough(api: httpx.Client) -> None:
     """It is refused without waiting for a body that has been announced."""
     with connection(api) as link:

@@ -83,17 +83,14 @@ def test_one_uploads_memory_times_all_is_within_their_bound() -> None:
     assert MOST_BODIES * MEMORY_BYTES <= OF_ALL
 
 
-@pytest.mark.parametrize("more", [f'; a="{";" * 60_000}"', f"; a*{'9' * 5000}=b"])
-def test_an_odd_header_of_a_form_costs_nothing(more: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"), [(f'; a="{";" * 60_000}"', ""), (f"; a*{'9' * 5000}=b", ""), ("", "\"; filename*=\"undefined''x")]
+)
+def test_an_odd_header_costs_nothing(kind: str, name: str) -> None:
     start = time.thread_time()
     with pytest.raises(ApiError, match="Invalid form"):
-        read([part_of("a", b"b") + b"--b--"], TYPE + more)
+        read([part_of("a" + name, b"b") + b"--b--"], TYPE + kind)
     assert time.thread_time() - start < 0.5
-
-
-def test_a_name_in_no_coding_is_refused() -> None:
-    with pytest.raises(ApiError, match="Invalid form"):
-        read([part_of("a", b"b").replace(b'"a"', b"a; filename*=undefined''x") + b"--b--"])
 
 
 @pytest.mark.parametrize(

@@ -155,16 +155,6 @@ def test_memory_is_bounded(decoders: DecoderPool) -> None:
         decoders.decode(data, Limits())
 
 
-def test_a_decoder_that_dies_is_replaced(decoders: DecoderPool) -> None:
-    data = file_of(astronaut(9, 8), "PNG")
-    decoders.warm()
-    decoders.decode(data, Limits())
-    (idle,) = decoders._idle
-    os.kill(idle._process.pid, signal.SIGSEGV)
-    idle._process.wait()
-    assert decoders.decode(data, Limits()).pixels.shape == (9, 8, 3)
-
-
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_whoever_kills_idle_decoders_does_no_photo_harm(decoders: DecoderPool, number: signal.Signals) -> None:
     """The kernel ends processes when memory runs out."""

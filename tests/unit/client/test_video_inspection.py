@@ -54,9 +54,8 @@ def test_a_rare_codec_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
         video = container.add_stream("cfhd", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv422p10le"
         container.mux([*video.encode(av.VideoFrame(64, 48, "yuv422p10le")), *video.encode(None)])
-    for look in (lambda: inspected(path, "clip"), lambda: look_at(path, "clip", Fraction(0))):
-        with pytest.raises(InputError, match="got a clip in cfhd, expected a usual codec"):
-            look()
+    with pytest.raises(InputError, match="got a clip in cfhd, expected a usual codec"):
+        inspected(path, "clip")
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
