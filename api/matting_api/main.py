@@ -33,6 +33,8 @@ USAGE = 2
 BACKLOG = 256
 END_SECONDS = 9.0  # of which requests have the first five; `docker stop` and others wait for ten
 log = logging.getLogger("matting")
+# They tell everything that they do, the last one also all of what a stranger sends.
+LIBRARIES = {"httpx": logging.WARNING, "persistqueue": logging.WARNING, "mcp": logging.ERROR}
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -41,8 +43,8 @@ def main(argv: list[str]) -> int:
     try:
         given = parser().parse_args(argv)
         configure_log("page" if given.page else "api", given.log_format)
-        for library in ("httpx", "persistqueue", "mcp"):  # they tell everything that they do
-            logging.getLogger(library).setLevel(logging.WARNING)
+        for library, least in LIBRARIES.items():
+            logging.getLogger(library).setLevel(least)
         for line in unknown_variables():
             log.warning("%s", line)
         settings = read_settings(given)

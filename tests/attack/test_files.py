@@ -208,8 +208,9 @@ def test_sessions_are_their_visitors_own(site: Site, owner: Visitor, stranger: V
     assert owner.call(function, values(inputs))["success"]
     body = {"fn_index": function, "data": values(inputs), "session_hash": owner.session}
     assert stranger.http.post("/gradio_api/queue/join", json=body).status_code == 403
-    for path in (f"/gradio_api/queue/data?session_hash={owner.session}", f"/gradio_api/heartbeat/{owner.session}"):
-        assert is_error(stranger.http.get(path)), path
+    theirs = f"session_hash={owner.session}"
+    for path in (f"queue/data?{theirs}", f"queue/data?session_hash=mine&{theirs}", f"heartbeat/{owner.session}"):
+        assert is_error(stranger.http.get(f"/gradio_api/{path}")), path
 
 
 def test_a_full_disk_is_said(site: Site, stranger: Visitor) -> None:

@@ -95,7 +95,7 @@ class Site:
 
     async def _ask_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HTTPConnection(scope)
-        if not self._page.line.is_of(_session(scope), request):
+        if not all(self._page.line.is_of(session, request) for session in _sessions(scope)):
             text = "got another visitor's session; load the page again"
             await refusal(403, "forbidden", "Not your session", text)(scope, receive, send)
             return
@@ -152,9 +152,9 @@ class _Answer:
             await self._send(message)
 
 
-def _session(scope: Scope) -> str:
-    """The session that a request listens to; empty for none."""
+def _sessions(scope: Scope) -> list[str]:
+    """The sessions that a request names: where there are several, Gradio may listen to any of them."""
     path: str = scope["path"]
     if path.startswith(ids.HEARTBEAT):
-        return path.removeprefix(ids.HEARTBEAT)
-    return "".join(parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])[:1])
+        return [path.removeprefix(ids.HEARTBEAT)]
+    return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])

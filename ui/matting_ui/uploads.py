@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,13 +44,18 @@ class Bounds:
 class Shelf:
     """Knows how much each visitor has put down, and makes room for one more upload or refuses it.
 
-    What lies there is counted on the disk each time, since others remove files; what is on its way is added.
+    What lies there is counted on the disk, since others remove files; what is on its way is added.
     """
+
+    REST = 20  # times as long as the last count took, until the next one: nobody else is answered meanwhile
 
     def __init__(self, visitors: Visitors, bounds: Bounds) -> None:
         self._visitors = visitors
         self._bounds = bounds
         self._coming: Counter[str] = Counter()
+        self._files: Counter[str] = Counter()  # as of the last count, and what has come since
+        self._bytes: Counter[str] = Counter()
+        self._next_count = 0.0
         self._addresses: OrderedDict[str, str] = OrderedDict()  # where each visitor's last upload came from
 
     @contextmanager
@@ -73,20 +79,33 @@ class Shelf:
             folder.parent.mkdir(exist_ok=True)
             folder.mkdir()
             yield folder
+            self._add(folder, "*/*")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
             self._coming[visitor] -= size
 
+    def _count(self) -> None:
+        start = time.monotonic()
+        if start < self._next_count:
+            return
+        self._files.clear()
+        self._bytes.clear()
+        self._add(self._visitors.uploads, "*/*/*/*")
+        end = time.monotonic()
+        self._next_count = end + self.REST * (end - start)
+
+    def _add(self, folder: Path, below: str) -> None:
+        for file in shared_folders.find_below(folder, below):
+            owner = file.parts[-4]  # visitor, upload, digest, file
+            self._files[owner] += 1
+            self._bytes[owner] += shared_folders.size(file)
+
     def _check(self, address: str, visitor: str, size: int) -> None:
         bounds = self._bounds
-        files = Counter[str]()
-        taken = Counter(self._coming)
-        for file in shared_folders.find_below(self._visitors.uploads, "*/*/*/*"):  # visitor, upload, digest, file
-            owner = file.parts[-4]
-            files[owner] += 1
-            taken[owner] += shared_folders.size(file)
+        self._count()
+        files, taken = self._files, self._bytes + self._coming
         near = [name for name in set(files) | set(taken) if self._addresses.get(name) == address]
         most = f"{bounds.files} files, {_text(bounds.bytes)}"
         if files[visitor] >= bounds.files or taken[visitor] + size > bounds.bytes:

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REFUSALS = {401, 402, 403, 404, 405, 408, 413, 421, 429, 431, 503, 507}
-_SHOWN = 200  # characters of a path
+_SHOWN = 200  # characters of a method, and of a path
 log = logging.getLogger("matting")
 
 
@@ -48,7 +48,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, note)
         finally:
-            line = f"{scope['method']} {path} {status or 'unanswered'} {_caller(scope)}"
+            line = f"{scope['method'][:_SHOWN]} {path} {status or 'unanswered'} {_caller(scope)}"
             if self._every_request:
                 log.info("%s %.3f s", line, time.monotonic() - start, extra={"request_id": request_id})
             elif status in REFUSALS:

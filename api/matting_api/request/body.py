@@ -182,6 +182,9 @@ async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
                 raise ApiError(413, "file_too_large", "Request too large", detail)
             request.state.grow(len(found))
             yield found
+            if decoder.unused_data:  # Python would keep all that comes, and copy it with each part
+                detail = f"got a body that goes on behind its {coding}; send it packed as one"
+                raise bad_request("invalid_body", "Invalid body", detail)
     if not decoder.eof:
         raise bad_request("invalid_body", "Invalid body", f"got a body that ends within its {coding}; send it again")
 

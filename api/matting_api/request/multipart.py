@@ -20,6 +20,7 @@ from matting_api.errors import ApiError, bad_request
 MAX_PARTS = 42
 MEMORY_BYTES = 2**19  # of one request's files together; what is more lies on disk
 MOST_ON_DISK = 8  # of one request's files, each of which holds a descriptor
+MOST_PARAMETERS = 50  # of a header, and semicolons within their texts: the library goes through all of it for each
 MAX_FIELD_BYTES = 64 * 1024  # of a text that is no picture
 MAX_PREAMBLE = 64 * 1024  # text before the first part, which means nothing (RFC 2046, 5.1.1)
 
@@ -203,14 +204,19 @@ class _Reader:
 
 def _header(text: str) -> Message:
     """A header with parameters, `filename*` and its kind (RFC 2231, RFC 5987) among them."""
+    if text.count(";") > MOST_PARAMETERS:
+        raise _malformed(f"a header has more than {MOST_PARAMETERS} semicolons")
     message = Message()
     message["parsed"] = text.replace("\r", " ").replace("\n", " ")
     return message
 
 
 def _parameter(header: Message, name: str) -> str | None:
-    found = header.get_param(name, header="parsed")
-    return None if found is None else collapse_rfc2231_value(found)
+    try:
+        found = header.get_param(name, header="parsed")
+        return None if found is None else collapse_rfc2231_value(found)
+    except ValueError:  # a number without end, or a coding that Python has for no texts
+        raise _malformed(f"a header's {name} is in no known coding") from None
 
 
 def _malformed(detail: str) -> ApiError:

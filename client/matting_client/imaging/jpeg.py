@@ -24,7 +24,9 @@ TURNS = {1: None, 3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_9
 USUAL_SCANS = 16  # progressive JPEGs have about ten; each one costs a pass over all pixels
 MOST_SCANS = 100
 PROGRESSIVE_PIXELS = 25_000_000  # above, a progressive JPEG is decoded where it can be ended
+MOST_SEGMENTS = 10_000  # a profile of 16 MB has 255
 _MARKER = re.compile(rb"\xff[\x01\xc0-\xcf\xd8-\xfe]")  # what ends a scan's data: no stuffed zero, no restart
+_SEGMENT = re.compile(rb"\xff[\xc0-\xc7\xc9-\xcf\xdb-\xdd\xe0-\xef\xfe]")  # begins one that tells its length
 _DAMAGED = (OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, struct.error)
 _warnings = threading.Lock()  # the filters are of the whole process
 
@@ -39,13 +41,15 @@ class Jpeg:
 
 
 def open_header(data: bytes, limits: Limits) -> ImageFile.ImageFile | None:
-    """A JPEG's header; None for one that Pillow does not understand.
+    """A JPEG's header; None for one that Pillow does not understand, or would take long for.
 
     Raises
     ------
     Unusable
         Too large, or of too many scans.
     """
+    if not _is_orderly(data):
+        return None
     with _warnings, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of damaged metadata and large pictures, which do not matter here
         try:
@@ -88,16 +92,34 @@ def decode_usual(data: bytes, limits: Limits) -> Jpeg | None:
 
 
 def count_scans(data: bytes, most: int) -> int:
-    """Scans of a JPEG (ITU-T T.81, annex B), counted up to `most`; the pictures behind its end do not count."""
+    """Scans of a JPEG (ITU-T T.81, annex B), counted up to `most`; the pictures behind its end do not count.
+
+    Raises
+    ------
+    Unusable
+        Of too many segments.
+    """
     scans = 0
     at = 2
-    while scans < most:
+    for _ in range(MOST_SEGMENTS):
         found = _MARKER.search(data, at)
-        if found is None or found[0] == b"\xff\xd9":
-            break
+        if found is None or found[0] == b"\xff\xd9" or scans == most:
+            return scans
         at = found.end()
         if found[0][1] in (0x01, 0xD8):  # markers without a segment
             continue
         scans += found[0] == b"\xff\xda"
         at += int.from_bytes(data[at : at + 2])
-    return scans
+    raise Unusable(f"a JPEG of more than {MOST_SEGMENTS} segments", "some dozens", "save it anew")
+
+
+def _is_orderly(data: bytes) -> bool:
+    """Whether not too many segments, and nothing else, come before the first scan: Pillow reads it bytewise."""
+    at = 2
+    for _ in range(MOST_SEGMENTS):
+        if data.startswith(b"\xff\xda", at):
+            return True
+        if not _SEGMENT.match(data, at):
+            return False
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return False

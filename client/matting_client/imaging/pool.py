@@ -31,6 +31,9 @@ SECONDS, SECONDS_PER_MEGABYTE = 1.5, 0.5
 # Times the CPU time, in real time, until a process that only waits is ended; once more for a machine that is busy.
 PATIENCE, LAST_PATIENCE = 20, 80
 START_SECONDS = 300  # in real time, until a new process is up: there is no CPU time left when many start at once
+# Memory is cleared as it is handed out: libtiff gives away rows of a damaged fax that it has not written, and what lay
+# there before is another one's photo.
+CLEAN = {"GLIBC_TUNABLES": "glibc.malloc.perturb=255:glibc.malloc.tcache_count=0"}
 LIMIT_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)  # of its own clock, and of the kernel's
 
 
@@ -42,8 +45,7 @@ class Decoded:
     ----------
     pixels : (H, W, 3) or, with alpha, (H, W, 4) upright straight sRGB.
     notes : what was repaired or left out.
-    dpi : pixels an inch across and down.
-    exif : the file's EXIF block.
+    dpi, exif : pixels an inch across and down, and the file's EXIF block.
     """
 
     pixels: NDArray[np.uint8]
@@ -62,7 +64,6 @@ class _Died(Exception):
     """
 
     def __init__(self, at_limit: bool = False, is_overdue: bool = False) -> None:
-        super().__init__()
         self.at_limit, self.is_overdue = at_limit, is_overdue
 
 
@@ -77,7 +78,7 @@ class _Decoder:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # decoders in C write what they think of a file
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env=os.environ | CLEAN | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 process_group=0,
             )
         except OSError as error:
@@ -248,9 +249,8 @@ class DecoderPool:
                     if death.at_limit:
                         break
         self.warm()  # for the next picture
-        if took_too_long:
-            raise Unusable("a picture that takes too long to decode", "one that was saved as usual", "save it anew")
-        raise Unusable("a picture that its decoder does not survive", "one that was saved as usual", "save it anew")
+        what = "takes too long to decode" if took_too_long else "its decoder does not survive"
+        raise Unusable(f"a picture that {what}", "one that was saved as usual", "save it anew")
 
     def _once(self, command: str, data: bytes, limits: Limits, patience: float) -> Decoded | dict[str, Any]:
         decoder = self._take()

@@ -22,12 +22,21 @@ from matting_client.types import Picture
 from matting_client.video.ffmpeg import failures
 from matting_client.video.reader import Clip, VideoFile
 
+# What phones, cameras, browsers and editors make. No others: a server decodes them in its own process, beside other
+# people's photos, and FFmpeg has decoders that show memory which they have not written, such as CineForm's.
+CODECS = (
+    *("av1", "dnxhd", "dvvideo", "ffv1", "flv1", "h263", "h264", "hevc", "huffyuv", "mjpeg", "mpeg1video"),
+    *("mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4v3", "png", "prores", "qtrle", "rawvideo", "theora", "utvideo"),
+    *("v210", "vc1", "vp8", "vp9", "wmv1", "wmv2", "wmv3"),
+)
+
 
 def answer(request: dict[str, Any], out: BinaryIO) -> None:
     """Look into one clip and write the answer."""
     frame: Picture | None = None
     try:
         source = VideoFile(Path(request["path"]), name=request["name"])
+        _check_codec(source)
         head = _described(source.clip)
         if request["second"] is None:
             _read_through(source)
@@ -52,6 +61,14 @@ def _described(clip: Clip) -> dict[str, Any]:
 def _error(error: MattingError) -> dict[str, Any]:
     fields = ("subject", "got", "expected", "remedy", "problem")
     return {"kind": type(error).__name__, **{name: getattr(error, name) for name in fields}}
+
+
+def _check_codec(source: VideoFile) -> None:
+    with source.opened() as container:
+        codec = container.streams.video[0].codec_context.codec.canonical_name
+    if codec not in CODECS:
+        expected = "a usual codec, such as H.264, HEVC, VP9, AV1 or ProRes"
+        raise InputError(source.name, f"a clip in {codec}", expected, "convert it first")
 
 
 def _read_through(source: VideoFile) -> None:

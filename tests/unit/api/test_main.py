@@ -50,8 +50,9 @@ def process(tmp_path: Path, repository: Path, *arguments: str) -> Iterator[tuple
 
 
 def test_calls_with_junk_leave_no_traceback(tmp_path: Path, repository: Path) -> None:
-    with process(tmp_path, repository, "--engine", "local") as (running, url):
+    with process(tmp_path, repository, "--engine", "local", "--mcp") as (running, url):
         with httpx.Client(base_url=url, timeout=START_SECONDS) as client:
+            client.post("/gradio_api/mcp/", content=b"x", headers={"Content-Type": "x" * 60_000})
             for data in ([[1]], [{"a": 1}], [[{"meta": {"_type": "gradio.FileData"}}]] * 15, ["x"] * 15):
                 began = client.post("/gradio_api/call/batch", json={"data": data})
                 assert "error" in client.get(f"/gradio_api/call/batch/{began.json()['event_id']}").text

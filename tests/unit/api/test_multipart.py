@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import cast
 
@@ -35,7 +36,7 @@ def in_memory(parts: Iterable[Part]) -> int:
     return held
 
 
-def read(chunks: Iterable[bytes]) -> tuple[list[bytes], int]:
+def read(chunks: Iterable[bytes], kind: str = TYPE) -> tuple[list[bytes], int]:
     """The contents of all parts, and the most bytes of them that were in memory at once."""
     seen: dict[int, Part] = {}
     most = 0
@@ -50,7 +51,7 @@ def read(chunks: Iterable[bytes]) -> tuple[list[bytes], int]:
             yield chunk
 
     async def whole() -> list[bytes]:
-        async with read_parts(stream(), TYPE, note) as parts:
+        async with read_parts(stream(), kind, note) as parts:
             return [await part.file.read() for part in parts]
 
     return asyncio.run(whole()), most
@@ -80,6 +81,16 @@ def test_one_uploads_memory_times_all_is_within_their_bound() -> None:
     from matting_api.middleware.incoming import MOST_BODIES
 
     assert MOST_BODIES * MEMORY_BYTES <= OF_ALL
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(f'; a="{";" * 60_000}"', ""), (f"; a*{'9' * 5000}=b", ""), ("", "\"; filename*=\"undefined''x")]
+)
+def test_an_odd_header_costs_nothing(kind: str, name: str) -> None:
+    start = time.thread_time()
+    with pytest.raises(ApiError, match="Invalid form"):
+        read([part_of("a" + name, b"b") + b"--b--"], TYPE + kind)
+    assert time.thread_time() - start < 0.5
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import struct
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from matting_client import InputError
@@ -45,6 +46,16 @@ def test_errors_are_those_of_the_file_and_name_it(clip: Path, tmp_path: Path) ->
         ):
             with pytest.raises(InputError, match=r"^my clip: got no readable video"):
                 look()
+
+
+def test_a_rare_codec_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("cfhd", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv422p10le"
+        container.mux([*video.encode(av.VideoFrame(64, 48, "yuv422p10le")), *video.encode(None)])
+    with pytest.raises(InputError, match="got a clip in cfhd, expected a usual codec"):
+        inspected(path, "clip")
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
