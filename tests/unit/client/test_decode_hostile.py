@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from matting_client.errors import InputError
 from matting_client.imaging.decode import Limits, decode, decode_photo, read
@@ -100,6 +103,23 @@ def test_what_python_says_of_its_objects_is_not_shown(format: str) -> None:
     assert messages
     for message in messages:
         assert not any(sign in message for sign in ("('", "object at", "invalid literal", "b'")), message
+
+
+def test_a_genuine_bomb_is_refused_before_it_is_decoded() -> None:
+    """30000x30000 in 110 kB: as RGB it would take 2.7 GB."""
+    side = 30_000
+    data = png(side, side, zlib.compress(bytes(side * (side // 8 + 1)), 9))
+    assert len(data) < 200_000
+    process = psutil.Process(os.getpid())
+    before = process.memory_info().rss
+    peak = []
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(refused, data)
+        while not future.done():
+            peak.append(process.memory_info().rss)
+            time.sleep(0.001)
+    assert "million" in future.result()
+    assert max(peak, default=before) - before < 50e6
 
 
 @pytest.mark.parametrize("size", [(20_000, 20_000), (7746, 7746), (1, 60_000_001), (60_000_001, 1)])
