@@ -48,8 +48,12 @@ def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
     expect(cancel).to_be_disabled()
     pick(tab, ids.VIDEO_FORMAT, "mov")
+    said = tab.locator("#said[role=status]")  # by readers of screens
+    expect(said).to_have_text("")
     tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(said).to_have_text(EN["working"])
     expect(progress_line(tab)).to_have_text("Done")
+    expect(said).to_have_text("Done")
     expect(cancel).to_be_disabled()
     link = tab.locator(f"#{ids.VIDEO_RESULT} a[download]")
     expect(link).to_be_in_viewport()
@@ -76,6 +80,7 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
     cancel.click()
     expect(line).to_contain_text("Cancelled")
+    expect(tab.locator("#said")).to_contain_text("Cancelled")
     expect(cancel).to_be_disabled()
     start = tab.locator(f"#{ids.VIDEO_START}")
     for _ in range(3):  # as quickly as the page allows

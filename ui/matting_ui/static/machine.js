@@ -170,7 +170,6 @@ window.matting = (() => {
     if (!pressed) return;
     const tab = tabOf(pressed);
     if (pressed.matches('[role="tab"], .overflow-dropdown button')) {
-      pressed.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a narrow screen part of it may be outside
       await new Promise((done) => setTimeout(done, 0));
       carry(openTab());
     } else if (pressed.matches(".notice-retry")) {

@@ -48,7 +48,16 @@
 
   const name = (box) => box.querySelector("[data-testid=block-label]")?.textContent.trim() ?? "";
   const set = (node, attribute, value) => value && node.getAttribute(attribute) !== value && node.setAttribute(attribute, value);
+
+  // What is said once of a line that changes too often to be said each time. It is there before it has words.
+  const said = document.createElement("p");
+  said.id = "said";
+  said.setAttribute("role", "status");
+  window.matting.announce = (line) => {
+    if (said.textContent !== line) said.textContent = line;
+  };
   const describe = () => {
+    if (!said.isConnected) document.querySelector(".gradio-container")?.append(said);
     set(document.documentElement, "lang", window.mattingLanguage);
     const box = document.querySelector("#result");
     if (box) {

@@ -266,7 +266,9 @@ def _wire_run(do: Handlers, clip: Any, values: dict[str, Any], buttons: list[Any
         over(do.settled, None, cancel, **light)
     running.success(do.compare, made, result, inputs_kwargs=values, **light)  # they may have changed meanwhile
     running.failure(None, None, line, js="() => ''", api_visibility="private")  # why stands above
-    cancel.click(do.cancelled, None, [line, result, cancel], **light)
+    cancelled = cancel.click(do.cancelled, None, [line, result, cancel], **light)
+    for then in (begun.success, running.success, cancelled.success):
+        then(None, line, None, js="(line) => { matting.announce(line); }", api_visibility="private")
     gr.Button(visible=False).click(do.whole, clip, [line, result], api_name=ids.API_VIDEO, **work)
 
 
@@ -281,9 +283,7 @@ def _wire_clip(do: Handlers, clip: Any, start: Any, parts: list[Any]) -> None:
 def _wire_settings(do: Handlers, values: dict[str, Any], result: Any, made: Any) -> None:
     """What goes with what, and whether the result is of these settings."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
-    format = values["format"]
-    background = values["background"]
-    colour = values["colour"]
+    format, background, colour = values.values()
     private: dict[str, Any] = {"api_visibility": "private"}
     format.input(None, [format, background], background, js=_BACKGROUND_OF, **private)
     background.input(None, [background, format], format, js=_FORMAT_OF, **private)
