@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
-from matting_client import OptionError
+from matting_client import InputError, OptionError
 from matting_client.processing import BLUR
+from matting_client.video.inspection import Look, look_at
 from matting_client.video.order import Order
 
 from matting_ui import controls, ids
@@ -34,6 +37,20 @@ def wanted_second(second: float | None) -> Fraction:
     if not math.isfinite(second or 0):
         raise OptionError("second", f"{second}", "a number")
     return Fraction(str(max(0.0, float(second or 0))))
+
+
+def look_into(uploaded: Callable[[str], Path], clip: str, second: Fraction) -> Look:
+    """A frame of an upload, which `uploaded` finds; one that is removed meanwhile is gone, not broken.
+
+    Raises
+    ------
+    MattingError
+    """
+    try:
+        return look_at(uploaded(clip), Path(clip).name, second)
+    except InputError:
+        uploaded(clip)
+        raise
 
 
 def look_of(format: str, background: str, colour: str) -> tuple[str, ...]:

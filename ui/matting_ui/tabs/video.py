@@ -15,13 +15,13 @@ from typing import Any
 import gradio as gr
 from matting_client import MattingError
 from matting_client.imaging.encode import encode
-from matting_client.video.inspection import MOST, inspected, look_at
+from matting_client.video.inspection import MOST, inspected
 from matting_client.video.order import FORMATS, check_frames
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
-from matting_ui.clips import BACKGROUNDS, look_of, progress, read_order, wanted_second
+from matting_ui.clips import BACKGROUNDS, look_into, look_of, progress, read_order, wanted_second
 from matting_ui.context import Studio, page_errors, words_of
 from matting_ui.filenames import portable
 from matting_ui.gradio_patches import sender
@@ -63,7 +63,7 @@ class Handlers:
             order = read_order(**values)
             name = Path(clip).name
             wanted = wanted_second(second)
-            look = look_at(self.studio.uploaded(clip), name, wanted)
+            look = look_into(self.studio.uploaded, clip, wanted)
             frame = look.rgb
             cutout = self.studio.cut(encode(frame, "png"), order.options, name, None)
             behind = order.background.behind(cutout, Fraction(0))
@@ -134,7 +134,7 @@ class Handlers:
         if clip is None:
             return _enable(can=False)
         try:
-            look_at(self.studio.uploaded(clip), Path(clip).name, Fraction(0))
+            look_into(self.studio.uploaded, clip, Fraction(0))
             return _enable(can=True)
         except MattingError:  # `preview` says why
             return _enable(can=False)
