@@ -43,3 +43,24 @@ def test_a_folder_gives_its_photos(page: Page, photos: Path, tmp_path: Path) -> 
     fall(page, folder)  # the one that lies in it
     expect(page.locator(f"#tab-{ids.TAB_IDPHOTO}")).to_have_attribute("data-state", "failed")
     expect(notice(page, ids.TAB_IDPHOTO)).to_have_attribute("data-code", "no_face")
+
+
+def test_an_address_is_no_photo(page: Page) -> None:
+    """A link that falls on the page is not followed, which would lose all; nor is one that is pasted taken."""
+    box = notice(page, ids.TAB_SINGLE)
+    for event, carried in (("DragEvent", "dataTransfer"), ("ClipboardEvent", "clipboardData")):
+        taken = page.evaluate(
+            """([event, carried]) => {
+              const data = new DataTransfer();
+              data.setData("text/uri-list", "https://photos.test/a.jpg");
+              const type = event === "DragEvent" ? "drop" : "paste";
+              const made = new window[event](type, { [carried]: data, bubbles: true, cancelable: true });
+              document.querySelector("#hero").dispatchEvent(made);
+              return made.defaultPrevented;
+            }""",
+            [event, carried],
+        )
+        assert taken is (event == "DragEvent")
+        expect(box).to_contain_text(EN["no_files"])
+        box.locator(".notice-close").click()
+        expect(box).to_be_hidden()

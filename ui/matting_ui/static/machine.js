@@ -205,7 +205,7 @@ window.matting = (() => {
   // The whole window takes what is dropped.
   for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
-      if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
+      if (!["Files", "text/uri-list"].some((each) => event.dataTransfer?.types.includes(each))) return; // a link is followed
       event.preventDefault();
       event.stopPropagation();
       document.body.classList.toggle("dragging", kind === "dragover" || kind === "dragenter");
@@ -218,6 +218,7 @@ window.matting = (() => {
     const pictures = files.filter(isPicture);
     const taken = pictures.length ? pictures : files; // what cannot be used is answered as if it were dropped
     if (taken.length && offer(taken)) event.preventDefault();
+    else if (!taken.length && !event.target.matches?.(":read-write")) say("no_files", "invalid_request");
   });
 
   // What Gradio itself says of an error is told in the same place.
