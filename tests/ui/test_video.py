@@ -18,7 +18,7 @@ from matting_client.video import order
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 from matting_ui import ids
-from matting_ui.clips import progress, read_order
+from matting_ui.clips import ended, progress, read_order
 from matting_ui.i18n import EN, ZH
 from matting_ui.tabs.video import Handlers
 from PIL import Image
@@ -243,6 +243,19 @@ def test_progress_tells_what_is_known() -> None:
     assert progress(ZH, 1, 1501, 3.0) == "1 / 1501 帧 · 每秒 0.3 帧 · 剩余 75 分钟"
     assert progress(EN, 1, 15_001, 1.0).endswith(" · 4.2 h left")
     assert progress(EN, 6, None, 3.0) == "6 of ? frames · 2.0 a second"
+
+
+def test_a_clip_that_ends_early_is_told(tmp_path: Path) -> None:
+    """A download that broke off; FFmpeg says nothing of it."""
+    for name, is_whole in (("whole.mkv", True), ("cut.mkv", False)):
+        write_clip(tmp_path / name, frames=100, sound=None)
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(data if is_whole else data[: len(data) // 2])
+        source = VideoFile(tmp_path / name)
+        assert source.seconds == 4
+        count = len(list(source.frames()))
+        end = f"after {count / 25:.1f} of 4.0 s"
+        assert (ended(EN, source) == "Done") is is_whole and (end in ended(EN, source)) is not is_whole
 
 
 def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,13 @@ from matting_client import InputError, OptionError
 from matting_client.processing import BLUR
 from matting_client.video.inspection import Look, look_at
 from matting_client.video.order import Order
+from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
 
 BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
 MINUTE, HOUR = 60, 3600  # seconds
+WHOLE = Fraction(9, 10)  # of a clip's length: its sound may be somewhat longer than its pictures
 
 
 def read_order(format: str, background: str, colour: str) -> Order:
@@ -66,6 +68,13 @@ def progress(words: dict[str, str], done: int, count: int | None, seconds: float
     if done and count:
         parts.append(words["video_left"].format(left=_duration(words, max(0, count - done) * seconds / done)))
     return " · ".join(parts)
+
+
+def ended(words: dict[str, str], clip: VideoFile) -> str:
+    """The line on a clip that is done; of one whose frames end long before it should, that they do."""
+    if clip.seconds is None or clip.seen >= WHOLE * clip.seconds:
+        return words["video_done"]
+    return words["video_short"].format(end=f"{float(clip.seen):.1f}", length=f"{float(clip.seconds):.1f}")
 
 
 def _duration(words: dict[str, str], seconds: float) -> str:

@@ -21,7 +21,7 @@ from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
-from matting_ui.clips import BACKGROUNDS, look_into, look_of, progress, read_order, wanted_second
+from matting_ui.clips import BACKGROUNDS, ended, look_into, look_of, progress, read_order, wanted_second
 from matting_ui.context import Studio, page_errors, words_of
 from matting_ui.filenames import portable
 from matting_ui.gradio_patches import sender
@@ -178,7 +178,7 @@ class Handlers:
             for line in self._work(Plan(source, order.options, order.background), target, words, stopped):
                 freshen(path, target.parent)
                 yield line, None
-        yield words["video_done"], str(target)
+        yield ended(words, source), str(target)
 
     def _work(self, plan: Plan, target: Path, words: dict[str, str], stopped: threading.Event) -> Iterator[str]:
         done, begun = 0, time.monotonic()
