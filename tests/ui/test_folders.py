@@ -1,23 +1,26 @@
-"""Folders that fall on the page."""
+"""Folders and addresses that fall on the page, and a photo that falls on it while another one fails."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+import numpy as np
 from matting_ui import ids
 from matting_ui.i18n import EN
+from PIL import Image
 from playwright.sync_api import Page, expect
+from skimage import data
 
-from tests.ui.browser import notice, open_tab
+from tests.ui.browser import choose, drop, notice, open_tab
 
 
 def fall(page: Page, *paths: Path) -> None:
     """Let files and folders fall on the page, as the system does it."""
     session = page.context.new_cdp_session(page)
-    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    carried = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
-        session.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 300, "data": data})
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 300, "data": carried})
 
 
 def test_a_folder_gives_its_photos(page: Page, photos: Path, tmp_path: Path) -> None:
@@ -64,3 +67,15 @@ def test_an_address_is_no_photo(page: Page) -> None:
         expect(box).to_contain_text(EN["no_files"])
         box.locator(".notice-close").click()
         expect(box).to_be_hidden()
+
+
+def test_a_photo_that_fails_takes_none_along_that_waits_behind_it(page: Page, photos: Path, tmp_path: Path) -> None:
+    """Nor is its failure told of that one."""
+    astronaut, panel = data.astronaut(), page.locator(f"#tab-{ids.TAB_IDPHOTO}")
+    Image.fromarray(np.hstack([astronaut, astronaut[:, ::-1]])).resize((4000, 2000)).save(tmp_path / "two.jpg")
+    open_tab(page, ids.TAB_IDPHOTO)
+    choose(page, ids.ID_PHOTO, tmp_path / "two.jpg")
+    expect(panel).to_have_attribute("data-state", "working")
+    drop(page, "#hero", (photos / "astronaut.jpg", "image/jpeg"))
+    expect(panel).to_have_attribute("data-state", "done")
+    expect(notice(page, ids.TAB_IDPHOTO)).to_be_hidden()

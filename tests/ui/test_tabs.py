@@ -24,7 +24,6 @@ from tests.ui.browser import (
     changed,
     choose,
     download,
-    drop,
     notice,
     open_tab,
     pick,
@@ -85,18 +84,6 @@ def test_an_id_photo_wants_one_face(visit: Visit, tmp_path: Path) -> None:
         expect(page.locator(f"#{ids.ID_RESULT}")).to_be_hidden()
         expect(page.locator(f"#{ids.ID_SHEET}")).to_be_hidden()
         expect(page.locator(f"#{ids.ID_DOWNLOAD_SHEET}")).to_be_hidden()
-
-
-def test_a_photo_that_fails_takes_none_along_that_waits_behind_it(page: Page, photos: Path, tmp_path: Path) -> None:
-    """Nor is its failure told of that one."""
-    astronaut, panel = data.astronaut(), page.locator(f"#tab-{ids.TAB_IDPHOTO}")
-    Image.fromarray(np.hstack([astronaut, astronaut[:, ::-1]])).resize((4000, 2000)).save(tmp_path / "two.jpg")
-    open_tab(page, ids.TAB_IDPHOTO)
-    choose(page, ids.ID_PHOTO, tmp_path / "two.jpg")
-    expect(panel).to_have_attribute("data-state", "working")
-    drop(page, "#hero", (photos / "astronaut.jpg", "image/jpeg"))
-    expect(panel).to_have_attribute("data-state", "done")
-    expect(notice(page, ids.TAB_IDPHOTO)).to_be_hidden()
 
 
 def test_background(page: Page, site: Site, photos: Path, tmp_path: Path) -> None:
