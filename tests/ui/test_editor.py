@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from matting_ui import ids
+from matting_ui.i18n import ZH
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -295,6 +296,12 @@ def test_whole_subjects(visit: Visit, tmp_path: Path, photos: Path) -> None:
     editor = Editor(page).open()
     editor.button("整个主体").click()
     page.wait_for_function("document.querySelector('dialog.editor').editor.picture.boxes.length >= 2")
+    corner = page.evaluate(
+        "(({ left, top }) => [left + 3, top + 3])(document.querySelector('dialog.editor').editor.picture.boxes[0])"
+    )
+    visit.expected = "400"  # the browser writes it down
+    page.mouse.click(*editor.place(*corner))
+    expect(editor.dialog.get_by_role("status")).to_have_text(ZH["editor_no_subject"])
     editor.button("移除").click()
     page.mouse.click(*editor.place(*first))
     editor.wait()

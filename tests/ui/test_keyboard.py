@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from matting_ui import ids
+from matting_ui.i18n import EN
 from playwright.sync_api import Page, expect
 
 from tests.ui.browser import Visit, choose, open_tab, unfold
@@ -65,6 +66,9 @@ def test_a_choice_in_a_list_keeps_the_focus(page: Page, photos: Path) -> None:
     open_tab(page, ids.TAB_IDPHOTO)
     choose(page, ids.ID_PHOTO, photos / "astronaut.jpg")
     expect(page.locator(f"#tab-{ids.TAB_IDPHOTO}{DONE}")).to_be_visible()
+    expect(
+        page.get_by_role("tabpanel", name=EN["tab_idphoto"]).get_by_role("slider", name=EN["zoom"], exact=True)
+    ).to_be_visible()
     box, options = page.locator(f"#{ids.ID_SIZE} input"), page.locator("ul[role=listbox]")
     box.focus()
     before = box.input_value()
@@ -75,6 +79,8 @@ def test_a_choice_in_a_list_keeps_the_focus(page: Page, photos: Path) -> None:
     press(page, "ArrowDown")
     expect(options).to_be_visible()
     assert press(page, "Tab")["tag"] == "INPUT"  # the list itself, which scrolls, is no stop on the way
+    page.wait_for_timeout(500)
+    expect(options).to_have_count(0)
 
 
 def test_help_closes(page: Page) -> None:

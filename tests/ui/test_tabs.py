@@ -205,12 +205,12 @@ def test_every_tab_fits_the_screen(visit: Visit, photos: Path, size: tuple[int, 
         assert wide[0] <= wide[1], tab
 
 
-def test_the_open_tab_is_seen_on_a_narrow_screen(visit: Visit) -> None:
-    page = visit(size=(320, 640))
-    tab = page.locator(f"#tab-{ids.TAB_ABOUT}-button")
-    tab.focus()
-    tab.press("Enter")
-    expect(tab).to_be_in_viewport(ratio=0.98)  # pixels are rounded
+@pytest.mark.parametrize(("wide", "lines"), [(320, 2), (360, 1)])
+def test_every_tab_is_seen_on_a_narrow_screen(visit: Visit, wide: int, lines: int) -> None:
+    tabs = visit(size=(wide, 640)).locator("#tabs [role=tab]:visible").all()
+    places = [each.bounding_box() or {} for each in tabs]
+    assert len(places) == 6 and len({each["y"] for each in places}) == lines
+    assert all(each["x"] >= 0 and each["x"] + each["width"] <= wide for each in places)
 
 
 def _show_tab(page: Page, tab: str) -> None:

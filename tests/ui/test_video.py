@@ -18,7 +18,7 @@ from matting_client.video import order
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 from matting_ui import ids
-from matting_ui.clips import progress, read_order
+from matting_ui.clips import ended, progress, read_order
 from matting_ui.i18n import EN, ZH
 from matting_ui.tabs.video import Handlers
 from PIL import Image
@@ -48,8 +48,12 @@ def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
     cancel = tab.locator(f"#{ids.VIDEO_CANCEL}")
     expect(cancel).to_be_disabled()
     pick(tab, ids.VIDEO_FORMAT, "mov")
+    said = tab.locator("#said[role=status]")  # by readers of screens
+    expect(said).to_have_text("")
     tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(said).to_have_text(EN["working"])
     expect(progress_line(tab)).to_have_text("Done")
+    expect(said).to_have_text("Done")
     expect(cancel).to_be_disabled()
     link = tab.locator(f"#{ids.VIDEO_RESULT} a[download]")
     expect(link).to_be_in_viewport()
@@ -238,6 +242,17 @@ def test_progress_tells_what_is_known() -> None:
     assert progress(ZH, 1, 1501, 3.0) == "1 / 1501 帧 · 每秒 0.3 帧 · 剩余 75 分钟"
     assert progress(EN, 1, 15_001, 1.0).endswith(" · 4.2 h left")
     assert progress(EN, 6, None, 3.0) == "6 of ? frames · 2.0 a second"
+
+
+def test_a_clip_that_ends_early_is_told(tmp_path: Path) -> None:
+    """A download that broke off; FFmpeg says nothing of it."""
+    write_clip(tmp_path / "clip.mkv", frames=100, sound=None)
+    for size, line in ((1, "^Done$"), (2, "after [12].* of 4.0 s")):
+        whole = (tmp_path / "clip.mkv").read_bytes()
+        (tmp_path / "clip.mkv").write_bytes(whole[: len(whole) // size])
+        source = VideoFile(tmp_path / "clip.mkv")
+        list(source.frames())
+        assert re.search(line, ended(EN, source))
 
 
 def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

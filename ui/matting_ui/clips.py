@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
-from matting_client import OptionError
+from matting_client import InputError, OptionError
 from matting_client.processing import BLUR
+from matting_client.video.inspection import Look, look_at
 from matting_client.video.order import Order
+from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
 
 BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
 MINUTE, HOUR = 60, 3600  # seconds
+WHOLE = Fraction(9, 10)  # of a clip's length: its sound may be somewhat longer than its pictures
 
 
 def read_order(format: str, background: str, colour: str) -> Order:
@@ -36,6 +41,15 @@ def wanted_second(second: float | None) -> Fraction:
     return Fraction(str(max(0.0, float(second or 0))))
 
 
+def look_into(uploaded: Callable[[str], Path], clip: str, second: Fraction) -> Look:
+    """A frame of an upload, which `uploaded` finds; one that is removed meanwhile is gone, not broken."""
+    try:
+        return look_at(uploaded(clip), Path(clip).name, second)
+    except InputError:
+        uploaded(clip)
+        raise
+
+
 def look_of(format: str, background: str, colour: str) -> tuple[str, ...]:
     """What of the settings counts for a result."""
     return format, background, colour if background == ids.CUSTOM else ""
@@ -49,6 +63,13 @@ def progress(words: dict[str, str], done: int, count: int | None, seconds: float
     if done and count:
         parts.append(words["video_left"].format(left=_duration(words, max(0, count - done) * seconds / done)))
     return " · ".join(parts)
+
+
+def ended(words: dict[str, str], clip: VideoFile) -> str:
+    """The line on a clip that is done; of one whose frames end long before it should, that they do."""
+    if clip.seconds is None or clip.seen >= WHOLE * clip.seconds:
+        return words["video_done"]
+    return words["video_short"].format(end=f"{float(clip.seen):.1f}", length=f"{float(clip.seconds):.1f}")
 
 
 def _duration(words: dict[str, str], seconds: float) -> str:

@@ -72,6 +72,8 @@ class VideoFile:
     Attributes
     ----------
     go_on : called again and again while its sound is put to the result, which may take long; what it raises ends that.
+    seconds : its length as it says; None where it does not.
+    seen : seconds of it up to which `frames` has given some.
 
     Raises
     ------
@@ -94,7 +96,8 @@ class VideoFile:
             stream = container.streams.video[0]
             rate = Fraction(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
             self.clip = Clip(self.name, Fraction(stream.time_base or MICROSECOND), rate, None)
-            seconds = _seconds(container, stream, 1 / rate)
+            self.seconds = seconds = _seconds(container, stream, 1 / rate)
+        self.seen = Fraction(0)
         if seconds is not None:
             if start >= seconds:
                 raise OptionError(
@@ -154,6 +157,7 @@ class VideoFile:
                 if self.end is not None and tick * base >= self.end - self.start:
                     break
                 last = max(tick, last + 1)
+                self.seen = self.start + (last + (frame.duration or step)) * base
                 yield Timed(self._picture(frame, stream), last)
             if last < 0:
                 raise self._without_frames()

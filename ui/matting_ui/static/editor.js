@@ -183,7 +183,8 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
     return true;
   }
 
-  fail(error) {
+  fail(error, asked) {
+    if (asked === "pick" && error.status === 400) return this.say(this.words.no_subject); // a gap within an outline
     this.dialog.dataset.state = "failed";
     this.say(this.words[error.status === 404 ? "gone" : error.status ? "failed" : "offline"]);
   }
@@ -212,7 +213,7 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
       if (this.tool === "whole") this.showSubjects();
     } catch (error) {
       this.forget(stroke);
-      this.fail(error);
+      this.fail(error, name);
       this.picture.restore(this.picture.whole);
     } finally {
       this.repaint();
@@ -242,9 +243,8 @@ globalThis.MattingEditor = class MattingEditor extends MattingEditorHands {
   }
 
   isNear(x, y) {
-    return this.picture.boxes.some(
-      (box) => x >= box.left && y >= box.top && x <= box.left + box.width && y <= box.top + box.height,
-    );
+    const holds = ({ left, top, width, height }) => x >= left && y >= top && x <= left + width && y <= top + height;
+    return this.picture.boxes.some(holds);
   }
 
   begin(point) {

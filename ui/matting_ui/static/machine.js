@@ -8,6 +8,7 @@ window.matting = (() => {
   const tabOf = (element) => element.closest('[role="tabpanel"]')?.id.replace(/^tab-/, "");
   const openTab = () => document.querySelector('#tabs [role="tab"][aria-selected="true"]')?.dataset.tabId;
   const sent = new Map(); // the file that each tab has
+  const asked = new Map(); // when each tab was asked for a result last
   const held = new Set(); // tabs whose result was corrected by hand
   const UNUSABLE = ["invalid_image", "invalid_request", "file_too_large"];
   const BOXES = ".takes-photo, .takes-files, .takes-clip";
@@ -28,6 +29,7 @@ window.matting = (() => {
     if (name === "empty") delete panel.dataset.state;
     else panel.dataset.state = name;
     if (name !== "working") return;
+    asked.set(tab, performance.now());
     hide(panel);
     held.delete(tab);
     outlived.delete(tab);
@@ -69,6 +71,11 @@ window.matting = (() => {
   const fail = (tab) => {
     const panel = panelOf(tab);
     const failure = failures.get(tab);
+    if (failure?.call?.at < asked.get(tab) && sent.has(tab)) {
+      failures.delete(tab); // it is of a photo before, and Gradio forgets what waits behind a call that fails
+      hand(tab, boxOf(tab), [sent.get(tab)]);
+      return word("working");
+    }
     if (UNUSABLE.includes(failure?.code) && current === sent.get(tab)) current = null;
     const box = panel?.querySelector(".machine .takes-photo"); // a batch, which has none, goes on by itself
     if (box && panel.dataset.state === "working") {
@@ -170,7 +177,6 @@ window.matting = (() => {
     if (!pressed) return;
     const tab = tabOf(pressed);
     if (pressed.matches('[role="tab"], .overflow-dropdown button')) {
-      pressed.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a narrow screen part of it may be outside
       await new Promise((done) => setTimeout(done, 0));
       carry(openTab());
     } else if (pressed.matches(".notice-retry")) {
@@ -206,7 +212,7 @@ window.matting = (() => {
   // The whole window takes what is dropped.
   for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
-      if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
+      if (!["Files", "text/uri-list"].some((each) => event.dataTransfer?.types.includes(each))) return; // a link is followed
       event.preventDefault();
       event.stopPropagation();
       document.body.classList.toggle("dragging", kind === "dragover" || kind === "dragenter");
@@ -219,6 +225,7 @@ window.matting = (() => {
     const pictures = files.filter(isPicture);
     const taken = pictures.length ? pictures : files; // what cannot be used is answered as if it were dropped
     if (taken.length && offer(taken)) event.preventDefault();
+    else if (!taken.length && !event.target.matches?.(":read-write")) say("no_files", "invalid_request");
   });
 
   // What Gradio itself says of an error is told in the same place.
@@ -252,13 +259,7 @@ window.matting = (() => {
     tell({ code, text: text || word(code), at: performance.now(), call: call?.outputs && call }, call?.tab);
 
   return {
-    state,
-    fail,
-    failed,
-    succeeded,
-    openTab,
-    busy,
-    calm: hide,
+    ...{ state, fail, failed, succeeded, openTab, busy, word, fill, tabOf, calm: hide },
     // Where another part of a tab takes the photos from now on: Retry must not hand it one of the other's.
     forget: (panel) => {
       hide(panel);
@@ -293,8 +294,5 @@ window.matting = (() => {
       held.add(tab);
       for (const [other, file] of sent) if (other !== tab && file === sent.get(tab)) sent.delete(other);
     },
-    word,
-    fill,
-    tabOf,
   };
 })();

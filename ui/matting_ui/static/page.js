@@ -37,18 +37,29 @@
     }
   });
 
-  // Gradio lets the focus go when a choice is made in a list; given back, it would open the list again.
+  // Gradio lets the focus go when a choice is made in a list; given back, it would open the list again. So would Tab, which
+  // leaves it.
+  const shut = (list) => list.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
   document.addEventListener("keydown", ({ key, target }) => {
-    if (key !== "Enter" || !target.matches?.("input[role=combobox]")) return;
+    if (!["Enter", "Tab"].includes(key) || !target.matches?.("input[role=combobox]")) return;
     setTimeout(() => {
-      target.focus();
-      target.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+      if (key === "Enter") target.focus();
+      shut(target);
     });
   });
 
   const name = (box) => box.querySelector("[data-testid=block-label]")?.textContent.trim() ?? "";
   const set = (node, attribute, value) => value && node.getAttribute(attribute) !== value && node.setAttribute(attribute, value);
+
+  // What is said once of a line that changes too often to be said each time. It is there before it has words.
+  const said = document.createElement("p");
+  said.id = "said";
+  said.setAttribute("role", "status");
+  window.matting.announce = (line) => {
+    if (said.textContent !== line) said.textContent = line;
+  };
   const describe = () => {
+    if (!said.isConnected) document.querySelector(".gradio-container")?.append(said);
     set(document.documentElement, "lang", window.mattingLanguage);
     const box = document.querySelector("#result");
     if (box) {
@@ -63,6 +74,10 @@
     for (const title of document.querySelectorAll(".toast-title-row > span")) set(title, "data-words", window.matting.word("note"));
     for (const each of document.querySelectorAll("[aria-label]")) {
       for (const kind of ["aria-label", "title"]) set(each, kind, window.matting.word(each.getAttribute(kind)));
+    }
+    for (const panel of document.querySelectorAll('[role="tabpanel"]')) set(panel, "aria-labelledby", `${panel.id}-button`);
+    for (const field of document.querySelectorAll("[data-testid='number-input'], [data-testid='range-input']")) {
+      set(field, "aria-label", field.getAttribute("aria-label")?.replace(/^(number input|range slider) for /, ""));
     }
     for (const link of document.querySelectorAll(".download-link")) set(link, "aria-label", `${link.download} · ${link.textContent.trim()}`);
     for (const still of document.querySelectorAll("button:has(> .image-frame)")) set(still, "tabindex", "-1"); // does nothing

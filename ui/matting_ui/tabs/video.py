@@ -15,13 +15,13 @@ from typing import Any
 import gradio as gr
 from matting_client import MattingError
 from matting_client.imaging.encode import encode
-from matting_client.video.inspection import MOST, inspected, look_at
+from matting_client.video.inspection import MOST, inspected
 from matting_client.video.order import FORMATS, check_frames
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
-from matting_ui.clips import BACKGROUNDS, look_of, progress, read_order, wanted_second
+from matting_ui.clips import BACKGROUNDS, ended, look_into, look_of, progress, read_order, wanted_second
 from matting_ui.context import Studio, page_errors, words_of
 from matting_ui.filenames import portable
 from matting_ui.gradio_patches import sender
@@ -63,7 +63,7 @@ class Handlers:
             order = read_order(**values)
             name = Path(clip).name
             wanted = wanted_second(second)
-            look = look_at(self.studio.uploaded(clip), name, wanted)
+            look = look_into(self.studio.uploaded, clip, wanted)
             frame = look.rgb
             cutout = self.studio.cut(encode(frame, "png"), order.options, name, None)
             behind = order.background.behind(cutout, Fraction(0))
@@ -134,7 +134,7 @@ class Handlers:
         if clip is None:
             return _enable(can=False)
         try:
-            look_at(self.studio.uploaded(clip), Path(clip).name, Fraction(0))
+            look_into(self.studio.uploaded, clip, Fraction(0))
             return _enable(can=True)
         except MattingError:  # `preview` says why
             return _enable(can=False)
@@ -178,7 +178,7 @@ class Handlers:
             for line in self._work(Plan(source, order.options, order.background), target, words, stopped):
                 freshen(path, target.parent)
                 yield line, None
-        yield words["video_done"], str(target)
+        yield ended(words, source), str(target)
 
     def _work(self, plan: Plan, target: Path, words: dict[str, str], stopped: threading.Event) -> Iterator[str]:
         done, begun = 0, time.monotonic()
@@ -266,7 +266,9 @@ def _wire_run(do: Handlers, clip: Any, values: dict[str, Any], buttons: list[Any
         over(do.settled, None, cancel, **light)
     running.success(do.compare, made, result, inputs_kwargs=values, **light)  # they may have changed meanwhile
     running.failure(None, None, line, js="() => ''", api_visibility="private")  # why stands above
-    cancel.click(do.cancelled, None, [line, result, cancel], **light)
+    cancelled = cancel.click(do.cancelled, None, [line, result, cancel], **light)
+    for then in (begun.success, running.success, cancelled.success):
+        then(None, line, None, js="(line) => { matting.announce(line); }", api_visibility="private")
     gr.Button(visible=False).click(do.whole, clip, [line, result], api_name=ids.API_VIDEO, **work)
 
 
@@ -281,9 +283,7 @@ def _wire_clip(do: Handlers, clip: Any, start: Any, parts: list[Any]) -> None:
 def _wire_settings(do: Handlers, values: dict[str, Any], result: Any, made: Any) -> None:
     """What goes with what, and whether the result is of these settings."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
-    format = values["format"]
-    background = values["background"]
-    colour = values["colour"]
+    format, background, colour = values.values()
     private: dict[str, Any] = {"api_visibility": "private"}
     format.input(None, [format, background], background, js=_BACKGROUND_OF, **private)
     background.input(None, [background, format], format, js=_FORMAT_OF, **private)
