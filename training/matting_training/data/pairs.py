@@ -159,6 +159,19 @@ def check_size(path: Path, alpha: NDArray[np.uint8], rgb: NDArray[np.uint8], rem
         raise DataError(f"{path}: got {width}x{height}, expected the photo's {wide}x{high}; {remedy}")
 
 
+def read_pair(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Photo (H, W, 3) and alpha (H, W) of one size, as of `read_rgb` and `read_alpha`.
+
+    Raises
+    ------
+    DataError
+        One of them cannot be used, or they differ in size.
+    """
+    rgb, alpha = read_rgb(pair.image), read_alpha(pair.alpha)
+    check_size(pair.alpha, alpha, rgb, "make them the same size")
+    return rgb, alpha
+
+
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     """Write (H, W) grey or (H, W, 3) RGB.
 
