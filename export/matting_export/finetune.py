@@ -77,8 +77,8 @@ def configure(given: argparse.Namespace, more: Sequence[str]) -> TrainConfig:
     sets = find_sets(given.data, given.finetune)
     box = given.run.resolve() / "samples"
     backgrounds = given.data is not None and (given.data / "backgrounds").is_dir()
-    entries = [f"{box / LEARN}:{BOX_SHARE if sets else 1}:{COMPOSITES if backgrounds else 0}"]
-    entries += [f"{name}:{(1 - BOX_SHARE) / len(sets)}:{COMPOSITES if backgrounds else 0}" for name in sets]
+    entries = [f"{box / LEARN}:{BOX_SHARE if sets else 1}:{COMPOSITES if backgrounds else 0}:0"]
+    entries += [f"{name}:{(1 - BOX_SHARE) / len(sets)}:{COMPOSITES if backgrounds else 0}:0" for name in sets]
     place = ["--data", given.data or box, "--run", given.run, "--cache", given.run / "cache", "--start", given.start]
     others = ["--minutes", given.minutes, "--negatives", 0.04 if backgrounds else 0]
     options = [*map(str, place + others), *OPTIONS.split(), "--sets", *entries, "--validate", str(box / HELD_OUT)]

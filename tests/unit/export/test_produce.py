@@ -271,9 +271,10 @@ def test_the_box_is_no_other_set_and_no_set_takes_the_place_of_its_held_out_phot
         ["--finetune", str(photos / "link"), "--data", str(photos), "--run", str(tmp_path / "run:1")]
     )
     (photos / "link").symlink_to(photos / "portraits")
+    (photos / "goods_exact").rename(photos / "goods:2")
     config = finetune.configure(given, SMALL)  # a colon in a path is no number
     corrected = str(tmp_path / "run:1/samples/corrected")
-    assert [split_entry(entry)[0] for entry in config.sets] == [corrected, "goods_exact"]
+    assert [split_entry(entry)[0] for entry in config.sets] == [corrected, "goods:2"]
     assert "portraits: is the box, left out" in capsys.readouterr().out
     make_set(photos / finetune.HELD_OUT, 1)
     with pytest.raises(DataError, match="val_box: got a set of the name"):
