@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -76,8 +77,10 @@ def cached_path(files: tuple[Path, ...], cache: Path, max_side: int) -> Path:
 
 
 def _save(array: NDArray[np.uint8], path: Path) -> None:
-    with written_whole(path, f".{os.getpid()}.part") as part, part.open("wb") as file:
-        np.save(file, array)
+    file = io.BytesIO()  # of a full disk, NumPy's own writing says neither that it is full nor where
+    np.save(file, array)
+    with written_whole(path, f".{os.getpid()}.part") as part:
+        part.write_bytes(file.getbuffer())
 
 
 @functools.cache
