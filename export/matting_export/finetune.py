@@ -21,6 +21,7 @@ from matting_training import train as training
 from matting_training.average import mean_of_weights, measure_shares, write_mean
 from matting_training.checkpoint import load_model
 from matting_training.config import TrainConfig, parse
+from matting_training.data.cache import check
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_rgb
 from matting_training.process import run_program
 from matting_training.validation import sheet, torch_predictor
@@ -76,8 +77,8 @@ def configure(given: argparse.Namespace, more: Sequence[str]) -> TrainConfig:
     sets = find_sets(given.data, given.finetune)
     box = given.run.resolve() / "samples"
     backgrounds = given.data is not None and (given.data / "backgrounds").is_dir()
-    entries = [f"{box / LEARN}:{BOX_SHARE if sets else 1}:{COMPOSITES if backgrounds else 0}"]
-    entries += [f"{name}:{(1 - BOX_SHARE) / len(sets)}:{COMPOSITES if backgrounds else 0}" for name in sets]
+    entries = [f"{box / LEARN}:{BOX_SHARE if sets else 1}:{COMPOSITES if backgrounds else 0}:0"]
+    entries += [f"{name}:{(1 - BOX_SHARE) / len(sets)}:{COMPOSITES if backgrounds else 0}:0" for name in sets]
     place = ["--data", given.data or box, "--run", given.run, "--cache", given.run / "cache", "--start", given.start]
     others = ["--minutes", given.minutes, "--negatives", 0.04 if backgrounds else 0]
     options = [*map(str, place + others), *OPTIONS.split(), "--sets", *entries, "--validate", str(box / HELD_OUT)]
@@ -87,6 +88,7 @@ def configure(given: argparse.Namespace, more: Sequence[str]) -> TrainConfig:
 def validation_of(given: argparse.Namespace) -> dict[str, list[Pair]]:
     """The held-out photos of the box, and some of each validation set."""
     known = find_validation(given.data) if given.data else {}
+    check([pair for pairs in known.values() for pair in pairs])  # before minutes are spent on what is measured
     some = {name: pairs[:: max(1, len(pairs) // MEASURED)][:MEASURED] for name, pairs in known.items()}
     return {HELD_OUT: find_pairs(given.run / "samples" / HELD_OUT), **some}
 

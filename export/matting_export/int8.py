@@ -17,7 +17,7 @@ from matting_client.repository import CONTRACT_FILE, INT8_FILE
 from matting_client.runtime.cpu import CpuModel, openvino_core
 from matting_client.runtime.precision import cpu_flags, int8_digest, int8_kind
 from matting_client.types import U8
-from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb
+from matting_training.data.pairs import DataError, Pair, find_pairs, read_pair, read_rgb
 
 from matting_export.metadata import INPUT, write_contract
 from matting_export.staging import staging_folder
@@ -149,8 +149,8 @@ def measure(fp32: CpuModel, int8: CpuModel, pairs: list[Pair]) -> Gated:
     edges = []
     wholes = []
     for pair in pairs:
-        square, box = letterbox(read_rgb(pair.image), fp32.size)
-        alpha = read_alpha(pair.alpha)
+        rgb, alpha = read_pair(pair)
+        square, box = letterbox(rgb, fp32.size)
         true = without_padding(letterbox(np.dstack([alpha] * 3), fp32.size)[0], box)[..., 0]
         full, quick = (without_padding(model.run(square[None])[0, ..., 0], box) for model in (fp32, int8))
         band = edge_band(true, EDGE)

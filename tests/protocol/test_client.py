@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -67,6 +68,21 @@ def test_one_async_engine_serves_many_tasks(
     for alpha in alphas:
         assert np.abs(alpha.astype(int) - alphas[2][: len(alpha)]).max() <= 1
     assert served.regions() == []
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("engine", SYNC)
+def test_a_forked_process_makes_a_client_of_its_own(served: Served, portraits: Photos, engine: SyncEngine) -> None:
+    def use() -> None:
+        with engine(url_of(served, engine), MODEL) as one:
+            one.infer(portraits[MODEL][:1])
+
+    use()
+    child = multiprocessing.get_context("fork").Process(target=use)
+    child.start()
+    child.join(30)
+    child.kill()
+    assert child.exitcode == 0
 
 
 @pytest.mark.parametrize("engine", [GrpcEngine, AsyncGrpcEngine])

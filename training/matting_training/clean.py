@@ -24,7 +24,7 @@ from matting_client.connection import open_engine
 from tqdm import tqdm
 
 from matting_training.data.cache import check
-from matting_training.data.pairs import DataError, Pair, find_pairs, read_alpha, read_rgb, write_png
+from matting_training.data.pairs import DataError, Pair, find_pairs, read_pair, write_png
 from matting_training.types import Array
 from matting_training.whole import filled_whole
 
@@ -90,8 +90,7 @@ def clean(client: MattingClient, pairs: list[Pair], out: Path, repair: bool, dro
         table = csv.writer(file)
         table.writerow(["stem", "difference", "repaired_pixels", "kept"])
         for pair in tqdm(pairs, unit="photo", mininterval=5):
-            rgb = read_rgb(pair.image)
-            label = read_alpha(pair.alpha)
+            rgb, label = read_pair(pair)
             mirrored = client.alpha(np.ascontiguousarray(rgb[:, ::-1]))
             verdict = compare_label(label, (client.alpha(rgb), np.ascontiguousarray(mirrored[:, ::-1])), repair)
             keep = verdict.difference <= drop

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from matting_training.checkpoint import WEIGHTS, load_model
 from matting_training.config import check_sides
-from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha
+from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_pair
 from matting_training.metrics import score
 from matting_training.validation import sheet
 
@@ -89,7 +89,7 @@ def evaluate(predict: Predict, root: Path, rows: float = 1.0) -> dict[str, dict[
         return {path.stem: {"mean alpha": float(predict(path).mean() / 255)} for path in pictures(root)}
     scores = {}
     for pair in find_pairs(root):
-        truth = read_alpha(pair.alpha)
+        truth = read_pair(pair)[1]
         pred = predict(pair.image)
         if pred.shape != truth.shape:
             raise DataError(f"{pair.image}: got an alpha of {pred.shape}, expected {truth.shape}: make it of that size")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from matting_training.data.pairs import Pair, read_alpha, read_rgb
+from matting_training.data.pairs import Pair, read_pair
 from matting_training.model.unet import MattingUNet
 from matting_training.validation import Predict, torch_predictor
 
@@ -26,9 +25,8 @@ def error_of(predict: Predict, pairs: Sequence[Pair], quarters: int = 0) -> floa
     """Mean MAD, 0..1, of photos turned by so many quarters."""
     errors = []
     for pair in pairs:
-        turned: NDArray[np.uint8] = np.ascontiguousarray(np.rot90(read_rgb(pair.image), quarters))
-        truth = np.rot90(read_alpha(pair.alpha), quarters)
-        errors.append(np.abs(predict(turned).astype(np.int16) - truth).mean() / 255)
+        rgb, truth = (np.ascontiguousarray(np.rot90(picture, quarters)) for picture in read_pair(pair))
+        errors.append(np.abs(predict(rgb).astype(np.int16) - truth).mean() / 255)
     return float(np.mean(errors))
 
 

@@ -27,7 +27,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from matting_training.checkpoint import load_weights
-from matting_training.data.pairs import DataError, find_pairs, pictures, read_alpha, read_rgb, shrunk
+from matting_training.data.pairs import DataError, Pair, find_pairs, pictures, read_pair, read_rgb, shrunk
 from matting_training.model.blocks import ConvBnAct
 from matting_training.model.encoder import EfficientNetLite0
 from matting_training.model.unet import MEAN, STD
@@ -92,9 +92,7 @@ def _paths(folder: Path) -> list[tuple[Path, Path | None]]:
 
 def _read_small(paths: tuple[Path, Path | None]) -> Array:
     image, alpha = paths
-    photo = read_rgb(image)
-    if alpha is not None:
-        photo = np.dstack([photo, read_alpha(alpha)])
+    photo = read_rgb(image) if alpha is None else np.dstack(read_pair(Pair(image, alpha)))
     return shrunk(photo, KEPT / min(photo.shape[:2]))
 
 
@@ -232,12 +230,15 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=16, help="photos a step, each in four orientations (default: 16)")
     parser.add_argument("--lr", type=float, default=1e-3, help="(default: 1e-3)")
     given = parser.parse_args()
+    for name in ("minutes", "batch", "lr"):
+        if not 0 < getattr(given, name) < math.inf:
+            parser.error(f"--{name}: got {getattr(given, name)}, expected a number above 0")
     keep_memory()
-    given.run.mkdir(parents=True, exist_ok=True)
     try:
+        given.run.mkdir(parents=True, exist_ok=True)
         photos, validation = (read_photos(given.data, names) for names in (tuple(SHARES), VALIDATION))
-    except DataError as error:
-        print(error, file=sys.stderr)
+    except (DataError, OSError) as error:
+        print(error_line(error), file=sys.stderr)
         return 1
     model = train(photos, given.minutes, given.batch, given.lr)
     for name, unseen in validation.items():

@@ -23,7 +23,7 @@ from matting_client.cli.parser import Parser, error_line, run_alone
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from matting_training.data.pairs import PICTURES, DataError, check_whole, read_pixels, write_png
+from matting_training.data.pairs import PICTURES, DataError, check_whole, read_pixels, shrunk, write_png
 from matting_training.types import Array, Float
 from matting_training.whole import filled_whole
 
@@ -168,8 +168,7 @@ def read(path: Path, max_side: int) -> Measured:
     if own:
         weight = picture[..., 3:].astype(np.float32) / 255
         picture = np.dstack([(picture[..., :3] * weight + 255 * (1 - weight)).astype(np.uint8), picture[..., 3]])
-    if scale < 1:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    picture = shrunk(picture, scale)
     rgb = cv2.cvtColor(picture[..., :3], cv2.COLOR_BGR2RGB).astype(np.uint8)
     return Measured("exact", rgb, picture[..., 3]) if own else measure(rgb)
 

@@ -11,7 +11,7 @@ import torch
 from matting_client.processing import letterbox, unletterbox
 
 from matting_training.checkpoint import NotFiniteError
-from matting_training.data.pairs import Pair, read_alpha, read_rgb, write_png
+from matting_training.data.pairs import Pair, read_pair, write_png
 from matting_training.metrics import score
 from matting_training.model.unet import MattingUNet
 from matting_training.process import autocast
@@ -52,9 +52,8 @@ def validate_pairs(predict: Predict, pairs: list[Pair]) -> dict[str, float]:
     """Mean of the metrics over a set, at each photo's own size."""
     rows = []
     for pair in pairs:
-        pred = predict(read_rgb(pair.image))
-        truth = read_alpha(pair.alpha)
-        rows.append(score(pred / 255.0, truth / 255.0, METRICS))
+        rgb, truth = read_pair(pair)
+        rows.append(score(predict(rgb) / 255.0, truth / 255.0, METRICS))
     return {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
 
 
@@ -68,8 +67,7 @@ def sheet(found: list[tuple[Pair, Array]], path: Path) -> None:
     """
     rows = []
     for pair, pred in found:
-        rgb = read_rgb(pair.image)
-        truth = read_alpha(pair.alpha)
+        rgb, truth = read_pair(pair)
         grey = [np.repeat(a[..., None], 3, 2) for a in (truth, pred)]
         weight = pred[..., None] / 255.0
         green = (rgb * weight + np.array([40, 200, 90]) * (1 - weight)).astype(np.uint8)

@@ -16,6 +16,10 @@ def written_whole(path: Path, suffix: str = ".part") -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        if error.errno and not error.filename:  # a write on a full disk has none
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

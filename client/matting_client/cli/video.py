@@ -36,7 +36,7 @@ from matting_client.video.writer import CODECS, Pictures, RawPixels, Writer
 EXAMPLES = """examples:
   matting video clip.mp4 -o clip.webm                       VP9 with alpha
   matting video clip.mp4 -o clip.mov                        ProRes 4444, for editing
-  matting video clip.mp4 -o clip.mp4 --background '#00b140' or a picture, a video, or blur
+  matting video clip.mp4 -o green.mp4 --background '#00b140'   or a picture, a video, or blur
   matting video clip.mp4 -o frames/%05d.png --alpha-only    grey pictures
   matting video dance.gif -o dance.webp
   matting video frames/ --fps 25 -o clip.webm               a folder of pictures

@@ -25,7 +25,7 @@ def to_white(rgb: Image) -> Gains:
 
 
 def _brightest(rgb: Image, channel: int) -> int:
-    counts = cv2.calcHist([rgb], [channel], None, [256], [0, 256])[:, 0].astype(np.int64).cumsum()
+    counts = cv2.calcHist([rgb], [channel], None, [256], [0, 256]).ravel().astype(np.int64).cumsum()
     return int(np.searchsorted(counts, DARKER * counts[-1]))
 
 

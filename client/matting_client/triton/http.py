@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import threading
 import weakref
 from typing import Any
@@ -28,6 +30,14 @@ class _OverHttp:
         return False
 
 
+@functools.cache
+def _outlive_forks() -> None:
+    """In a forked process that is not told so, gevent's loop would wait for ever."""
+    import gevent
+
+    os.register_at_fork(after_in_child=gevent.reinit)
+
+
 class HttpEngine(_OverHttp, SyncTritonEngine):
     """Over HTTP; parameters and errors as of `GrpcEngine`, but there is no shared memory.
 
@@ -43,6 +53,7 @@ class HttpEngine(_OverHttp, SyncTritonEngine):
         import tritonclient.http as module
 
         self.module = module
+        _outlive_forks()
         # Its HTTP client runs on gevent, whose locks belong to one thread: every thread gets a client of its own.
         self._own = threading.local()
         self._clients: weakref.WeakSet[Any] = weakref.WeakSet()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from matting_client import MattingClient, processing
@@ -12,7 +13,11 @@ PHOTO = np.ascontiguousarray(data.astronaut())
 GREEN = np.rint(PHOTO * [0.3, 1, 0.3]).astype(np.uint8)
 
 
-def test_ordinary_light_changes_nothing() -> None:
+@pytest.mark.parametrize("columns", [1, 0])
+def test_ordinary_light_changes_nothing(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """OpenCV 4 gives a histogram as a column, OpenCV 5, which `pip install ./client` takes, without."""
+    count = cv2.calcHist
+    monkeypatch.setattr(cv2, "calcHist", lambda *given: count(*given).reshape(256, *[1] * columns))
     square, box = processing.letterbox(PHOTO, 256)
     gains = processing.to_white(PHOTO)
     assert gains.tolist() == [1, 1, 1]

@@ -79,6 +79,13 @@ def test_commands_are_taken(words: list[str], monkeypatch: pytest.MonkeyPatch) -
         assert out == "-" or words.count(out) == 1
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, *APPLICATION])
+def test_examples_of_the_help_are_taken(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = parser_of([command], monkeypatch).epilog or ""
+    for words in commands(re.findall(r"^  (matting .*?)(?:  .*)?$", text, re.MULTILINE)):
+        test_commands_are_taken(words, monkeypatch)
+
+
 @pytest.mark.parametrize("words", NAMED)
 def test_options_that_the_text_names_are_there(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     options = {word.split("=")[0] for word in words if word.startswith("--")}

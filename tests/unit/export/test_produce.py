@@ -176,6 +176,18 @@ def test_a_folder_with_sets_to_measure_on_alone_is_enough_beside_a_box(
 
 
 @pytest.mark.usefixtures("unharmed")
+def test_a_bad_photo_to_measure_on_is_named_before_the_training(
+    published: Path, box: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alpha = photos / "val_portraits" / "alpha" / "00.png"
+    cv2.imwrite(str(alpha), read_rgb(alpha)[:-1])
+    place = ["--run", str(tmp_path / "run"), "--data", str(photos), *where(published)]
+    assert finetune.main(["--finetune", str(box), *place, *SMALL]) == 1
+    assert capsys.readouterr().err.startswith(f"{alpha}: got ")
+    assert not (tmp_path / "run" / "cache").exists()
+
+
+@pytest.mark.usefixtures("unharmed")
 def test_what_was_chosen_earlier_is_measured_against_what_is_published_now(
     published: Path, box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,9 +271,10 @@ def test_the_box_is_no_other_set_and_no_set_takes_the_place_of_its_held_out_phot
         ["--finetune", str(photos / "link"), "--data", str(photos), "--run", str(tmp_path / "run:1")]
     )
     (photos / "link").symlink_to(photos / "portraits")
+    (photos / "goods_exact").rename(photos / "goods:2")
     config = finetune.configure(given, SMALL)  # a colon in a path is no number
     corrected = str(tmp_path / "run:1/samples/corrected")
-    assert [split_entry(entry)[0] for entry in config.sets] == [corrected, "goods_exact"]
+    assert [split_entry(entry)[0] for entry in config.sets] == [corrected, "goods:2"]
     assert "portraits: is the box, left out" in capsys.readouterr().out
     make_set(photos / finetune.HELD_OUT, 1)
     with pytest.raises(DataError, match="val_box: got a set of the name"):

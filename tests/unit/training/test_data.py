@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from matting_training import preview
-from matting_training.data.cache import cache_pairs, cache_pictures, check
+from matting_training.data.cache import _save, cache_pairs, cache_pictures, check
 from matting_training.data.pairs import (
     DataError,
     Pair,
@@ -194,6 +194,15 @@ def test_every_kind_that_the_data_allow_is_shown(dataset: Path, tmp_path: Path) 
     shutil.move(tmp_path / "backgrounds", dataset / "backgrounds")
     assert preview.main([*argv, "--negatives", "0.1", "--things", "people"]) == 0
     assert {path.stem for path in (tmp_path / "run" / "preview").iterdir()} == {"single", "turned", "negative"}
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    picture, to = np.zeros((9, 9), np.uint8), tmp_path / "a.png"
+    for suffix, write in ((".part", write_png), (f".{os.getpid()}.part", lambda to, array: _save(array, to))):
+        to.with_suffix(suffix).symlink_to("/dev/full")
+        with pytest.raises(OSError, match=f"No space left on device: '{to}'"):
+            write(to, picture)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_sheet_that_cannot_be_written_is_said(dataset: Path, tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from matting_training.data.pairs import find_pairs
+from matting_training.data.pairs import DataError, find_pairs
 from matting_training.gate import NotBetterError, check, error_of, geometric_mean
+from matting_training.validation import validate_pairs
 
 BEFORE = {"val_a": 0.0040, "val_b": 0.0100}
 
@@ -35,6 +36,14 @@ def test_what_is_better_and_keeps_the_rest_passes(after: dict[str, float], aim: 
 def test_what_is_worse_or_no_better_is_refused(after: dict[str, float], aim: str | None, says: str) -> None:
     with pytest.raises(NotBetterError, match=says):
         check(BEFORE, after, aim)
+
+
+def test_an_alpha_of_another_size_is_named(dataset: Path) -> None:
+    pairs = find_pairs(dataset / "people")
+    cv2.imwrite(str(pairs[1].alpha), np.zeros((30, 20), np.uint8))
+    for measure in (error_of, validate_pairs):
+        with pytest.raises(DataError, match=f"{pairs[1].alpha}: got 20x30"):
+            measure(lambda rgb: rgb[..., 0], pairs)
 
 
 def test_a_set_that_doubles_outweighs_one_that_loses_a_third() -> None:

@@ -18,6 +18,7 @@ from matting_training.orientation import (
     OrientationNet,
     batches,
     learn,
+    main,
     moved_subject,
     quarter_turns,
     random_view,
@@ -90,6 +91,17 @@ def test_sets_that_are_not_there_are_left_out_unless_it_is_all_of_them(dataset: 
     assert {name: len(photos) for name, photos in found.items()} == {"portraits": 2, "backgrounds": 2}
     with pytest.raises(DataError, match=r"got none of the sets nothing, expected at least one; check the path"):
         read_photos(dataset, ("nothing",))
+
+
+@pytest.mark.parametrize(
+    ("more", "code"), [("--minutes=0", 2), ("--batch=0", 2), ("--lr=nan", 2), ("--run=/proc/x", 1)]
+)
+def test_wrong_numbers_and_folders_are_told_before_anything_is_read(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch, more: str, code: int
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["orientation", f"--data={dataset}", f"--run={dataset}", more])
+    with pytest.raises(SystemExit, match=str(code)):
+        sys.exit(main())
 
 
 def test_weights_that_cannot_be_used_are_told_in_a_line(

@@ -67,6 +67,7 @@ def test_the_command_writes_a_set_with_its_manifest(tmp_path: Path, capsys: pyte
     own = np.dstack([photo[..., ::-1], np.rint(alpha * 255).astype(np.uint8)])
     cv2.imwrite(str(source / "cutout.png"), own)
     cv2.imwrite(str(source / "street.jpg"), data.astronaut()[..., ::-1])
+    cv2.imwrite(str(source / "line.png"), np.zeros((1, 3000, 3), np.uint8))
     (source / os.fsdecode(b"no\xff.jpg")).write_bytes(b"no picture")
     street = (source / "street.jpg").read_bytes()
     (source / "cut.jpg").write_bytes(street[: len(street) // 2])
@@ -79,6 +80,6 @@ def test_the_command_writes_a_set_with_its_manifest(tmp_path: Path, capsys: pyte
     assert {p.name for p in (out / "images").iterdir()} == {"cups_plain.png", "cups_cutout.png"}
     kept = cv2.imread(str(out / "alpha" / "cups_cutout.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(kept, own[..., 3])
-    assert "2 of 5 photos" in capsys.readouterr().out
+    assert "2 of 6 photos" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         main([str(tmp_path / "shop"), str(out)])

@@ -90,11 +90,11 @@ def test_over_is_porter_and_duffs_by_hand() -> None:
 
 
 def test_a_cut_subject_is_stood_on_the_lower_border() -> None:
-    person = np.full((80, 40, 4), 255, np.uint8)
+    person = np.full((80, 120, 4), 255, np.uint8)
     person[:30, :, 3] = 0
     for seed in range(30):
         layer = stand_subject(np.random.default_rng(seed), person, SIZE, at=(48, 40), height=50)
-        assert (layer[-1, :, 3] > 200).any()
+        assert (layer[-1, :, 3] > 200).all()  # however it is tilted
 
 
 def test_turning_keeps_layers_together_and_textures_show_a_part() -> None:

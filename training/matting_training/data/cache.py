@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -23,10 +24,9 @@ from tqdm import tqdm
 from matting_training.data.pairs import (
     DataError,
     Pair,
-    check_size,
     check_whole,
     raise_problems,
-    read_alpha,
+    read_pair,
     read_rgb,
     shrunk,
 )
@@ -36,11 +36,9 @@ from matting_training.whole import written_whole
 
 def _problem(pair: Pair) -> str | None:
     try:
-        image = read_rgb(pair.image)
-        alpha = read_alpha(pair.alpha)
+        read_pair(pair)
         for file in (pair.image, pair.alpha):
             check_whole(file)
-        check_size(pair.alpha, alpha, image, "make them the same size")
     except DataError as error:
         return str(error)
     return None
@@ -79,8 +77,10 @@ def cached_path(files: tuple[Path, ...], cache: Path, max_side: int) -> Path:
 
 
 def _save(array: NDArray[np.uint8], path: Path) -> None:
-    with written_whole(path, f".{os.getpid()}.part") as part, part.open("wb") as file:
-        np.save(file, array)
+    file = io.BytesIO()  # of a full disk, NumPy's own writing says neither that it is full nor where
+    np.save(file, array)
+    with written_whole(path, f".{os.getpid()}.part") as part:
+        part.write_bytes(file.getbuffer())
 
 
 @functools.cache
@@ -107,8 +107,7 @@ def _multilevel(src: NDArray[np.uint8], pha: NDArray[np.uint8]) -> NDArray[np.ui
 
 def _build_pair(job: tuple[Pair, Path, int, bool]) -> None:
     pair, path, max_side, quick = job
-    src = _shrink(read_rgb(pair.image), max_side)
-    pha = _shrink(read_alpha(pair.alpha), max_side)
+    src, pha = (_shrink(picture, max_side) for picture in read_pair(pair))
     # Colours are needed beyond the outline, too: warping mixes neighbours.
     fgr = estimate_foreground(src, pha, np.full_like(pha, 255)) if quick else _multilevel(src, pha)
     _save(np.stack([np.dstack([src, pha]), np.dstack([fgr, pha])]), path)

@@ -14,6 +14,8 @@ from matting_client.cli.parser import one_line
 from numpy.typing import NDArray
 from PIL import Image
 
+from matting_training.whole import written_whole
+
 GREY = 24  # steps of 255 between the channels of what is still called grey: JPEG's
 FAINT = 16  # steps of 255 that an alpha with any subject reaches at least; less is a mask of 0 and 1, or of classes
 ORIENTATION = 0x0112  # "Exif Version 2.32", CIPA DC-008-2019
@@ -159,6 +161,19 @@ def check_size(path: Path, alpha: NDArray[np.uint8], rgb: NDArray[np.uint8], rem
         raise DataError(f"{path}: got {width}x{height}, expected the photo's {wide}x{high}; {remedy}")
 
 
+def read_pair(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Photo (H, W, 3) and alpha (H, W) of one size, as of `read_rgb` and `read_alpha`.
+
+    Raises
+    ------
+    DataError
+        One of them cannot be used, or they differ in size.
+    """
+    rgb, alpha = read_rgb(pair.image), read_alpha(pair.alpha)
+    check_size(pair.alpha, alpha, rgb, "make them the same size")
+    return rgb, alpha
+
+
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     """Write (H, W) grey or (H, W, 3) RGB.
 
@@ -168,7 +183,8 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
         The disk is full or the folder cannot be written; `cv2.imwrite` would only return False.
     """
     stored = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    path.write_bytes(cv2.imencode(".png", stored)[1].tobytes())
+    with written_whole(path) as part:
+        part.write_bytes(cv2.imencode(".png", stored)[1].tobytes())
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:

@@ -85,7 +85,8 @@ def stand_subject(
     angle = np.deg2rad(rng.normal(0, turn))
     flip = -1.0 if rng.random() < 0.5 else 1.0
     linear = scale * np.array([[np.cos(angle) * flip, -np.sin(angle)], [np.sin(angle) * flip, np.cos(angle)]])
-    foot = max(at[1], size + 2.0 + scale * 4) if touched_borders(subject[..., 3])[3] else at[1]
+    lifted = abs(np.sin(angle)) * (right - left) / 2  # the higher end of a tilted cut, over its middle
+    foot = max(at[1], size + 2.0 + scale * (4 + lifted)) if touched_borders(subject[..., 3])[3] else at[1]
     offset = np.array([at[0], foot]) - linear @ np.array([(left + right) / 2, bottom])
     view = View(np.column_stack([linear, offset]).astype(np.float32), size)
     return view.warp(np.ascontiguousarray(subject), (*PAD_RGB, 0), float(scale))
