@@ -17,7 +17,6 @@ from matting_ui import controls, ids
 
 BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
 MINUTE, HOUR = 60, 3600  # seconds
-WHOLE = Fraction(9, 10)  # of a clip's length: its sound may be somewhat longer than its pictures
 
 
 def read_order(format: str, background: str, colour: str) -> Order:
@@ -67,7 +66,7 @@ def progress(words: dict[str, str], done: int, count: int | None, seconds: float
 
 def ended(words: dict[str, str], clip: VideoFile) -> str:
     """The line on a clip that is done; of one whose frames end long before it should, that they do."""
-    if clip.seconds is None or clip.seen >= WHOLE * clip.seconds:
+    if clip.seconds is None or not clip.ends_early():
         return words["video_done"]
     return words["video_short"].format(end=f"{float(clip.seen):.1f}", length=f"{float(clip.seconds):.1f}")
 

@@ -28,6 +28,7 @@ from matting_client.video import job
 from matting_client.video.animation import ANIMATED, AnimatedPicture
 from matting_client.video.background import open_background
 from matting_client.video.pipeline import Plan, render
+from matting_client.video.reader import VideoFile
 from matting_client.video.source import Folder, Raw, Source, open_source
 from matting_client.video.still import Still
 from matting_client.video.stream import IN_FLIGHT
@@ -284,4 +285,7 @@ def main(argv: list[str]) -> int:
             if result.kind == STANDARD:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
+    if isinstance(source, VideoFile) and source.ends_early():
+        end = f"its pictures end after {float(source.seen):.1f} s"
+        say("video", f"{source.name}: {end}; it is damaged there, or has no more")
     return 0

@@ -29,6 +29,7 @@ BT601, BT709, UNSPECIFIED = 5, 1, 2  # ISO/IEC 23091-2, as are the next two
 HDR_CURVES = (16, 18)  # PQ and HLG
 WIDE_COLOURS = (9, 12)  # BT.2020 and Display P3
 DEFAULT_FPS = Fraction(30)
+WHOLE = Fraction(9, 10)  # of a clip's length: its sound may be somewhat longer than its pictures
 MAX_VIDEO_PIXELS = 4096 * 4096
 SEEK_MARGINS = (0, 10, 60)  # seconds before a moment from which a decoder is begun, until it reaches it
 DECODER_THREADS = 1  # far faster than any model as it is; FFmpeg would take one for every core, with frames of its own
@@ -161,6 +162,13 @@ class VideoFile:
                 yield Timed(self._picture(frame, stream), last)
             if last < 0:
                 raise self._without_frames()
+
+    def ends_early(self) -> bool:
+        """Whether `frames`, gone through, ended long before the length that the file tells, or before `end`."""
+        if self.seconds is None:
+            return False
+        whole = self.seconds if self.end is None else min(self.end, self.seconds)
+        return 0 < self.seen - self.start < WHOLE * (whole - self.start)
 
     def _without_frames(self) -> MattingError:
         if not self.start and self.end is None:

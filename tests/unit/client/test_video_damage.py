@@ -103,3 +103,13 @@ def test_work_on_sound_can_be_stopped() -> None:
     source.go_on = lambda: None
     make_container(engine, plan, target, {}, on_frame=lambda: made.append(1))
     assert len(made) == FRAMES and len(read_clip(target)[0]) == FRAMES  # nothing is made anew
+
+
+def test_pictures_that_end_early_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A download that broke off: FFmpeg says nothing of it."""
+    path = Path("clip.mkv")
+    write_clip(path, frames=50, sound=None)
+    for part, end, told in ((1, 2, False), (2, 2, True), (1, 0.2, False)):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // part])
+        assert run(path, "-o", "out.gif", "--end", end) == 0
+        assert ("its pictures end after" in capsys.readouterr().err) == told
