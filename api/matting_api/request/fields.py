@@ -7,12 +7,12 @@ import re
 from collections.abc import Collection, Mapping
 
 from matting_client import OptionError
+from matting_client.cli.parser import number
 from matting_client.options import parse_colour
 
 from matting_api.errors import ApiError, bad_request
 
 FLAGS = {"": False, "false": False, "0": False, "no": False, "true": True, "1": True, "yes": True}
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)  # Python takes ９ and 9_0, too
 _WITH_ALPHA = re.compile(r"#?([0-9a-fA-F]{8}|[0-9a-fA-F]{4})")
 
 
@@ -41,7 +41,10 @@ def read_flag(name: str, text: str) -> bool:
 
 def read_number(name: str, text: str, kind: type[int] | type[float]) -> float:
     """A number from its text; an ApiError where it is none. A whole one may come as 50.0, as programs write it."""
-    value = float(text) if _NUMBER.fullmatch(text.strip()) else math.nan
+    try:
+        value = number(float, text.strip())
+    except ValueError:
+        value = math.nan
     if math.isfinite(value) and (kind is float or value.is_integer()):
         return kind(value)
     raise invalid(name, f"{name}: got {text[:50]!r}, expected a {'whole ' if kind is int else ''}number")

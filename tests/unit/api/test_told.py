@@ -69,7 +69,7 @@ def test_a_shadow_that_nothing_casts_is_warned_of(api: httpx.Client) -> None:
         assert "x-warning" not in post(api, photo, **told).headers
 
 
-@pytest.mark.parametrize("opacity", [50, 50.0, "50", "50.0", "5e1"])
+@pytest.mark.parametrize("opacity", [50, 50.0, "50", "50.0", "5e1", "\x1c50"])
 def test_whole_numbers_in_any_dress(api: httpx.Client, disc: bytes, opacity: object) -> None:
     fields = {"image_file_b64": base64.b64encode(disc).decode(), "shadow_type": "drop"}
     found = api.post(PATH, json={**fields, "shadow_opacity": opacity})
