@@ -19,7 +19,7 @@ from matting_client.runtime.precision import cpu_flags, int8_digest, int8_kind
 from matting_client.types import U8
 from matting_training.data.pairs import DataError, Pair, find_pairs, read_pair, read_rgb
 
-from matting_export.metadata import INPUT, write_contract
+from matting_export.metadata import INPUT, OUTPUT, write_contract
 from matting_export.staging import staging_folder
 from matting_export.tolerances import ParityError
 
@@ -189,7 +189,7 @@ def publish_int8(model: Path, *folders: Path) -> Gated:
     with staging_folder(model.parent, ".int8-") as trial_folder:
         trial = trial_folder / INT8_FILE
         ov.save_model(quantised, trial, compress_to_fp16=False)
-        _drop_indents(trial)
+        _compact(trial)
         found = measure(fp32, CpuModel(trial, precision="f32"), check)
         found.check(str(model.with_name(INT8_FILE)))
         for file in (trial.with_suffix(".bin"), trial):
@@ -198,12 +198,15 @@ def publish_int8(model: Path, *folders: Path) -> Gated:
     return found
 
 
-def _drop_indents(file: Path) -> None:
-    """Write an XML file again without the white space between its tags, a sixth of what OpenVINO writes."""
+def _compact(file: Path) -> None:
+    """Write an XML file again without the white space of its tags and the inner tensors' names: a fifth is saved."""
     tree = ElementTree.parse(file)
     for element in tree.iter():
         element.text, element.tail = (text if text and text.strip() else None for text in (element.text, element.tail))
-    tree.write(file, encoding="utf-8", xml_declaration=True)
+        if element.get("names") not in (None, INPUT, OUTPUT):
+            del element.attrib["names"]
+    # ElementTree escapes ">" within texts: what is found here ends a tag.
+    file.write_bytes(ElementTree.tostring(tree.getroot(), "utf-8", xml_declaration=True).replace(b" />", b"/>"))
 
 
 def check_int8(model: Path, folder: Path) -> Gated:
