@@ -77,12 +77,11 @@ def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = N
     quota = Allowance(settings.quota, DAY)
     app.add_middleware(Gate, keys=settings.keys, rate=rate, quota=quota, guesses=guesses, keys_file=settings.keys_file)
     fetches = fetcher or (Fetcher(settings.limits.max_bytes, ports=settings.url_ports) if settings.urls else None)
-    limit = partial(body_limit, settings)
     # For the API's description alone: `Gate` checks the key.
     keyed = [Security(APIKeyHeader(name="X-Api-Key", auto_error=False))] if settings.keys else []
-    app.include_router(photos.router(service, turns, fetches, limit), dependencies=keyed)
+    app.include_router(photos.router(service, turns, fetches), dependencies=keyed)
     box = SampleBox(settings.samples, settings.limits) if settings.samples else None
-    app.include_router(account.router(quota, box, limit, turns), dependencies=keyed)
+    app.include_router(account.router(quota, box, turns), dependencies=keyed)
     opened = open_jobs(settings, service, fetches)
     root_path = settings.root_path
     app.include_router(video.router(opened.clips, root_path), dependencies=keyed)

@@ -81,10 +81,12 @@ class Guard:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"]
-        body = Body(receive, self._limit(path, headers), self._incoming, kind_of(path, headers))
+        limit = self._limit(path, headers)
+        body = Body(receive, limit, self._incoming, kind_of(path, headers))
         told = OF_ONE_CALLER if path.startswith("/v1") else HEADERS
         answer = Answer(send, body, request_id, told, is_https=scope.get("scheme") == "https")
         state = scope.setdefault("state", {})  # where the code of an error is noted
+        state["body_limit"] = limit
         state["grow"] = body.grow
         state["book"] = body.book
         try:

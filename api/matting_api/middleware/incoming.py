@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 
 from matting_api import paths
 from matting_api.request.body import FORMS, content_type
+from matting_api.request.coding import content_coding
 
 MOST_BODIES = 256  # on the way at once
 # Of all files of requests that are not answered yet. A little of each (`multipart.MEMORY_BYTES`) is in memory.
@@ -38,8 +39,7 @@ def kind_of(path: str, headers: Headers) -> Kind:
     """The kind of a request's body; of no known type, it may be read in any way by the page's own library."""
     kind = content_type(headers)
     in_memory = kind != FORMS[0] and path not in _PHOTO_ITSELF
-    is_packed = headers.get("content-encoding", "identity").strip().lower() not in ("identity", "")
-    return Kind(in_memory, in_memory and not is_packed and kind != FORMS[1])
+    return Kind(in_memory, in_memory and content_coding(headers) == "identity" and kind != FORMS[1])
 
 
 @dataclass(eq=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from starlette.requests import Request
 
 from matting_api.errors import ApiError, bad_request
 from matting_api.paths import REMOVEBG
+from matting_api.request.coding import decoded
 from matting_api.request.fetch import Fetcher
 from matting_api.request.fields import given_twice
 from matting_api.request.multipart import MAX_FIELD_BYTES, Part, check_length, new_file, read_parts
@@ -106,12 +106,11 @@ class Form:
 
 
 @asynccontextmanager
-async def read_form(request: Request, limit: int, takes_photo: bool = False) -> AsyncIterator[Form]:
+async def read_form(request: Request, takes_photo: bool = False) -> AsyncIterator[Form]:
     """Read a request's pictures and fields, those in its address among them; files are gone afterwards.
 
     Parameters
     ----------
-    limit : bytes of the body, after its Content-Encoding is undone.
     takes_photo : a body of any type but multipart is the photo itself.
 
     Raises
@@ -120,7 +119,7 @@ async def read_form(request: Request, limit: int, takes_photo: bool = False) -> 
         No form, no photo or more than one, fields given twice.
     """
     kind = content_type(request.headers)
-    stream = _decoded(request, limit)
+    stream = decoded(request)
     async with AsyncExitStack() as opened:
         items: list[tuple[str, Source | str]] = list(request.query_params.multi_items())
         if kind == FORMS[0]:
@@ -152,41 +151,6 @@ def _wrong_type(got: str) -> ApiError:
 def content_type(headers: Headers) -> str:
     """The media type of a request's body, without its parameters."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-async def _decoded(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body without its Content-Encoding."""
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding in ("identity", ""):
-        async for chunk in request.stream():
-            yield chunk
-        return
-    if coding not in ("gzip", "x-gzip", "deflate"):
-        detail = f"got the Content-Encoding {coding[:50]!r}, expected gzip, deflate or none"
-        raise ApiError(
-            415, "unsupported_media_type", "Unsupported content encoding", detail, {"Accept-Encoding": "gzip"}
-        )
-    decoder, size = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), 0  # gzip or zlib, whichever comes
-    async for chunk in request.stream():
-        while chunk:
-            try:
-                found = decoder.decompress(chunk, 2**20)
-            except zlib.error:
-                raise bad_request(
-                    "invalid_body", "Invalid body", f"got a body that is no {coding}; send it as it is"
-                ) from None
-            chunk = decoder.unconsumed_tail
-            size += len(found)
-            if size > limit:
-                detail = f"got a larger body, expected at most {limit / 2**20:.0f} MB after {coding} is undone"
-                raise ApiError(413, "file_too_large", "Request too large", detail)
-            request.state.grow(len(found))
-            yield found
-            if decoder.unused_data:  # Python would keep all that comes, and copy it with each part
-                detail = f"got a body that goes on behind its {coding}; send it packed as one"
-                raise bad_request("invalid_body", "Invalid body", detail)
-    if not decoder.eof:
-        raise bad_request("invalid_body", "Invalid body", f"got a body that ends within its {coding}; send it again")
 
 
 def _is_file(part: Part) -> bool:

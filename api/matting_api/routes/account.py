@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
 
 from matting_api import openapi
 from matting_api.concurrency import Turns
@@ -24,16 +22,13 @@ SAMPLE_FIELDS = ("image_filename", "tag")
 UNLIMITED = 1_000_000  # credits to show where there is no quota: programs refuse to start at 0
 
 
-def router(
-    quota: Allowance, box: SampleBox | None, body_limit: Callable[[str, Headers], int], turns: Turns
-) -> APIRouter:
+def router(quota: Allowance, box: SampleBox | None, turns: Turns) -> APIRouter:
     """The endpoints.
 
     Parameters
     ----------
     quota : what callers have left of a day.
     box : where photos are kept; None keeps none.
-    body_limit : largest body in bytes, by path and headers.
     turns : bounds how many photos, and samples among them, are worked on.
     """
     routes = APIRouter()
@@ -50,8 +45,7 @@ def router(
         if box is None:
             detail = "this server keeps no photos; start it with --samples FOLDER to keep them there"
             raise ApiError(403, "improve_not_supported", "Photos are not kept", detail)
-        limit = body_limit(request.url.path, request.headers)
-        async with read_form(request, limit) as form, turns.work(request.state.caller):
+        async with read_form(request) as form, turns.work(request.state.caller):
             sample = await _read_sample(form)
             try:
                 kept = await to_thread.run_sync(box.keep, sample)

@@ -20,6 +20,7 @@ from matting_api.jobs.sources import SOURCE, Elsewhere, list_archive, need_bucke
 from matting_api.jobs.store import JobStore
 from matting_api.paths import JOBS
 from matting_api.request.body import content_type
+from matting_api.request.coding import decoded
 from matting_api.request.fetch import Fetcher
 from matting_api.request.fields import given_twice
 from matting_api.request.jobs import OF_JOBS, read_job, refuse_of_one_photo
@@ -56,7 +57,8 @@ def router(jobs: JobStore, elsewhere: Elsewhere, most_bytes: int, *, with_webhoo
         folder = await to_thread.run_sync(jobs.new_folder)
         try:
             if content_type(request.headers) == "application/json":
-                order = await to_thread.run_sync(_read_json, await request.body(), fields_of_address(request))
+                body = b"".join([part async for part in decoded(request)])
+                order = await to_thread.run_sync(_read_json, body, fields_of_address(request))
             else:
                 order = await _read_form(request, folder)
             await _check_webhook(order["webhook"], elsewhere.fetcher if with_webhooks else None)

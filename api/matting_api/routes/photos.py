@@ -10,7 +10,6 @@ from functools import partial
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.datastructures import Headers
 
 from matting_api import openapi
 from matting_api.concurrency import Turns
@@ -29,9 +28,7 @@ MOST_FETCHES = 16  # requests at once whose pictures are fetched from other host
 Read = Callable[[Mapping[str, str], bool], Asked]
 
 
-def router(
-    service: Service, turns: Turns, fetcher: Fetcher | None, body_limit: Callable[[str, Headers], int]
-) -> APIRouter:
+def router(service: Service, turns: Turns, fetcher: Fetcher | None) -> APIRouter:
     """The endpoints.
 
     Parameters
@@ -39,11 +36,10 @@ def router(
     service : cuts out.
     turns : bounds how many photos are worked on, and who is next.
     fetcher : fetches pictures by address; None refuses to.
-    body_limit : largest body in bytes, by path and headers.
     """
     fetches = Turns(MOST_FETCHES, service.settings.waiting)
     service.queues.append(fetches)
-    serve = _Serving(service, turns, fetcher, body_limit, fetches, CapacityLimiter(service.settings.workers))
+    serve = _Serving(service, turns, fetcher, fetches, CapacityLimiter(service.settings.workers))
     routes = APIRouter(default_response_class=Response)
 
     default_size = "preview" if service.settings.preview_by_default else "auto"
@@ -85,13 +81,11 @@ class _Serving:
     service: Service
     turns: Turns
     fetcher: Fetcher | None
-    body_limit: Callable[[str, Headers], int]
     fetches: Turns
     threads: CapacityLimiter
 
     async def __call__(self, request: Request, read: Read, takes_photo: bool) -> Response:
-        limit = self.body_limit(request.url.path, request.headers)
-        async with read_form(request, limit, takes_photo) as form:
+        async with read_form(request, takes_photo) as form:
             asked = read(form.fields, form.background is not None)
             if asked.model is None:
                 asked = replace(asked, model=read_model(request.headers.get(MODEL_HEADER, "")))

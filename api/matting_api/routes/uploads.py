@@ -12,6 +12,7 @@ from fastapi import Request
 from matting_api.errors import bad_request
 from matting_api.jobs import disk
 from matting_api.request.body import FORMS, content_type, read_text
+from matting_api.request.coding import content_coding, wrong_coding
 from matting_api.request.fields import given_twice
 from matting_api.request.multipart import Part, read_parts
 
@@ -40,6 +41,8 @@ async def read_upload(
     missing = bad_request("missing_source", title, f"expected {what} as the file {field} of a form")
     if content_type(request.headers) != FORMS[0]:
         raise missing
+    if (coding := content_coding(request.headers)) != "identity":  # archives and clips would be as large unpacked
+        raise wrong_coding(coding, "identity")
     async with read_parts(request.stream(), request.headers["content-type"]) as parts:
         found: Part | None = None
         name = field

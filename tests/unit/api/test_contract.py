@@ -217,6 +217,17 @@ def test_packed_bodies_that_cannot_be(api: httpx.Client) -> None:
         assert (found.status_code, error(found)["code"]) == (400, "invalid_body")
 
 
+def test_orders_of_jobs_may_be_packed_but_not_their_files(api: httpx.Client) -> None:
+    packed = {"Content-Encoding": "gzip"}
+    body = gzip.compress(b'{"urls": "none"}')
+    found = api.post("/v1/jobs", content=body, headers={**packed, "Content-Type": "application/json"})
+    assert (found.status_code, error(found)["detail"]) == (400, "urls: expected a list of addresses")
+    for path, field in (("/v1/jobs", "archive"), ("/v1/video", "video_file")):
+        found = api.post(path, files={field: gzip.compress(b"file")}, headers=packed)
+        assert (found.status_code, found.headers["accept-encoding"]) == (415, "identity")
+        assert error(found)["detail"] == "got the Content-Encoding 'gzip', expected identity"
+
+
 def test_every_base64(api: httpx.Client, disc: bytes) -> None:
     usual = base64.b64encode(disc).decode()
     expected = post(api, disc).content
