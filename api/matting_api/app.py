@@ -104,7 +104,7 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     """Largest body in bytes of a request to `path`."""
     file_bytes = settings.max_upload_mb * 2**20 + OVERHEAD_BYTES
     if path == "/gradio_api/upload":
-        return file_bytes
+        return settings.largest_upload + OVERHEAD_BYTES
     if path.startswith(ids.MCP):  # a photo in Base64 within JSON
         return 2 * file_bytes
     is_form = content_type(headers) == "multipart/form-data"
@@ -115,7 +115,7 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     if path in paths.PHOTOS:
         return 3 * file_bytes if is_form else settings.max_upload_mb * 2**20  # with a background and a mask
     if path == paths.VIDEO:
-        return file_bytes
+        return settings.max_clip_mb * 2**20 + OVERHEAD_BYTES
     if path == paths.JOBS:
         return MOST_ARCHIVE_BYTES + OVERHEAD_BYTES if is_form else MAX_TEXT_BYTES
     return OTHER_BYTES

@@ -26,8 +26,8 @@ environment, for matting serve --page too; =1 switches on, =0 off:
   MATTING_API_KEYS        API keys, with spaces or commas between them
   MATTING_API_KEYS_FILE, MATTING_API_RATE, MATTING_API_QUOTA, MATTING_API_QUEUE
                           as --keys-file, --rate, --quota, --queue
-  MATTING_API_MAX_UPLOAD_MB, MATTING_API_MAX_PIXELS
-                          as --max-upload-mb, --max-pixels
+  MATTING_API_MAX_UPLOAD_MB, MATTING_API_MAX_CLIP_MB, MATTING_API_MAX_PIXELS
+                          as --max-upload-mb, --max-clip-mb, --max-pixels
   MATTING_API_ALLOWED_HOSTS, MATTING_API_TRUSTED_PROXIES
                           as --allowed-hosts, --trusted-proxies
   MATTING_API_ORIGINS, MATTING_API_SAMPLES, MATTING_API_ROOT_PATH
@@ -110,20 +110,18 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
 def _add_process(parser: argparse.ArgumentParser) -> None:
     """What one photo and all photos may take, and what is logged."""
     add = parser.add_argument
-    add(
-        "--max-upload-mb",
-        type=int,
-        default=number_or_text("MAX_UPLOAD_MB", Settings.max_upload_mb),
-        metavar="N",
-        help="largest file (default: %(default)s)",
-    )
-    add(
-        "--max-pixels",
-        type=int,
-        default=number_or_text("MAX_PIXELS", Settings.max_pixels),
-        metavar="N",
-        help="largest photo (default: %(default)s)",
-    )
+    for name, default, what in (
+        ("MAX_UPLOAD_MB", Settings.max_upload_mb, "picture, as a file"),
+        ("MAX_CLIP_MB", Settings.max_clip_mb, "clip"),
+        ("MAX_PIXELS", Settings.max_pixels, "picture"),
+    ):
+        add(
+            f"--{name.lower().replace('_', '-')}",
+            type=int,
+            default=number_or_text(name, default),
+            metavar="N",
+            help=f"largest {what} (default: %(default)s)",
+        )
     add(
         "--jobs",
         type=int,

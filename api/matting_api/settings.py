@@ -40,7 +40,8 @@ class Settings:
     model: str = "matting_512"
     shared_memory: bool | None = None  # pass pixels through it; None: where Triton is on this machine
     lb_policy: LbPolicy = "pick_first"  # of gRPC, where the URL names several servers
-    max_upload_mb: int = 64
+    max_upload_mb: int = 64  # of a picture
+    max_clip_mb: int = 512
     max_pixels: int = 60_000_000
     # Photos at once for the API's requests, as many for those of the page, and as many for its batches; half of it for
     # jobs. What bounds all of them together is memory (`matting_client.budget`). 0: see default_workers
@@ -77,6 +78,7 @@ class Settings:
         for name, value, low, high in (
             ("--port", self.port, 0, 65535),
             ("--max-upload-mb", self.max_upload_mb, 1, 1024),
+            ("--max-clip-mb", self.max_clip_mb, 1, 2000),
             ("--max-pixels", self.max_pixels, 1, MOST_PIXELS),
             ("--jobs", self.workers, 0, 256),
             ("--queue", self.waiting, 0, 10_000),
@@ -117,6 +119,11 @@ class Settings:
     def limits(self) -> Limits:
         """Largest accepted photo."""
         return Limits(self.max_upload_mb * 2**20, self.max_pixels)
+
+    @property
+    def largest_upload(self) -> int:
+        """Bytes of the largest file that the page takes, which may be a clip."""
+        return max(self.max_upload_mb, self.max_clip_mb) * 2**20
 
     @property
     def local_address(self) -> str:

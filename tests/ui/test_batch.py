@@ -230,10 +230,13 @@ def test_cards_tell_what_there_is_to_know_in_the_pages_language(page: Page, phot
             tmp_path / "moves.gif", save_all=True, append_images=[photo.resize((256, 256)).rotate(9)]
         )
     open_tab(page, ids.TAB_BATCH)
-    choose(page, ids.BATCH_DROP, tmp_path / "moves.gif", photos / "notes.png")
-    expect(page.locator(".card")).to_have_count(2)
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(65 * 2**20)
+    choose(page, ids.BATCH_DROP, tmp_path / "moves.gif", photos / "notes.png", tmp_path / "large.jpg")
+    expect(page.locator(".card")).to_have_count(3)
+    expect(card(page, "large.jpg").locator(".reason")).to_contain_text("large.jpg: 65 MB > 64 MB")
     page.locator(f"#{ids.BATCH_START}").click()
-    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("1 done, 1 failed")
+    expect(page.locator(f"#{ids.BATCH_STATUS}")).to_contain_text("1 done, 2 failed")
     told = {"moves.gif": "note_frames", "notes.png": "error_invalid_image"}
     for words in (EN, ZH):
         for name, key in told.items():

@@ -146,6 +146,7 @@ def mounted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
         model="matting_512",
         workers=1,
         limits=Limits(),
+        clip_bytes=2**20,
     )
     return mount_page(FastAPI(), host, folder, lambda: None, Door(url=URL))
 

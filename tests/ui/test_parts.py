@@ -57,6 +57,7 @@ def studio_of(cut: Cut, folder: Path, kept: list[str] | None = None) -> Studio:
         model="matting_512",
         workers=2,
         limits=Limits(),
+        clip_bytes=2**20,
         store=store,
         folder=folder.resolve(),
         editor=Editor(store, Visitors(folder.resolve()), 2),
@@ -275,6 +276,10 @@ def test_backgrounds_have_the_limits_of_photos(studio: Studio, tmp_path: Path) -
     small = replace(studio, limits=Limits(max_pixels=500))
     with pytest.raises(InputError, match=r"wall\.png: got 30x20 pixels, expected at most 0\.0005 million"):
         controls.read_options(small, background=ids.FROM_PICTURE, picture=str(picture))
+    short = replace(studio, limits=Limits(max_bytes=50))  # what is uploaded may be as large as a clip
+    for use in (short.background, lambda place: short.opened(Path(place), "wall.png").__enter__()):
+        with pytest.raises(InputError, match=r"^wall\.png: got .* expected at most"):
+            use(str(picture))
 
 
 def test_photos_that_went_wrong_are_kept_only_where_the_owner_says_so(studio: Studio, tmp_path: Path) -> None:

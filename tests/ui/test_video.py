@@ -94,12 +94,18 @@ def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
 def test_a_clip_is_dropped_on_its_box_or_the_window(tab: Page, tmp_path: Path) -> None:
     """In place of another one, too; what is no clip is refused by name and takes nothing away."""
     status, name = tab.locator(f"#{ids.VIDEO_STATUS}"), tab.locator(f"#{ids.VIDEO_CLIP} .filename")
+    box = notice(tab, ids.TAB_VIDEO)
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(513 * 2**20)  # of which nothing lies on the disk
+    choose(tab, ids.VIDEO_CLIP, large)
+    expect(box).to_contain_text(EN["error_file_too_large"])
+    expect(box).to_contain_text("large.mp4: 513 MB > 512 MB")
     for count, target in ((1, f"#{ids.VIDEO_CLIP}"), (12, "#hero"), (14, f"#{ids.VIDEO_CLIP}")):
         write_clip(tmp_path / f"clip-{count}.mp4", frames=count, sound=None)
         drop(tab, target, (tmp_path / f"clip-{count}.mp4", "video/mp4"))
         expect(status).to_have_text(re.compile(rf" {count} frame{'s' * (count > 1)}\b"))
     (tmp_path / "letter.txt").write_text("Dear Sir")
-    box = notice(tab, ids.TAB_VIDEO)
     drop(tab, "#hero", (tmp_path / "letter.txt", "text/plain"))
     expect(box).to_contain_text(EN["no_clip"])
     expect(box).to_contain_text("letter.txt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -87,12 +88,12 @@ def mount_page(api: ASGIApp, host: Host, folder: Path, close: Callable[[], None]
     # Gradio would allow other sites' scripts to read its answers; with this it adds no such headers.
     parent.add_middleware(CORSMiddleware, allow_origins=[])
     shelf = Shelf(visitors, Bounds())
-    take_uploads(parent, visitors, shelf, host.limits.max_bytes)
+    take_uploads(parent, visitors, shelf, host.largest_upload)
     parent.mount(SAMPLES_PATH, StaticFiles(directory=STATIC / "samples"))
     if studio.in_browser:
         offer_files(parent, studio.in_browser)
     answer_editors(parent, editor)
-    _mount(parent, page, door, host.limits.max_bytes)
+    _mount(parent, page, door, host)
     if door.has_tools:
         limit_tools(page, TOOLS, door.url, ToolFiles(visitors, shelf, host.limits.max_bytes))
     tags = f"<script>{EARLY}</script>{preloads(ASSETS)}"
@@ -124,9 +125,10 @@ def _life(
     return run
 
 
-def _mount(parent: FastAPI, page: gr.Blocks, door: Door, most_bytes: int) -> None:
+def _mount(parent: FastAPI, page: gr.Blocks, door: Door, host: Host) -> None:
     # Of tools that need a state: they are not offered.
     warnings.filterwarnings("ignore", "This MCP server includes a tool that has a gr.State", UserWarning)
+    script = f"window.mattingMost = {json.dumps(host.most_bytes)};\n{SCRIPT}"
     gr.mount_gradio_app(
         parent,
         page,
@@ -135,7 +137,7 @@ def _mount(parent: FastAPI, page: gr.Blocks, door: Door, most_bytes: int) -> Non
         auth=door.auth,
         footer_links=[],
         run_history=False,
-        max_file_size=most_bytes,
+        max_file_size=host.largest_upload,
         show_error=False,
         ssr_mode=False,
         enable_monitoring=False,
@@ -143,6 +145,6 @@ def _mount(parent: FastAPI, page: gr.Blocks, door: Door, most_bytes: int) -> Non
         i18n=translations(),
         theme=theme(),
         css=CSS,
-        head=f"<style>{PHONE_CSS}</style><script>{SCRIPT}</script>",
+        head=f"<style>{PHONE_CSS}</style><script>{script}</script>",
     )
     act_as_launched(page, parent)

@@ -16,7 +16,7 @@ import numpy as np
 from matting_client import Cutout, Limits, MattingError, Options, OutputError
 from matting_client.budget import PHOTOS, room_for
 from matting_client.files import Encoded
-from matting_client.imaging.decode import measure
+from matting_client.imaging.decode import measure, read_bytes
 from matting_client.imaging.encode import encode, write
 from matting_client.video.pipeline import Plan
 from numpy.typing import NDArray
@@ -55,6 +55,7 @@ class Host:
     model : name to show.
     workers : photos worked on at once; as many more in batches.
     limits : largest accepted picture.
+    clip_bytes : of the largest accepted clip.
     keep_sample : keeps a photo that went wrong for the server's owner: its bytes, its name, and the right alpha as a
         PNG where there is one; raises NoRoom. None where the server keeps none.
     """
@@ -66,7 +67,18 @@ class Host:
     model: str
     workers: int
     limits: Limits
+    clip_bytes: int
     keep_sample: KeepSample | None = None
+
+    @property
+    def most_bytes(self) -> dict[str, int]:
+        """Of the largest files, by what they are."""
+        return {"photo": self.limits.max_bytes, "clip": self.clip_bytes}
+
+    @property
+    def largest_upload(self) -> int:
+        """Bytes of any file."""
+        return max(self.most_bytes.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +155,13 @@ class Studio(Host):
         InputError
             It cannot be used, as far as its header tells.
         """
-        data = path.read_bytes()
+        data = self.read(path, name)
         with room_for(data, name, self.limits):
             yield data
+
+    def read(self, path: Path, name: str) -> bytes:
+        """The bytes of an uploaded picture. Raises TooLarge where they are those of a clip."""
+        return read_bytes(path, self.limits, name)
 
     def finished(self, cutout: Cutout) -> Encoded:
         """The file of a kept cutout, made when there is room for it.
@@ -183,7 +199,7 @@ class Studio(Host):
             As of `uploaded`, or it is too large.
         """
         path = self.uploaded(place)
-        measure(path.read_bytes(), path.name, self.limits)
+        measure(self.read(path, path.name), path.name, self.limits)
         return path
 
     def save_preview(self, picture: NDArray[np.uint8]) -> str:

@@ -42,6 +42,6 @@ def _report(studio: Studio, keep: KeepSample, photo: str | None, key: str | None
         return
     with page_errors(request):
         path = studio.uploaded(photo)
-        keep(path.read_bytes(), path.name, encode(kept.full.raw, "png") if is_corrected else None)
+        keep(studio.read(path, path.name), path.name, encode(kept.full.raw, "png") if is_corrected else None)
     kept.small.is_reported = True
     gr.Info(words["report_corrected" if is_corrected else "report_done"])

@@ -17,7 +17,8 @@ from matting_api.middleware.incoming import Incoming, Kind
 from matting_api.request.texts import MAX_VALUES_ANYWHERE, check_count, count_values
 
 CHUNK_SECONDS = 30.0  # a body that stays silent for so long is given up
-BODY_SECONDS = 300.0  # and so is one that is not complete by then
+BODY_SECONDS = 300.0  # and so is one that is not complete by then; of more than BODY_BYTES it has longer in proportion
+BODY_BYTES = 256 * 2**20
 SLOWEST = 4096  # bytes a second; one that is slower over all of its time (beyond CHUNK_SECONDS) is given up, too
 # After a refusal what still comes is dropped, or the answer would be lost: for so long, and not beyond such a silence.
 DRAIN_SECONDS = 5.0
@@ -43,6 +44,7 @@ class Body:
         self._count = incoming.begin(self._give_way, kind.in_memory)
         self._values = 0 if kind.is_json else None
         self._start = time.monotonic()
+        self._seconds = BODY_SECONDS * max(1.0, limit / BODY_BYTES)
         self._waited = 0.0
         self._size = 0  # without what a Content-Encoding hides
         self._waiting: asyncio.Timeout | None = None
@@ -110,7 +112,7 @@ class Body:
     async def _next(self) -> Message:
         """The next part, within the times that it may take."""
         start = time.monotonic()
-        left = self._start + BODY_SECONDS - start
+        left = self._start + self._seconds - start
         seconds = 0.0 if self._gives_way else min(CHUNK_SECONDS, left)
         try:
             async with asyncio.timeout(max(0.0, seconds)) as self._waiting:
@@ -120,7 +122,7 @@ class Body:
             if self._gives_way:
                 raise self._too_slow("many uploads come in and this one was the slowest") from None
             if left <= CHUNK_SECONDS:
-                raise self._too_slow(f"got no complete body in {BODY_SECONDS:.0f} s") from None
+                raise self._too_slow(f"got no complete body in {self._seconds:.0f} s") from None
             raise self._too_slow(f"got nothing for {CHUNK_SECONDS:.0f} s") from None
         finally:
             self._waiting = None

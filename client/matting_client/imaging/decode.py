@@ -153,8 +153,8 @@ def read(path: Path, limits: Limits | None = None) -> NDArray[np.uint8]:
     return read_photo(path, limits).on(WHITE)
 
 
-def read_bytes(path: Path, limits: Limits | None = None) -> bytes:
-    """A file's bytes, if they are not too many.
+def read_bytes(path: Path, limits: Limits | None = None, name: str = "") -> bytes:
+    """A file's bytes, if they are not too many; errors call it `name` where one is given.
 
     Raises
     ------
@@ -173,9 +173,9 @@ def read_bytes(path: Path, limits: Limits | None = None) -> bytes:
     except (OSError, ValueError) as error:  # the latter of a path with a null byte
         reason = error.strerror if isinstance(error, OSError) else error
         remedy = "download it first" if _ADDRESS.match(str(path)) else "check the path"
-        raise InputError(path, problem=f"cannot be read ({reason})", remedy=remedy) from None
+        raise InputError(name or path, problem=f"cannot be read ({reason})", remedy=remedy) from None
     except Unusable as error:
-        raise _named(error, path) from None
+        raise _named(error, name or path) from None
 
 
 def measure(data: bytes, name: str = "photo", limits: Limits | None = None) -> int:

@@ -115,7 +115,7 @@ def test_it_ends_while_a_stream_is_open(tmp_path: Path, repository: Path) -> Non
 
 def test_gradio_shows_only_what_the_page_needs(tmp_path: Path, repository: Path) -> None:
     with (
-        process(tmp_path, repository, "--engine", "local") as (_, url),
+        process(tmp_path, repository, "--engine", "local", "--max-clip-mb", "64") as (_, url),
         httpx.Client(base_url=url, timeout=START_SECONDS) as client,
     ):
         closed = ("monitoring", "login_check", "run-history/buckets", "vibe-code", "dev/reload", "proxy=http://x/")

@@ -108,6 +108,14 @@ def test_a_clip_of_too_many_frames_is_refused(serve: Serve, clip: Path, monkeypa
     assert error["detail"].endswith(f"got {FRAMES} frames, expected at most {FRAMES - 1}; use a part of the clip")
 
 
+def test_a_clip_may_be_larger_than_a_photo(serve: Serve, clip: Path, tmp_path: Path) -> None:
+    api = serve(max_upload_mb=1, max_clip_mb=2)
+    large = tmp_path / "large.mp4"
+    for megabytes, status in ((1, 202), (3, 413)):
+        large.write_bytes(clip.read_bytes() + (8 + megabytes * 2**20).to_bytes(4) + b"free" + bytes(megabytes * 2**20))
+        assert send(api, large).status_code == status
+
+
 def test_clips_are_bounded_and_can_be_cancelled(
     serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

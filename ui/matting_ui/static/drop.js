@@ -6,7 +6,7 @@ const input = element.querySelector("input");
 const line = element.querySelector(".drop-line");
 const zone = element.querySelector(".drop");
 const words = props.words[window.mattingLanguage];
-const { fill } = window.matting;
+const { fill, word } = window.matting;
 const most = props.most;
 line.textContent = fill(words.drop, { most });
 
@@ -19,6 +19,8 @@ let count = 0;
 
 // What the server is told of a file: where it lies there, or why it does not.
 const sent = async (file) => {
+  const more = window.mattingFiles.excess(file);
+  if (more) return { name: file.name, path: null, reason: `${word("file_too_large")} ${more}` };
   try {
     return { name: file.name, path: (await upload(file)).path };
   } catch (error) {

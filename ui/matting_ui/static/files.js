@@ -1,6 +1,7 @@
 // What is dropped, pasted or chosen: what kind of file it is, what a box has against it, and what lies in a folder.
 window.mattingFiles = (() => {
   const NAMED = /\.(hei[cf]|avif|tiff?|jp2|j2k|ppm)$/i; // pictures whose type many a system does not know
+  const MB = 2 ** 20;
   const MOST_READ = 1000; // files of a folder: who drops a whole disk by mistake need not wait for its end
 
   const isNameless = (file) => ["", "application/octet-stream"].includes(file.type); // HEIC on many systems: the server looks
@@ -10,10 +11,20 @@ window.mattingFiles = (() => {
   // What systems put beside photos, and nobody means.
   const isLitter = (name) => name.startsWith(".") || window.mattingLitter.includes(name.toLowerCase());
 
-  // Why a box cannot take a file, which Gradio would say in words of its own; nothing when it can.
+  // How much larger a file is than the server takes; nothing where it is not.
+  const excess = (file, kind = "photo") => {
+    const most = window.mattingMost[kind];
+    return file.size > most ? `${file.name}: ${Math.ceil(file.size / MB * 10) / 10} MB > ${most / MB} MB` : "";
+  };
+
+  // Why a box cannot take a file, which Gradio would say in words of its own or not at all: the page's word for it, the
+  // error's code, and about what; nothing when it can.
   const objection = (box, file) => {
-    if (box?.matches(".takes-photo") && !isPicture(file)) return "no_photo";
-    return box?.matches(".takes-clip") && !isClip(file) ? "no_clip" : "";
+    const takes = box?.matches(".takes-photo") ? "photo" : box?.matches(".takes-clip") ? "clip" : "";
+    if (!takes) return null;
+    if (!(takes === "photo" ? isPicture : isClip)(file)) return [`no_${takes}`, "invalid_image", file.name];
+    const more = excess(file, takes);
+    return more ? ["file_too_large", "file_too_large", more] : null;
   };
 
   const read = (call) => new Promise((done, failed) => call(done, failed));
@@ -43,5 +54,5 @@ window.mattingFiles = (() => {
     return [...files, ...inside.flat().filter(usable)];
   };
 
-  return { isPicture, isNameless, objection, dropped };
+  return { isPicture, isNameless, excess, objection, dropped };
 })();

@@ -117,7 +117,7 @@ window.matting = (() => {
     const why = objection(box, files[0]);
     if (isMany && tab === "single" && box === boxOf(tab) && box.matches(".takes-photo")) toBatch(files);
     else if (isMany) say("one_only", "invalid_request");
-    else if (why) say(why, "invalid_image", files[0].name);
+    else if (why) say(...why);
     else {
       newest.set(box, files);
       const input = await room(box);
@@ -146,7 +146,7 @@ window.matting = (() => {
     if (why) {
       event.stopPropagation();
       input.value = "";
-      return say(why, "invalid_image", file.name);
+      return say(...why);
     }
     if (box?.matches(".takes-photo") && isNameless(file)) {
       const list = new DataTransfer();
