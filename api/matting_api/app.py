@@ -84,7 +84,9 @@ def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = N
     app.include_router(account.router(quota, box, turns), dependencies=keyed)
     opened = open_jobs(settings, service, fetches)
     root_path = settings.root_path
-    app.include_router(video.router(opened.clips, root_path), dependencies=keyed)
+    app.include_router(
+        video.router(opened.clips, settings.max_clip_mb * 2**20, settings.limits, root_path), dependencies=keyed
+    )
     app.include_router(
         jobs.router(
             opened.photos,
@@ -115,7 +117,7 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     if path in paths.PHOTOS:
         return 3 * file_bytes if is_form else settings.max_upload_mb * 2**20  # with a background and a mask
     if path == paths.VIDEO:
-        return settings.max_clip_mb * 2**20 + OVERHEAD_BYTES
+        return settings.max_clip_mb * 2**20 + file_bytes  # with a background
     if path == paths.JOBS:
         return MOST_ARCHIVE_BYTES + OVERHEAD_BYTES if is_form else MAX_TEXT_BYTES
     return OTHER_BYTES

@@ -68,6 +68,7 @@ VIDEO: Json = {
                             default="webm",
                         ),
                         "background": text_field("A colour, or `blur` for the clip itself out of focus.", "#00b140"),
+                        "bg_image_file": {**TEXT, "format": "binary", "description": "A picture to put behind."},
                         "alpha_only": {**FLAG, "default": False, "description": "The alpha in grey."},
                     },
                     "video_file",

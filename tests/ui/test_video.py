@@ -18,7 +18,7 @@ from matting_client.video import order
 from matting_client.video.pipeline import Plan
 from matting_client.video.reader import VideoFile
 from matting_ui import ids
-from matting_ui.clips import ended, progress, read_order
+from matting_ui.clips import ended, progress
 from matting_ui.i18n import EN, ZH
 from matting_ui.tabs.video import Handlers
 from PIL import Image
@@ -34,7 +34,7 @@ def tab(page: Page) -> Page:
     return page
 
 
-def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
+def test_a_clip_is_looked_at_and_cut_out(tab: Page, photos: Path, tmp_path: Path) -> None:
     later = [tab.locator(f"#{each}") for each in (ids.VIDEO_START, ids.VIDEO_FRAME, ids.VIDEO_FORMAT)]
     for each in later:  # one thing at a time: first where to put a clip
         expect(each).to_be_hidden()
@@ -63,7 +63,17 @@ def test_a_clip_is_looked_at_and_cut_out(tab: Page, tmp_path: Path) -> None:
     assert waiting.value.suggested_filename == "clip-cutout.mov"
     waiting.value.save_as(tmp_path / "result.mov")
     frames, _, heard = read_clip(tmp_path / "result.mov")
-    assert len(frames) == FRAMES and heard > 0.3
+    assert len(frames) == FRAMES and heard > 0.3 and frames[0][..., 3].min() < 200
+    pick(tab, ids.VIDEO_BACKGROUND, ids.FROM_PICTURE)
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(notice(tab, ids.TAB_VIDEO)).to_contain_text("expected a file for the background")
+    choose(tab, ids.VIDEO_PICTURE, photos / "rocket.jpg")
+    tab.locator(f"#{ids.VIDEO_START}").click()
+    expect(progress_line(tab)).to_have_text("Done")
+    with tab.expect_download() as waiting:
+        link.click()
+    waiting.value.save_as(tmp_path / "result.mov")
+    assert read_clip(tmp_path / "result.mov")[0][0][..., 3].min() > 250
 
 
 def test_cancel_stops_the_work(tab: Page, site: Site, tmp_path: Path) -> None:
@@ -264,7 +274,7 @@ def test_a_clip_that_ends_early_is_told(tmp_path: Path) -> None:
 def test_a_clip_that_proves_too_long_is_refused_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its header may tell fewer frames than come."""
     write_clip(tmp_path / "clip.mp4", sound=None)
-    asked = read_order("webm", "transparent", "")
+    asked = order.Order.of("webm")
     plan = Plan(VideoFile(tmp_path / "clip.mp4"), asked.options, asked.background)
     studio: Any = SimpleNamespace(convert=lambda plan, target, step: [step() for _ in plan.source.frames()])
     monkeypatch.setattr(order, "MOST_FRAMES", 5)

@@ -5,32 +5,43 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
-from matting_client import InputError, OptionError
+from matting_client import InputError, Limits, OptionError
+from matting_client.imaging.decode import read_bytes
 from matting_client.processing import BLUR
+from matting_client.types import Picture
 from matting_client.video.inspection import Look, look_at
-from matting_client.video.order import Order
+from matting_client.video.order import Order, read_behind
 from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
+from matting_ui.context import Studio
 
-BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, BLUR)
+BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, ids.FROM_PICTURE, BLUR)
 MINUTE, HOUR = 60, 3600  # seconds
 
 
-def read_order(format: str, background: str, colour: str) -> Order:
-    """What the controls ask for.
+def read_order(studio: Studio, format: str, background: str, colour: str, picture: str | None = None) -> Order:
+    """What the controls ask for; the clip is transparent until a picture is chosen.
 
     Raises
     ------
-    OptionError
+    OptionError, InputError
     """
     if background not in BACKGROUNDS:
         raise OptionError("background", f"{background!r:.50}", "one of the choices")
     if background == BLUR:
         return Order.of(format, BLUR)
+    if background == ids.FROM_PICTURE:
+        return Order.of(format, _behind(studio.uploaded(picture), studio.limits)) if picture else Order.of("webm")
     return Order.of(format, controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background])
+
+
+@lru_cache(maxsize=4)
+def _behind(path: Path, limits: Limits) -> Picture:
+    return read_behind(read_bytes(path, limits, path.name), path.name, limits)
 
 
 def wanted_second(second: float | None) -> Fraction:
@@ -49,9 +60,10 @@ def look_into(uploaded: Callable[[str], Path], clip: str, second: Fraction) -> L
         raise
 
 
-def look_of(format: str, background: str, colour: str) -> tuple[str, ...]:
+def look_of(format: str, background: str, colour: str, picture: str | None = None) -> tuple[str, ...]:
     """What of the settings counts for a result."""
-    return format, background, colour if background == ids.CUSTOM else ""
+    more = {ids.CUSTOM: colour, ids.FROM_PICTURE: picture or ""}
+    return format, background, more.get(background, "")
 
 
 def progress(words: dict[str, str], done: int, count: int | None, seconds: float) -> str:

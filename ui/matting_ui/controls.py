@@ -14,6 +14,7 @@ from matting_client.shop import broken_rules, template
 from matting_ui import ids, notes
 from matting_ui.context import Studio, code_of, words_of
 from matting_ui.i18n import texts
+from matting_ui.photo import photo_input
 
 NO_PRESET = "none"
 NO_SHOP = "no_shop"
@@ -41,6 +42,11 @@ def background_choice(i18n: gr.I18n, offered: tuple[str, ...], elem_id: str, cho
 def colour_choice(i18n: gr.I18n, elem_id: str) -> Any:
     """Picker of an own colour, shown when it is asked for."""
     return gr.ColorPicker("#7c5cff", label=i18n("colour"), visible=False, elem_id=elem_id)
+
+
+def picture_choice(i18n: gr.I18n, elem_id: str) -> Any:
+    """Where a picture to put behind is chosen, shown when it is asked for."""
+    return photo_input(i18n("background_picture"), elem_id, sources=("upload",), height=150, visible=False)
 
 
 def format_choice(i18n: gr.I18n, elem_id: str) -> Any:
@@ -213,8 +219,7 @@ def for_program(values: dict[str, Any], picture: str | None = None) -> dict[str,
     OptionError
         A picture is wanted behind the subject, and there is none, for which the page would wait.
     """
-    if values.get("background") == ids.FROM_PICTURE and not picture:
-        raise OptionError("picture", "none", "a file for the background 'picture'")
+    need_picture(values.get("background"), picture)
     chosen: dict[str, Any] = {}
     if values.get("preset") in presets():
         chosen.update(_shown(Options.from_preset(values["preset"]), SET_BY_PRESET))
@@ -222,6 +227,12 @@ def for_program(values: dict[str, Any], picture: str | None = None) -> dict[str,
         chosen.update(_shown(Options.of(template(values["shop"]).options), GIVEN_BY_SHOP))
     at_first = _shown(Options(), SET_BY_PRESET)
     return {**values, **{name: value for name, value in chosen.items() if values.get(name) in (None, at_first[name])}}
+
+
+def need_picture(background: str | None, picture: str | None) -> None:
+    """Raise an OptionError where a picture is wanted behind the subject, and there is none."""
+    if background == ids.FROM_PICTURE and not picture:
+        raise OptionError("picture", "none", "a file for the background 'picture'")
 
 
 def _shown(options: Options, names: tuple[str, ...]) -> dict[str, Any]:
@@ -240,5 +251,9 @@ def _shown(options: Options, names: tuple[str, ...]) -> dict[str, Any]:
 
 def show_for(background: str, format: str, crop: bool) -> tuple[Any, ...]:
     """Which of the dependent controls are shown: colour, picture, quality, margin."""
-    wanted = (background == ids.CUSTOM, background == ids.FROM_PICTURE, format != "png", bool(crop))
-    return tuple(gr.update(visible=each) for each in wanted)
+    return *show_behind(background), *(gr.update(visible=each) for each in (format != "png", bool(crop)))
+
+
+def show_behind(background: str) -> tuple[Any, Any]:
+    """Whether colour and picture are shown."""
+    return gr.update(visible=background == ids.CUSTOM), gr.update(visible=background == ids.FROM_PICTURE)

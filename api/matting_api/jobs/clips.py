@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from matting_client import OutputError, TooLarge
+from matting_client.imaging.decode import read
+from matting_client.imaging.encode import encode
 from matting_client.processing import BACKDROPS
+from matting_client.types import Picture
 from matting_client.video.inspection import inspected
 from matting_client.video.job import frames_done
 from matting_client.video.order import Order, check_frames
@@ -25,13 +28,14 @@ KEPT_SECONDS = 3600.0
 FIELDS = ("format", "background", "alpha_only")
 SOURCE = "source"
 FIELD = "video_file"
+BEHIND, PICTURE = "bg_image_file", "background.png"  # in a form, and in a job's folder
 NAME = "file_name"  # of the clip, in an order beside its fields: what errors call it
 Convert = Callable[[Plan, Path, Callable[[], None]], None]
 log = logging.getLogger("jobs")
 
 
-def read_order(fields: dict[str, str]) -> Order:
-    """What the fields of a form ask for; an empty one is not given.
+def read_order(fields: dict[str, str], picture: Picture | None = None) -> Order:
+    """What the fields of a form ask for, with a picture behind; an empty one is not given.
 
     Raises
     ------
@@ -40,12 +44,25 @@ def read_order(fields: dict[str, str]) -> Order:
     refuse_unknown(fields, FIELDS)
     behind = fields.get("background", "")
     background = behind if behind in BACKDROPS else read_colour("background", behind)
+    if background and picture is not None:
+        raise bad_request("invalid_parameter", "Two backgrounds", f"got background and {BEHIND}, expected one of them")
     alpha_only = read_flag("alpha_only", fields.get("alpha_only", ""))
-    return Order.of(fields.get("format") or "webm", background, alpha_only)
+    return Order.of(_format_of(fields), background if picture is None else picture, alpha_only)
+
+
+def _format_of(fields: Mapping[str, str]) -> str:
+    return fields.get("format") or "webm"
 
 
 def _order_of(job: Job) -> Order:
-    return read_order({name: value for name, value in job.order.items() if name in FIELDS})
+    behind = job.folder / PICTURE
+    fields = {name: value for name, value in job.order.items() if name in FIELDS}
+    return read_order(fields, read(behind) if behind.exists() else None)
+
+
+def keep_picture(folder: Path, picture: Picture) -> None:
+    """Put the picture behind a clip into the folder of its job. Raises StorageFailed."""
+    disk.write_file(folder / PICTURE, encode(picture, "png"))
 
 
 def count_frames(folder: Path, name: str = FIELD) -> int | None:
@@ -66,7 +83,7 @@ def count_frames(folder: Path, name: str = FIELD) -> int | None:
 
 def result_of(job: Job) -> Path:
     """The result of a clip, once it is complete."""
-    return job.folder / f"cutout{_order_of(job).suffix}"
+    return job.folder / f"cutout.{_format_of(job.order)}"
 
 
 def work(job: Job, convert: Convert) -> None:

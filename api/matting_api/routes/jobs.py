@@ -92,11 +92,11 @@ def _with_model(fields: dict[str, str], request: Request) -> dict[str, str]:
 
 
 async def _read_form(request: Request, folder: Path) -> dict[str, Any]:
-    async with read_upload(request, "archive", "No photos given", "a ZIP of photos") as (archive, name, fields):
-        refuse_of_one_photo(fields)  # before the archive is copied
-        await store_upload(archive, folder / SOURCE)
-    names = await to_thread.run_sync(list_archive, folder / SOURCE, name)
-    return _order(names, fields)
+    async with read_upload(request, "archive", "No photos given", "a ZIP of photos") as upload:
+        refuse_of_one_photo(upload.texts)  # before the archive is copied
+        await store_upload(upload.file, folder / SOURCE)
+    names = await to_thread.run_sync(list_archive, folder / SOURCE, upload.name)
+    return _order(names, upload.texts)
 
 
 def _read_json(body: bytes, address: dict[str, str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from anyio import to_thread
@@ -21,17 +22,34 @@ SHOWN = 200  # characters of a file's name
 A_FILE = "a file"  # in place of a text
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A form.
+
+    Attributes
+    ----------
+    file, name : what it is about, and what errors call that.
+    texts : beside it or in the address. A file that is not expected is among them, with a text that is no field's:
+        whoever knows them says what is wrong with it.
+    picture : the other file, where one came.
+    """
+
+    file: Part
+    name: str
+    texts: dict[str, str]
+    picture: Part | None
+
+
 @asynccontextmanager
 async def read_upload(
-    request: Request, field: str, title: str, what: str
-) -> AsyncIterator[tuple[Part, str, dict[str, str]]]:
-    """The file `field` of a form, gone afterwards, what errors call it, and the texts beside it or in the address.
-
-    Any other file is among the texts, with one that is no field's: whoever knows them says what is wrong with it.
+    request: Request, field: str, title: str, what: str, picture: str | None = None
+) -> AsyncIterator[Upload]:
+    """A form with the file `field`, and perhaps another one; they are gone afterwards.
 
     Parameters
     ----------
     title, what : of the error where the file is missing.
+    picture : field of the other file.
 
     Raises
     ------
@@ -44,20 +62,25 @@ async def read_upload(
     if (coding := content_coding(request.headers)) != "identity":  # archives and clips would be as large unpacked
         raise wrong_coding(coding, "identity")
     async with read_parts(request.stream(), request.headers["content-type"]) as parts:
-        found: Part | None = None
-        name = field
+        files: dict[str, Part] = {}
         texts = fields_of_address(request)
         for part in parts:
-            if part.name in texts or (found is not None and part.name == field):
+            if part.name in texts or part.name in files:
                 raise given_twice(part.name)
             if part.name == field and part.filename is not None:
-                found = part
-                name = (part.filename or field)[:SHOWN]
-            else:
+                files[field] = part
+            elif part.name == picture and (part.filename or part.size):
+                files[picture] = part
+            elif part.name != picture:
                 texts[part.name] = await _text(part)
-        if found is None or field in texts:
+        if field not in files:
             raise missing
-        yield found, name, texts
+        yield Upload(files[field], shown_name(files[field]), texts, files.get(picture or ""))
+
+
+def shown_name(part: Part) -> str:
+    """What errors call a file."""
+    return (part.filename or part.name)[:SHOWN]
 
 
 def fields_of_address(request: Request) -> dict[str, str]:

@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from matting_client.budget import room_for
 from matting_client.errors import OptionError, TooLarge
+from matting_client.imaging.decode import decode
+from matting_client.imaging.limits import Limits
 from matting_client.options import Options
 from matting_client.processing import BLUR
-from matting_client.video.background import Background, Blurred, FromOptions
+from matting_client.processing.scene import limited
+from matting_client.types import Picture
+from matting_client.video.background import Background, Blurred, FromOptions, Still
 from matting_client.video.writer import CODECS
 
 FORMATS = tuple(suffix[1:] for suffix in CODECS)
 MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
+BEHIND_SIDE = 3840  # pixels of a picture behind a clip, which is fitted to every frame
 
 
 @dataclass(frozen=True)
@@ -24,8 +30,8 @@ class Order:
     background: Background
 
     @classmethod
-    def of(cls, format: str, background: str | None = None, alpha_only: bool = False) -> Self:
-        """What a format and a colour, "blur" or None for transparent ask for.
+    def of(cls, format: str, background: str | Picture | None = None, alpha_only: bool = False) -> Self:
+        """What a format and a colour, "blur", a picture or None for transparent ask for.
 
         Raises
         ------
@@ -40,9 +46,22 @@ class Order:
         if CODECS[suffix].transparent is None and background is None and not alpha_only:
             remedy = "add a background, or take another format"
             raise OptionError("format", problem=f"{format} cannot be transparent", remedy=remedy)
+        if not (background is None or isinstance(background, str)):
+            return cls(suffix, Options(), Still(background))
         if background == BLUR:
             return cls(suffix, Options(), Blurred())
         return cls(suffix, Options(background=background, alpha_only=alpha_only), FromOptions())
+
+
+def read_behind(data: bytes, name: str, limits: Limits) -> Picture:
+    """A picture to put behind a clip, from its file; `name` is what errors call it.
+
+    Raises
+    ------
+    InputError
+    """
+    with room_for(data, name, limits):
+        return limited(decode(data, name, limits), BEHIND_SIDE)
 
 
 def check_frames(name: str, count: int | None) -> None:

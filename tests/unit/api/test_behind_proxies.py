@@ -42,7 +42,7 @@ def _nginx(folder: Path, site: str, port: int, plain: int) -> AbstractContextMan
         "/etc/ssl/matting/fullchain.pem": folder / "chain.pem",
         "/etc/ssl/matting/key.pem": folder / "key.pem",
         "127.0.0.1:7860": site,
-        "client_max_body_size 520m": "client_max_body_size 1m",
+        "client_max_body_size 580m": "client_max_body_size 1m",
     }
     return nginx(folder, example("nginx.conf", changes), port)
 
@@ -50,7 +50,7 @@ def _nginx(folder: Path, site: str, port: int, plain: int) -> AbstractContextMan
 def _caddy(folder: Path, site: str, port: int, plain: int) -> AbstractContextManager[None]:
     ports = f"{{\n\tadmin off\n\thttp_port {plain}\n\thttps_port {port}\n\tdefault_bind 127.0.0.1\n}}\n"
     certificate = f"{NAME} {{\n\ttls {folder}/chain.pem {folder}/key.pem"
-    changes = {f"{NAME} {{": certificate, "127.0.0.1:7860": site, "max_size 520MiB": "max_size 1MiB"}
+    changes = {f"{NAME} {{": certificate, "127.0.0.1:7860": site, "max_size 580MiB": "max_size 1MiB"}
     return caddy(folder, ports + example("Caddyfile", changes), port)
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from matting_api.jobs import clips, store
 from matting_api.jobs.job import Cancelled, Job
 from matting_api.settings import Settings
 from matting_client import ServerUnavailable
+from matting_client.imaging.encode import encode
 from matting_client.video import order
 from matting_client.video.job import SEGMENT
 from matting_client.video.pipeline import Plan
@@ -98,6 +100,29 @@ def test_empty_fields_are_not_given_and_others_may_stand_in_the_address(serve: S
         assert begun.status_code == 202, begun.text
         done = wait(client, begun.json(), "done", "failed")
         assert client.get(done["result"]).headers["content-type"] == f"video/{kind}"
+
+
+def test_a_picture_behind_a_clip(serve: Serve, clip: Path, tmp_path: Path) -> None:
+    client = serve()
+    wall = ("wall.png", encode(np.full((90, 120, 3), 230, np.uint8), "png"))
+    files = {"video_file": ("clip.mp4", clip.read_bytes()), "bg_image_file": wall}
+    colour = {"format": "mp4", "background": "#e6e6e6"}
+    made = []
+    for job in (
+        client.post("/v1/video", files=files, data={"format": "mp4"}).json(),
+        send(client, clip, **colour).json(),
+    ):
+        done = wait(client, job, "done", "failed")
+        (tmp_path / "result.mp4").write_bytes(client.get(done["result"]).content)
+        made.append(read_clip(tmp_path / "result.mp4")[0][0])
+    assert np.array_equal(*made) and not np.array_equal(made[0], read_clip(clip)[0][0])
+    for more, word in (
+        ({"data": {"background": "red"}}, "got background and bg_image_file"),
+        ({"data": {"alpha_only": "true"}}, "alpha_only: got background beside it"),
+        ({"files": {**files, "bg_image_file": ("wall.png", b"no picture")}}, "wall.png: got no known picture format"),
+    ):
+        refused = client.post("/v1/video", **{"files": files, **more})  # type: ignore[arg-type]
+        assert refused.status_code == 400 and word in refused.json()["errors"][0]["detail"], refused.text
 
 
 def test_a_clip_of_too_many_frames_is_refused(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from matting_ui.batch_handlers import Handlers
 from matting_ui.batch_state import MOST
 from matting_ui.context import Studio
 from matting_ui.i18n import LANGUAGES, texts
-from matting_ui.photo import photo_input
 from matting_ui.theme import STATIC
 
 RUNS = 8  # batches worked on at once; they share the workers
@@ -87,9 +86,7 @@ def _settings(i18n: gr.I18n) -> dict[str, Any]:
     values = {"preset": controls.preset_choice(i18n, "batch-preset")}
     values["background"] = controls.background_choice(i18n, tuple(ids.BACKGROUNDS), ids.BATCH_BACKGROUND)
     values["colour"] = controls.colour_choice(i18n, ids.BATCH_COLOUR)
-    values["picture"] = photo_input(
-        i18n("background_picture"), "batch-picture", sources=("upload",), height=150, visible=False
-    )
+    values["picture"] = controls.picture_choice(i18n, "batch-picture")
     values["format"] = controls.format_choice(i18n, ids.BATCH_FORMAT)
     values["quality"] = controls.quality_slider(i18n, "batch-quality")
     values["alpha"] = gr.Checkbox(False, label=i18n("save_alpha"), elem_id=ids.BATCH_ALPHA)

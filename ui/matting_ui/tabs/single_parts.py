@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 
 from matting_ui import controls, ids
-from matting_ui.photo import photo_input
 
 
 def settings(i18n: gr.I18n, model: str) -> tuple[dict[str, Any], Any]:
@@ -15,9 +14,7 @@ def settings(i18n: gr.I18n, model: str) -> tuple[dict[str, Any], Any]:
     values: dict[str, Any] = {"preset": controls.preset_choice(i18n, ids.PRESET)}
     values["background"] = controls.background_choice(i18n, tuple(ids.BACKGROUNDS), ids.BACKGROUND)
     values["colour"] = controls.colour_choice(i18n, ids.COLOUR)
-    values["picture"] = photo_input(
-        i18n("background_picture"), ids.PICTURE, sources=("upload",), height=150, visible=False
-    )
+    values["picture"] = controls.picture_choice(i18n, ids.PICTURE)
     values["format"] = controls.format_choice(i18n, ids.FORMAT)
     values["quality"] = controls.quality_slider(i18n, ids.QUALITY)
     with gr.Accordion(i18n("tuning"), open=False, elem_id=ids.ADVANCED):

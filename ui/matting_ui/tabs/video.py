@@ -53,14 +53,14 @@ class Handlers:
     jobs: Jobs = field(default_factory=Jobs)
 
     def preview(
-        self, clip: str | None, second: float | None, request: gr.Request, **values: str
+        self, clip: str | None, second: float | None, request: gr.Request, picture: str | None = None, **values: str
     ) -> tuple[str | None, str]:
         """One frame, cut out, and a line about the clip."""
         words = words_of(request)
         if clip is None:
             return None, words["video_waiting"]
         with page_errors(request, "video"):
-            order = read_order(**values)
+            order = read_order(self.studio, picture=picture, **values)
             name = Path(clip).name
             wanted = wanted_second(second)
             look = look_into(self.studio.uploaded, clip, wanted)
@@ -69,11 +69,11 @@ class Handlers:
             behind = order.background.behind(cutout, Fraction(0))
             if behind is None and order.options.background is None:
                 behind = chequerboard(*frame.shape[:2])
-            picture = cutout.render(behind)
+            made = cutout.render(behind)
         ready = words["video_ready_one" if look.clip.count == 1 else "video_ready"]
         line = ready.format(width=frame.shape[1], height=frame.shape[0], frames=look.clip.count or "?")
         line = line if look.start == wanted else f"{line} · {words['video_last']}"
-        return self.studio.save_preview(picture), line
+        return self.studio.save_preview(made), line
 
     def begin(self, clip: str | None, request: gr.Request) -> tuple[Any, Any]:
         """Note that the clip is wanted, for `run`, unless work goes on; say so, and that it can be cancelled."""
@@ -113,12 +113,14 @@ class Handlers:
         """The line on the progress without that of a clip which was replaced."""
         return gr.skip() if self.jobs.is_busy(request) else ""
 
-    def whole(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[str, str | None]]:
+    def whole(
+        self, clip: str | None, request: gr.Request, picture: str | None = None, **values: Any
+    ) -> Iterator[tuple[str, str | None]]:
         """All of it, for programs: a line with the progress, at the end the file.
 
         Whoever stops listening stops the work.
         """
-        yield from self._made(clip, request, threading.Event(), values)
+        yield from self._made(clip, request, threading.Event(), {**values, "picture": picture})
 
     def settled(self, request: gr.Request) -> Any:
         """Whether there still is work to cancel when one call has ended."""
@@ -154,7 +156,7 @@ class Handlers:
         return gr.update(value=None, label=words_of(request)["download"])
 
     def _made(
-        self, clip: str | None, request: gr.Request, stopped: threading.Event, values: dict[str, str]
+        self, clip: str | None, request: gr.Request, stopped: threading.Event, values: dict[str, Any]
     ) -> Iterator[tuple[str, str | None]]:
         """A line with the progress, again and again, and at the end one with the file."""
         words = words_of(request)
@@ -167,7 +169,8 @@ class Handlers:
                 raise Stopped
 
         with page_errors(request, "video"):
-            order = read_order(**values)
+            controls.need_picture(values["background"], values["picture"])
+            order = read_order(self.studio, **values)
             path = self.studio.uploaded(clip)
             name = Path(clip).name
             check_frames(name, inspected(path, name).count)
@@ -215,6 +218,7 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 format = gr.Radio(list(FORMATS), value="webm", label=i18n("format"), elem_id=ids.VIDEO_FORMAT)
                 background = controls.background_choice(i18n, BACKGROUNDS, ids.VIDEO_BACKGROUND)
                 colour = controls.colour_choice(i18n, ids.VIDEO_COLOUR)
+                picture = controls.picture_choice(i18n, ids.VIDEO_PICTURE)
                 second = gr.Number(0, minimum=0, label=i18n("video_second"), elem_id=ids.VIDEO_SECOND)
         with gr.Column(scale=8, min_width=320, elem_classes="outputs"):
             start, cancel = _buttons(i18n)
@@ -229,13 +233,13 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 buttons=["fullscreen"],
                 elem_id=ids.VIDEO_FRAME,
             )
-    values: dict[str, Any] = {"format": format, "background": background, "colour": colour}
+    values: dict[str, Any] = {"format": format, "background": background, "colour": colour, "picture": picture}
     made = gr.State(None)  # what the result was made with
     clip.upload(None, None, status, js="() => matting.word('working')", api_visibility="private")
     _wire_run(do, clip, values, [start, cancel], [line, result, made])
     _wire_clip(do, clip, start, [line, result, made])
     _wire_settings(do, values, result, made)
-    look = [clip.upload, clip.clear, background.change, colour.input, second.change]
+    look = [clip.upload, clip.clear, background.change, colour.input, picture.change, second.change]
     settings: dict[str, Any] = {
         "inputs_kwargs": values,
         "api_name": ids.API_VIDEO_FRAME,
@@ -283,18 +287,14 @@ def _wire_clip(do: Handlers, clip: Any, start: Any, parts: list[Any]) -> None:
 def _wire_settings(do: Handlers, values: dict[str, Any], result: Any, made: Any) -> None:
     """What goes with what, and whether the result is of these settings."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
-    format, background, colour = values.values()
+    format, background, colour, picture = values.values()
     private: dict[str, Any] = {"api_visibility": "private"}
     format.input(None, [format, background], background, js=_BACKGROUND_OF, **private)
     background.input(None, [background, format], format, js=_FORMAT_OF, **private)
-    background.change(_show_for, background, colour, **light)
-    moved = [format.change, background.change, colour.input]
+    background.change(controls.show_behind, background, [colour, picture], **light)
+    moved = [format.change, background.change, colour.input, picture.change]
     gr.on(moved, do.compare, made, result, inputs_kwargs=values, **light)
 
 
 def _enable(can: bool) -> Any:
     return gr.update(interactive=can)
-
-
-def _show_for(background: str) -> Any:
-    return gr.update(visible=background == ids.CUSTOM)
