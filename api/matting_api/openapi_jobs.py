@@ -70,6 +70,8 @@ VIDEO: Json = {
                         "background": text_field("A colour, or `blur` for the clip itself out of focus.", "#00b140"),
                         "bg_image_file": {**TEXT, "format": "binary", "description": "A picture to put behind."},
                         "alpha_only": {**FLAG, "default": False, "description": "The alpha in grey."},
+                        "start": text_field("Seconds or [hh:]mm:ss to begin at.", "1:05"),
+                        "end": text_field("To end before; the clip's end without it.", "1:20.5"),
                     },
                     "video_file",
                 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from matting_client import InputError, Limits, OptionError
 from matting_client.imaging.decode import read_bytes
@@ -23,8 +24,16 @@ BACKGROUNDS = (ids.TRANSPARENT, "white", "blue", ids.CUSTOM, ids.FROM_PICTURE, B
 MINUTE, HOUR = 60, 3600  # seconds
 
 
-def read_order(studio: Studio, format: str, background: str, colour: str, picture: str | None = None) -> Order:
-    """What the controls ask for; the clip is transparent until a picture is chosen.
+def read_order(
+    studio: Studio,
+    format: str,
+    background: str,
+    colour: str,
+    picture: str | None = None,
+    start: float | None = 0,
+    end: float | None = 0,
+) -> Order:
+    """What the controls ask for; the clip is transparent until a picture is chosen, and ends at second 0 nowhere.
 
     Raises
     ------
@@ -32,11 +41,12 @@ def read_order(studio: Studio, format: str, background: str, colour: str, pictur
     """
     if background not in BACKGROUNDS:
         raise OptionError("background", f"{background!r:.50}", "one of the choices")
-    if background == BLUR:
-        return Order.of(format, BLUR)
-    if background == ids.FROM_PICTURE:
-        return Order.of(format, _behind(studio.uploaded(picture), studio.limits)) if picture else Order.of("webm")
-    return Order.of(format, controls.colour_text(colour) if background == ids.CUSTOM else ids.BACKGROUNDS[background])
+    known = {**ids.BACKGROUNDS, BLUR: BLUR, ids.CUSTOM: controls.colour_text(colour)}
+    if background != ids.FROM_PICTURE:
+        order = Order.of(format, known[background])
+    else:
+        order = Order.of(format, _behind(studio.uploaded(picture), studio.limits)) if picture else Order.of("webm")
+    return order.between(wanted_second(start), wanted_second(end) or None)
 
 
 @lru_cache(maxsize=4)
@@ -60,10 +70,9 @@ def look_into(uploaded: Callable[[str], Path], clip: str, second: Fraction) -> L
         raise
 
 
-def look_of(format: str, background: str, colour: str, picture: str | None = None) -> tuple[str, ...]:
+def look_of(background: str, colour: str, picture: str | None = None, **more: Any) -> tuple[Any, ...]:
     """What of the settings counts for a result."""
-    more = {ids.CUSTOM: colour, ids.FROM_PICTURE: picture or ""}
-    return format, background, more.get(background, "")
+    return background, {ids.CUSTOM: colour, ids.FROM_PICTURE: picture}.get(background), *sorted(more.items())
 
 
 def progress(words: dict[str, str], done: int, count: int | None, seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 
 from matting_client import OutputError, TooLarge
@@ -12,11 +13,9 @@ from matting_client.imaging.decode import read
 from matting_client.imaging.encode import encode
 from matting_client.processing import BACKDROPS
 from matting_client.types import Picture
-from matting_client.video.inspection import inspected
 from matting_client.video.job import frames_done
-from matting_client.video.order import Order, check_frames
+from matting_client.video.order import Order, check_frames, parse_moment
 from matting_client.video.pipeline import Plan
-from matting_client.video.reader import VideoFile
 
 from matting_api.errors import ApiError, bad_request
 from matting_api.jobs import disk
@@ -25,7 +24,7 @@ from matting_api.request.fields import read_colour, read_flag, refuse_unknown
 
 MOST_JOBS = 8
 KEPT_SECONDS = 3600.0
-FIELDS = ("format", "background", "alpha_only")
+FIELDS = ("format", "background", "alpha_only", "start", "end")
 SOURCE = "source"
 FIELD = "video_file"
 BEHIND, PICTURE = "bg_image_file", "background.png"  # in a form, and in a job's folder
@@ -47,7 +46,15 @@ def read_order(fields: dict[str, str], picture: Picture | None = None) -> Order:
     if background and picture is not None:
         raise bad_request("invalid_parameter", "Two backgrounds", f"got background and {BEHIND}, expected one of them")
     alpha_only = read_flag("alpha_only", fields.get("alpha_only", ""))
-    return Order.of(_format_of(fields), background if picture is None else picture, alpha_only)
+    order = Order.of(_format_of(fields), background if picture is None else picture, alpha_only)
+    return order.between(_moment(fields, "start") or Fraction(0), _moment(fields, "end"))
+
+
+def _moment(fields: Mapping[str, str], name: str) -> Fraction | None:
+    try:
+        return parse_moment(fields[name].strip()) if fields.get(name) else None
+    except ValueError as error:
+        raise bad_request("invalid_parameter", "Invalid parameter", f"{name}: {error}") from None
 
 
 def _format_of(fields: Mapping[str, str]) -> str:
@@ -65,20 +72,18 @@ def keep_picture(folder: Path, picture: Picture) -> None:
     disk.write_file(folder / PICTURE, encode(picture, "png"))
 
 
-def count_frames(folder: Path, name: str = FIELD) -> int | None:
-    """How many frames the clip in a folder has, as far as is known; `name` is what errors call it.
+def count_frames(folder: Path, order: Order, name: str = FIELD) -> int | None:
+    """How many frames of the clip in a folder are wanted, as far as is known; `name` is what errors call it.
 
     Raises
     ------
     InputError, ApiError
         It cannot be used.
     """
-    count = inspected(folder / SOURCE, name).count
     try:
-        check_frames(name, count)
+        return order.open(folder / SOURCE, name).clip.count
     except TooLarge as error:
         raise ApiError(413, "file_too_large", "Clip too long", str(error)) from None
-    return count
 
 
 def result_of(job: Job) -> Path:
@@ -111,7 +116,7 @@ def work(job: Job, convert: Convert) -> None:
         except TooLarge as error:
             raise bad_request("invalid_parameter", "Clip too long", str(error)) from None
 
-    source = VideoFile(job.folder / SOURCE, name=name)
+    source = order.source(job.folder / SOURCE, name)
     source.go_on = go_on
 
     def go_through() -> None:

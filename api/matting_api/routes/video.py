@@ -43,13 +43,13 @@ def router(jobs: JobStore, clip_bytes: int, limits: Limits, root_path: str) -> A
             picture = None
             if upload.picture is not None:
                 picture = await to_thread.run_sync(_picture, upload.picture, limits, limiter=looks)
-            read_order(upload.texts, picture)
+            order = read_order(upload.texts, picture)
             folder = await to_thread.run_sync(jobs.new_folder)
             try:
                 if picture is not None:
                     await to_thread.run_sync(keep_picture, folder, picture)
                 await store_upload(upload.file, folder / SOURCE)
-                frames = await to_thread.run_sync(count_frames, folder, upload.name, limiter=looks)
+                frames = await to_thread.run_sync(count_frames, folder, order, upload.name, limiter=looks)
                 job = await to_thread.run_sync(jobs.add, folder, {**upload.texts, NAME: upload.name}, frames)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -27,6 +27,7 @@ from matting_client.system import cut, tune_for_many_photos, usable_cores
 from matting_client.video import job
 from matting_client.video.animation import ANIMATED, AnimatedPicture
 from matting_client.video.background import open_background
+from matting_client.video.order import parse_moment
 from matting_client.video.pipeline import Plan, render
 from matting_client.video.reader import VideoFile
 from matting_client.video.source import Folder, Raw, Source, open_source
@@ -104,11 +105,10 @@ def parser() -> Parser:
 
 
 def _seconds(text: str) -> Fraction:
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected seconds or [hh:]mm:ss, such as 1:30.5")
-    hours, minutes, seconds = match.groups()
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds)
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _size(text: str) -> tuple[int, int]:

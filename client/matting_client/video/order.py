@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Self
 
 from matting_client.budget import room_for
@@ -14,20 +17,31 @@ from matting_client.processing import BLUR
 from matting_client.processing.scene import limited
 from matting_client.types import Picture
 from matting_client.video.background import Background, Blurred, FromOptions, Still
+from matting_client.video.inspection import inspected
+from matting_client.video.reader import VideoFile
 from matting_client.video.writer import CODECS
 
 FORMATS = tuple(suffix[1:] for suffix in CODECS)
 MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
+_MOMENT = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
 BEHIND_SIDE = 3840  # pixels of a picture behind a clip, which is fitted to every frame
 
 
 @dataclass(frozen=True)
 class Order:
-    """How a clip is made: `suffix` is .webm, .mov or .mp4."""
+    """How a clip is made.
+
+    Attributes
+    ----------
+    suffix : .webm, .mov or .mp4.
+    start, end : seconds; frames from `start` on and before `end` are wanted. None is the clip's end.
+    """
 
     suffix: str
     options: Options
     background: Background
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
 
     @classmethod
     def of(cls, format: str, background: str | Picture | None = None, alpha_only: bool = False) -> Self:
@@ -51,6 +65,44 @@ class Order:
         if background == BLUR:
             return cls(suffix, Options(), Blurred())
         return cls(suffix, Options(background=background, alpha_only=alpha_only), FromOptions())
+
+    def between(self, start: Fraction, end: Fraction | None) -> Self:
+        """The same of a part of the clip. Raises OptionError where that is nothing."""
+        if end is not None and end <= start:
+            raise OptionError("end", f"{float(end):g} s", f"more than the start, {float(start):g} s")
+        return replace(self, start=start, end=end)
+
+    def open(self, path: Path, name: str) -> VideoFile:
+        """The clip or its part, with its number of frames, as far as that is known.
+
+        Parameters
+        ----------
+        name : what errors call it.
+
+        Raises
+        ------
+        MattingError
+            It cannot be used; TooLarge where it has too many frames.
+        """
+        count = inspected(path, name).count
+        source = self.source(path, name)
+        if self.start == 0 and self.end is None:
+            source.clip = replace(source.clip, count=count)
+        check_frames(name, source.clip.count)
+        return source
+
+    def source(self, path: Path, name: str) -> VideoFile:
+        """As `open`, of a clip that was opened before."""
+        return VideoFile(path, self.start, self.end, name=name)
+
+
+def parse_moment(text: str) -> Fraction:
+    """Seconds, or [hh:]mm:ss, as seconds. Raises ValueError where it is neither."""
+    match = _MOMENT.fullmatch(text)
+    if not match:
+        raise ValueError(f"got {text[:50]!r}, expected seconds or [hh:]mm:ss, such as 1:30.5")
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds)
 
 
 def read_behind(data: bytes, name: str, limits: Limits) -> Picture:

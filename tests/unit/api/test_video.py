@@ -76,6 +76,9 @@ def test_bad_orders_are_refused_at_once(serve: Serve, clip: Path, tmp_path: Path
         (send(client, clip, background="wall.jpg"), "invalid_parameter"),
         (send(client, clip, background="#ffffff", alpha_only="true"), "invalid_parameter"),
         (send(client, clip, colour="red"), "unknown_parameter"),
+        (send(client, clip, start="soon"), "invalid_parameter"),
+        (send(client, clip, start="0:10"), "invalid_parameter"),
+        (send(client, clip, start="0.2", end="0.1"), "invalid_parameter"),
         (send(client, text), "invalid_image"),
         (client.post("/v1/video", data={"format": "webm"}), "missing_source"),
         (client.post("/v1/video?format=avi", files=[video]), "invalid_parameter"),
@@ -126,8 +129,12 @@ def test_a_picture_behind_a_clip(serve: Serve, clip: Path, tmp_path: Path) -> No
 
 
 def test_a_clip_of_too_many_frames_is_refused(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of it is not."""
     monkeypatch.setattr(order, "MOST_FRAMES", FRAMES - 1)
-    answer = send(serve(), clip)
+    client = serve()
+    done = wait(client, send(client, clip, start="0:00.1", end="0.3").json(), "done", "failed")
+    assert done["frames"] == done["done"] == 5  # of 25 a second
+    answer = send(client, clip)
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["code"], error["title"]) == (413, "file_too_large", "Clip too long")
     assert error["detail"].endswith(f"got {FRAMES} frames, expected at most {FRAMES - 1}; use a part of the clip")

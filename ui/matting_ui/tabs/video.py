@@ -15,19 +15,19 @@ from typing import Any
 import gradio as gr
 from matting_client import MattingError
 from matting_client.imaging.encode import encode
-from matting_client.video.inspection import MOST, inspected
-from matting_client.video.order import FORMATS, check_frames
+from matting_client.video.inspection import MOST
+from matting_client.video.order import check_frames
 from matting_client.video.pipeline import Plan
-from matting_client.video.reader import VideoFile
 
 from matting_ui import controls, ids
-from matting_ui.clips import BACKGROUNDS, ended, look_into, look_of, progress, read_order, wanted_second
+from matting_ui.clips import ended, look_into, look_of, progress, read_order, wanted_second
 from matting_ui.context import Studio, page_errors, words_of
 from matting_ui.filenames import portable
 from matting_ui.gradio_patches import sender
 from matting_ui.jobs import Job, Jobs
 from matting_ui.preview import chequerboard
 from matting_ui.sweep import freshen
+from matting_ui.tabs import video_parts
 
 LINE = "video"  # the queue of whole clips, of which one is worked on at a time
 # Of looks into clips: one that takes its time keeps no photo waiting.
@@ -53,7 +53,7 @@ class Handlers:
     jobs: Jobs = field(default_factory=Jobs)
 
     def preview(
-        self, clip: str | None, second: float | None, request: gr.Request, picture: str | None = None, **values: str
+        self, clip: str | None, second: float | None, request: gr.Request, picture: str | None = None, **values: Any
     ) -> tuple[str | None, str]:
         """One frame, cut out, and a line about the clip."""
         words = words_of(request)
@@ -82,7 +82,7 @@ class Handlers:
         is_waiting = self.page.line.place(LINE, sender(request))[0] > 0
         return words_of(request)["video_queued" if is_waiting else "working"], _enable(can=True)
 
-    def run(self, clip: str | None, request: gr.Request, **values: str) -> Iterator[tuple[Any, Any, Any]]:
+    def run(self, clip: str | None, request: gr.Request, **values: Any) -> Iterator[tuple[Any, Any, Any]]:
         """Make what `begin` noted; what it says last is of its end. The clip is named to be kept while this waits."""
         job = self.jobs.take(request)
         if job is None:
@@ -147,7 +147,7 @@ class Handlers:
             return _NOTHING
         return self._calm(request), self._no_file(request), None
 
-    def compare(self, made: tuple[str, ...] | None, request: gr.Request, **values: str) -> Any:
+    def compare(self, made: tuple[Any, ...] | None, request: gr.Request, **values: Any) -> Any:
         """Say of a result whether it was made with the settings as they are now."""
         is_same = made is None or tuple(made) == look_of(**values)
         return gr.update(label=words_of(request)["download" if is_same else "video_earlier"])
@@ -173,8 +173,7 @@ class Handlers:
             order = read_order(self.studio, **values)
             path = self.studio.uploaded(clip)
             name = Path(clip).name
-            check_frames(name, inspected(path, name).count)
-            source = VideoFile(path, name=name)
+            source = order.open(path, name)
             source.go_on = go_on
             target = self.studio.folder / secrets.token_hex(16) / portable(Path(clip).stem, f"-cutout{order.suffix}")
             target.parent.mkdir()
@@ -215,13 +214,9 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 label=i18n("clip"), file_types=list(ids.CLIPS), elem_id=ids.VIDEO_CLIP, elem_classes="takes-clip"
             )
             with gr.Column(elem_classes="settings"):
-                format = gr.Radio(list(FORMATS), value="webm", label=i18n("format"), elem_id=ids.VIDEO_FORMAT)
-                background = controls.background_choice(i18n, BACKGROUNDS, ids.VIDEO_BACKGROUND)
-                colour = controls.colour_choice(i18n, ids.VIDEO_COLOUR)
-                picture = controls.picture_choice(i18n, ids.VIDEO_PICTURE)
-                second = gr.Number(0, minimum=0, label=i18n("video_second"), elem_id=ids.VIDEO_SECOND)
+                values, second = video_parts.settings(i18n)
         with gr.Column(scale=8, min_width=320, elem_classes="outputs"):
-            start, cancel = _buttons(i18n)
+            start, cancel = video_parts.buttons(i18n)
             status = gr.Markdown(i18n("video_waiting"), elem_id=ids.VIDEO_STATUS, elem_classes="status")
             line = gr.Markdown("", elem_id=ids.VIDEO_PROGRESS, elem_classes="status")
             result = gr.File(label=i18n("download"), interactive=False, elem_id=ids.VIDEO_RESULT)
@@ -233,13 +228,13 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
                 buttons=["fullscreen"],
                 elem_id=ids.VIDEO_FRAME,
             )
-    values: dict[str, Any] = {"format": format, "background": background, "colour": colour, "picture": picture}
     made = gr.State(None)  # what the result was made with
     clip.upload(None, None, status, js="() => matting.word('working')", api_visibility="private")
     _wire_run(do, clip, values, [start, cancel], [line, result, made])
     _wire_clip(do, clip, start, [line, result, made])
     _wire_settings(do, values, result, made)
-    look = [clip.upload, clip.clear, background.change, colour.input, picture.change, second.change]
+    look = [clip.upload, clip.clear, second.change]
+    look += [values["background"].change, values["colour"].input, values["picture"].change]
     settings: dict[str, Any] = {
         "inputs_kwargs": values,
         "api_name": ids.API_VIDEO_FRAME,
@@ -248,13 +243,6 @@ def build(studio: Studio, page: gr.Blocks, i18n: gr.I18n) -> None:
     }
     looked = gr.on(look, do.preview, [clip, second], [frame, status], trigger_mode="always_last", **settings)
     looked.failure(None, None, status, js=f"() => matting.fail('{ids.TAB_VIDEO}')", api_visibility="private")
-
-
-def _buttons(i18n: gr.I18n) -> tuple[Any, Any]:
-    with gr.Row(elem_classes="buttons"):
-        start = gr.Button(i18n("video_start"), variant="primary", elem_id=ids.VIDEO_START, scale=3, interactive=False)
-        cancel = gr.Button(i18n("video_cancel"), elem_id=ids.VIDEO_CANCEL, scale=1, min_width=90, interactive=False)
-    return start, cancel
 
 
 def _wire_run(do: Handlers, clip: Any, values: dict[str, Any], buttons: list[Any], parts: list[Any]) -> None:
@@ -287,12 +275,12 @@ def _wire_clip(do: Handlers, clip: Any, start: Any, parts: list[Any]) -> None:
 def _wire_settings(do: Handlers, values: dict[str, Any], result: Any, made: Any) -> None:
     """What goes with what, and whether the result is of these settings."""
     light: dict[str, Any] = {**do.studio.light, "api_visibility": "private", "trigger_mode": "always_last"}
-    format, background, colour, picture = values.values()
+    format, background, colour, picture, start, end = values.values()
     private: dict[str, Any] = {"api_visibility": "private"}
     format.input(None, [format, background], background, js=_BACKGROUND_OF, **private)
     background.input(None, [background, format], format, js=_FORMAT_OF, **private)
     background.change(controls.show_behind, background, [colour, picture], **light)
-    moved = [format.change, background.change, colour.input, picture.change]
+    moved = [format.change, background.change, colour.input, picture.change, start.change, end.change]
     gr.on(moved, do.compare, made, result, inputs_kwargs=values, **light)
 
 
