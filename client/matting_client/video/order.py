@@ -8,21 +8,24 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
-from matting_client.budget import room_for
+from matting_client.budget import SHARE, room_for
 from matting_client.errors import OptionError, TooLarge
 from matting_client.imaging.decode import decode
 from matting_client.imaging.limits import Limits
 from matting_client.options import Options
 from matting_client.processing import BLUR
 from matting_client.processing.scene import limited
+from matting_client.system import memory_limit
 from matting_client.types import Picture
 from matting_client.video.background import Background, Blurred, FromOptions, Still
 from matting_client.video.inspection import inspected
-from matting_client.video.reader import VideoFile
+from matting_client.video.reader import MAX_VIDEO_PIXELS, VideoFile
 from matting_client.video.writer import CODECS
 
 FORMATS = tuple(suffix[1:] for suffix in CODECS)
 MOST_FRAMES = 20_000  # of a clip: 11 minutes at 30 a second
+# Of a frame, for all that is in work beside the model, measured at 3840x2160; VP9 with alpha has two encoders.
+BYTES_PER_PIXEL = {".webm": 210, ".mov": 95, ".mp4": 95}
 _MOMENT = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,6}):)?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
 BEHIND_SIDE = 3840  # pixels of a picture behind a clip, which is fitted to every frame
 
@@ -93,7 +96,13 @@ class Order:
 
     def source(self, path: Path, name: str) -> VideoFile:
         """As `open`, of a clip that was opened before."""
-        return VideoFile(path, self.start, self.end, name=name)
+        return VideoFile(path, self.start, self.end, name=name, most_pixels=_largest_frame(self.suffix))
+
+
+def _largest_frame(suffix: str) -> int:
+    """Pixels of a frame for which such a share of the memory is enough as photos have."""
+    limit = memory_limit()
+    return MAX_VIDEO_PIXELS if limit is None else min(MAX_VIDEO_PIXELS, limit // SHARE // BYTES_PER_PIXEL[suffix])
 
 
 def parse_moment(text: str) -> Fraction:

@@ -69,6 +69,7 @@ class VideoFile:
     path : the file.
     name : what messages call it; its path by default.
     start, end : seconds; frames from `start` on and before `end`. None is the file's end.
+    most_pixels : of a frame.
 
     Attributes
     ----------
@@ -85,9 +86,16 @@ class VideoFile:
     """
 
     def __init__(
-        self, path: Path, start: Fraction = Fraction(0), end: Fraction | None = None, *, name: str | None = None
+        self,
+        path: Path,
+        start: Fraction = Fraction(0),
+        end: Fraction | None = None,
+        *,
+        name: str | None = None,
+        most_pixels: int = MAX_VIDEO_PIXELS,
     ) -> None:
         self.path = path
+        self._most_pixels = most_pixels
         self.name = name or str(path)
         self.start = start
         self.end = end
@@ -126,13 +134,13 @@ class VideoFile:
             stream = container.streams.video[0]
             if stream.codec_context is None:
                 raise InputError(self.name, "a codec that FFmpeg does not know", "a video", "choose another file")
-            stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}
+            stream.codec_context.options = {"max_pixels": str(self._most_pixels)}
             self._check_size(stream.width or 0, stream.height or 0)
             yield container
 
     def _check_size(self, width: int, height: int) -> None:
-        if not 0 < width * height <= MAX_VIDEO_PIXELS:
-            raise InputError(self.name, f"{width}x{height} pixels", f"1 to {MAX_VIDEO_PIXELS}", "make it smaller")
+        if not 0 < width * height <= self._most_pixels:
+            raise InputError(self.name, f"{width}x{height} pixels", f"1 to {self._most_pixels}", "make it smaller")
 
     def frames(self) -> Iterator[Timed]:
         """The frames, upright.

@@ -148,6 +148,15 @@ def test_a_clip_may_be_larger_than_a_photo(serve: Serve, clip: Path, tmp_path: P
         assert send(api, large).status_code == status
 
 
+def test_frames_are_as_large_as_the_memory_allows(serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "memory_limit", lambda: 128 * 96 * 4 * 100)
+    client = serve()
+    assert send(client, clip, format="mov").status_code == 202
+    refused = send(client, clip, format="webm")
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "invalid_image")
+    assert "got 128x96 pixels, expected 1 to 5851; make it smaller" in refused.text
+
+
 def test_clips_are_bounded_and_can_be_cancelled(
     serve: Serve, clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
