@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from matting_client import OptionError
 from persistqueue import Empty, SQLiteAckQueue
@@ -24,6 +25,7 @@ from matting_api.request.fetch import Fetcher
 
 PAUSES = (0.0, 2.0, 10.0, 30.0, 120.0)  # seconds before each attempt
 POLL_SECONDS = 0.5
+AT_ONCE = 16  # receivers that are called
 FEWEST = 24  # characters of a secret
 log = logging.getLogger("jobs")
 
@@ -60,6 +62,7 @@ class _Message:
     place : in the queue.
     attempts : so far, of earlier processes, too.
     due : `time.monotonic()` of the next one.
+    sending : the attempt that is being made.
     settled : delivered or given up, which the queue may not know yet.
     """
 
@@ -69,7 +72,13 @@ class _Message:
     message: dict[str, Any]
     attempts: int = 0
     due: float = 0.0
+    sending: asyncio.Task[str] | None = None
     settled: bool = False
+
+    @property
+    def receiver(self) -> str:
+        """The host that is called."""
+        return urlsplit(self.url).netloc
 
     def kept(self) -> dict[str, Any]:
         """What the queue keeps, beside the attempts."""
@@ -84,7 +93,7 @@ class _Message:
 class Webhooks:
     """Delivers messages, each at least once unless its receiver refuses it five times.
 
-    One that waits for its next attempt holds up no other.
+    One that waits for its next attempt holds up no other, and a slow receiver only its own.
 
     Parameters
     ----------
@@ -98,6 +107,7 @@ class Webhooks:
         self._fetcher = fetcher
         self._stop = threading.Event()
         self._messages: list[_Message] = []  # in work
+        self._runner = asyncio.Runner()  # of the attempts, which go on while it runs anything
         self._queue = SQLiteAckQueue(
             str(folder), multithreading=True, serializer=json_serializer, db_file_name="webhooks.db"
         )
@@ -114,21 +124,38 @@ class Webhooks:
         """Stop; what is not delivered is left to the next process."""
         self._stop.set()
         self._thread.join()
+        self._runner.close()  # breaks attempts off
 
     def _round(self) -> None:
-        """Make an attempt at the message that is due; where the queue's disk fails, the same one in the next round."""
+        """Make the attempts that are due, and note what became of others; where the queue's disk fails, in the next."""
         self._take()
-        message = min(self._messages, key=lambda each: each.due, default=None)
-        if message is None or message.due > time.monotonic():
+        for message in self._due():
+            self._begin(message)
+        if any(each.sending for each in self._messages):
+            self._runner.run(self._wait())
+        elif not any(each.settled for each in self._messages):
             self._queue.put_event.wait(POLL_SECONDS)  # the queue's own wait follows the wall clock
             self._queue.put_event.clear()
-            return
-        if not message.settled:
-            message.settled = self._attempt(message)
-        if message.settled:
-            self._queue.ack(id=message.place)
-            self._messages.remove(message)
-            self._queue.clear_acked_data(keep_latest=0)
+        for message in [each for each in self._messages if each.settled or (each.sending and each.sending.done())]:
+            self._end(message)
+
+    def _due(self) -> list[_Message]:
+        """Messages whose time has come, one for each receiver that is not called already."""
+        calls = [each for each in self._messages if each.sending]
+        busy = {each.receiver for each in calls}
+        found: list[_Message] = []
+        for message in sorted(self._messages, key=lambda each: each.due):
+            if message.due > time.monotonic() or len(calls) + len(found) >= AT_ONCE:
+                break
+            if not message.settled and message.receiver not in busy:
+                busy.add(message.receiver)
+                found.append(message)
+        return found
+
+    async def _wait(self) -> None:
+        """Until an attempt ends, or something new may have come."""
+        sending = [each.sending for each in self._messages if each.sending]
+        await asyncio.wait(sending, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
 
     def _take(self) -> None:
         """Take what has been queued."""
@@ -141,23 +168,34 @@ class Webhooks:
             message.pause()
             self._messages.append(message)
 
-    def _attempt(self, message: _Message) -> bool:
-        """Whether it is settled: delivered, or given up."""
-        reason = "the server ended at each attempt"
-        if message.attempts < len(PAUSES):
-            # Before it is sent: one that ends the process is given up, too.
-            self._queue.update({**message.kept(), "attempts": message.attempts + 1}, id=message.place)
-            message.attempts += 1
-            reason = self._send(message)
-            if not reason:
-                return True
-            message.pause()
-        if message.attempts < len(PAUSES):
-            return False
-        log.error("job %s: its webhook was given up: %s", message.job, reason)
-        return True
+    def _begin(self, message: _Message) -> None:
+        """Make an attempt, if there is one left."""
+        if message.attempts >= len(PAUSES):
+            self._give_up(message, "the server ended at each attempt")
+            return
+        # Before it is sent: one that ends the process is given up, too.
+        self._queue.update({**message.kept(), "attempts": message.attempts + 1}, id=message.place)
+        message.attempts += 1
+        message.sending = self._runner.get_loop().create_task(self._send(message))
 
-    def _send(self, message: _Message) -> str:
+    def _end(self, message: _Message) -> None:
+        """Note what became of an attempt, and forget a message that is settled."""
+        if message.sending:
+            reason, message.sending = message.sending.result(), None
+            message.settled = not reason
+            message.pause()
+            if reason and message.attempts >= len(PAUSES):
+                self._give_up(message, reason)
+        if message.settled:
+            self._queue.ack(id=message.place)
+            self._messages.remove(message)
+            self._queue.clear_acked_data(keep_latest=0)
+
+    def _give_up(self, message: _Message, reason: str) -> None:
+        log.error("job %s: its webhook was given up: %s", message.job, reason)
+        message.settled = True
+
+    async def _send(self, message: _Message) -> str:
         """Why a message was not delivered; "" where it was."""
         body = json.dumps(message.message).encode()
         moment = int(time.time())
@@ -168,7 +206,7 @@ class Webhooks:
             "webhook-signature": signature(self._secret, message.job, moment, body),
         }
         try:
-            status = asyncio.run(self._fetcher.post(message.url, "webhook", body, headers))
+            status = await self._fetcher.post(message.url, "webhook", body, headers)
         except ApiError as error:
             return error.detail
         except Exception as error:  # other servers may answer anything

@@ -158,6 +158,23 @@ def test_a_receiver_that_is_gone_holds_up_no_other(tmp_path: Path, monkeypatch: 
     hooks.close()
 
 
+def test_a_slow_receiver_holds_up_only_its_own(tmp_path: Path) -> None:
+    class Slow(Receiver):
+        async def post(self, url: str, field: str, body: bytes, headers: dict[str, str]) -> int:
+            await super().post(url, field, body, headers)
+            await asyncio.sleep(3600 if url != URL else 0)
+            return 204
+
+    receiver = Slow()
+    hooks = opened(tmp_path, receiver)
+    for job in ("one", "two"):
+        hooks.send("https://slow.example.com/done", job, {})
+    wait_until(lambda: receiver.sent == ["one"])
+    hooks.send(URL, "three", {})
+    wait_until(lambda: receiver.sent == ["one", "three"] and left_in(tmp_path) == 2)
+    hooks.close()  # at once
+
+
 def test_an_address_that_is_never_called_is_refused_at_once(serve: Serve, tmp_path: Path, disc: bytes) -> None:
     client = serve(urls=True, jobs_folder=tmp_path / "jobs", webhook_secret=SECRET)
     for address, word in (
