@@ -78,6 +78,8 @@ def _content(file: BinaryIO, most: int, name: str) -> bytes:
     while most > 0 and (part := _part(file, most, name)):  # a pipe gives less than it is asked for
         parts.append(part)
         most -= len(part)
+    if not parts and getattr(file, "seekable", bool)() and file.tell():
+        raise InputError(name, "a file at its end", "one at its beginning", "call its seek(0) first")
     return b"".join(parts)
 
 

@@ -40,6 +40,7 @@ LEARN, HELD_OUT = "corrected", "val_box"  # names of the sets
 LEAST = 8  # corrected photos: fewer tell neither what to learn nor whether it was learnt
 EVERY = 4  # of so many photos one is held out
 LONGEST = 2048  # side of what is kept
+INCOMPLETE = ("rows", "end")  # notes of a file that ends early
 WHITE = (255, 255, 255)  # behind what is transparent
 
 
@@ -129,9 +130,13 @@ def read_sample(sample: Sample) -> tuple[U8, U8]:
 
 def _read(path: Path) -> Photo:
     try:
-        return read_photo(path)
+        photo = read_photo(path)
     except MattingError as error:
         raise DataError(str(error)) from None
+    for note in photo.notes:
+        if note.code in INCOMPLETE:  # what is missing would be learnt as background
+            raise DataError(f"{path}: {note}; copy it again")
+    return photo
 
 
 def _read_grey(path: Path, converted: U8) -> U8:

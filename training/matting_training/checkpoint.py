@@ -105,9 +105,20 @@ def read_metadata(path: Path) -> dict[str, Any]:
     check_readable(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-    except (SafetensorError, json.JSONDecodeError) as error:
+            header = {"seen": 0} | {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from None
+    seen = header["seen"]
+    if type(seen) is not int or seen < 0 or not isinstance(header.get("learnt", {}), dict):
+        raise ValueError(f"{path}: got a wrong `seen` or `learnt` in the header, expected a count and counts by set")
+    return header
+
+
+def _is_like(value: object, own: object) -> bool:
+    """Whether a setting of a header is of the kind of our `own`, and not so large that memory would end."""
+    if isinstance(own, tuple):
+        return isinstance(value, list) and len(value) == len(own) and all(map(_is_like, value, own))
+    return type(value) is type(own) and isinstance(value, int) and isinstance(own, int) and 0 <= value <= 8 * own
 
 
 def check_readable(path: Path) -> None:
@@ -133,7 +144,8 @@ def load_model(path: Path) -> MattingUNet:
         raise ValueError(
             f"{path}: got no model configuration in the header, expected weights written by training.train"
         )
-    known = ModelConfig().to_dict().keys()
+    own = ModelConfig().to_dict()
+    known = own.keys()
     if not isinstance(given, dict):
         raise ValueError(
             f"{path}: got {given!r} as the model, expected its configuration; take weights of this version"
@@ -143,6 +155,9 @@ def load_model(path: Path) -> MattingUNet:
             f"{path}: got a model with {', '.join(sorted(given))}, expected {', '.join(sorted(known))}; "
             "take weights of this version"
         )
+    wrong = [key for key in known if not _is_like(given[key], own[key])]
+    if wrong:
+        raise ValueError(f"{path}: got a wrong {' and '.join(wrong)} of the model; take weights of this version")
     shape: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     model = MattingUNet(ModelConfig(**shape))
     load_weights(model, path)

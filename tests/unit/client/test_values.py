@@ -190,6 +190,9 @@ def test_a_closed_file_is_no_photo(client: MattingClient, tmp_path: Path) -> Non
         client.cutout(file, name="upload")
     with (tmp_path / "text").open(encoding="utf-8") as text, pytest.raises(InputError, match="upload"):
         client.cutout(text, name="upload")  # type: ignore[arg-type]
+    with (tmp_path / "text").open("rb") as read, pytest.raises(InputError, match="a file at its end"):
+        read.read()
+        client.cutout(read, name="upload")
 
 
 @pytest.mark.parametrize(

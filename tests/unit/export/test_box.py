@@ -88,6 +88,7 @@ def test_photos_without_a_correction_are_said(tmp_path: Path, capsys: pytest.Cap
     ("correction", "says"),
     [
         (b"no picture", "correction.png"),
+        (png(PHOTO[..., 0])[:-200], "correction.png: the file is incomplete"),
         (png(PHOTO), "opaque picture in colour"),
         (png(ALPHA[:90]), "got 64x90, expected the photo's 64x96"),
         (png(np.full_like(ALPHA, 255)), "without any background"),

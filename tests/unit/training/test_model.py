@@ -124,3 +124,21 @@ def test_weights_of_another_version_are_refused(tmp_path: Path) -> None:
     save_file(weights, path, {key: json.dumps(value) for key, value in header.items()})
     with pytest.raises(ValueError, match=r"w\.safetensors: got a model with .*refiner.*expected bottleneck"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("model", {"bottleneck": wrong}) for wrong in ("x", None, -1, 10**9)),
+        *(("model", {key: wrong}) for key, wrong in (("transformer", 10**9), ("fine", 3), ("decoder", [1, 2]))),
+        *(("seen", wrong) for wrong in ("x", [], float("nan"))),
+        ("learnt", [1]),
+    ],
+)
+def test_headers_that_describe_no_network_are_refused(tmp_path: Path, key: str, value: object) -> None:
+    if isinstance(value, dict):
+        value = ModelConfig().to_dict() | value
+    header = {"model": json.dumps(ModelConfig().to_dict()), key: json.dumps(value)}
+    save_file({"a": torch.zeros(1)}, tmp_path / "w.safetensors", header)
+    with pytest.raises(ValueError, match=r"w\.safetensors: got a wrong"):
+        load_model(tmp_path / "w.safetensors")
