@@ -75,6 +75,8 @@ _GEM = "the gem's address, RemoveBg::Api::URL, becomes {server}"
 _KEY = "a key of --keys-file, of 16 characters or more; none where there are no keys"
 _SHADOW = "a shadow is drawn, of our own kind; look at one result"
 _GO = "remove.bg's Go program has its address as APIEndpoint in client/client.go: {server}/v1.0/removebg there"
+_FLOW = "an app of Make, Zapier or n8n has no address to change: call {server}/v1.0/removebg by HTTP in its place"
+_APP = r"remove[._-]?bg"  # Make: "app:action", Zapier: "app@version", n8n: "n8n-nodes-package.node"
 RULES = (
     _rule(r"https?://api\.remove\.bg", "put {server} in its place; paths, fields and answers stay"),
     _rule(r"((?<!http://)(?<!https://)api|\*)\.remove\.bg", "put the host of {server} in its place"),
@@ -93,6 +95,8 @@ RULES = (
     _rule(r"\b(gem install|bundle add)\b.{0,500}\sremove_bg\b", _GEM),
     _rule(r"(^\s*gem|\badd_(runtime_|development_)?dependency)[\s(]+['\"]remove_bg['\"]", _GEM),
     _rule(r"\bgithub\.com/remove-bg/go\b", _GO),
+    _rule(rf'"module"\s*:\s*"{_APP}[\w-]*:|"selected_api"\s*:\s*"{_APP}', _FLOW, r".*\.json"),
+    _rule(rf'"type"\s*:\s*"[^"]{{0,60}}\bn8n-nodes[^"]{{0,60}}{_APP}', _FLOW, r".*\.json"),
     _rule(r"\bremovebg['\"]?[\s,]+['\"]?(--api-key|zip2png)", _PROGRAM),
     _rule(rf"{_RUN}removebg\s+(?!--api-key|zip2png)[^\s=:]*[*./$\"-]", _PROGRAM, _SCRIPTS),
     _rule(r"remove[._-]?bg[._-]?(api[._-]?)?(key|token)", _KEY),

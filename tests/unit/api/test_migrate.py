@@ -105,6 +105,9 @@ def test_texts_of_any_encoding_are_read(tmp_path: Path, capsys: pytest.CaptureFi
         ("app.js", "const key = config.removeBgApiKey;", "--keys-file"),
         ("application.properties", "remove-bg.api-token=abc", "--keys-file"),
         ("go.mod", "require github.com/remove-bg/go v1.1.0", "client/client.go: https://own.example"),
+        ("make.json", '{"module": "remove-bg:removeBackground"}', "call https://own.example/v1.0/removebg by HTTP"),
+        ("zap.json", '{"selected_api": "RemoveBgCLIAPI@1.0.0"}', "call https://own.example/v1.0/removebg by HTTP"),
+        ("n8n.json", '{"type": "n8n-nodes-removebg.cut"}', "call https://own.example/v1.0/removebg by HTTP"),
     ],
 )
 def test_packages_of_clients_are_places(
