@@ -118,7 +118,9 @@ def _is_like(value: object, own: object) -> bool:
     """Whether a setting of a header is of the kind of our `own`, and not so large that memory would end."""
     if isinstance(own, tuple):
         return isinstance(value, list) and len(value) == len(own) and all(map(_is_like, value, own))
-    return type(value) is type(own) and isinstance(value, int) and isinstance(own, int) and 0 <= value <= 8 * own
+    if not isinstance(value, int) or not isinstance(own, int):
+        return False
+    return type(value) is type(own) and 0 <= value <= max(64, 8 * own)
 
 
 def check_readable(path: Path) -> None:
