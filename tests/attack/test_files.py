@@ -8,6 +8,7 @@ import resource
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Site:
     folder: Path
     secret: Path
     pid: int
+    log: list[str]
 
     def files(self) -> set[Path]:
         return {path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()}
@@ -45,9 +47,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator
     with process(temporary, repository, "--engine", "local", "--mcp") as (running, url):
         httpx.get(f"{url}/livez", timeout=START_SECONDS).raise_for_status()
         assert running.stderr is not None
-        threading.Thread(target=running.stderr.read, daemon=True).start()  # a full pipe would stop the server
+        log: list[str] = []
+        threading.Thread(target=log.extend, args=(running.stderr,), daemon=True).start()  # a full pipe stops the server
         (folder,) = temporary.glob("unet-matting-page-*")
-        yield Site(url, folder, secret, running.pid)
+        yield Site(url, folder, secret, running.pid, log)
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +214,15 @@ def test_sessions_are_their_visitors_own(site: Site, owner: Visitor, stranger: V
     theirs = f"session_hash={owner.session}"
     for path in (f"queue/data?{theirs}", f"queue/data?session_hash=mine&{theirs}", f"heartbeat/{owner.session}"):
         assert is_error(stranger.http.get(f"/gradio_api/{path}")), path
+
+
+def test_unknown_sessions_fill_no_log(site: Site) -> None:
+    before = len(site.log)
+    for _ in range(3):
+        with suppress(httpx.RemoteProtocolError):  # the stream breaks off
+            httpx.get(f"{site.url}/gradio_api/queue/data?session_hash=nobodys", timeout=HANG_SECONDS)
+    httpx.get(f"{site.url}/nothing")  # what it logs comes last
+    assert len(site.log) - before < 4, site.log[before:]
 
 
 def test_a_full_disk_is_said(site: Site, stranger: Visitor) -> None:

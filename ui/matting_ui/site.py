@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -111,6 +112,8 @@ class Site:
         except ClientDisconnect:  # nobody waits for an answer, nor reads of it in the log
             raise
         except Exception as error:
+            if answer.has_started and isinstance(error.__cause__, HTTPException):
+                return  # of a stream of events, which has told it: its session is not known
             if answer.has_started:
                 raise
             # One line: a stranger's junk makes as many as it likes.
