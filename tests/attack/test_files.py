@@ -216,6 +216,12 @@ def test_sessions_are_their_visitors_own(site: Site, owner: Visitor, stranger: V
         assert is_error(stranger.http.get(f"/gradio_api/{path}")), path
 
 
+def test_strange_ranges_get_the_whole_file(stranger: Visitor) -> None:
+    path = f"/gradio_api/file={stranger.upload()}"
+    for wanted, status in (("0-0", 206), ("0-0,2-2", 200), ("0-" + "9" * 5000, 200), ("--", 200)):
+        assert stranger.http.get(path, headers={"Range": f"bytes={wanted}"}).status_code == status, wanted
+
+
 def test_unknown_sessions_fill_no_log(site: Site) -> None:
     before = len(site.log)
     for _ in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -59,6 +60,7 @@ POLICY = (
 # Of the worker that has a photo which is to stay in the browser: it may run its own scripts and connect to nothing.
 DEVICE_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
 FILE_POLICY = "default-src 'none'; sandbox"  # of visitors' files, should one be opened as a page
+_RANGE = re.compile(rb"bytes=(\d{1,18}-\d{0,18}|-\d{1,18})")  # Gradio fails at others; who asks for those gets all
 log = logging.getLogger("page")
 
 
@@ -95,6 +97,7 @@ class Site:
             await self._ask_page(scope, receive, send)
 
     async def _ask_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"] = [each for each in scope["headers"] if each[0] != b"range" or _RANGE.fullmatch(each[1])]
         request = HTTPConnection(scope)
         if not all(self._page.line.is_of(session, request) for session in _sessions(scope)):
             text = "got another visitor's session; load the page again"
