@@ -222,6 +222,11 @@ def test_strange_ranges_get_the_whole_file(stranger: Visitor) -> None:
         assert stranger.http.get(path, headers={"Range": f"bytes={wanted}"}).status_code == status, wanted
 
 
+def test_proxies_keep_nothing_of_a_visitors(stranger: Visitor) -> None:
+    for path in ("/", "/config", f"/gradio_api/file={stranger.upload()}"):
+        assert "private" in stranger.http.get(path).headers.get("Cache-Control", ""), path
+
+
 def test_unknown_sessions_fill_no_log(site: Site) -> None:
     before = len(site.log)
     for _ in range(3):

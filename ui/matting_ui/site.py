@@ -128,6 +128,8 @@ class Site:
     def _add_headers(self, request: HTTPConnection, headers: MutableHeaders) -> None:
         path = request.scope["path"]
         headers["Content-Security-Policy"] = self._policy(path)
+        if path in _GIVES_COOKIE or path.startswith(self._files):  # no proxy may keep it for others
+            headers.setdefault("Cache-Control", "private, no-cache")
         cookie = self._visitors.new_cookie(request) if path in _GIVES_COOKIE else None
         if cookie:
             headers.append("Set-Cookie", cookie)
