@@ -116,7 +116,9 @@ class Site:
             raise
         except Exception as error:
             if answer.has_started and isinstance(error.__cause__, HTTPException):
-                return  # of a stream of events, which has told it: its session is not known
+                # Of a stream of events, whose session is not known. One that breaks off would be a line of log, too.
+                await send({"type": "http.response.body"})
+                return
             if answer.has_started:
                 raise
             # One line: a stranger's junk makes as many as it likes.
