@@ -19,6 +19,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.visitor import HANG_SECONDS, META, Visitor, portrait, values
+from tests.unit.api.conftest import wait_until
 from tests.unit.api.test_main import START_SECONDS, process
 
 TAKES_FILES = {"image", "file", "imageslider", "video"}
@@ -32,6 +33,7 @@ class Site:
     folder: Path
     secret: Path
     pid: int
+    log: list[str]
 
     def files(self) -> set[Path]:
         return {path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()}
@@ -45,9 +47,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator
     with process(temporary, repository, "--engine", "local", "--mcp") as (running, url):
         httpx.get(f"{url}/livez", timeout=START_SECONDS).raise_for_status()
         assert running.stderr is not None
-        threading.Thread(target=running.stderr.read, daemon=True).start()  # a full pipe would stop the server
+        log: list[str] = []
+        threading.Thread(target=log.extend, args=(running.stderr,), daemon=True).start()  # a full pipe stops the server
         (folder,) = temporary.glob("unet-matting-page-*")
-        yield Site(url, folder, secret, running.pid)
+        yield Site(url, folder, secret, running.pid, log)
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +214,26 @@ def test_sessions_are_their_visitors_own(site: Site, owner: Visitor, stranger: V
     theirs = f"session_hash={owner.session}"
     for path in (f"queue/data?{theirs}", f"queue/data?session_hash=mine&{theirs}", f"heartbeat/{owner.session}"):
         assert is_error(stranger.http.get(f"/gradio_api/{path}")), path
+
+
+def test_strange_ranges_get_the_whole_file(stranger: Visitor) -> None:
+    path = f"/gradio_api/file={stranger.upload()}"
+    for wanted, status in (("0-0", 206), ("0-0,2-2", 200), ("0-" + "9" * 5000, 200), ("--", 200)):
+        assert stranger.http.get(path, headers={"Range": f"bytes={wanted}"}).status_code == status, wanted
+
+
+def test_proxies_keep_nothing_of_a_visitors(stranger: Visitor) -> None:
+    for path in ("/", "/config", f"/gradio_api/file={stranger.upload()}"):
+        assert "private" in stranger.http.get(path).headers.get("Cache-Control", ""), path
+
+
+def test_unknown_sessions_fill_no_log(site: Site) -> None:
+    before = len(site.log)
+    for path in ("queue/data?session_hash=nobodys", "call/cut_out/nothing"):
+        assert httpx.get(f"{site.url}/gradio_api/{path}", timeout=HANG_SECONDS).status_code == 200, path
+    httpx.request("TRACE", f"{site.url}/livez")  # what it logs comes last
+    wait_until(lambda: any("TRACE" in line for line in site.log))
+    assert all("refused" in line for line in site.log[before:]), site.log[before:]
 
 
 def test_a_full_disk_is_said(site: Site, stranger: Visitor) -> None:

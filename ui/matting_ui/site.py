@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,6 +60,7 @@ POLICY = (
 # Of the worker that has a photo which is to stay in the browser: it may run its own scripts and connect to nothing.
 DEVICE_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
 FILE_POLICY = "default-src 'none'; sandbox"  # of visitors' files, should one be opened as a page
+_RANGE = re.compile(rb"bytes=(\d{1,18}-\d{0,18}|-\d{1,18})")  # Gradio fails at others; who asks for those gets all
 log = logging.getLogger("page")
 
 
@@ -94,6 +97,7 @@ class Site:
             await self._ask_page(scope, receive, send)
 
     async def _ask_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"] = [each for each in scope["headers"] if each[0] != b"range" or _RANGE.fullmatch(each[1])]
         request = HTTPConnection(scope)
         if not all(self._page.line.is_of(session, request) for session in _sessions(scope)):
             text = "got another visitor's session; load the page again"
@@ -111,6 +115,10 @@ class Site:
         except ClientDisconnect:  # nobody waits for an answer, nor reads of it in the log
             raise
         except Exception as error:
+            if answer.has_started and isinstance(error.__cause__, HTTPException):
+                # Of a stream of events, whose session is not known. One that breaks off would be a line of log, too.
+                await send({"type": "http.response.body"})
+                return
             if answer.has_started:
                 raise
             # One line: a stranger's junk makes as many as it likes.
@@ -122,6 +130,8 @@ class Site:
     def _add_headers(self, request: HTTPConnection, headers: MutableHeaders) -> None:
         path = request.scope["path"]
         headers["Content-Security-Policy"] = self._policy(path)
+        if path in _GIVES_COOKIE or path.startswith(self._files):  # no proxy may keep it for others
+            headers.setdefault("Cache-Control", "private, no-cache")
         cookie = self._visitors.new_cookie(request) if path in _GIVES_COOKIE else None
         if cookie:
             headers.append("Set-Cookie", cookie)
