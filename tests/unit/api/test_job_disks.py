@@ -19,6 +19,7 @@ from matting_api.jobs.job import Job
 from matting_api.jobs.sources import Elsewhere
 from matting_api.jobs.store import JobStore
 from matting_client import OutputError
+from matting_client.video import order
 from persistqueue import SQLiteAckQueue
 
 from tests.unit.api.conftest import Serve, error, wait_until
@@ -234,7 +235,7 @@ def test_errors_of_the_disk_hold_no_path(tmp_path: Path) -> None:
 
 
 def test_a_clip_leaves_room_to_others_and_tells_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clips, "VideoFile", lambda *_, **__: SimpleNamespace())
+    monkeypatch.setattr(order, "VideoFile", lambda *_, **__: SimpleNamespace())
     monkeypatch.setattr(clips, "Plan", lambda *_: None)
     job = Job("clip", tmp_path, {"format": "webm"}, None)
 
