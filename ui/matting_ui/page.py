@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, metadata
+from typing import Any
 
 import gradio as gr
 from matting_client import presets, templates
@@ -25,6 +26,7 @@ TABS = (
     (ids.TAB_VIDEO, video.build),
 )
 REFERENCE = "./docs"
+_MARK = "text_"
 
 
 def build_page(studio: Studio, visitors: Visitors) -> gr.Blocks:
@@ -77,6 +79,17 @@ def project_links() -> dict[str, str]:
     return {"help_api": REFERENCE, **{known[name.lower()]: url for name, url in named if name.lower() in known}}
 
 
+class _Words(gr.I18n):  # type: ignore[misc]  # Gradio has no types
+    """Words whose keys are no control's values: Gradio's script translates any text that is a key.
+
+    In WebKit radio buttons then had and sent "As the office asks" in place of "official".
+    """
+
+    def __call__(self, key: str) -> Any:
+        """The word of a key of texts.json."""
+        return super().__call__(_MARK + key)
+
+
 def translations() -> gr.I18n:
     """Every word of the page, by language."""
     codes: dict[str, dict[str, str]] = {"en": dict(EN), "zh": dict(ZH)}
@@ -89,4 +102,5 @@ def translations() -> gr.I18n:
     for size in sizes().values():
         for code, line in idphoto.size_words(size).items():
             codes[code][f"id_{size.name}"] = line
-    return gr.I18n(**{"en": codes["en"], "zh-CN": codes["zh"]})  # what static/language.js says that browsers speak
+    en, zh = ({_MARK + key: text for key, text in codes[code].items()} for code in LANGUAGES)
+    return _Words(**{"en": en, "zh-CN": zh})  # what static/language.js says that browsers speak
