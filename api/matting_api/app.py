@@ -84,9 +84,7 @@ def create_api(settings: Settings, service: Service, fetcher: Fetcher | None = N
     app.include_router(account.router(quota, box, turns), dependencies=keyed)
     opened = open_jobs(settings, service, fetches)
     root_path = settings.root_path
-    app.include_router(
-        video.router(opened.clips, settings.max_clip_mb * 2**20, settings.limits, root_path), dependencies=keyed
-    )
+    app.include_router(video.router(opened.clips, settings.clip_bytes, settings.limits, root_path), dependencies=keyed)
     app.include_router(
         jobs.router(
             opened.photos,
@@ -106,7 +104,7 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     """Largest body in bytes of a request to `path`."""
     file_bytes = settings.max_upload_mb * 2**20 + OVERHEAD_BYTES
     if path == "/gradio_api/upload":
-        return settings.largest_upload + OVERHEAD_BYTES
+        return max(file_bytes, settings.clip_bytes + OVERHEAD_BYTES)
     if path.startswith(ids.MCP):  # a photo in Base64 within JSON
         return 2 * file_bytes
     is_form = content_type(headers) == "multipart/form-data"
@@ -117,7 +115,7 @@ def body_limit(settings: Settings, path: str, headers: Headers) -> int:
     if path in paths.PHOTOS:
         return 3 * file_bytes if is_form else settings.max_upload_mb * 2**20  # with a background and a mask
     if path == paths.VIDEO:
-        return settings.max_clip_mb * 2**20 + file_bytes  # with a background
+        return settings.clip_bytes + file_bytes  # with a background
     if path == paths.JOBS:
         return MOST_ARCHIVE_BYTES + OVERHEAD_BYTES if is_form else MAX_TEXT_BYTES
     return OTHER_BYTES

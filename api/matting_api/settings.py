@@ -121,9 +121,9 @@ class Settings:
         return Limits(self.max_upload_mb * 2**20, self.max_pixels)
 
     @property
-    def largest_upload(self) -> int:
-        """Bytes of the largest file that the page takes, which may be a clip."""
-        return max(self.max_upload_mb, self.max_clip_mb) * 2**20
+    def clip_bytes(self) -> int:
+        """Of the largest accepted clip."""
+        return self.max_clip_mb * 2**20
 
     @property
     def local_address(self) -> str:

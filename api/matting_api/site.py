@@ -38,7 +38,7 @@ def create_site(settings: Settings, folder: Path) -> ASGIApp:
         model=settings.model,
         workers=settings.workers,
         limits=settings.limits,
-        clip_bytes=settings.max_clip_mb * 2**20,
+        clip_bytes=settings.clip_bytes,
         keep_sample=_sample_keeper(settings),
     )
     door = Door(
