@@ -204,10 +204,10 @@ def test_the_focus_stays_in_a_batch(page: Page, photos: Path) -> None:
     open_tab(page, ids.TAB_BATCH)
     choose(page, ids.BATCH_DROP, *sorted((photos / "many").glob("photo-1*.jpg")), photos / "notes.png")
     page.locator(f"#{ids.BATCH_START}").click()
+    expect(status).to_have_attribute("aria-busy", "true")  # not each photo is said
     page.locator("button.thumb").first.focus()
     first = page.locator("button.thumb").first.get_attribute("aria-label")
     expect(status).to_have_role("status")
-    expect(status).to_have_attribute("aria-busy", "true")  # not each photo is said
     expect(status).to_contain_text("8 done, 1 failed")
     expect(status).to_have_attribute("aria-busy", "false")
     expect(page.locator("button.thumb:focus")).to_have_attribute("aria-label", str(first))
